@@ -1,0 +1,33 @@
+"""What a user sees when something is wrong: one line with the fact, the place and the remedy."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+
+class UserError(Exception):
+    """Bad input that the user can mend.  The message is one line: fact, where, remedy."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def run_main(main: Callable[[], int | None]) -> None:
+    """Run a command's ``main`` and leave the process: 0 done, 1 user error, 130 interrupted.
+
+    A ``UserError`` becomes one line on stderr; anything else keeps its traceback, for it is ours.
+    """
+    try:
+        sys.exit(main() or 0)
+    except UserError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except KeyboardInterrupt:
+        print("ERROR: interrupted; nothing that is unfinished was marked as done.", file=sys.stderr)
+        sys.exit(130)
