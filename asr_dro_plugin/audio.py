@@ -1,0 +1,362 @@
+"""Any audio file as one channel of float32 samples, without an external program.
+
+libsndfile (soundfile) reads WAV, FLAC, Ogg, AIFF, SPHERE …; what it does not read, or not exactly,
+goes to FFmpeg's libraries inside the PyAV wheel: MP3, M4A, WMA, WebM, video, raw G.722.  A path may also be a
+pointer into a Kaldi archive (``wav.ark:1234``) or, only when allowed, a command that ends in ``|``.
+"""
+
+import io
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from asr_dro_plugin.errors import UserError
+
+G722_RATE = 16000
+G722_SAMPLES_PER_BYTE = 2
+RAW_FORMATS = {".g722": "g722"}  # no header: the name's ending is all there is to know
+INEXACT_FORMATS = {"MP3"}  # libsndfile may estimate the length, and differs after a seek
+UNKNOWN_LENGTH = 2**48  # a streamed FLAC's header says "unknown", which libsndfile gives as 2**63-1
+BLOCK = 1 << 20  # samples decoded at a time where only the count is wanted
+ARK_POINTER = re.compile(r"(?P<ark>.+):(?P<offset>\d+)\Z", re.DOTALL)
+
+
+class AudioError(UserError):
+    """One file that cannot be decoded; the message names it, the fact and the remedy."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file holds, at its own rate."""
+
+    num_samples: int
+    sample_rate: int
+    num_channels: int
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.num_samples / self.sample_rate
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a wav.scp entry is a command whose output is the audio (Kaldi's ``cmd |``)."""
+    return str(path).rstrip().endswith("|")
+
+
+def probe(path: str | os.PathLike, allow_pipes: bool = False) -> AudioInfo:
+    """Length, rate and channels: from the header where it tells, else counted by decoding.
+
+    Raises:
+        AudioError: missing, empty or undecodable; the message names the path.
+    """
+    name, source = _open_source(path, allow_pipes)
+    if raw_format(name):
+        if isinstance(source, str):
+            num_samples = os.path.getsize(source) * G722_SAMPLES_PER_BYTE
+        else:
+            num_samples = source.getbuffer().nbytes * G722_SAMPLES_PER_BYTE
+        return AudioInfo(num_samples, G722_RATE, 1)
+    with _Decoder(name, source) as decoder:
+        return decoder.info()
+
+
+def read(
+    path: str | os.PathLike,
+    start: float | None = None,
+    end: float | None = None,
+    allow_pipes: bool = False,
+) -> tuple[np.ndarray, int]:
+    """Samples (N,) float32, nominally in -1..1, the mean over channels, and their rate in Hz.
+
+    Args:
+        path: a file, a Kaldi archive pointer, or a pipe.
+        start: first second to read; None is the beginning.
+        end: second to stop at; None, or beyond the last sample, is the end.
+        allow_pipes: whether a command may be run.
+
+    Raises:
+        AudioError: missing, empty, truncated or undecodable; the message names the path.
+    """
+    return next(read_pieces(path, [(start, end)], allow_pipes))
+
+
+def read_pieces(
+    path: str | os.PathLike,
+    pieces: list[tuple[float | None, float | None]],
+    allow_pipes: bool = False,
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Several stretches of one recording, in the order given, opening it once.
+
+    Args:
+        path: as in ``read``.
+        pieces: (start, end) in seconds; sorted by start, a recording that cannot be searched is
+            decoded once, and only what is still needed stays in memory.
+    """
+    name, source = _open_source(path, allow_pipes)
+    with _Decoder(name, source) as decoder:
+        for start, end in pieces:
+            yield decoder.read(start, end), decoder.sample_rate
+
+
+def resample(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
+    """Band-limited change of rate (soxr HQ): (N,) float32 -> (round(N * target / rate),).
+
+    ``rate`` may be a fraction of the real one, which changes speed and pitch.
+    """
+    if rate == target or not len(samples):
+        return samples
+    import soxr
+
+    wanted = round(len(samples) * target / rate)
+    out = soxr.resample(samples, rate, target, quality="HQ")[:wanted]
+    return np.pad(out, (0, wanted - len(out))) if len(out) < wanted else out
+
+
+def raw_format(name: str) -> str | None:
+    """FFmpeg's name of a headerless format, known by the file name's ending; None for others."""
+    return RAW_FORMATS.get(Path(name).suffix.lower())
+
+
+def _open_source(path: str | os.PathLike, allow_pipes: bool) -> tuple[str, str | io.BytesIO]:
+    """Name for messages, and a plain path or the bytes of an archive member or a pipe."""
+    name = str(path).strip()
+    if is_pipe(name):
+        return name, io.BytesIO(_run_pipe(name, allow_pipes))
+    if os.path.isfile(name):
+        if not os.path.getsize(name):
+            raise AudioError(f"{name} is an empty file. Copy it again, or leave it out.")
+        return name, name
+    if os.path.isdir(name):
+        raise AudioError(f"{name} is a folder, not audio. Correct its path.")
+    pointer = ARK_POINTER.match(name)
+    if pointer and os.path.isfile(pointer["ark"]):
+        return name, io.BytesIO(_ark_member(pointer["ark"], int(pointer["offset"])))
+    raise AudioError(f"{name} does not exist. Correct its path, or leave it out.")
+
+
+def _run_pipe(command: str, allowed: bool) -> bytes:
+    """Output of a wav.scp command; the user allowed running what the file says."""
+    if not allowed:
+        raise AudioError(
+            f"'{command}' is a command, and wav.scp may not run commands. "
+            "Name files instead, or allow it with --allow_pipes true."
+        )
+    shell = command.rstrip().removesuffix("|")
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
+        raise AudioError(
+            f"'{command}' gave no audio (exit code {done.returncode}: {said}). Try it in a shell."
+        )
+    return done.stdout
+
+
+def _ark_member(ark: str, offset: int) -> bytes:
+    """Bytes of the audio file at ``offset`` of a Kaldi archive (kaldiio's soundfile entries)."""
+    with open(ark, "rb") as stream:
+        stream.seek(offset)
+        head = stream.read(8)
+        if head[:5] == b"AUDIO":  # then one byte n, n bytes of length, the file
+            stream.seek(offset + 5)
+            size = int.from_bytes(stream.read(stream.read(1)[0]), "little")
+        elif head[:4] == b"RIFF":
+            size = 8 + int.from_bytes(head[4:8], "little")
+            stream.seek(offset)
+        else:
+            raise AudioError(f"{ark}:{offset} is not audio in a Kaldi archive. Dump it again.")
+        content = stream.read(size)
+    if len(content) < size:
+        raise AudioError(f"{ark}:{offset} is cut off. The archive is damaged; dump it again.")
+    return content
+
+
+class _Decoder:
+    """One open recording: libsndfile where it can, else PyAV."""
+
+    def __init__(self, name: str, source: str | io.BytesIO) -> None:
+        self.name, self._refusal = name, "no header"
+        self._sound = None if raw_format(name) else self._try_soundfile(source)
+        self._stream = None if self._sound else _AVStream(name, source, self._refusal)
+        self.sample_rate = (self._sound or self._stream).samplerate
+
+    def _try_soundfile(self, source: str | io.BytesIO):
+        import soundfile
+
+        try:
+            sound = soundfile.SoundFile(source)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            self._refusal = " ".join(str(getattr(error, "error_string", error)).split())
+        else:
+            if sound.seekable() and sound.format not in INEXACT_FORMATS:
+                return sound
+            self._refusal = f"inexact for {sound.format} {sound.subtype}"
+            sound.close()
+        if not isinstance(source, str):
+            source.seek(0)
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self._sound or self._stream).close()
+
+    def info(self) -> AudioInfo:
+        """Sizes; a length that the header does not tell is counted."""
+        if self._stream:
+            return self._stream.info()
+        sound = self._sound
+        frames = sound.frames
+        if frames > UNKNOWN_LENGTH:
+            frames = 0
+            while got := len(self._read_block(BLOCK)):
+                frames += got
+        return AudioInfo(frames, sound.samplerate, sound.channels)
+
+    def read(self, start: float | None, end: float | None) -> np.ndarray:
+        """(N,) float32 between two times in seconds."""
+        first = max(0, round((start or 0.0) * self.sample_rate))
+        last = None if end is None else max(first, round(end * self.sample_rate))
+        if self._stream:
+            return self._stream.read(first, last)
+        return self._read_sound(first, last)
+
+    def _read_sound(self, first: int, last: int | None) -> np.ndarray:
+        """Seek and read; a file that holds less than its header promises is refused."""
+        known = self._sound.frames <= UNKNOWN_LENGTH
+        if known and first >= self._sound.frames:
+            return np.zeros(0, np.float32)
+        stop = self._sound.frames if last is None else min(last, self._sound.frames)
+        self._seek(first)
+        blocks, left = [], stop - first
+        while left > 0 and len(block := self._read_block(min(left, BLOCK))):
+            blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
+            left -= len(block)
+        if left > 0 and known:
+            raise AudioError(
+                f"{self.name} ends {left / self.sample_rate:.2f} s before its header says. "
+                "It is damaged; copy it again."
+            )
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+    def _seek(self, first: int) -> None:
+        if first or self._sound.tell():
+            self._guard(self._sound.seek, first)
+
+    def _read_block(self, frames: int) -> np.ndarray:
+        return self._guard(self._sound.read, frames, dtype="float32", always_2d=True)
+
+    def _guard(self, function, *args, **kwargs):
+        import soundfile
+
+        try:
+            return function(*args, **kwargs)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise AudioError(
+                f"{self.name} is damaged (libsndfile: {error}). Copy it again, or leave it out."
+            ) from None
+
+
+class _AVStream:
+    """The first audio track of a file, decoded forwards by FFmpeg's libraries through PyAV."""
+
+    def __init__(self, name: str, source: str | io.BytesIO, refusal: str) -> None:
+        self.name, self._source = name, source
+        try:
+            import av
+        except ImportError:
+            raise AudioError(
+                f"{name} needs FFmpeg's decoders (libsndfile: {refusal}). Install them with "
+                "'pip install av', or convert the file to WAV or FLAC."
+            ) from None
+        self._av, self._refusal = av, refusal
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self._container = self._av.open(self._source, format=raw_format(self.name))
+        except (self._av.error.FFmpegError, ValueError) as error:
+            raise AudioError(
+                f"{self.name} cannot be decoded, neither by libsndfile ({self._refusal}) nor by "
+                f"FFmpeg ({_words(error)}). Convert it to WAV or FLAC, or leave it out."
+            ) from None
+        if not self._container.streams.audio:
+            self.close()
+            raise AudioError(f"{self.name} has no audio track. Correct its path, or leave it out.")
+        context = self._container.streams.audio[0].codec_context
+        self.samplerate, self.channels = context.rate, context.channels
+        self._frames = self._container.decode(audio=0)
+        self._held = np.zeros(0, np.float32)  # decoded, mono; may still be needed
+        self._held_from = 0  # sample number of _held[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def info(self) -> AudioInfo:
+        """Count by decoding: a container's own duration is rounded or estimated."""
+        count = 0
+        while (block := self._next()) is not None:
+            count += len(block)
+        return AudioInfo(count, self.samplerate, self.channels)
+
+    def read(self, first: int, last: int | None) -> np.ndarray:
+        """(N,) float32 from sample ``first`` to ``last``; going back starts over."""
+        if first < self._held_from:
+            self.close()
+            if not isinstance(self._source, str):
+                self._source.seek(0)
+            self._open()
+        blocks, held_to = [self._held], self._held_from + len(self._held)
+        while last is None or held_to < last:
+            if (block := self._next()) is None:
+                break
+            held_to += len(block)
+            if held_to <= first:  # before the stretch: forget it at once
+                blocks, self._held_from = [], held_to
+            else:
+                blocks.append(block)
+        held = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+        keep = min(max(0, first - self._held_from), len(held))
+        self._held, self._held_from = held[keep:], self._held_from + keep
+        return self._held[: None if last is None else max(0, last - self._held_from)].copy()
+
+    def _next(self) -> np.ndarray | None:
+        """The next decoded block (N,), or None at the end."""
+        try:
+            frame = next(self._frames, None)
+        except self._av.error.EOFError:
+            return None
+        except self._av.error.FFmpegError as error:
+            raise AudioError(
+                f"{self.name} is damaged (FFmpeg: {_words(error)}). Copy it again, or leave it out."
+            ) from None
+        if frame is None:
+            return None
+        if frame.sample_rate != self.samplerate:
+            raise AudioError(f"{self.name} changes its sample rate midway. Convert it to WAV.")
+        return _frame_to_mono(frame)
+
+
+def _frame_to_mono(frame) -> np.ndarray:
+    """Mean over channels of a decoded frame, whatever its sample format, as (N,) float32."""
+    array = frame.to_ndarray()
+    if not frame.format.is_planar:
+        array = array.reshape(-1, len(frame.layout.channels)).T
+    if array.dtype == np.uint8:
+        array = (array.astype(np.float32) - 128) / 128
+    elif array.dtype.kind == "i":
+        array = array.astype(np.float32) / -float(np.iinfo(array.dtype).min)
+    return array.mean(axis=0, dtype=np.float32)
+
+
+def _words(error: Exception) -> str:
+    """An FFmpeg error's own words, without the path that PyAV adds."""
+    return str(getattr(error, "strerror", None) or error)
