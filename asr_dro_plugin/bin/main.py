@@ -1,0 +1,45 @@
+"""``asr-dro COMMAND``: one command line over the entries of ``asr_dro_plugin.bin``."""
+
+import importlib
+import sys
+
+from asr_dro_plugin.errors import UserError, run_main, suggestion
+
+COMMANDS = {
+    "transcribe": ("transcribe", "print the text of audio files"),
+    "score": ("score", "error rates per language of hypotheses against references"),
+    "plan": ("plan", "show the stack that a YAML assembles, with sizes and parameters"),
+    "check-config": ("check_config", "check a YAML without running anything"),
+    "train": ("train", "train with ESPnet's options and ours (stage 11)"),
+    "decode": ("decode", "decode a data directory (stage 12)"),
+    "convert-checkpoint": ("convert_checkpoint", "turn a trusted pickled checkpoint into data"),
+}
+
+
+def usage() -> str:
+    """The commands, one a line."""
+    lines = [f"  {name:<20}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(["usage: asr-dro COMMAND [options]   (asr-dro COMMAND --help)", "", *lines])
+
+
+def dispatch(argv: list[str]) -> int:
+    """Run the command named by the first argument with the rest."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if argv[0] not in COMMANDS:
+        raise UserError(
+            f"asr-dro has no command '{argv[0]}'.{suggestion(argv[0], COMMANDS)} "
+            f"Commands: {', '.join(COMMANDS)}."
+        )
+    module = importlib.import_module(f"asr_dro_plugin.bin.{COMMANDS[argv[0]][0]}")
+    return module.main(argv[1:]) or 0
+
+
+def main() -> None:
+    """Console entry."""
+    run_main(lambda: dispatch(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

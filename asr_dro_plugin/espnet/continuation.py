@@ -1,0 +1,134 @@
+"""Start from an experiment that was trained before, with more languages or characters if asked.
+
+Parameters are copied by name.  Those with one row for each token (CTC's linear layer, a decoder's
+embedding and output) are copied row by row, by the token and not by its number, so that a new
+language tag in the middle of the list moves nothing else.
+"""
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.groups import GroupMap
+
+MODEL_FILES = ("valid.cer_ctc.ave.pth", "valid.loss.ave.pth", "latest.pth")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is continued from."""
+
+    model_file: Path
+    tokens: list[str]
+    groups: list[str] | None
+
+
+def read_source(init_exp: str) -> Source:
+    """The model file of an experiment (or the file itself), its tokens and its groups."""
+    path = Path(init_exp)
+    candidates = [path] if path.is_file() else [path / name for name in MODEL_FILES]
+    model_file = next((file for file in candidates if file.exists()), None)
+    if model_file is None:
+        raise UserError(
+            f"{path} holds none of {', '.join(MODEL_FILES)}. Give --init_exp a trained experiment."
+        )
+    config_file = model_file.parent / "config.yaml"
+    if not config_file.exists():
+        raise UserError(f"{config_file} is missing; its token list is needed to continue.")
+    config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    groups = (config.get("model_conf") or {}).get("groups")
+    return Source(model_file, list(config["token_list"]), groups)
+
+
+def check_extension(source: Source, tokens: list[str], groups: list[str] | None, allow: bool):
+    """Refuse new or missing tokens and groups unless they were asked for, and say what is kept."""
+    news = []
+    new_tokens = [token for token in tokens if token not in set(source.tokens)]
+    if new_tokens:
+        news.append(f"{len(new_tokens)} new tokens ({' '.join(new_tokens[:10])})")
+    if source.groups and groups:
+        difference = GroupMap(source.groups).difference(GroupMap(groups))
+        news += [f"groups: {difference}"] if difference else []
+    if news and not allow:
+        raise UserError(
+            f"{source.model_file.parent} does not know everything in the new data: "
+            f"{'; '.join(news)}. Add --extend_groups true if that is meant."
+        )
+    lost = [token for token in source.tokens if token not in set(tokens)]
+    if lost:
+        raise UserError(
+            f"The new token list lacks {len(lost)} tokens of {source.model_file.parent} "
+            f"({' '.join(lost[:10])}). Make it with --init_exp, which keeps the old ones."
+        )
+    logging.info("Continuing from %s: %s", source.model_file, "; ".join(news) or "same tokens")
+
+
+def token_rows(old: list[str], new: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row numbers (N,), (N,) in the old and the new list of the tokens that both have."""
+    where = {token: row for row, token in enumerate(old)}
+    pairs = [(where[token], row) for row, token in enumerate(new) if token in where]
+    rows = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1]
+
+
+def transplant(
+    model: torch.nn.Module, state: dict[str, torch.Tensor], old: list[str], new: list[str]
+) -> dict[str, int]:
+    """Copy ``state`` into ``model``, tensors with one row a token by token.
+
+    Returns:
+        Counts: ``copied``, ``by_token`` and ``left`` (of the model, not in ``state``) tensors.
+
+    Raises:
+        UserError: a tensor of another shape that is not one row a token, or nothing in common.
+    """
+    source_rows, target_rows = token_rows(old, new)
+    counts = {"copied": 0, "by_token": 0, "left": 0}
+    for name, tensor in model.state_dict().items():
+        given = state.get(name)
+        if given is None:
+            counts["left"] += 1
+            continue
+        per_token = given.dim() and given.shape[0] == len(old) and tensor.shape[0] == len(new)
+        if per_token and given.shape[1:] == tensor.shape[1:] and is_token_table(name):
+            with torch.no_grad():
+                tensor[target_rows] = given[source_rows].to(tensor.dtype)
+            counts["by_token"] += 1
+        elif given.shape == tensor.shape:
+            with torch.no_grad():
+                tensor.copy_(given)
+            counts["copied"] += 1
+        else:
+            raise UserError(
+                f"{name} is {tuple(given.shape)} in the old model and {tuple(tensor.shape)} in "
+                "the new. Continue with the configuration the old model was trained with."
+            )
+    if not counts["copied"]:
+        raise UserError("The old model shares no parameter with this stack. Use its own --asr_config.")
+    return counts
+
+
+def is_token_table(name: str) -> bool:
+    """Whether a parameter has one row for each token."""
+    return name.startswith(("ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer."))
+
+
+def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:
+    """Copy the parameters of ``args.init_exp`` into ``model`` and report what was kept."""
+    source = read_source(args.init_exp)
+    groups = args.model_conf.get("groups")
+    check_extension(source, args.token_list, groups, args.extend_groups)
+    state = torch.load(source.model_file, map_location="cpu", weights_only=True)
+    counts = transplant(model, state, source.tokens, args.token_list)
+    kept = sorted(set(source.groups or []) & set(groups or []))
+    new = sorted(set(groups or []) - set(source.groups or []))
+    logging.info(
+        "Copied %d tensors and %d token tables, %d start anew. Groups kept: %s. New groups: %s.",
+        counts["copied"], counts["by_token"], counts["left"], " ".join(kept) or "none",
+        " ".join(new) or "none",
+    )  # fmt: skip
