@@ -1,0 +1,130 @@
+"""Tables of a score: for the terminal (at most 100 columns) and for Markdown."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+HEADER = ("lang", "utts", "chars", "minutes", "CER %", "sub", "del", "ins", "WER %", "LID %")
+LEGEND = (
+    "CER = sub + del + ins, each in % of the reference's characters, single spaces included.",
+    "macro: mean of the languages. worst: the language of highest CER. total: all text pooled.",
+)
+MAX_NAME = 24
+MAX_WIDTH = 100
+MAX_NAMED = 5
+
+
+def score_rows(report: Mapping) -> list[list[str]]:
+    """One row a language, sorted by name, then macro, worst and total."""
+    groups, worst = report["groups"], report["worst_group"]["cer"]["group"]
+    rows = [_group_row(lang, group) for lang, group in sorted(groups.items())]
+    rows.append(_macro_row(report))
+    rows.append(_group_row(f"worst: {worst}", groups[worst]))
+    rows.append(_group_row("total", report["total"]))
+    return rows
+
+
+def text_table(report: Mapping) -> str:
+    """The terminal's table: the set's name above, what the columns mean and what is amiss below."""
+    rows = score_rows(report)
+    lines = aligned([HEADER, *rows], rules=(1, 1 + len(report["groups"])))
+    notes = [line for remark in remarks(report) for line in _wrapped(remark)]
+    return "\n".join([f"{title(report)}:", "", *lines, "", *LEGEND, *notes])
+
+
+def title(report: Mapping) -> str:
+    """Which set, and which text was compared."""
+    return f"Set {report['set']}, text normalised by '{report['normalizer']}'"
+
+
+def remarks(report: Mapping) -> list[str]:
+    """What a reader must know besides the figures: missing and extra hypotheses."""
+    found = []
+    for key, meaning in (
+        ("missing", "references without hypothesis, counted as deletions"),
+        ("extra", "hypotheses without reference, not counted"),
+    ):
+        count, ids = report[key]["count"], report[key]["utt_ids"]
+        if count:
+            more = " …" if count > MAX_NAMED else ""
+            found.append(f"{key}: {count} {meaning}: {' '.join(ids[:MAX_NAMED])}{more}")
+    return found
+
+
+def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
+    """Lines of a table: first column to the left, the others to the right.
+
+    Args:
+        rows: cells, all rows of equal length.
+        rules: row numbers above which a ruled line goes.
+    """
+    cells = [[_short(row[0]), *row[1:]] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = []
+    for number, row in enumerate(cells):
+        if number in rules:
+            lines.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
+        first, *others = (
+            _padded(cell, width, left=column == 0)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join([first, *others]).rstrip())
+    return lines
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The same as a Markdown table whose source is aligned too."""
+    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    body = [
+        [_padded(cell, width, left=column == 0)
+         for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        for row in rows
+    ]  # fmt: skip
+    return [f"| {' | '.join(cells)} |" for cells in (body[0], rule, *body[1:])]
+
+
+def percent(rate: float | None) -> str:
+    """A rate 0..1 as a percentage with one decimal; ``-`` where it was not measured."""
+    return "-" if rate is None else f"{100 * rate:.1f}"
+
+
+def _group_row(name: str, group: Mapping) -> list[str]:
+    cer, duration = group["cer"], group["duration"]
+    kinds = [_share(cer, kind) for kind in ("substitutions", "deletions", "insertions")]
+    return [
+        name,
+        str(group["num_utts"]),
+        str(cer["ref"]),
+        "-" if duration is None else f"{duration / 60:.1f}",
+        percent(cer["rate"]),
+        *map(percent, kinds),
+        percent(group["wer"]["rate"]),
+        percent(group["lid"] and group["lid"]["rate"]),
+    ]
+
+
+def _share(cer: Mapping, kind: str) -> float:
+    """One kind's part of the CER; of an empty reference the insertions are all of it."""
+    return cer["rate"] * cer[kind] / max(cer["errors"], 1)
+
+
+def _macro_row(report: Mapping) -> list[str]:
+    macro = report["macro"]
+    blank = [""] * 3
+    return [
+        "macro", *blank, percent(macro["cer"]), *blank, percent(macro["wer"]), percent(macro["lid"])
+    ]  # fmt: skip
+
+
+def _wrapped(remark: str) -> list[str]:
+    return textwrap.wrap(
+        remark, MAX_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _padded(cell: str, width: int, left: bool) -> str:
+    return cell.ljust(width) if left else cell.rjust(width)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"

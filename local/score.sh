@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Score the decoded sets of an experiment and collect all its scores in RESULTS.md.
+set -euo pipefail
+
+exp=              # Trained experiment, e.g. exp/asr_mini (required).
+inference_tag=    # Folder of the decoding below it (required).
+sets=             # Data sets to score, separated by spaces; the last one is printed last (required).
+dump=dump/raw     # Folder of the sets' references.
+normalizer=lower_no_punct  # What is done to references and hypotheses before they are compared.
+strict=true       # Fail where a hypothesis is missing or has no reference.
+asr_config=       # Noted in the results: the training configuration.
+inference_config= # Noted in the results: the decoding configuration.
+model_file=       # Noted in the results: the model file that was decoded.
+git_commit=       # Noted in the results.
+help_message="Usage: local/score.sh --exp DIR --inference_tag TAG --sets \"dev_X test_X\" [options]
+
+Reads DUMP/SET/{text,utt2lang} and EXP/TAG/SET/text; writes EXP/TAG/SET/score.{json,txt} and
+EXP/RESULTS.md; prints the tables."
+
+. utils/parse_options.sh
+. utils/log.sh
+. ./path.sh
+
+if (($# > 0)); then die "'$1' is no option. See local/score.sh --help."; fi
+for name in exp inference_tag sets; do
+    [[ -n ${!name} ]] || die "--${name} is required. See local/score.sh --help."
+done
+
+for set in ${sets}; do
+    folder=${exp}/${inference_tag}/${set}
+    require_files "Run stages 3 and 4." "${dump}/${set}/text" "${dump}/${set}/utt2lang"
+    [[ -e ${folder}/text ]] || die "${folder}/text does not exist. Run stage 12."
+    python -m asr_dro_plugin.bin.score --ref "${dump}/${set}/text" --hyp "${folder}/text" \
+        --name "${set}" --normalizer "${normalizer}" --strict "${strict}" \
+        --asr_config "${asr_config}" --inference_config "${inference_config}" \
+        --model_file "${model_file}" --git_commit "${git_commit}" \
+        --json "${folder}/score.json" >"${folder}/score.txt"
+done
+python -m asr_dro_plugin.bin.score --results "${exp}"
+for set in ${sets}; do
+    echo
+    cat "${exp}/${inference_tag}/${set}/score.txt"
+done
