@@ -30,6 +30,10 @@ ARK_POINTER = re.compile(r"(?P<ark>.+):(?P<offset>\d+)\Z", re.DOTALL)
 class AudioError(UserError):
     """One file that cannot be decoded; the message names it, the fact and the remedy."""
 
+    def __init__(self, message: str, reason: str = "unreadable audio") -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 @dataclass(frozen=True)
 class AudioInfo:
@@ -38,6 +42,7 @@ class AudioInfo:
     num_samples: int
     sample_rate: int
     num_channels: int
+    decoder: str = "libsndfile"
 
     @property
     def duration(self) -> float:
@@ -62,7 +67,7 @@ def probe(path: str | os.PathLike, allow_pipes: bool = False) -> AudioInfo:
             num_samples = os.path.getsize(source) * G722_SAMPLES_PER_BYTE
         else:
             num_samples = source.getbuffer().nbytes * G722_SAMPLES_PER_BYTE
-        return AudioInfo(num_samples, G722_RATE, 1)
+        return AudioInfo(num_samples, G722_RATE, 1, "FFmpeg")
     with _Decoder(name, source) as decoder:
         return decoder.info()
 
@@ -131,14 +136,18 @@ def _open_source(path: str | os.PathLike, allow_pipes: bool) -> tuple[str, str |
         return name, io.BytesIO(_run_pipe(name, allow_pipes))
     if os.path.isfile(name):
         if not os.path.getsize(name):
-            raise AudioError(f"{name} is an empty file. Copy it again, or leave it out.")
+            raise AudioError(
+                f"{name} is an empty file. Copy it again, or leave it out.", "zero-length audio"
+            )
         return name, name
     if os.path.isdir(name):
         raise AudioError(f"{name} is a folder, not audio. Correct its path.")
     pointer = ARK_POINTER.match(name)
     if pointer and os.path.isfile(pointer["ark"]):
         return name, io.BytesIO(_ark_member(pointer["ark"], int(pointer["offset"])))
-    raise AudioError(f"{name} does not exist. Correct its path, or leave it out.")
+    raise AudioError(
+        f"{name} does not exist. Correct its path, or leave it out.", "missing audio"
+    )
 
 
 def _run_pipe(command: str, allowed: bool) -> bytes:
@@ -305,7 +314,7 @@ class _AVStream:
         count = 0
         while (block := self._next()) is not None:
             count += len(block)
-        return AudioInfo(count, self.samplerate, self.channels)
+        return AudioInfo(count, self.samplerate, self.channels, "FFmpeg")
 
     def read(self, first: int, last: int | None) -> np.ndarray:
         """(N,) float32 from sample ``first`` to ``last``; going back starts over."""
