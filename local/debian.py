@@ -1,0 +1,212 @@
+"""Debian packages without root: downloaded, verified and unpacked into a folder of the user's.
+
+Used by ``data_prompts.py``.  apt verifies the mirror's signature and the file's checksum; beyond
+that, a package version that ``asterisk_prompts.tsv`` knows must have the checksum written there.
+What is unpacked is trusted by the digest in the completion mark, never because it exists.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.files import atomic_write, sha256_of
+from asr_dro_plugin.kaldi_io import read_lines
+
+APT_OPTIONS = ("-q", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20")
+SOURCE_REMEDY = (
+    "Give a folder with the .deb files, or with what they contain: --source FOLDER."
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A row of ``asterisk_prompts.tsv``."""
+
+    iso: str
+    lang: str
+    name: str
+    version: str
+    sha256: str
+
+
+def read_packages(path: str | os.PathLike) -> list[Package]:
+    """The table of known packages; the first line names the columns."""
+    rows = [line.split("\t") for line in read_lines(path)[1:] if line]
+    for number, row in enumerate(rows, 2):
+        if len(row) != 5 or len(row[4]) != 64:
+            raise UserError(f"{path}:{number} is not: iso, lang, package, version, sha256.")
+    return [Package(*row) for row in rows]
+
+
+def unpacked(packages: Iterable[Package], store: Path, source: Path | None = None) -> Path:
+    """A folder with the content of all ``packages``, made only if it is not there and whole.
+
+    Args:
+        packages: those that are needed.
+        store: where .deb files, the unpacked tree and its mark are kept.
+        source: a folder that holds the .deb files; without it they are downloaded.
+
+    Returns:
+        the folder that holds ``usr/share/...``.
+    """
+    packages, tree, mark = list(packages), store / "tree", store / "complete.json"
+    known = _read_mark(mark)
+    if {p.name for p in packages} <= known["packages"].keys() and _is_whole(tree, known["digest"]):
+        return tree
+    store.mkdir(parents=True, exist_ok=True)
+    for stale in store.glob(".*.tmp"):
+        shutil.rmtree(stale, ignore_errors=True)
+    files = _find(packages, source) if source else _download(packages, store, known["packages"])
+    digest = _unpack(files.values(), tree)
+    sums = {name: sha256_of(path) for name, path in files.items()}
+    with atomic_write(mark) as stream:
+        json.dump({"packages": sums, "digest": digest}, stream, indent=1)
+    return tree
+
+
+def _read_mark(mark: Path) -> dict:
+    try:
+        content = json.loads(mark.read_text(encoding="utf-8"))
+        return {"packages": dict(content["packages"]), "digest": content["digest"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"packages": {}, "digest": ""}
+
+
+def tree_digest(tree: Path) -> str:
+    """SHA-256 over the names and contents of all files below ``tree``."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in tree.rglob("*") if p.is_file() and not p.is_symlink()):
+        total.update(f"{path.relative_to(tree).as_posix()} {sha256_of(path)}\n".encode())
+    return total.hexdigest()
+
+
+def _is_whole(tree: Path, digest: str) -> bool:
+    if not tree.is_dir() or not digest:
+        return False
+    if tree_digest(tree) == digest:
+        return True
+    logging.warning("%s is not what was unpacked there; it is made again.", tree)
+    return False
+
+
+def _find(packages: list[Package], source: Path) -> dict[str, Path]:
+    """The .deb file of each package below ``source``, verified where the version is known."""
+    found = {}
+    for package in packages:
+        files = sorted(source.rglob(f"{package.name}_*.deb"))
+        if not files:
+            raise UserError(f"{source} has no {package.name}_*.deb. Add it, or omit --source.")
+        found[package.name] = files[-1]
+        _verify(files[-1], package, "taken from your folder on your word")
+    return found
+
+
+def _verify(path: Path, package: Package, otherwise: str) -> None:
+    """A known version must have the known checksum; of an unknown version, say what vouches."""
+    version = path.name.split("_")[1]
+    if version != package.version:
+        logging.warning(
+            "%s is version %s, not %s as in the table: %s. Counts may differ from the README's.",
+            package.name, version, package.version, otherwise,
+        )  # fmt: skip
+    elif sha256_of(path) != package.sha256:
+        raise UserError(
+            f"{path} does not have the checksum of {package.name} {version} "
+            "in local/asterisk_prompts.tsv. Delete it and run again."
+        )
+
+
+def _download(packages: list[Package], store: Path, known: dict[str, str]) -> dict[str, Path]:
+    """Those .deb files that are there and right, and the others from the mirror."""
+    debs = store / "debs"
+    files = {}
+    for package in packages:
+        wanted = {package.sha256, known.get(package.name)}
+        for path in sorted(debs.glob(f"{package.name}_*.deb")):
+            if sha256_of(path) in wanted:
+                files[package.name] = path
+            else:
+                logging.warning("%s is damaged or of another version; fetched again.", path)
+    missing = [p for p in packages if p.name not in files]
+    if missing:
+        work = store / f".debs.{os.getpid()}.tmp"
+        try:
+            files |= _apt_download(missing, work, debs)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return files
+
+
+def _apt_download(packages: list[Package], work: Path, debs: Path) -> dict[str, Path]:
+    """Fetch with apt's own lists, or with private ones where a user's machine has none."""
+    if not shutil.which("apt-get"):
+        raise UserError(f"The prompts corpus comes from Debian packages; no apt-get here. {SOURCE_REMEDY}")
+    work.mkdir(parents=True)
+    options: list[str] = []
+    files = {}
+    for number, package in enumerate(packages, 1):
+        logging.info("fetching %s (%d of %d)", package.name, number, len(packages))
+        said = _apt_get(["download", package.name], options, work)
+        if not list(work.glob(f"{package.name}_*.deb")) and not options:
+            logging.info("apt has no lists for it; reading the mirror's into %s", work)
+            options = _private_lists(work)
+            said = _apt_get(["download", package.name], options, work)
+        got = sorted(work.glob(f"{package.name}_*.deb"))
+        if not got:
+            raise UserError(f"apt-get cannot fetch {package.name} ({said}). {SOURCE_REMEDY}")
+        _verify(got[0], package, "verified against the mirror's signed checksum by apt")
+        debs.mkdir(parents=True, exist_ok=True)
+        os.replace(got[0], debs / got[0].name)
+        files[package.name] = debs / got[0].name
+    return files
+
+
+def _private_lists(work: Path) -> list[str]:
+    """Package lists in a folder of our own: needs no root, and leaves the system's alone."""
+    lists, cache = (work / "lists").resolve(), (work / "cache").resolve()
+    for folder in (lists / "partial", cache / "archives" / "partial"):
+        folder.mkdir(parents=True)
+    options = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}"]
+    _apt_get(["update"], options, work)
+    return options
+
+
+def _apt_get(arguments: list[str], options: list[str], work: Path) -> str:
+    """Run apt-get in ``work``; its last complaint in one line, or its exit code."""
+    sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        ["apt-get", *APT_OPTIONS, *sandbox, *options, *arguments], cwd=work, capture_output=True,
+        text=True, env={**os.environ, "LC_ALL": "C"}, check=False,
+    )  # fmt: skip
+    complaints = [line for line in done.stderr.splitlines() if line.startswith("E: ")]
+    return complaints[0].removeprefix("E: ") if complaints else f"exit code {done.returncode}"
+
+
+def _unpack(files: Iterable[Path], tree: Path) -> str:
+    """Unpack .deb files into ``tree``, replacing it as a whole; its digest."""
+    if not shutil.which("dpkg-deb"):
+        raise UserError(
+            "There is no dpkg-deb here to unpack .deb files. Unpack them elsewhere and give the "
+            "folder that then holds usr/share: --source FOLDER."
+        )
+    work = tree.parent / f".tree.{os.getpid()}.tmp"
+    try:
+        for path in files:
+            done = subprocess.run(
+                ["dpkg-deb", "-x", str(path), str(work)], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise UserError(f"{path} cannot be unpacked ({done.stderr.strip()}). Delete it.")
+        digest = tree_digest(work)
+        shutil.rmtree(tree, ignore_errors=True)
+        os.replace(work, tree)
+        return digest
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
