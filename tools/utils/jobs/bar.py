@@ -1,0 +1,101 @@
+"""One progress bar over all parts of a job, on stderr."""
+
+import sys
+import time
+
+WIDTH = 20
+PLAIN_SECONDS = 30.0  # between two lines where stderr is no terminal
+DRAW_SECONDS = 0.25
+
+
+def clock(seconds):
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def read_progress(path):
+    """(done, total, note) from the file that a part writes, None while there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            done, total, *note = stream.read().split(None, 2)
+        return int(done), int(total), note[0].strip() if note else ""
+    except (OSError, ValueError):
+        return None
+
+
+def sum_progress(parts):
+    """Sum of the parts' (done, total, note); parts that have not reported count as the mean one.
+
+    Args:
+        parts: one entry for each part, None where it has not reported.
+
+    Returns:
+        (done, total, whether the total is an estimate), or None when no part has reported.
+    """
+    known = [part for part in parts if part]
+    if not known:
+        return None
+    done, total = sum(part[0] for part in known), sum(part[1] for part in known)
+    estimated = len(known) < len(parts)
+    return done, round(total * len(parts) / len(known)), estimated
+
+
+class Bar:
+    """Draws the bar in place on a terminal, else a plain line now and then."""
+
+    def __init__(self, title, stream=None):
+        self.title = title
+        self.stream = stream or sys.stderr
+        self.terminal = self.stream.isatty()
+        self.started = self.drawn = time.monotonic()
+        self.first_done = None
+        self.length = 0
+
+    def line(self, done, total, estimated, note=""):
+        """The bar as text."""
+        share = min(done / total, 1.0) if total > 0 else 0.0
+        filled = int(share * WIDTH)
+        about = "~" if estimated else ""
+        words = [
+            f"{self.title}  [{'#' * filled}{'.' * (WIDTH - filled)}]  {done}/{about}{total}",
+            f"{100 * share:.0f} %",
+            self.remaining(done, total),
+            note,
+        ]
+        return "  ".join(word for word in words if word)
+
+    def remaining(self, done, total):
+        """Time left by the mean rate, in words; before there is a rate, the time gone."""
+        elapsed = time.monotonic() - self.started
+        if self.first_done is None:
+            self.first_done = done  # what an earlier run had done already is no rate of ours
+        rate = (done - self.first_done) / elapsed if elapsed > 0 else 0
+        if done >= total or rate <= 0:
+            return f"{clock(elapsed)} gone"
+        return f"{clock((total - done) / rate)} left"
+
+    def show(self, done, total, estimated=False, note=""):
+        """Draw, if it is time to."""
+        now = time.monotonic()
+        if now - self.drawn < (DRAW_SECONDS if self.terminal else PLAIN_SECONDS):
+            return
+        self.drawn = now
+        self.write(self.line(done, total, estimated, note), end="" if self.terminal else "\n")
+
+    def close(self, done, total, note=""):
+        """Leave the last state on the terminal."""
+        if self.terminal and self.length:
+            self.write(self.line(done, total, False, note), end="\n")
+
+    def write(self, text, end):
+        """One line, over the last one where that is possible."""
+        try:
+            if self.terminal:
+                text = "\r" + text[:150].ljust(self.length)
+                self.length = len(text.rstrip()) - 1
+            self.stream.write(text + end)
+            self.stream.flush()
+        except OSError:
+            self.terminal = False  # the terminal went away; the work goes on
