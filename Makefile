@@ -1,0 +1,20 @@
+# make env | test | lint
+.PHONY: env test lint
+.DEFAULT_GOAL := test
+
+python := tools/venv/bin/python
+shell_scripts := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run 2>/dev/null)
+
+env: ## the Python environment (a second when it is there)
+	tools/install.sh
+
+test: env ## pytest; PYTEST_ARGS="tests/setup -x" for a part
+	OMP_NUM_THREADS=1 $(python) -m pytest $(PYTEST_ARGS)
+
+lint: env ## ruff, and shellcheck where it is installed
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	@if command -v shellcheck >/dev/null; then \
+	  echo "shellcheck $(words $(shell_scripts)) files"; \
+	  shellcheck --external-sources --severity=warning $(shell_scripts); \
+	else echo "shellcheck is not installed: shell scripts are not checked"; fi

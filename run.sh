@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# From a bare machine to a table of scores: ./run.sh [options]; ./run.sh --help lists them.
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/egs2/asr_dro/asr1"
+exec ./run.sh "$@"

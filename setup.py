@@ -1,0 +1,76 @@
+"""What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,dev]``.
+
+The core is light and holds no torch, so that the ``serve`` and ``export`` extras stay light too: a
+machine that only transcribes downloads some 200 MB, not 6 GB.  Training adds the ``train`` extra.
+Every pin here is also in ``tools/constraints.txt``, which pins what these packages bring along.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+CORE = [
+    "omegaconf==2.3.0",  # the one version that ESPnet (< 2.4, >= 2.3), s3prl and fairseq share
+    "numpy==2.5.5",  # audio, statistics and Kaldi matrices
+    "PyYAML==6.0.3",  # configs
+    "kaldiio==2.18.1",  # writes ark/scp; ESPnet 202611 only reads them (through omniio)
+    "soundfile==0.14.0",  # WAV and FLAC; torchaudio reads no file without torchcodec
+    "soxr==1.1.0",  # resampling to 16 kHz
+    "av==19.0.2",  # every other container and codec, without an ffmpeg program
+    "sentencepiece==0.2.1",  # token_type bpe, in training and in the service
+    "RapidFuzz==3.14.6",  # edit distance and its alignment, for CER and WER
+    "tqdm==4.70.1",  # progress bars on a terminal
+]
+# ESPnet wants torch >= 2.11 (not 2.12), < 2.15; torchaudio 2.11 is its last and runs with 2.13.
+TORCH = ["torch==2.13.0", "torchaudio==2.11.0"]
+
+EXTRAS = {
+    "train": [
+        *TORCH,
+        "espnet[asr]==202611",  # the engine; the private functions that we override are this one's
+        "tensorboard==2.21.0",  # ESPnet brings these two only with its own `train` extra,
+        "matplotlib==3.11.2",  # which also brings wandb, lightning, datasets and dask
+    ],
+    # ESPnet's maintained build of s3prl; s3prl's own 0.4.18 breaks on torchaudio >= 2.9.
+    "ssl": [*TORCH, "espnet-s3prl==2026.5.14"],
+    # fairseq continued, with wheels for CPython 3.12; fairseq's own 0.12.2 contradicts omegaconf.
+    "fairseq": [*TORCH, "fairseq-fixed==0.12.3.1"],
+    # Beam search with a word or character n-gram; kenlm's wheel queries, it does not estimate.
+    "lm": ["flashlight-text==0.0.7", "kenlm==0.3.0"],
+    # The service runs an exported model: onnxruntime, never torch.
+    "serve": [
+        "fastapi==0.165.0",
+        "uvicorn==0.54.0",
+        "python-multipart==0.0.34",  # fastapi reads uploaded files with it
+        "onnxruntime==1.31.1",
+    ],
+    # What reads and checks an ONNX file.  Writing one needs a trained model and so `train` as well.
+    "export": ["onnx==1.23.2", "onnxruntime==1.31.1"],
+    "dev": [
+        "pytest==9.2.0",
+        "pytest-timeout==2.4.0",  # a hanging subprocess fails one test, not the run
+        "hypothesis==6.170.15",
+        "ruff==0.17.5",
+        "jiwer==4.0.0",  # peers that our scores must agree with
+        "kaldialign==0.12.0",
+    ],
+}
+
+setup(
+    name="asr-dro",
+    version="0.1.0",
+    description="Group-robust multilingual CTC speech recognition on ESPnet2",
+    long_description=(HERE / "README.md").read_text("utf-8")
+    if (HERE / "README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.12,<3.14",  # ESPnet 202611's own range
+    packages=find_packages(include=["asr_dro_plugin", "asr_dro_plugin.*"]),
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["asr-dro = asr_dro_plugin.bin.main:main"]},
+)
