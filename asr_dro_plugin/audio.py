@@ -145,9 +145,7 @@ def _open_source(path: str | os.PathLike, allow_pipes: bool) -> tuple[str, str |
     pointer = ARK_POINTER.match(name)
     if pointer and os.path.isfile(pointer["ark"]):
         return name, io.BytesIO(_ark_member(pointer["ark"], int(pointer["offset"])))
-    raise AudioError(
-        f"{name} does not exist. Correct its path, or leave it out.", "missing audio"
-    )
+    raise AudioError(f"{name} does not exist. Correct its path, or leave it out.", "missing audio")
 
 
 def _run_pipe(command: str, allowed: bool) -> bytes:

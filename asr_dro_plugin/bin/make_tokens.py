@@ -1,0 +1,47 @@
+"""Stage 5: the token list of a training text."""
+
+import argparse
+import logging
+
+from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.options import boolean
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--text", required=True, help="filtered training text, for example dump/raw/train/text")
+    add("--out_dir", required=True, help="gets tokens.txt, nlsyms.txt and, for bpe, bpe.model")
+    add("--token_type", choices=["char", "bpe", "word"], default="char", help="kind of token")
+    add("--nbpe", type=int, default=500, help="number of pieces for bpe")
+    add("--lid", type=boolean, default=True, help="whether the text begins with language tags")
+    add("--word_min_count", type=int, default=1, help="rarer words become <unk>")
+    add("--init_tokens", help="tokens.txt of an older model: its ids stay, new symbols follow")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the token list."""
+    args = get_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
+    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.tokens import make_token_list
+
+    tokens = make_token_list(
+        read_table(args.text),
+        args.out_dir,
+        args.text,
+        args.token_type,
+        args.nbpe,
+        args.lid,
+        args.word_min_count,
+        args.init_tokens,
+    )
+    logging.info("%s/tokens.txt: %d tokens (%s)", args.out_dir, len(tokens), args.token_type)
+
+
+if __name__ == "__main__":
+    run_main(main)
