@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Options of a recipe script.  Source it after the defaults are set as plain variables:
 #
-#     ## Data                       a heading of --help
+#     # Data                        (a comment line right above an option: a heading of --help)
 #     nj=4                          # Number of parallel parts.
 #     lid=true                      # Whether the text carries language tags.
 #     help_message="Usage: ..."     # optional, printed first by --help
@@ -10,7 +10,8 @@
 # Legal options are the lower-case variables that the script assigns, at the start of a line, above
 # the sourcing line.  `--name value`, `--na-me value` and `--name=value` set them; values are stored
 # as they are given, never evaluated.  What follows the first word that is no option stays in "$@".
-# A default that is true or false takes only these; a default that is an integer only integers.
+# A default that is true or false takes only these; a default that is an integer (4) only integers,
+# one with a decimal point (4.0) any number.
 # Wrong use prints one line and exits with 2.
 
 _po_die() {
@@ -44,8 +45,10 @@ _po_read_options() {
         elif [[ ${_po_line} =~ ^[[:space:]]+#[[:space:]]*(.*)$ && -n ${_po_name} ]]; then
             _po_comments[${_po_name}]+=" ${BASH_REMATCH[1]}"
         else
-            _po_name=""
-            if [[ ${_po_line} == "## "* ]]; then _po_heading=${_po_line#"## "}; fi
+            _po_name="" _po_heading=""
+            if [[ ${_po_line} =~ ^#+[[:space:]](.*)$ && ${_po_line} != "# shellcheck"* ]]; then
+                _po_heading=${BASH_REMATCH[1]}
+            fi
         fi
     done <"${_po_script}"
 }
@@ -114,6 +117,8 @@ _po_set() {
         _po_die "--$1 takes true or false, not '$2'."
     elif [[ ${_po_old} =~ ^-?[0-9]+$ && ! $2 =~ ^-?[0-9]+$ ]]; then
         _po_die "--$1 takes an integer, not '$2'."
+    elif [[ ${_po_old} =~ ^-?[0-9]*\.[0-9]+$ && ! $2 =~ ^-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]+)?$ ]]; then
+        _po_die "--$1 takes a number, not '$2'."
     fi
     printf -v "$1" '%s' "$2"
 }

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Make an experiment directory ready for training: a run that was interrupted goes on, and one that
+# was made with other options or inputs is moved aside first, so that nothing of it is lost.
+# Usage: prepare_exp.sh EXP MARK [arguments of stage.py]...
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+. "${here}/log.sh"
+exp=$1
+mark=$2
+shift 2
+inputs=()
+while [ $# -gt 0 ]; do # the outputs do not exist yet: only options and inputs tell the runs apart
+    [ "$1" = --output ] || inputs+=("$1" "$2")
+    shift 2
+done
+if [ -e "${exp}/checkpoint.pth" ]; then
+    if why=$("${here}/stage.py" check "${mark}" "${inputs[@]}"); then
+        log "Going on from ${exp}/checkpoint.pth."
+    else
+        aside=${exp}.before_$(date +%Y%m%d_%H%M%S)
+        log "${why}: the earlier run is kept in ${aside}."
+        mv "${exp}" "${aside}"
+    fi
+fi
+mkdir -p "${exp}"
+"${here}/stage.py" done "${mark}" "${inputs[@]}"
