@@ -1,8 +1,9 @@
 """Any audio file as one channel of float32 samples, without an external program.
 
 libsndfile (soundfile) reads WAV, FLAC, Ogg, AIFF, SPHERE …; what it does not read, or not exactly,
-goes to FFmpeg's libraries inside the PyAV wheel: MP3, M4A, WMA, WebM, video, raw G.722.  A path may also be a
-pointer into a Kaldi archive (``wav.ark:1234``) or, only when allowed, a command that ends in ``|``.
+goes to FFmpeg's libraries inside the PyAV wheel: MP3, M4A, WMA, WebM, video, raw G.722.  A path may
+also be a pointer into a Kaldi archive (``wav.ark:1234``) or, only when allowed, a command that ends
+in ``|``.
 """
 
 import io

@@ -25,7 +25,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--train_dir", help="filtered training set: characters it lacks are listed")
     add(
         "--token_list",
-        help="given tokens.txt: characters it lacks are listed, and dropped in train",
+        help="given tokens.txt: what it lacks is listed, and dropped in train",
     )
     return parser
 

@@ -1,0 +1,73 @@
+"""Stage 10: shape files, group ids and the check that CTC can align, without decoding audio."""
+
+import argparse
+import logging
+
+from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.options import boolean, fraction
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--train_dir", required=True, help="filtered training set, for example dump/raw/train")
+    add("--valid_dir", required=True, help="filtered validation set")
+    add("--tokens", required=True, help="tokens.txt of stage 5")
+    add("--token_type", choices=["char", "bpe", "word"], default="char", help="kind of token")
+    add("--bpemodel", help="bpe.model of stage 5")
+    add("--nlsyms", help="nlsyms.txt of stage 5")
+    add("--config", required=True, help="training configuration: its stack decides the frames")
+    add("--out_dir", required=True, help="the statistics folder, exp/asr_stats_TAG")
+    add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
+    add("--extend_groups", type=boolean, default=False, help="whether new groups may join them")
+    add("--max_drop", type=fraction, default=0.05, help="largest share of a language to leave out")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the statistics folder."""
+    args = get_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
+    from collections import Counter
+    from pathlib import Path
+
+    from asr_dro_plugin import shapes, tokens
+    from asr_dro_plugin.data_dir import DataDir
+    from asr_dro_plugin.kaldi_io import read_lines
+    from asr_dro_plugin.stack import frame_counter, load_config
+
+    frames = frame_counter(load_config(args.config))
+    token_list = tokens.read_tokens(args.tokens)
+    nlsyms = read_lines(args.nlsyms) if args.nlsyms else []
+    tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
+    to_ids = tokens.token_ids(tokenizer, token_list)
+    sets = {"train": args.train_dir, "valid": args.valid_dir}
+    data = {part: DataDir.read(folder, shapes.TABLES) for part, folder in sets.items()}
+    categories = Counter(data["train"].tables["utt2category"].values())
+    groups = shapes.choose_groups(categories, args.init_groups, args.extend_groups)
+    ledgers = {
+        part: shapes.write_shapes(
+            data[part],
+            Path(args.out_dir, part),
+            to_ids,
+            len(token_list),
+            args.token_type,
+            groups,
+            frames,
+        )
+        for part in sets
+    }
+    parts = {part: (data[part], ledgers[part]) for part in sets}
+    shapes.conclude(parts, args.out_dir, frames, args.max_drop)
+    groups.write(Path(args.out_dir, "groups.txt"))
+    logging.info(
+        "%s: %d groups, %d tokens, %g ms per frame (%s)", args.out_dir, len(groups),
+        len(token_list), 1000 * frames.frame_shift, frames.blame,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_main(main)
