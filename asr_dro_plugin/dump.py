@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from asr_dro_plugin import audio
-from asr_dro_plugin.data_dir import DataDir, check_same_ids
+from asr_dro_plugin.data_tables import DataTables, check_same_ids
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
@@ -277,7 +277,7 @@ def merge(settings: Settings, max_drop: float) -> None:
     Raises:
         UserError: a part is missing or of another input; a language lost more than ``max_drop``.
     """
-    out, data = Path(settings.out_dir), DataDir.read(settings.data_dir)
+    out, data = Path(settings.out_dir), DataTables.read(settings.data_dir)
     records = [_read_record(settings, part) for part in range(1, settings.num_parts + 1)]
     rows = {row[0]: row[1:] for record in records for row in record["rows"]}
     ledger = DropLedger()
@@ -312,7 +312,7 @@ def _report_clipping(where: str, rows: dict[str, list]) -> None:
         )  # fmt: skip
 
 
-def _write_dump(settings: Settings, data: DataDir, rows: dict[str, list]) -> None:
+def _write_dump(settings: Settings, data: DataTables, rows: dict[str, list]) -> None:
     out, raw = Path(settings.out_dir), settings.feats_type == "raw"
     keep = [utt_id for utt_id in data.utt_ids if utt_id in rows]
     for name, value in (("feats_type", "raw"), ("audio_format", "flac.ark" if raw else "sound")):
