@@ -2,10 +2,10 @@
 
 The number of errors is the Levenshtein distance.  How it divides into the three kinds is ambiguous
 ("ab" against "bc": two substitutions, or a deletion and an insertion), so the tie rule is named:
-rapidfuzz's, which jiwer uses too.  Common beginnings and ends are set aside; from the end backwards
-a deletion is taken where a shortest alignment allows one, else an insertion, else a match or
-substitution.  (Where the lengths' product exceeds some millions, rapidfuzz divides the problem
-first, and the division may differ; the distance does not.)
+rapidfuzz's, which jiwer uses too.  Common beginnings and ends are set aside; then, from the end
+backwards, of the steps that lie on a shortest alignment the first of these is taken: deletion,
+substitution, insertion, match.  (Where the lengths' product exceeds some millions, rapidfuzz
+divides the problem first, and the division may differ; the distance does not.)
 """
 
 from collections.abc import Hashable, Sequence

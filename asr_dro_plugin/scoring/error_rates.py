@@ -140,9 +140,7 @@ def score(
     )
 
 
-def compare(
-    ref: str, hyp: str, lang: str, normalize: Normalizer
-) -> tuple[EditCounts, EditCounts]:
+def compare(ref: str, hyp: str, lang: str, normalize: Normalizer) -> tuple[EditCounts, EditCounts]:
     """Character and word edits of one pair without tags.
 
     An unknown symbol of the recogniser is one character that equals no reference character.
