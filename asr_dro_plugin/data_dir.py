@@ -8,11 +8,11 @@ the first damage, everything is looked at, so that one run shows all there is to
 import math
 import os
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_dro_plugin.data_tables import Table, is_legal_id, scan
 from asr_dro_plugin.kaldi_io import spk2utt
 
 REQUIRED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2lang", "utt2category")
@@ -32,27 +32,7 @@ class Checks:
     check_audio: bool = True
 
 
-@dataclass
-class Table:
-    """One file, read with all its damage.
-
-    Attributes:
-        rows: id -> value, the first of its lines.
-        lines: id -> line number, from 1.
-        order: ids as bytes, in file order.
-        damage: kind -> (line, words) of every damaged line, in file order.
-    """
-
-    path: Path
-    rows: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    order: list[bytes] = field(default_factory=list)
-    damage: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    conflicts: set[str] = field(default_factory=set)
-
-    def note(self, kind: str, line: int, words: str) -> None:
-        """Add one damaged line."""
-        self.damage.setdefault(kind, []).append((line, words))
+RULE = Checks()
 
 
 @dataclass
@@ -69,66 +49,6 @@ class Report:
         return self.problems[:limit] + rest
 
 
-def scan(path: Path) -> Table:
-    """Read a table, collecting damage instead of raising."""
-    table = Table(path)
-    raw = path.read_bytes()
-    if raw.startswith(b"\xef\xbb\xbf"):
-        table.note("bom", 1, "begins with a byte order mark")
-        raw = raw[3:]
-    if raw and not raw.endswith(b"\n"):
-        table.note("newline", raw.count(b"\n") + 1, "does not end with a newline")
-    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n") if raw else [], 1):
-        _scan_line(table, number, line)
-    keys = zip(table.order, table.order[1:], strict=False)
-    for index, (before, after) in enumerate(keys):
-        if after < before:
-            words = (
-                f"'{after.decode()}' comes after '{before.decode()}': not sorted (LC_ALL=C sort)"
-            )
-            table.note("order", table.lines.get(after.decode(), index + 2), words)
-    return table
-
-
-def _scan_line(table: Table, number: int, line: bytes) -> None:
-    if line.endswith(b"\r"):
-        table.note("cr", number, "has a Windows line end")
-        line = line[:-1]
-    try:
-        content = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        table.note("utf8", number, f"is not UTF-8 (byte 0x{line[error.start]:02x})")
-        return
-    if not content.strip(" \t"):
-        table.note("empty", number, "is an empty line")
-        return
-    separator = re.match(r"[^ \t]*([ \t]*)", content)[1]
-    if content[0] in " \t" or "\t" in separator or len(separator) > 1 or content[-1] in " \t":
-        table.note(
-            "blanks", number, "separates id and value by more than one space, or ends with one"
-        )
-    key, _, value = content.strip(" \t").replace("\t", " ", 1).partition(" ")
-    value = value.strip(" \t")
-    if not is_legal_id(key):
-        table.note("id", number, f"has an id with a space or control character: {key!a}")
-    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
-        table.note("control", number, f"has a tab, control character or line separator: {value!a}")
-    if key in table.rows:
-        table.note(
-            "duplicate", number, f"gives '{key}' a second time (first: line {table.lines[key]})"
-        )
-        if table.rows[key] != value:
-            table.conflicts.add(key)
-        return
-    table.rows[key], table.lines[key] = value, number
-    table.order.append(key.encode())
-
-
-def is_legal_id(key: str) -> bool:
-    """Whether every reader splits ``key`` off alike: no blank of Unicode, no invisible character."""
-    return bool(key) and not any(c.isspace() or unicodedata.category(c)[0] == "C" for c in key)
-
-
 REMEDIES = {
     "utf8": "Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}",
     "id": "Rename it where the directory is made.",
@@ -136,7 +56,7 @@ REMEDIES = {
 }
 
 
-def validate(directory: str | os.PathLike, checks: Checks = Checks()) -> Report:
+def validate(directory: str | os.PathLike, checks: Checks = RULE) -> Report:
     """Check a data directory.
 
     Returns:
@@ -242,8 +162,8 @@ class _Validation:
         bare = [key for key, speaker in utt2spk.rows.items() if not key.startswith(speaker)]
         if bare:
             self.report.warnings.append(
-                f"{utt2spk.path}:{utt2spk.lines[bare[0]]} utterance '{bare[0]}' does not begin with "
-                f"its speaker '{utt2spk.rows[bare[0]]}' ({len(bare)} such): Kaldi's sorting by "
+                f"{utt2spk.path}:{utt2spk.lines[bare[0]]} utterance '{bare[0]}' does not begin "
+                f"with its speaker '{utt2spk.rows[bare[0]]}' ({len(bare)} such): Kaldi's sorting by "
                 "speaker and by utterance will differ."
             )
 

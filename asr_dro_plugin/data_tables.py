@@ -1,86 +1,93 @@
-"""One data set: its tables in memory, all over the same utterances."""
+"""Kaldi's tables as they may come: read with all their damage instead of stopping at the first."""
 
-import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+import re
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import missing_keys, read_table, spk2utt, write_table
-
-REQUIRED = ("text", "utt2spk", "utt2lang", "utt2category")
 
 
 @dataclass
-class DataTables:
-    """Tables of one set by file name, each utterance id -> value; ``text`` decides which ids."""
+class Table:
+    """One file, read with all its damage.
+
+    Attributes:
+        rows: id -> value, the first of its lines.
+        lines: id -> line number, from 1.
+        order: ids as bytes, in file order.
+        damage: kind -> (line, words) of every damaged line, in file order.
+    """
 
     path: Path
-    tables: dict[str, dict[str, str]]
+    rows: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    order: list[bytes] = field(default_factory=list)
+    damage: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    conflicts: set[str] = field(default_factory=set)
 
-    @classmethod
-    def read(
-        cls,
-        path: str | os.PathLike,
-        required: Iterable[str] = REQUIRED,
-        optional: Iterable[str] = (),
-    ) -> "DataTables":
-        """Read the tables; ``optional`` ones only where the file is there.
-
-        Raises:
-            UserError: a table is missing, damaged, or has other ids than ``text``.
-        """
-        path = Path(path)
-        present = [name for name in optional if (path / name).is_file()]
-        names = list(dict.fromkeys(["text", *required, *present]))
-        data = cls(path, {name: read_table(path / name, name == "text") for name in names})
-        if not data.tables["text"]:
-            raise UserError(f"{path}/text is empty. Run the stage that makes {path} again.")
-        for name in names:
-            check_same_ids(path, name, data.tables[name], data.tables["text"])
-        return data
-
-    @property
-    def utt_ids(self) -> list[str]:
-        """All ids in byte order."""
-        return sorted(self.tables["text"], key=lambda utt_id: utt_id.encode())
-
-    def lang(self, utt_id: str) -> str:
-        """ISO 639-3 code of an utterance."""
-        return self.tables["utt2lang"][utt_id]
-
-    def totals(self) -> Counter[str]:
-        """Utterances of each language."""
-        return Counter(self.tables["utt2lang"].values())
-
-    def write(self, path: str | os.PathLike, utt_ids: Collection[str], **more: Mapping) -> None:
-        """Write the tables restricted to ``utt_ids``, the tables in ``more``, and spk2utt.
-
-        ``wav.scp`` comes last: a directory without it is not finished.
-        """
-        path, keep = Path(path), set(utt_ids)
-        if not keep:
-            raise UserError(f"{path} would be empty: no utterance of {self.path} is usable.")
-        tables = {**self.tables, **more}
-        tables["spk2utt"] = spk2utt({u: self.tables["utt2spk"][u] for u in keep})
-        for name in sorted(tables, key=lambda name: (name == "wav.scp", name)):
-            table = tables[name]
-            whole = name == "spk2utt"
-            write_table(path / name, table if whole else {u: table[u] for u in table if u in keep})
+    def note(self, kind: str, line: int, words: str) -> None:
+        """Add one damaged line."""
+        self.damage.setdefault(kind, []).append((line, words))
 
 
-def check_same_ids(
-    path: Path, name: str, table: Mapping[str, str], reference: Mapping[str, str]
-) -> None:
-    """Refuse ids in ``name`` that ``text`` lacks, and the other way round."""
-    for holder, lacking in (
-        ("text", missing_keys(table, reference)),
-        (name, missing_keys(reference, table)),
-    ):
-        if lacking:
-            other = name if holder == "text" else "text"
-            raise UserError(
-                f"{path}/{other} lacks {len(lacking)} utterances of {path}/{holder} "
-                f"(first: {lacking[0]}). Run utils/fix_data_dir.sh {path}."
+def scan(path: Path) -> Table:
+    """Read a table, collecting damage instead of raising."""
+    table = Table(path)
+    raw = path.read_bytes()
+    if raw.startswith(b"\xef\xbb\xbf"):
+        table.note("bom", 1, "begins with a byte order mark")
+        raw = raw[3:]
+    if raw and not raw.endswith(b"\n"):
+        table.note("newline", raw.count(b"\n") + 1, "does not end with a newline")
+    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n") if raw else [], 1):
+        _scan_line(table, number, line)
+    keys = zip(table.order, table.order[1:], strict=False)
+    for index, (before, after) in enumerate(keys):
+        if after < before:
+            words = (
+                f"'{after.decode()}' comes after '{before.decode()}': not sorted (LC_ALL=C sort)"
             )
+            table.note("order", table.lines.get(after.decode(), index + 2), words)
+    return table
+
+
+def _scan_line(table: Table, number: int, line: bytes) -> None:
+    if line.endswith(b"\r"):
+        table.note("cr", number, "has a Windows line end")
+        line = line[:-1]
+    try:
+        content = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        table.note("utf8", number, f"is not UTF-8 (byte 0x{line[error.start]:02x})")
+        return
+    if not content.strip(" \t"):
+        table.note("empty", number, "is an empty line")
+        return
+    separator = re.match(r"[^ \t]*([ \t]*)", content)[1]
+    if content[0] in " \t" or "\t" in separator or len(separator) > 1 or content[-1] in " \t":
+        table.note(
+            "blanks", number, "separates id and value by more than one space, or ends with one"
+        )
+    key, value = [*re.split("[ \t]+", content.strip(" \t"), maxsplit=1), ""][:2]
+    if not is_legal_id(key):
+        table.note("id", number, f"has an id with a space or control character: {key!a}")
+    if has_control(value):
+        table.note("control", number, f"has a tab, control character or line separator: {value!a}")
+    if key in table.rows:
+        table.note(
+            "duplicate", number, f"gives '{key}' a second time (first: line {table.lines[key]})"
+        )
+        if table.rows[key] != value:
+            table.conflicts.add(key)
+        return
+    table.rows[key], table.lines[key] = value, number
+    table.order.append(key.encode())
+
+
+def is_legal_id(key: str) -> bool:
+    """Whether every reader splits ``key`` off alike: no Unicode blank, no invisible character."""
+    return bool(key) and not any(c.isspace() or unicodedata.category(c)[0] == "C" for c in key)
+
+
+def has_control(value: str) -> bool:
+    """Whether a value holds a tab, a control character or a line separator of Unicode."""
+    return any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value)

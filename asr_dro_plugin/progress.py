@@ -64,7 +64,8 @@ class Progress:
         """Replace the file; a full or vanished disk must not end the work that is reported on."""
         temporary = Path(f"{self.file}.{os.getpid()}.tmp")
         with contextlib.suppress(OSError):
-            temporary.write_text(f"{self.done} {self.total} {' '.join(self.note.split())}\n", "utf-8")
+            note = " ".join(self.note.split())
+            temporary.write_text(f"{self.done} {self.total} {note}\n", "utf-8")
             os.replace(temporary, self.file)
 
     def _print_line(self, now: float) -> None:

@@ -183,10 +183,8 @@ def report_failures(backend, parts, indices):
         part = f"part {indices[number]} of {len(parts)}" if len(parts) > 1 else "the command"
         words = f" ({reason})" if reason else ""
         lines = "\n".join("    " + line for line in tail(log))
-        print(
-            f"ERROR: {part} failed with code {backend.codes[number]}{words}. The end of {log}:\n{lines}",
-            file=sys.stderr,
-        )
+        fact = f"{part} failed with code {backend.codes[number]}{words}"
+        print(f"ERROR: {fact}. The end of {log}:\n{lines}", file=sys.stderr)
     if len(failed) > MAX_REPORTED:
         rest = ", ".join(os.path.relpath(parts[n]["log"]) for n in failed[MAX_REPORTED:][:10])
         print(f"ERROR: {len(failed) - MAX_REPORTED} more parts failed: {rest}", file=sys.stderr)

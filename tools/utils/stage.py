@@ -54,7 +54,7 @@ def files_below(path):
 
 
 def audio_digest(wav_scp):
-    """Fingerprint of the audio files that a wav.scp names: path, size, time; a pipe is its words."""
+    """Fingerprint of the audio files that a wav.scp names: path, size, time; a pipe's words."""
     digest = hashlib.sha256()
     archives = set()
     with open(wav_scp, "rb") as stream:
@@ -226,7 +226,9 @@ def finish(arguments, options):
 def parse_arguments(words):
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("what", choices=["check", "begin", "done"])
     parser.add_argument("mark")

@@ -1,1 +1,1 @@
-"""Behind utils/job.py: one part, the local and the Slurm backend, the progress bar.  Std lib only."""
+"""Behind utils/job.py: one part, the local and the Slurm backend, the progress bar."""

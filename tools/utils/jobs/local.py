@@ -42,7 +42,7 @@ class LocalBackend:
         return any(self.codes.values())
 
     def start(self, spec):
-        """Start the process of one part, in a session of its own: Ctrl-C reaches the runner alone."""
+        """Start one part's process, in a session of its own: Ctrl-C reaches the runner alone."""
         process = subprocess.Popen(
             [sys.executable, PART, "-", str(os.getpid())],
             stdin=subprocess.PIPE, start_new_session=True,

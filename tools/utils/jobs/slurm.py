@@ -111,7 +111,7 @@ class SlurmBackend:
 
     def ask(self):
         """Ask squeue for the states; give up parts that it has long seen ended, or no longer."""
-        code, out, err = call("squeue", "-h", "-r", "-t", "all", "-j", self.job_id, "-o", "%K|%T|%r")
+        code, out, err = call("squeue", "-t", "all", *self.question())
         self.asked = time.monotonic()
         if code and "Invalid job id" not in err:
             return  # the controller does not answer: it may be restarted, the job lives on
@@ -125,6 +125,10 @@ class SlurmBackend:
             elif self.asked - self.gone_since.setdefault(index, self.asked) >= self.grace:
                 self.codes[index] = self.code_without_file(index, state[0])
 
+    def question(self):
+        """Arguments of squeue: one line for each part of this job."""
+        return "-h", "-r", "-j", self.job_id, "-o", "%K|%T|%r"
+
     @staticmethod
     def parse(out):
         """squeue's lines as array index -> (state, reason)."""
@@ -133,9 +137,9 @@ class SlurmBackend:
 
     def code_without_file(self, index, state):
         """Exit code of a part that is gone without one."""
-        log_was_begun = os.path.exists(self.path(f"output.{self.indices[index]}"))
-        never_ran = self.cancelled_pending and not log_was_begun and state in ("CANCELLED", "VANISHED")
-        return NOT_STARTED if never_ran else 1
+        begun = os.path.exists(self.path(f"output.{self.indices[index]}"))
+        taken_back = self.cancelled_pending and state in ("CANCELLED", "VANISHED")
+        return NOT_STARTED if taken_back and not begun else 1
 
     def cancel_pending(self):
         """After a failure let the running parts end and take the waiting ones back."""
@@ -153,7 +157,7 @@ class SlurmBackend:
         call("scancel", self.job_id)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not hurry():
-            code, out, err = call("squeue", "-h", "-r", "-j", self.job_id, "-o", "%K|%T|%r")
+            code, out, err = call("squeue", *self.question())
             if (not code and not out) or "Invalid job id" in err:
                 return
             time.sleep(0.3)
@@ -165,7 +169,7 @@ class SlurmBackend:
         state, reason = self.states.get(index, ("", ""))
         words = WORDS.get(state, "")
         if state == "VANISHED":
-            words = "squeue no longer knows it and it left no exit code: cancelled, or its node failed"
+            words = "gone from squeue without an exit code: cancelled, or its node failed"
         if words and reason not in ("", "None", state.title()):
             words += f", Slurm says {reason}"
         return "; ".join(word for word in (words, self.script_output(index)) if word)

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Check data directories: utils/validate_data_dir.sh [--option true|false]... DIR...; see --help.
+set -euo pipefail
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
+python=${root}/tools/venv/bin/python
+if [[ ! -x ${python} ]]; then python=python3; fi
+PYTHONPATH=${root}${PYTHONPATH:+:${PYTHONPATH}} exec "${python}" -m asr_dro_plugin.bin.validate_data_dir "$@"
