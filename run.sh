@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
 # From a bare machine to a table of scores: ./run.sh [options]; ./run.sh --help lists them.
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")/egs2/asr_dro/asr1"
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/egs2/asr_dro/asr1" || exit 1
 exec ./run.sh "$@"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-HERE = Path(__file__).resolve().parent
+README = Path(__file__).resolve().parent / "README.md"
 
 CORE = [
     "omegaconf==2.3.0",  # the one version that ESPnet (< 2.4, >= 2.3), s3prl and fairseq share
@@ -62,9 +62,7 @@ setup(
     name="asr-dro",
     version="0.1.0",
     description="Group-robust multilingual CTC speech recognition on ESPnet2",
-    long_description=(HERE / "README.md").read_text("utf-8")
-    if (HERE / "README.md").exists()
-    else "",
+    long_description=README.read_text("utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],

@@ -14,7 +14,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUM
 
 @pytest.fixture(autouse=True)
 def _one_torch_thread():
-    """Torch, where a test has imported it, also keeps to one thread (torch is never imported here)."""
+    """Torch keeps to one thread too, where a test has imported it (it is never imported here)."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != 1:
         torch.set_num_threads(1)

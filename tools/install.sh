@@ -117,7 +117,7 @@ run() {
     while ! [ -t 1 ] && sleep 0.3 && kill -0 "$child" 2>/dev/null; do
         if ((SECONDS - since >= next)); then
             next=$((next + 20))
-            say "  ... $((SECONDS - since)) s: $(tail -n 1 "$log" | tr -d '\r' | cut -c 1-90)"
+            say "  ... $((SECONDS - since)) s: $(grep -v WARNING "$log" | tail -n 1 | cut -c 1-100)"
         fi
     done
     wait "$child" || status=$?
@@ -131,7 +131,9 @@ pip_install() {
         "${uv[@]}" pip install --python "$venv/bin/python" --compile-bytecode \
             -c "$tools/constraints.txt" "$@"
     else
-        "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
+        local -a bar=()
+        if ! [ -t 1 ]; then bar=(--progress-bar off); fi
+        "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "${bar[@]}" \
             -c "$tools/constraints.txt" "$@"
     fi
 }
@@ -232,7 +234,7 @@ install_packages() {
     say "[3/5] packages (some 6 GB with CUDA, 2 GB without; minutes)"
     need setuptools "setuptools" "$(grep ^setuptools== "$tools/constraints.txt")"
     # No build isolation: the editable build uses the pinned setuptools just laid.
-    need packages "the packages" --no-build-isolation -e "$root[${wanted// /,}]"
+    need packages "the packages" --no-build-isolation -e "${root}[${wanted// /,}]"
 }
 
 # fairseq alone may be missing: without a wheel for this Python it must be compiled.
@@ -262,6 +264,9 @@ ready() {
     [ -z "$missing" ] || [[ " $extras " != *" $missing "* ]]
 }
 
+# The extras among the words, each once, without fairseq, which has a step of its own.
+words_of() { tr -s ' ' '\n' <<<"$1" | grep -vx -e fairseq -e '' | sort -u | paste -sd ' ' -; }
+
 take_lock() {
     mkdir -p "$work"
     exec 9>"$work/lock"
@@ -276,14 +281,14 @@ main() {
     unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX
     export PIP_USER=0 PYTHONNOUSERSITE=1
     missing=
-    wanted=$(printf '%s\n' train ssl dev $extras | grep -vx fairseq | sort -u | paste -sd ' ' -)
+    wanted=$(words_of "train ssl dev $extras")
     if ready; then last_line "$missing" && return; fi
     take_lock
     trap interrupted INT TERM HUP
     if ready; then last_line "$missing" && return; fi
     say "$venv: ${state:-lacks $missing}"
     make_venv
-    wanted=$(printf '%s\n' $wanted $("$venv/bin/python" "$tools/venv_state.py" extras) | sort -u | paste -sd ' ' -)
+    wanted=$(words_of "$wanted $("$venv/bin/python" "$tools/venv_state.py" extras)") # keep what is there
     missing=
     "$venv/bin/python" "$tools/venv_state.py" begin
     "$venv/bin/python" "$tools/venv_state.py" heal
@@ -298,4 +303,5 @@ main() {
     last_line "$missing"
 }
 
-main "$@"
+# Sourced (by the tests), it only defines its functions.
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then main "$@"; fi

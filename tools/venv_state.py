@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Is tools/venv whole?  The side of ``install.sh`` that reads packages; standard library only.
 
-    venv_state.py ready --extras "train ssl"  exit 0: nothing to do; 1: says on stdout what is not so
-    venv_state.py heal                        forgets packages that an interrupted run left half-laid
-    venv_state.py mark --missing fairseq      writes the completion mark, last of all
+    venv_state.py ready --extras "train ssl"  exit 0: nothing to do; 1: says what there is to do
     venv_state.py begin                       takes the mark away before anything is changed
+    venv_state.py heal                        forgets packages that a killed run left half-laid
+    venv_state.py mark --missing fairseq      writes the completion mark, last of all
+    venv_state.py extras | missing            what the mark says of them
 
 Run it with the environment's own Python: it looks at the packages of the interpreter that runs it.
 """

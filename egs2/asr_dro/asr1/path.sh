@@ -7,7 +7,7 @@ _venv=${_root}/tools/venv
 
 # The mark is what install.sh writes last; a venv without it is half made.
 if [ ! -e "${_venv}/.asr_dro_installed.json" ]; then
-    "${_root}/tools/install.sh" >&2 || { return 1 2>/dev/null || exit 1; }
+    "${_root}/tools/install.sh" >&2 || return 1
 fi
 
 export VIRTUAL_ENV=${_venv}
