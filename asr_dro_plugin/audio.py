@@ -12,28 +12,18 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.audio_stream import AudioError, AudioStream, raw_format
 
 G722_RATE = 16000
 G722_SAMPLES_PER_BYTE = 2
-RAW_FORMATS = {".g722": "g722"}  # no header: the name's ending is all there is to know
 INEXACT_FORMATS = {"MP3"}  # libsndfile may estimate the length, and differs after a seek
 UNKNOWN_LENGTH = 2**48  # a streamed FLAC's header says "unknown", which libsndfile gives as 2**63-1
 BLOCK = 1 << 20  # samples decoded at a time where only the count is wanted
 ARK_POINTER = re.compile(r"(?P<ark>.+):(?P<offset>\d+)\Z", re.DOTALL)
-
-
-class AudioError(UserError):
-    """One file that cannot be decoded; the message names it, the fact and the remedy."""
-
-    def __init__(self, message: str, reason: str = "unreadable audio") -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -125,11 +115,6 @@ def resample(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
     return np.pad(out, (0, wanted - len(out))) if len(out) < wanted else out
 
 
-def raw_format(name: str) -> str | None:
-    """FFmpeg's name of a headerless format, known by the file name's ending; None for others."""
-    return RAW_FORMATS.get(Path(name).suffix.lower())
-
-
 def _open_source(path: str | os.PathLike, allow_pipes: bool) -> tuple[str, str | io.BytesIO]:
     """Name for messages, and a plain path or the bytes of an archive member or a pipe."""
     name = str(path).strip()
@@ -173,7 +158,7 @@ def _ark_member(ark: str, offset: int) -> bytes:
         head = stream.read(8)
         if head[:5] == b"AUDIO":  # then one byte n, n bytes of length, the file
             stream.seek(offset + 5)
-            size = int.from_bytes(stream.read(stream.read(1)[0]), "little")
+            size = int.from_bytes(stream.read(int.from_bytes(stream.read(1))), "little")
         elif head[:4] == b"RIFF":
             size = 8 + int.from_bytes(head[4:8], "little")
             stream.seek(offset)
@@ -191,7 +176,7 @@ class _Decoder:
     def __init__(self, name: str, source: str | io.BytesIO) -> None:
         self.name, self._refusal = name, "no header"
         self._sound = None if raw_format(name) else self._try_soundfile(source)
-        self._stream = None if self._sound else _AVStream(name, source, self._refusal)
+        self._stream = None if self._sound else AudioStream(name, source, self._refusal)
         self.sample_rate = (self._sound or self._stream).samplerate
 
     def _try_soundfile(self, source: str | io.BytesIO):
@@ -219,7 +204,8 @@ class _Decoder:
     def info(self) -> AudioInfo:
         """Sizes; a length that the header does not tell is counted."""
         if self._stream:
-            return self._stream.info()
+            num_samples = self._stream.count()
+            return AudioInfo(num_samples, self._stream.samplerate, self._stream.channels, "FFmpeg")
         sound = self._sound
         frames = sound.frames
         if frames > UNKNOWN_LENGTH:
@@ -270,101 +256,3 @@ class _Decoder:
             raise AudioError(
                 f"{self.name} is damaged (libsndfile: {error}). Copy it again, or leave it out."
             ) from None
-
-
-class _AVStream:
-    """The first audio track of a file, decoded forwards by FFmpeg's libraries through PyAV."""
-
-    def __init__(self, name: str, source: str | io.BytesIO, refusal: str) -> None:
-        self.name, self._source = name, source
-        try:
-            import av
-        except ImportError:
-            raise AudioError(
-                f"{name} needs FFmpeg's decoders (libsndfile: {refusal}). Install them with "
-                "'pip install av', or convert the file to WAV or FLAC."
-            ) from None
-        self._av, self._refusal = av, refusal
-        self._open()
-
-    def _open(self) -> None:
-        try:
-            self._container = self._av.open(self._source, format=raw_format(self.name))
-        except (self._av.error.FFmpegError, ValueError) as error:
-            raise AudioError(
-                f"{self.name} cannot be decoded, neither by libsndfile ({self._refusal}) nor by "
-                f"FFmpeg ({_words(error)}). Convert it to WAV or FLAC, or leave it out."
-            ) from None
-        if not self._container.streams.audio:
-            self.close()
-            raise AudioError(f"{self.name} has no audio track. Correct its path, or leave it out.")
-        context = self._container.streams.audio[0].codec_context
-        self.samplerate, self.channels = context.rate, context.channels
-        self._frames = self._container.decode(audio=0)
-        self._held = np.zeros(0, np.float32)  # decoded, mono; may still be needed
-        self._held_from = 0  # sample number of _held[0]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._container.close()
-
-    def info(self) -> AudioInfo:
-        """Count by decoding: a container's own duration is rounded or estimated."""
-        count = 0
-        while (block := self._next()) is not None:
-            count += len(block)
-        return AudioInfo(count, self.samplerate, self.channels, "FFmpeg")
-
-    def read(self, first: int, last: int | None) -> np.ndarray:
-        """(N,) float32 from sample ``first`` to ``last``; going back starts over."""
-        if first < self._held_from:
-            self.close()
-            if not isinstance(self._source, str):
-                self._source.seek(0)
-            self._open()
-        blocks, held_to = [self._held], self._held_from + len(self._held)
-        while last is None or held_to < last:
-            if (block := self._next()) is None:
-                break
-            held_to += len(block)
-            if held_to <= first:  # before the stretch: forget it at once
-                blocks, self._held_from = [], held_to
-            else:
-                blocks.append(block)
-        held = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-        keep = min(max(0, first - self._held_from), len(held))
-        self._held, self._held_from = held[keep:], self._held_from + keep
-        return self._held[: None if last is None else max(0, last - self._held_from)].copy()
-
-    def _next(self) -> np.ndarray | None:
-        """The next decoded block (N,), or None at the end."""
-        try:
-            frame = next(self._frames, None)
-        except self._av.error.EOFError:
-            return None
-        except self._av.error.FFmpegError as error:
-            raise AudioError(
-                f"{self.name} is damaged (FFmpeg: {_words(error)}). Copy it again, or leave it out."
-            ) from None
-        if frame is None:
-            return None
-        if frame.sample_rate != self.samplerate:
-            raise AudioError(f"{self.name} changes its sample rate midway. Convert it to WAV.")
-        return _frame_to_mono(frame)
-
-
-def _frame_to_mono(frame) -> np.ndarray:
-    """Mean over channels of a decoded frame, whatever its sample format, as (N,) float32."""
-    array = frame.to_ndarray()
-    if not frame.format.is_planar:
-        array = array.reshape(-1, len(frame.layout.channels)).T
-    if array.dtype == np.uint8:
-        array = (array.astype(np.float32) - 128) / 128
-    elif array.dtype.kind == "i":
-        array = array.astype(np.float32) / -float(np.iinfo(array.dtype).min)
-    return array.mean(axis=0, dtype=np.float32)
-
-
-def _words(error: Exception) -> str:
-    """An FFmpeg error's own words, without the path that PyAV adds."""
-    return str(getattr(error, "strerror", None) or error)

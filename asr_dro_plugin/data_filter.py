@@ -6,19 +6,18 @@ that has sound, an empty reference too: leaving hard utterances out would flatte
 """
 
 import logging
-import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_dro_plugin.data_tables import REQUIRED, DataTables
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.kaldi_io import read_lines, read_table
 from asr_dro_plugin.text import split_tag
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, UNK, WORD_START
+from asr_dro_plugin.utt_tables import REQUIRED, UttTables
 
 ROLES = ("train", "valid", "test")
 DUMP_TABLES = (*REQUIRED, "wav.scp", "utt2num_samples")
@@ -59,7 +58,7 @@ def filter_dir(
     Raises:
         UserError: damaged tables, or a language that would lose more than its share.
     """
-    data = DataTables.read(in_dir, DUMP_TABLES)
+    data = UttTables.read(in_dir, DUMP_TABLES)
     Path(out_dir, "wav.scp").unlink(missing_ok=True)
     known = _known_symbols(train_dir, token_list)
     ledger = DropLedger()
@@ -133,7 +132,7 @@ def _known_symbols(train_dir: str | None, token_list: str | None) -> set[str] | 
     return None
 
 
-def _unseen(data: DataTables, known: set[str], dropped: set[str]) -> dict[str, list[str]]:
+def _unseen(data: UttTables, known: set[str], dropped: set[str]) -> dict[str, list[str]]:
     """Utterances with symbols outside ``known``: utt_id -> those symbols, each once."""
     unseen = {}
     for utt_id in data.utt_ids:
@@ -143,9 +142,7 @@ def _unseen(data: DataTables, known: set[str], dropped: set[str]) -> dict[str, l
     return unseen
 
 
-def _write_unseen(
-    path: str | os.PathLike, data: DataTables, unseen: Mapping[str, list[str]]
-) -> None:
+def _write_unseen(path: Path, data: UttTables, unseen: Mapping[str, list[str]]) -> None:
     """List unseen characters by language and count, and say how many there are."""
     counts: Counter[tuple[str, str]] = Counter()
     utts: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from asr_dro_plugin import audio
-from asr_dro_plugin.data_tables import DataTables, check_same_ids
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.progress import Progress
+from asr_dro_plugin.sound_items import Item, read_items
+from asr_dro_plugin.utt_tables import UttTables
 
 FULL_SCALE = 32768
 MAX_CLIPPED = 0.1  # more of an utterance beyond full scale is no overshoot but a wrong scale
@@ -43,83 +43,12 @@ class Settings:
     num_parts: int = 1
 
 
-@dataclass(frozen=True)
-class Item:
-    """One utterance to dump: where its sound is, and how it is to be changed."""
-
-    utt_id: str
-    path: str
-    start: float | None = None
-    end: float | None = None
-    speed: float = 1.0
-
-
 class Unusable(Exception):
     """An utterance that must be left out; ``reason`` in a few words."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason, self.detail = reason, detail
-
-
-def read_items(data_dir: str | os.PathLike, allow_pipes: bool) -> list[Item]:
-    """All utterances of a data directory in the order in which they are best decoded.
-
-    Raises:
-        UserError: a damaged table, a segment without recording, a pipe that is not allowed.
-    """
-    data_dir = Path(data_dir)
-    recordings = read_table(data_dir / "wav.scp", allow_empty_value=False)
-    for number, (key, path) in enumerate(recordings.items(), 1):
-        if audio.is_pipe(path) and not allow_pipes:
-            raise UserError(
-                f"{data_dir}/wav.scp:{number} runs a command for '{key}' ({path}). "
-                "Name files instead, or allow it with --allow_pipes true."
-            )
-    speeds = _read_speeds(data_dir / "utt2speed")
-    if (data_dir / "segments").is_file():
-        source, items = "segments", list(_read_segments(data_dir / "segments", recordings, speeds))
-        items.sort(key=lambda item: (item.path, item.start, item.utt_id))
-    else:
-        source = "wav.scp"
-        items = [Item(utt, path, speed=speeds.get(utt, 1.0)) for utt, path in recordings.items()]
-        items.sort(key=lambda item: item.utt_id.encode())
-    sounds = {item.utt_id: item.path for item in items}
-    check_same_ids(data_dir, source, sounds, read_table(data_dir / "text"))
-    return items
-
-
-def _read_speeds(path: Path) -> dict[str, float]:
-    if not path.is_file():
-        return {}
-    speeds = {}
-    for utt_id, word in read_table(path, allow_empty_value=False).items():
-        try:
-            speeds[utt_id] = float(word)
-        except ValueError:
-            speeds[utt_id] = 0.0
-        if not 0.1 <= speeds[utt_id] <= 10:
-            raise UserError(f"{path} gives '{utt_id}' the speed '{word}'. Use 0.1 to 10.")
-    return speeds
-
-
-def _read_segments(path: Path, recordings: dict, speeds: dict) -> Iterator[Item]:
-    for number, (utt_id, value) in enumerate(read_table(path).items(), 1):
-        fields = value.split()
-        try:
-            recording, start, end = fields[0], float(fields[1]), float(fields[2])
-        except (IndexError, ValueError):
-            raise UserError(
-                f"{path}:{number} is not 'utterance recording start end' in seconds. Correct it."
-            ) from None
-        if recording not in recordings:
-            raise UserError(
-                f"{path}:{number} names recording '{recording}', which wav.scp beside it lacks."
-            )
-        if end != -1 and end <= start or start < 0 or not np.isfinite([start, end]).all():
-            raise UserError(f"{path}:{number} runs from {start:g} s to {end:g} s. Correct it.")
-        speed = speeds.get(utt_id, 1.0)
-        yield Item(utt_id, recordings[recording], start, None if end == -1 else end, speed)
 
 
 def dump_part(settings: Settings, part: int) -> None:
@@ -165,6 +94,8 @@ def _write_ark(settings: Settings, part: int, items: list[Item]) -> dict:
     import kaldiio
 
     ark = _ark_path(Path(settings.out_dir), part)
+    for left_over in ark.parent.glob(f".{ark.name}.*.tmp"):  # of a run that was killed
+        left_over.unlink()
     rows, drops = [], []
     with atomic_write(ark, "wb") as stream, _progress(settings, part, items) as bar:
         for item, result in _convert_all(items, settings):
@@ -277,7 +208,7 @@ def merge(settings: Settings, max_drop: float) -> None:
     Raises:
         UserError: a part is missing or of another input; a language lost more than ``max_drop``.
     """
-    out, data = Path(settings.out_dir), DataTables.read(settings.data_dir)
+    out, data = Path(settings.out_dir), UttTables.read(settings.data_dir)
     records = [_read_record(settings, part) for part in range(1, settings.num_parts + 1)]
     rows = {row[0]: row[1:] for record in records for row in record["rows"]}
     ledger = DropLedger()
@@ -312,7 +243,7 @@ def _report_clipping(where: str, rows: dict[str, list]) -> None:
         )  # fmt: skip
 
 
-def _write_dump(settings: Settings, data: DataTables, rows: dict[str, list]) -> None:
+def _write_dump(settings: Settings, data: UttTables, rows: dict[str, list]) -> None:
     out, raw = Path(settings.out_dir), settings.feats_type == "raw"
     keep = [utt_id for utt_id in data.utt_ids if utt_id in rows]
     for name, value in (("feats_type", "raw"), ("audio_format", "flac.ark" if raw else "sound")):

@@ -13,12 +13,12 @@ from typing import Protocol
 
 import numpy as np
 
-from asr_dro_plugin.data_tables import DataTables
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.kaldi_io import write_table
+from asr_dro_plugin.utt_tables import UttTables
 
 TABLES = ("text", "utt2lang", "utt2category", "utt2num_samples")
 REASON = "too few frames for CTC"
@@ -60,7 +60,7 @@ def choose_groups(
 
 
 def write_shapes(
-    data: DataTables,
+    data: UttTables,
     out_dir: str | os.PathLike,
     to_ids: Callable[[str], list[int]],
     vocab_size: int,
@@ -98,7 +98,7 @@ def write_shapes(
     return ledger
 
 
-def _group_id(groups: GroupMap, data: DataTables, utt_id: str) -> int:
+def _group_id(groups: GroupMap, data: UttTables, utt_id: str) -> int:
     name = data.tables["utt2category"][utt_id]
     if name not in groups:
         raise UserError(
@@ -109,7 +109,7 @@ def _group_id(groups: GroupMap, data: DataTables, utt_id: str) -> int:
 
 
 def conclude(
-    parts: dict[str, tuple[DataTables, DropLedger]],
+    parts: dict[str, tuple[UttTables, DropLedger]],
     out_dir: str | os.PathLike,
     frames: Frames,
     max_drop: float,

@@ -35,9 +35,9 @@ def main(argv: list[str] | None = None) -> None:
     from pathlib import Path
 
     from asr_dro_plugin import shapes, tokens
-    from asr_dro_plugin.data_tables import DataTables
     from asr_dro_plugin.kaldi_io import read_lines
     from asr_dro_plugin.stack import frame_counter, load_config
+    from asr_dro_plugin.utt_tables import UttTables
 
     frames = frame_counter(load_config(args.config))
     token_list = tokens.read_tokens(args.tokens)
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
     to_ids = tokens.token_ids(tokenizer, token_list)
     sets = {"train": args.train_dir, "valid": args.valid_dir}
-    data = {part: DataTables.read(folder, shapes.TABLES) for part, folder in sets.items()}
+    data = {part: UttTables.read(folder, shapes.TABLES) for part, folder in sets.items()}
     categories = Counter(data["train"].tables["utt2category"].values())
     groups = shapes.choose_groups(categories, args.init_groups, args.extend_groups)
     ledgers = {

@@ -48,11 +48,11 @@ def perturb(data_dir: str, out_dir: str, factors: list[str]) -> None:
     """
     from pathlib import Path
 
-    from asr_dro_plugin.data_tables import DataTables
     from asr_dro_plugin.kaldi_io import read_table, write_table
+    from asr_dro_plugin.utt_tables import UttTables
 
     keyed = "segments" if Path(data_dir, "segments").is_file() else "wav.scp"
-    data = DataTables.read(data_dir, ["utt2spk", "utt2lang", "utt2category", keyed])
+    data = UttTables.read(data_dir, ["utt2spk", "utt2lang", "utt2category", keyed])
     tables: dict[str, dict[str, str]] = {name: {} for name in [*data.tables, "utt2speed"]}
     for factor in factors:
         prefix = "" if float(factor) == 1 else f"sp{factor}-"
@@ -64,7 +64,7 @@ def perturb(data_dir: str, out_dir: str, factors: list[str]) -> None:
         write_table(Path(out_dir, "wav.scp"), read_table(Path(data_dir, "wav.scp")))
     else:
         Path(out_dir, "segments").unlink(missing_ok=True)
-    out = DataTables(Path(out_dir), tables)
+    out = UttTables(Path(out_dir), tables)
     out.write(out_dir, out.utt_ids)
     logging.info("%s: %d utterances at %d speeds", out_dir, len(out.utt_ids), len(factors))
 
