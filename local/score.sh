@@ -6,7 +6,7 @@ exp=              # Trained experiment, e.g. exp/asr_mini (required).
 inference_tag=    # Folder of the decoding below it (required).
 sets=             # Data sets to score, separated by spaces; the last one is printed last (required).
 dump=dump/raw     # Folder of the sets' references.
-normalizer=lower_no_punct  # What is done to references and hypotheses before they are compared.
+text_norm=lower_no_punct  # What is done to references and hypotheses before they are compared.
 strict=true       # Fail where a hypothesis is missing or has no reference.
 asr_config=       # Noted in the results: the training configuration.
 inference_config= # Noted in the results: the decoding configuration.
@@ -31,7 +31,7 @@ for set in ${sets}; do
     require_files "Run stages 3 and 4." "${dump}/${set}/text" "${dump}/${set}/utt2lang"
     [[ -e ${folder}/text ]] || die "${folder}/text does not exist. Run stage 12."
     python -m asr_dro_plugin.bin.score --ref "${dump}/${set}/text" --hyp "${folder}/text" \
-        --name "${set}" --normalizer "${normalizer}" --strict "${strict}" \
+        --name "${set}" --text_norm "${text_norm}" --strict "${strict}" \
         --asr_config "${asr_config}" --inference_config "${inference_config}" \
         --model_file "${model_file}" --git_commit "${git_commit}" \
         --json "${folder}/score.json" >"${folder}/score.txt"

@@ -40,7 +40,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--utt2dur", help="its seconds (default: utt2dur or utt2num_samples beside --ref)"
     )
     one.add_argument(
-        "--normalizer", default="lower_no_punct",
+        "--text_norm", "--normalizer", default="lower_no_punct",
         help="what is done to both texts: none, nfc, lower_no_punct … (default: %(default)s)",
     )  # fmt: skip
     one.add_argument("--json", metavar="FILE", help="write the score here")
@@ -79,7 +79,7 @@ def score_set(args: argparse.Namespace) -> int:
     languages = read_table(args.utt2lang or folder / "utt2lang", allow_empty_value=False)
     references = read_table(args.ref)
     score = error_rates.score(
-        references, read_table(args.hyp), languages, args.normalizer, _durations(args, folder)
+        references, read_table(args.hyp), languages, args.text_norm, _durations(args, folder)
     )
     run = {name: getattr(args, name) for name in RUN_OPTIONS}
     run["model_file"] = _followed(args.model_file)

@@ -9,14 +9,12 @@ WER counts words between spaces.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
-from asr_dro_plugin.text import NORMALIZERS, split_tag
-
-Normalizer = Callable[[str, str], str]
+from asr_dro_plugin.text import Normalizer, get_normalizer, split_tag
 
 TAG = re.compile(r"\[[a-z]{3}\]")
 UNKNOWN = re.compile(r"<unk>|⁇")
@@ -114,7 +112,7 @@ def score(
         UserError: no reference; an id without language or duration; a reference whose tag
             contradicts its language; hypotheses that share no id with the references.
     """
-    normalize = _normalizer(normalizer)
+    normalize = get_normalizer(normalizer)
     _check_ids(references, hypotheses, languages, durations)
     groups: dict[str, GroupScore] = {}
     known, tags = set(languages.values()), set()
@@ -156,13 +154,6 @@ def normalized(text: str, lang: str, normalize: Normalizer) -> str:
     A tag inside the text is a fault of language identification alone, so it costs no characters.
     """
     return " ".join(normalize(TAG.sub(" ", text), lang).split())
-
-
-def _normalizer(name: str) -> Normalizer:
-    if name not in NORMALIZERS:
-        raise UserError(f"Normaliser '{name}' is unknown.{suggestion(name, NORMALIZERS)} "
-                        f"Known: {' '.join(NORMALIZERS)}.")  # fmt: skip
-    return NORMALIZERS[name]
 
 
 def _check_ids(

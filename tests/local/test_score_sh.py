@@ -1,0 +1,88 @@
+"""local/score.sh scores sets, collects RESULTS.md, prints the last set's table last."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe folder with the real scripts and one decoded experiment."""
+    (tmp_path / "utils").symlink_to(ROOT / "tools" / "utils")
+    (tmp_path / "local").symlink_to(ROOT / "local")
+    write(tmp_path / "path.sh", f"export PATH={Path(sys.executable).parent}:${{PATH}}",
+          f"export PYTHONPATH={ROOT}")  # fmt: skip
+    for set_name in ("dev_x", "test_x"):
+        write(tmp_path / f"dump/raw/{set_name}/text", "u1 [eng] abcd", "u2 [rus] где")
+        write(tmp_path / f"dump/raw/{set_name}/utt2lang", "u1 eng", "u2 rus")
+        write(tmp_path / f"exp/asr_a/greedy/{set_name}/text", "u1 [eng] abd", "u2 [eng] где")
+    return tmp_path
+
+
+def write(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def score_sh(recipe, *arguments):
+    given = ["--exp", "exp/asr_a", "--inference_tag", "greedy", "--sets", "dev_x test_x"]
+    command = ["local/score.sh", *given, *arguments]
+    return subprocess.run(
+        command, cwd=recipe, capture_output=True, text=True, env=dict(os.environ), check=False
+    )
+
+
+def test_every_set_is_scored_and_the_last_tables_come_last(recipe):
+    done = score_sh(recipe, "--asr_config", "conf/train_asr_mini.yaml", "--model_file", "m.pth")
+    assert done.returncode == 0, done.stderr
+    for set_name in ("dev_x", "test_x"):
+        assert (recipe / f"exp/asr_a/greedy/{set_name}/score.json").exists()
+    assert done.stdout.index("Set dev_x") < done.stdout.index("Set test_x")
+    assert done.stdout.endswith((recipe / "exp/asr_a/greedy/test_x/score.txt").read_text())
+    results = (recipe / "exp/asr_a/RESULTS.md").read_text()
+    assert "- model file: `m.pth`" in results
+    assert results.index("### test_x") < results.index("### dev_x")
+
+
+def test_running_it_again_changes_no_byte(recipe):
+    score_sh(recipe)
+    first = (recipe / "exp/asr_a/RESULTS.md").read_bytes()
+    assert score_sh(recipe).returncode == 0
+    assert (recipe / "exp/asr_a/RESULTS.md").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("absent", "words"),
+    [
+        ("dump/raw/test_x/utt2lang", "utt2lang is missing or empty. Run stages 3 and 4."),
+        ("exp/asr_a/greedy/test_x/text", "greedy/test_x/text does not exist. Run stage 12."),
+    ],
+)
+def test_what_is_absent_is_named_with_its_stage(recipe, absent, words):
+    (recipe / absent).unlink()
+    failed = score_sh(recipe)
+    assert failed.returncode == 1
+    assert words in failed.stderr
+
+
+def test_a_missing_hypothesis_stops_the_recipe_unless_strict_is_false(recipe):
+    write(recipe / "exp/asr_a/greedy/test_x/text", "u1 [eng] abd")
+    failed = score_sh(recipe)
+    assert failed.returncode == 1
+    assert "lacks 1 and adds 0 utterances" in failed.stderr
+    assert not (recipe / "exp/asr_a/RESULTS.md").exists()
+    passed = score_sh(recipe, "--strict", "false")
+    assert passed.returncode == 0
+    assert "missing: 1 references without hypothesis" in passed.stdout
+
+
+def test_a_required_option_and_a_typo_are_named(recipe):
+    assert "--exp is required" in score_sh(recipe, "--exp", "").stderr
+    typo = score_sh(recipe, "--text_nrm", "none")
+    assert typo.returncode == 2
+    assert "--text_norm" in typo.stderr
