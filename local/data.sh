@@ -28,8 +28,12 @@ corpus_opts=               # options of a corpus of your own, as "--name value .
 
 known=$(cd local && printf '%s\n' data_*.py | sed 's/^data_//; s/\.py$//' | tr '\n' ' ')
 if [ ! -f "local/data_${corpus}.py" ]; then
-    python3 utils/suggest.py --corpus "${corpus}" ${known} || true
-    exit 1
+    # shellcheck disable=SC2086 # a list of words
+    python3 -c 'import sys
+from asr_dro_plugin.errors import suggestion
+name, *known = sys.argv[1:]
+sys.exit(f"ERROR: --corpus {name} is not known.{suggestion(name, known)} Known: {chr(32).join(known)}.")' \
+        "${corpus}" ${known}
 fi
 
 # a root named after the corpus in db.sh: TSV for tsv, ML_SUPERB for ml_superb
