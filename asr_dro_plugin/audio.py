@@ -22,7 +22,8 @@ G722_RATE = 16000
 G722_SAMPLES_PER_BYTE = 2
 INEXACT_FORMATS = {"MP3"}  # libsndfile may estimate the length, and differs after a seek
 UNKNOWN_LENGTH = 2**48  # a streamed FLAC's header says "unknown", which libsndfile gives as 2**63-1
-BLOCK = 1 << 20  # samples decoded at a time where only the count is wanted
+BLOCK = 1 << 20  # samples decoded at a time, so that channels are averaged in little memory
+VORBIS_BLOCK = 8192  # samples; the longest block of an Ogg Vorbis stream
 ARK_POINTER = re.compile(r"(?P<ark>.+):(?P<offset>\d+)\Z", re.DOTALL)
 
 
@@ -187,9 +188,10 @@ class _Decoder:
         except (soundfile.LibsndfileError, TypeError) as error:
             self._refusal = " ".join(str(getattr(error, "error_string", error)).split())
         else:
-            if sound.seekable() and sound.format not in INEXACT_FORMATS:
+            known = sound.frames < UNKNOWN_LENGTH and sound.seekable()
+            if known and sound.format not in INEXACT_FORMATS:
                 return sound
-            self._refusal = f"inexact for {sound.format} {sound.subtype}"
+            self._refusal = f"inexact for this {sound.format} {sound.subtype}"
             sound.close()
         if not isinstance(source, str):
             source.seek(0)
@@ -202,17 +204,11 @@ class _Decoder:
         (self._sound or self._stream).close()
 
     def info(self) -> AudioInfo:
-        """Sizes; a length that the header does not tell is counted."""
+        """Sizes: from libsndfile's reading of the header, else counted."""
         if self._stream:
             num_samples = self._stream.count()
             return AudioInfo(num_samples, self._stream.samplerate, self._stream.channels, "FFmpeg")
-        sound = self._sound
-        frames = sound.frames
-        if frames > UNKNOWN_LENGTH:
-            frames = 0
-            while got := len(self._read_block(BLOCK)):
-                frames += got
-        return AudioInfo(frames, sound.samplerate, sound.channels)
+        return AudioInfo(self._sound.frames, self._sound.samplerate, self._sound.channels)
 
     def read(self, start: float | None, end: float | None) -> np.ndarray:
         """(N,) float32 between two times in seconds."""
@@ -224,8 +220,7 @@ class _Decoder:
 
     def _read_sound(self, first: int, last: int | None) -> np.ndarray:
         """Seek and read; a file that holds less than its header promises is refused."""
-        known = self._sound.frames <= UNKNOWN_LENGTH
-        if known and first >= self._sound.frames:
+        if first >= self._sound.frames:
             return np.zeros(0, np.float32)
         stop = self._sound.frames if last is None else min(last, self._sound.frames)
         self._seek(first)
@@ -233,7 +228,7 @@ class _Decoder:
         while left > 0 and len(block := self._read_block(min(left, BLOCK))):
             blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
             left -= len(block)
-        if left > 0 and known:
+        if left > 0:
             raise AudioError(
                 f"{self.name} ends {left / self.sample_rate:.2f} s before its header says. "
                 "It is damaged; copy it again."
@@ -241,8 +236,12 @@ class _Decoder:
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
     def _seek(self, first: int) -> None:
-        if first or self._sound.tell():
-            self._guard(self._sound.seek, first)
+        if first == self._sound.tell():
+            return
+        lead = min(first, VORBIS_BLOCK) if self._sound.format == "OGG" else 0
+        self._guard(self._sound.seek, first - lead)
+        if lead:  # libsndfile's first block after a seek lacks the overlap with the one before
+            self._read_block(lead)
 
     def _read_block(self, frames: int) -> np.ndarray:
         return self._guard(self._sound.read, frames, dtype="float32", always_2d=True)
