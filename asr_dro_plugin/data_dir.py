@@ -163,7 +163,7 @@ class _Validation:
         if bare:
             self.report.warnings.append(
                 f"{utt2spk.path}:{utt2spk.lines[bare[0]]} utterance '{bare[0]}' does not begin "
-                f"with its speaker '{utt2spk.rows[bare[0]]}' ({len(bare)} such): Kaldi's sorting by "
+                f"with its speaker '{utt2spk.rows[bare[0]]}' ({len(bare)} such): sorting by "
                 "speaker and by utterance will differ."
             )
 
