@@ -232,9 +232,11 @@ cpu_torch() {
 
 install_packages() {
     say "[3/5] packages (some 6 GB with CUDA, 2 GB without; minutes)"
-    need setuptools "setuptools" "$(grep ^setuptools== "$tools/constraints.txt")"
-    # No build isolation: the editable build uses the pinned setuptools just laid.
-    need packages "the packages" --no-build-isolation -e "${root}[${wanted// /,}]"
+    local -a list
+    mapfile -t list < <("$venv/bin/python" "$tools/venv_state.py" requirements --extras "$wanted")
+    need packages "the packages" "${list[@]}"
+    # The rest needs no network: the build uses the pinned setuptools just laid.
+    need editable "asr-dro itself" --no-deps --no-build-isolation -e "$root"
 }
 
 # fairseq alone may be missing: without a wheel for this Python it must be compiled.

@@ -6,6 +6,7 @@
     venv_state.py heal                        forgets packages that a killed run left half-laid
     venv_state.py mark --missing fairseq      writes the completion mark, last of all
     venv_state.py extras | missing            what the mark says of them
+    venv_state.py requirements --extras ...   what setup.py asks for, a line each
 
 Run it with the environment's own Python: it looks at the packages of the interpreter that runs it.
 """
@@ -17,8 +18,10 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import sys
+import types
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -142,9 +145,27 @@ def write_mark(extras: set[str], missing: str) -> None:
     os.replace(scratch, MARK)
 
 
+def requirements(extras: set[str]) -> list[str]:
+    """The core's and the extras' requirements in setup.py, and the setuptools to build it with.
+
+    setup.py is run with a stand-in for setuptools, which a new environment does not have.
+    """
+    arguments = {}
+    stand_in = types.ModuleType("setuptools")
+    stand_in.setup = lambda **given: arguments.update(given)
+    stand_in.find_packages = lambda **_: []
+    sys.modules["setuptools"] = stand_in
+    runpy.run_path(str(TOOLS.parent / "setup.py"))
+    found = [f"setuptools=={pins()['setuptools']}", *arguments["install_requires"]]
+    for extra in sorted(extras):
+        found += arguments["extras_require"][extra]
+    return list(dict.fromkeys(found))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["ready", "heal", "mark", "begin", "extras", "missing"])
+    actions = ["ready", "begin", "heal", "mark", "extras", "missing", "requirements"]
+    parser.add_argument("action", choices=actions)
     parser.add_argument("--extras", default="", help="names, separated by spaces")
     parser.add_argument("--torch", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--missing", default="", help="the extra that could not be had")
@@ -154,12 +175,14 @@ def main() -> int:
         reason = reason_not_ready(extras, args.torch)
         print(reason, end="\n" if reason else "")
         return bool(reason)
-    if args.action == "heal":
-        heal()
-    elif args.action == "begin":
+    if args.action == "begin":
         MARK.unlink(missing_ok=True)
+    elif args.action == "heal":
+        heal()
     elif args.action == "mark":
         write_mark(extras, args.missing)
+    elif args.action == "requirements":
+        print("\n".join(requirements(extras)))
     else:
         value = read_mark().get(args.action, "")
         print(value if isinstance(value, str) else " ".join(value))

@@ -14,7 +14,9 @@ def program(path, text):
 
 
 def dead_shim(folder, name):
-    return program(folder / name, f"#!/bin/sh\necho 'pyenv: {name}: command not found' >&2\nexit 127\n")
+    return program(
+        folder / name, f"#!/bin/sh\necho 'pyenv: {name}: command not found' >&2\nexit 127\n"
+    )
 
 
 def link(folder, name, target):
