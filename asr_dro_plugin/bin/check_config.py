@@ -1,0 +1,54 @@
+"""``asr-dro check-config``: refuse a configuration that cannot be trained or decoded with."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from asr_dro_plugin.config_files import load_config, overrides_from_arguments
+from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.stack_check import check_config, check_inference_config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check; says nothing when all is well, else one line and exit code 1."""
+    args = _parser().parse_args(argv)
+    config = load_config(args.config, overrides_from_arguments(args.asr_args))
+    if args.ssl_checkpoint:
+        config["ssl_checkpoint"] = args.ssl_checkpoint
+    check_config(config, args.config)
+    if args.inference_config:
+        check_inference_config(load_config(args.inference_config), args.inference_config)
+    if args.build:
+        _build(config, args.config)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="asr-dro check-config", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("config", help="training configuration (YAML)")
+    parser.add_argument("--inference_config", help="decoding configuration (YAML)")
+    parser.add_argument("--ssl_checkpoint", help="in place of the configuration's")
+    parser.add_argument("--asr_args", default="", help="ESPnet options on top of the configuration")
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="also build each module without memory, which takes seconds and finds illegal values",
+    )
+    return parser
+
+
+def _build(config: dict, where: str) -> None:
+    from asr_dro_plugin.frames import frame_counter
+    from asr_dro_plugin.stack_summary import describe
+
+    try:
+        frame_counter(config)
+        describe(config, vocab_size=None)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""``asr-dro plan``: what a configuration builds, before anything is read, downloaded or trained."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from asr_dro_plugin.config_files import overrides_from_arguments
+from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.stack import (
+    FrameCounter,
+    Slot,
+    check_config,
+    describe,
+    frame_counter,
+    load_config,
+)
+from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
+
+# Slots that a plan always shows; the others where they hold something.
+ALWAYS = ("frontend", "preencoder", "encoder", "decoder", "ctc")
+HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted from")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the stack of a configuration as a table or as JSON."""
+    args = _parser().parse_args(argv)
+    overrides = overrides_from_arguments(args.asr_args)
+    if args.ssl_checkpoint:
+        overrides.append(f"ssl_checkpoint={json.dumps(args.ssl_checkpoint)}")
+    config = load_config(args.config, overrides)
+    check_config(config, args.config)
+    try:
+        slots = describe(config, count_tokens(args.token_list))
+        counter = frame_counter(config)
+    except UserError as error:
+        raise UserError(f"{args.config}: {error}") from None
+    if args.json:
+        print(json.dumps(_as_dict(config, slots, counter), ensure_ascii=False, indent=2))
+    else:
+        print(render(args.config, config, slots, counter))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="asr-dro plan", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--config", required=True, help="training configuration (YAML)")
+    parser.add_argument("--token_list", help="tokens.txt; without it the vocabulary size is '?'")
+    parser.add_argument("--ssl_checkpoint", help="in place of the configuration's")
+    parser.add_argument("--asr_args", default="", help="ESPnet options on top of the configuration")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def count_tokens(path: str | None) -> int | None:
+    """Vocabulary size V; None where the token list is not made yet."""
+    if not path or not Path(path).is_file():
+        return None
+    return len(Path(path).read_text(encoding="utf-8").splitlines())
+
+
+def render(where: str, config: Mapping, slots: Sequence[Slot], counter: FrameCounter) -> str:
+    """The plan as text: one row a slot, the total, the loss and the frame shift."""
+    shown = [slot for slot in slots if slot.name in ALWAYS or slot.component != "none"]
+    rows = [HEADER, *map(_row, shown), _total(shown)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    lines = [_align(row, widths) for row in rows]
+    bound = "" if counter.exact else "at least "
+    return "\n".join(
+        [
+            f"Stack of {where}",
+            *(f"  {line}" for line in lines),
+            f"  loss         {describe_loss(config)}",
+            f"  frame shift  {bound}{1000 * counter.frame_shift:g} ms: {counter.blame}",
+        ]
+    )
+
+
+def describe_loss(config: Mapping) -> str:
+    """The loss and the option that chose it."""
+    weight, loss = ctc_weight_of(config), loss_of(config)
+    words = {
+        "ctc": "CTC",
+        "ce": "cross entropy of the decoder",
+        "hybrid": f"{weight:g} x CTC + {1 - weight:g} x cross entropy of the decoder",
+        "transducer": f"transducer + {weight:g} x CTC",
+    }
+    return f"{words[loss]} (model_conf.ctc_weight {weight:g})"
+
+
+def _row(slot: Slot) -> tuple[str, ...]:
+    source = {"meta": "module", "table": "from table", "file": "checkpoint", "": ""}[slot.source]
+    note = f"{source}; {slot.note}" if source and slot.note else source or slot.note
+    if slot.component == "none":
+        return (slot.name, "none", "-", "-", "-", note)
+    numbers = map(_number, (slot.output_size, slot.trainable, slot.frozen))
+    return (slot.name, slot.component, *numbers, note)
+
+
+def _total(slots: Sequence[Slot]) -> tuple[str, ...]:
+    """Sums; marked where a slot could not be counted yet."""
+    known = [slot for slot in slots if slot.trainable is not None]
+    mark = "" if len(known) == len(slots) else " + ?"
+    trainable, frozen = (sum(getattr(s, kind) for s in known) for kind in ("trainable", "frozen"))
+    return ("total", "", "", f"{trainable:,}{mark}", f"{frozen:,}{mark}", "")
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _align(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Names to the left, numbers to the right."""
+    cells = [
+        cell.rjust(width) if column in (2, 3, 4) else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _as_dict(config: Mapping, slots: Sequence[Slot], counter: FrameCounter) -> dict:
+    return {
+        "slots": [asdict(slot) for slot in slots],
+        "loss": loss_of(config),
+        "ctc_weight": ctc_weight_of(config),
+        "frame_shift": counter.frame_shift,
+        "frame_shift_exact": counter.exact,
+        "frame_shift_from": counter.blame,
+    }
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(sys.argv[1:]))

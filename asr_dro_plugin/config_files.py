@@ -1,0 +1,111 @@
+"""Reading a YAML configuration: duplicate keys refused, overrides applied."""
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+
+import yaml
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.train_options import TOP_LEVEL_KEYS
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML's safe loader keeps the last of two equal keys in silence; this one refuses them."""
+
+
+def _construct_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, str) and key in seen and key != "<<":
+            mark = key_node.start_mark
+            raise UserError(f"{mark.name}, line {mark.line + 1}: key '{key}' appears twice.")
+        seen.add(key if isinstance(key, str) else id(key_node))
+    loader.flatten_mapping(node)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> dict:
+    """Read a YAML file and apply overrides of the form ``key=value`` or ``key.sub=value``.
+
+    Raises:
+        UserError: no such file, no YAML, a key twice, no mapping, a malformed override.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            config = yaml.load(stream, Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read the configuration {path}: {error}.") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if config is None:
+        config = {}
+    if not isinstance(config, dict):
+        raise UserError(f"{path} must hold 'key: value' lines, not a {type(config).__name__}.")
+    for override in overrides:
+        _apply(config, override)
+    return config
+
+
+def _apply(config: dict, override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise UserError(f"Override '{override}' is not of the form key=value.")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        if not isinstance(config.get(parent), dict):
+            config[parent] = {}
+        config = config[parent]
+    value = _parse_value(text, override)
+    if last.endswith("_conf") and isinstance(value, dict) and isinstance(config.get(last), dict):
+        config[last].update(value)  # as ESPnet's command line does
+    else:
+        config[last] = value
+
+
+def _parse_value(text: str, where: str) -> object:
+    try:
+        return yaml.safe_load(text) if text.strip() else text
+    except yaml.YAMLError:
+        raise UserError(f"The value in '{where}' is not valid YAML.") from None
+
+
+def overrides_from_arguments(arguments: str) -> list[str]:
+    """ESPnet's command-line style as overrides.
+
+    ``"--max_epoch 3 --encoder_conf dropout=0.1"`` gives
+    ``["max_epoch=3", "encoder_conf.dropout=0.1"]``; several values become a list.
+
+    Raises:
+        UserError: a value without an option before it, or an option without a value.
+    """
+    try:
+        words = shlex.split(arguments)
+    except ValueError as error:
+        raise UserError(f"Cannot read the arguments '{arguments}': {error}.") from None
+    options: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word.startswith("--"):
+            name, separator, value = word[2:].partition("=")
+            options.append((name, [value] if separator else []))
+        elif options:
+            options[-1][1].append(word)
+        else:
+            raise UserError(f"'{word}' in the arguments '{arguments}' belongs to no --option.")
+    return [_override(name, values) for name, values in options]
+
+
+def _override(name: str, values: list[str]) -> str:
+    if not values:
+        raise UserError(f"--{name} needs a value.")
+    if name.endswith("_conf") and len(values) == 1 and not values[0].lstrip().startswith("{"):
+        return f"{name}.{values[0]}"
+    if TOP_LEVEL_KEYS.get(name) == "list" or len(values) > 1:
+        items = [_parse_value(value, f"--{name} {value}") for value in values]
+        return f"{name}={json.dumps(items, ensure_ascii=False)}"
+    return f"{name}={values[0]}"

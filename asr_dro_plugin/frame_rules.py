@@ -1,0 +1,194 @@
+"""How each component changes the number of frames: the rules of ESPnet's (and s3prl's) modules.
+
+A test holds every rule against the real module.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.stack_names import component_of
+from asr_dro_plugin.stack_sizes import argument, frontend_of
+
+SAMPLE_RATE = 16000
+Frames = np.ndarray  # (N,) of int64, one an utterance
+Rule = Callable[[Frames], Frames]
+
+# (kernel, stride) of the feature encoder of wav2vec 2.0 (Baevski et al. 2020), HuBERT and WavLM.
+WAV2VEC2_CONVOLUTIONS = ((10, 5), *[(3, 2)] * 4, *[(2, 2)] * 2)
+
+# input_layer of ESPnet's transformer-like encoders: (kernel, stride) of its convolutions over time.
+INPUT_LAYERS: dict[str | None, tuple[tuple[int, int], ...]] = {
+    None: (),
+    "linear": (),
+    "embed": (),
+    "wav2vec": (),
+    "conv1d1": ((3, 1), (3, 1)),
+    "conv1d2": ((3, 1), (3, 2)),
+    "conv1d3": ((3, 1), (5, 3)),
+    "conv2d": ((3, 2), (3, 2)),
+    "conv2d1": ((3, 1), (3, 1)),
+    "conv2d2": ((3, 2), (3, 1)),
+    "conv2d6": ((3, 2), (5, 3)),
+    "conv2d8": ((3, 2), (3, 2), (3, 2)),
+}
+_COMMON = (None, "linear", "embed", "conv2d", "conv2d6", "conv2d8")
+_CONFORMER = (*_COMMON, "conv2d1", "conv2d2")
+# Which of them each encoder knows.
+ENCODER_INPUT_LAYERS = {
+    "transformer": (*_CONFORMER, "wav2vec", "conv1d2"),
+    "transformer_multispkr": _CONFORMER,
+    "conformer": _CONFORMER,
+    "multiconv_conformer": _CONFORMER,
+    "longformer": _CONFORMER,
+    "branchformer": _CONFORMER,
+    "e_branchformer": (*_CONFORMER, "conv1d1", "conv1d2", "conv1d3"),
+    "contextual_block_transformer": _COMMON,
+    "contextual_block_conformer": _COMMON,
+}
+
+# s3prl's models on wav2vec 2.0's convolutions: 320 samples a frame.
+S3PRL_320 = (
+    "wav2vec2", "hf_wav2vec2", "xls", "hubert", "hf_hubert", "wavlm", "data2vec", "unispeech_sat",
+)  # fmt: skip
+WHISPER_MAX_FRAMES = 1500  # 30 s
+
+
+@dataclass(frozen=True)
+class Step:
+    """One slot's effect on the frame count: its name, input frames a frame, and the rule."""
+
+    name: str
+    stride: int
+    rule: Rule
+
+
+def _convolutions(name: str, layers: Sequence[tuple[int, int]]) -> Step:
+    """A stack of unpadded convolutions: each gives floor((L - kernel) / stride) + 1."""
+
+    def rule(frames: Frames) -> Frames:
+        for kernel, stride in layers:
+            frames = np.maximum((frames - kernel) // stride + 1, 0)
+        return frames
+
+    return Step(name, math.prod(stride for _, stride in layers), rule)
+
+
+def _ceilings(name: str, strides: Sequence[int]) -> Step:
+    """Padded strided layers: each gives ceil(L / stride)."""
+
+    def rule(frames: Frames) -> Frames:
+        for stride in strides:
+            frames = -(-frames // stride)
+        return frames
+
+    return Step(name, math.prod(strides), rule)
+
+
+def frontend_step(config: Mapping) -> Step | None:
+    """Samples -> frames; None for no frontend or an unknown rule."""
+    name = frontend_of(config)
+    label = f"frontend {name}"
+    match name:
+        case "default":
+            return _stft(config, label)
+        case "sliding_window":
+            window, hop = (argument(config, "frontend", f"{w}_length") for w in ("win", "hop"))
+            return _convolutions(label, [(window, hop)])
+        case "wav2vec_cnn":
+            shapes = argument(config, "frontend", "shapes")
+            return _convolutions(label, [(kernel, stride) for _, kernel, stride in shapes])
+        case "s3prl":
+            return _s3prl(config, label)
+    return None
+
+
+def _stft(config: Mapping, label: str) -> Step | None:
+    """``espnet2.layers.stft.Stft``: centred windows need more samples than half a window."""
+    if not argument(config, "frontend", "apply_stft"):
+        return None
+    n_fft, hop = argument(config, "frontend", "n_fft"), argument(config, "frontend", "hop_length")
+    if not argument(config, "frontend", "center"):
+        return _convolutions(label, [(n_fft, hop)])
+    half = n_fft // 2
+
+    def rule(samples: Frames) -> Frames:
+        return np.where(samples > half, (samples + 2 * half - n_fft) // hop + 1, 0)
+
+    return Step(label, hop, rule)
+
+
+def _s3prl(config: Mapping, label: str) -> Step | None:
+    """``s3prl.nn.S3PRLUpstream`` rounds up to ceil(L / 320), repeating the last frame."""
+    conf = argument(config, "frontend", "frontend_conf") or {}
+    upstream = str(conf.get("upstream") or "")
+    if config.get("ssl_checkpoint") or upstream.startswith(S3PRL_320):
+        return _ceilings(label, [320])
+    return None
+
+
+def encoder_step(config: Mapping) -> Step | None:
+    """Frames (or samples) -> frames; None where nothing changes or the rule is not known."""
+    name = component_of(config, "encoder")
+    label = f"encoder {name}"
+    match name:
+        case _ if name in ENCODER_INPUT_LAYERS:
+            return _convolutions(label, INPUT_LAYERS[_input_layer(config, name)])
+        case "conv_ctc":
+            return _ceilings(label, argument(config, "encoder", "strides"))
+        case "vgg_rnn":
+            return _ceilings(label, (2, 2))
+        case "rnn":
+            return _rnn(config, label)
+        case "wav2vec2" | "hubert":
+            return _convolutions(label, WAV2VEC2_CONVOLUTIONS)
+        case "whisper":
+            return _whisper(config, label)
+    return None
+
+
+def _input_layer(config: Mapping, encoder: str) -> str | None:
+    layer, legal = argument(config, "encoder", "input_layer"), ENCODER_INPUT_LAYERS[encoder]
+    if layer not in legal:
+        names = [str(name or "null") for name in legal]
+        raise UserError(
+            f"encoder_conf.input_layer is '{layer}', which {encoder} does not have."
+            f"{suggestion(str(layer), names)} Legal: {', '.join(names)}."
+        )
+    return layer
+
+
+def _rnn(config: Mapping, label: str) -> Step:
+    """``espnet2.legacy...encoders.RNNP``: (L + 1) // s after each layer; RNN never subsamples."""
+    subsample = argument(config, "encoder", "subsample") or ()
+    layers = argument(config, "encoder", "num_layers")
+    projected = argument(config, "encoder", "use_projection")
+    strides = [s for s in subsample[:layers] if s > 1] if projected else []
+
+    def rule(frames: Frames) -> Frames:
+        for stride in strides:
+            frames = (frames + 1) // stride
+        return frames
+
+    return Step(label, math.prod(strides), rule)
+
+
+def _whisper(config: Mapping, label: str) -> Step:
+    """Mel frames of 10 ms, then a convolution (kernel 3, stride 2, padding 1); 30 s at most."""
+
+    def rule(samples: Frames) -> Frames:
+        return np.minimum((samples // 160 - 1) // 2 + 1, WHISPER_MAX_FRAMES)
+
+    return Step(label, 320, rule)
+
+
+def postencoder_step(config: Mapping) -> Step | None:
+    """ESPnet's length adaptor: floor(T / 2 ** layers)."""
+    name = component_of(config, "postencoder")
+    if name is None:
+        return None
+    factor = 2 ** argument(config, "postencoder", "length_adaptor_n_layers")
+    return Step(f"postencoder {name}", factor, lambda frames: frames // factor)

@@ -1,0 +1,128 @@
+"""Constructor arguments of a class, read from its source without importing it.
+
+Importing one ESPnet encoder costs seconds (torch, librosa); reading its file costs milliseconds,
+and a mistyped key should be answered at once.
+"""
+
+import ast
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+
+PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "list", "dict"})
+_SEQUENCES = frozenset({"List", "Tuple", "Sequence", "Iterable", "Collection", "tuple", "list"})
+_MAPPINGS = frozenset({"Dict", "Mapping", "dict"})
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument: the kinds of YAML value it takes, and its default if it is a literal."""
+
+    kinds: frozenset[str]
+    required: bool
+    default: object = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Arguments of a constructor; ``open`` when it swallows unknown keywords."""
+
+    parameters: dict[str, Parameter]
+    open: bool
+
+
+@functools.cache
+def signature_of(path: str) -> Signature:
+    """Signature of ``"module:Class"`` (without ``self``).
+
+    Raises:
+        UserError: the package is not installed, or does not hold the class (another version).
+    """
+    module, name = path.split(":")
+    classes = {n.name: n for n in _parse(module).body if isinstance(n, ast.ClassDef)}
+    if name not in classes:
+        raise UserError(
+            f"{module} has no class {name}. Run tools/install.sh for the pinned ESPnet."
+        )
+    init = _find_init(name, classes)
+    if init is None:
+        return Signature({}, open=True)
+    return _read_arguments(init.args)
+
+
+def source_file(module: str) -> Path:
+    """File of a module; only its top-level package is looked up, nothing is imported."""
+    package, *rest = module.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"Package {package} is not installed. Run tools/install.sh.")
+    base = Path(spec.submodule_search_locations[0]).joinpath(*rest)
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _parse(module: str) -> ast.Module:
+    file = source_file(module)
+    if not file.exists():
+        raise UserError(f"{module} is not installed. Run tools/install.sh for the pinned versions.")
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _find_init(name: str, classes: dict[str, ast.ClassDef]) -> ast.FunctionDef | None:
+    """``__init__`` of a class or of its nearest base in the same file."""
+    for node in classes[name].body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return node
+    for base in classes[name].bases:
+        if isinstance(base, ast.Name) and base.id in classes:
+            return _find_init(base.id, classes)
+    return None
+
+
+def _read_arguments(arguments: ast.arguments) -> Signature:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    padding = [None] * (len(positional) - len(arguments.defaults))
+    pairs = list(zip(positional, [*padding, *arguments.defaults], strict=True))[1:]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    parameters = {argument.arg: _parameter(argument, default) for argument, default in pairs}
+    return Signature(parameters, open=arguments.kwarg is not None)
+
+
+def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
+    if default is None:
+        return Parameter(_kinds(argument.annotation), required=True)
+    try:
+        value = ast.literal_eval(default)
+    except ValueError:
+        return Parameter(_kinds(argument.annotation) | {ANY}, required=False)
+    extra = {"none"} if value is None else {"bool"} if isinstance(value, bool) else set()
+    return Parameter(_kinds(argument.annotation) | extra, required=False, default=value)
+
+
+def _kinds(node: ast.expr | None) -> frozenset[str]:
+    """Kinds of YAML value that an annotation admits; ``any`` for what is not plain."""
+    match node:
+        case ast.Constant(value=None):
+            return frozenset({"none"})
+        case ast.Name(id="Tensor") | ast.Attribute(attr="Tensor"):
+            return frozenset()  # never written in a YAML
+        case ast.Name(id=name) if name in PLAIN_TYPES:
+            return frozenset({name})
+        case ast.Name(id=name) if name in _SEQUENCES:
+            return frozenset({"list"})
+        case ast.Name(id=name) if name in _MAPPINGS:
+            return frozenset({"dict"})
+        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
+            return _kinds(inner) | {"none"}
+        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=members)):
+            return frozenset().union(*map(_kinds, members))
+        case ast.Subscript(value=ast.Name(id="Literal")):
+            return frozenset({"str", "int", "bool"})
+        case ast.Subscript(value=value):
+            return _kinds(value)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _kinds(left) | _kinds(right)
+    return frozenset({ANY})

@@ -1,0 +1,190 @@
+"""Which components fit together: rules that no single component's arguments can tell."""
+
+import functools
+import logging
+import re
+from collections.abc import Iterator, Mapping
+
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.signatures import source_file
+from asr_dro_plugin.stack_names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
+from asr_dro_plugin.stack_sizes import RAW_AUDIO, argument, frontend_of
+
+S3PRL_KEYS = ("upstream", "path_or_url", "normalize", "extra_conf", "tile_factor")
+SAMPLE_RATES = (16000, "16000", "16k", "16K")
+
+# First part of a parameter's name, for freeze_param.
+MODULES = frozenset({*SLOTS, "ctc", "joint_network", "criterion_att"})
+
+
+def check_combinations(config: Mapping, where: str) -> None:
+    """Refuse slots that do not fit together.
+
+    Raises:
+        UserError: the first misfit, with the keys, their values and what would be legal.
+    """
+    rules = (_input, _features, _sinc, _loss, _ssl_checkpoint, _s3prl, _freeze_param)
+    for rule in rules:
+        for problem in rule(config):
+            raise UserError(f"{where}: {problem}")
+
+
+def _input(config: Mapping) -> Iterator[str]:
+    """Raw audio goes to encoders that take it, features to all others."""
+    encoder, frontend = component_of(config, "encoder"), component_of(config, "frontend")
+    input_size = config.get("input_size")
+    raw = encoder in RAW_AUDIO_ENCODERS
+    if input_size is not None and frontend and "frontend" in config:
+        yield (
+            f"input_size {input_size} says that the data are the encoder's input, so frontend "
+            f"{frontend} would be ignored. Leave one of them out."
+        )
+    if raw and frontend_of(config):
+        yield (
+            f"encoder {encoder} takes the waveform itself, but frontend is {frontend}. "
+            "Legal: frontend: none."
+        )
+    if raw and input_size not in (None, RAW_AUDIO):
+        yield (
+            f"input_size is {input_size}, but encoder {encoder} takes the waveform. "
+            f"Legal: {RAW_AUDIO}. Leave it out: it is inferred."
+        )
+    takes_both = encoder == "avhubert"
+    if not (raw or takes_both or frontend_of(config)) and input_size in (None, RAW_AUDIO):
+        yield (
+            f"frontend is none, but encoder {encoder} needs features. Set a frontend "
+            f"({', '.join(COMPONENTS['frontend'])}) or an encoder that takes raw audio "
+            f"({', '.join(sorted(RAW_AUDIO_ENCODERS))})."
+        )
+
+
+def _features(config: Mapping) -> Iterator[str]:
+    """What works on features needs some, at the rate of the recipe's audio."""
+    if component_of(config, "specaug") and component_of(config, "encoder") in RAW_AUDIO_ENCODERS:
+        yield (
+            "specaug masks features, but frontend is none and the encoder takes the waveform. "
+            "Set specaug: none."
+        )
+    rate = (config.get("frontend_conf") or {}).get("fs", 16000)
+    if rate is not None and rate not in SAMPLE_RATES:
+        yield f"frontend_conf.fs is {rate}, but the recipe's audio is 16 kHz. Legal: 16k."
+
+
+def _sinc(config: Mapping) -> Iterator[str]:
+    """Windows of samples and the sinc convolutions over them belong together."""
+    windows, sinc = (
+        frontend_of(config) == "sliding_window",
+        component_of(config, "preencoder") == "sinc",
+    )
+    if windows != sinc:
+        yield (
+            "frontend sliding_window and preencoder sinc need each other; here frontend is "
+            f"{frontend_of(config) or 'none'} and preencoder "
+            f"{component_of(config, 'preencoder') or 'none'}."
+        )
+
+
+def loss_of(config: Mapping) -> str:
+    """The training loss in words: ``ctc``, ``ce``, ``hybrid``, ``transducer``."""
+    if component_of(config, "decoder") == "transducer":
+        return "transducer"
+    weight = float(argument(config, "model", "ctc_weight") or 0)
+    return {1.0: "ctc", 0.0: "ce"}.get(weight, "hybrid")
+
+
+def ctc_weight_of(config: Mapping) -> float:
+    """``model_conf.ctc_weight``; ESPnet's default is 0.5."""
+    weight = (config.get("model_conf") or {}).get("ctc_weight")
+    return 0.5 if weight is None else float(weight)
+
+
+def _loss(config: Mapping) -> Iterator[str]:
+    """The loss says whether a decoder is needed."""
+    weight, decoder = ctc_weight_of(config), component_of(config, "decoder")
+    named = "is" if "ctc_weight" in (config.get("model_conf") or {}) else "is by default"
+    if not 0 <= weight <= 1:
+        yield f"model_conf.ctc_weight is {weight}. Legal: 0 (cross entropy) to 1 (CTC)."
+    if decoder is None and weight < 1:
+        yield (
+            f"model_conf.ctc_weight {named} {weight:g}, so the loss is "
+            f"{'cross entropy' if weight == 0 else 'CTC and attention'}, which needs a decoder, "
+            f"but decoder is none. Legal: model_conf.ctc_weight: 1.0, or decoder: "
+            f"{', '.join(COMPONENTS['decoder'])}."
+        )
+    if decoder == "linear_decoder" and weight != 0:
+        yield f"decoder linear_decoder needs model_conf.ctc_weight 0, not {weight:g}."
+    if decoder == "transducer" and not config.get("joint_net_conf"):
+        yield "decoder transducer needs joint_net_conf, for example {joint_space_size: 256}."
+    if decoder not in (None, "transducer", "linear_decoder") and weight == 1:
+        logging.warning("decoder %s is ignored: model_conf.ctc_weight is 1.", decoder)
+
+
+def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
+    """A pretrained model is named where one is used, and only there."""
+    frontend, encoder = frontend_of(config), component_of(config, "encoder")
+    uses_one = frontend == "s3prl" or encoder == "wav2vec2"
+    given = config.get("ssl_checkpoint")
+    if given and not uses_one:
+        yield (
+            f"ssl_checkpoint is {given}, but neither frontend ({frontend or 'none'}) nor encoder "
+            f"({encoder}) takes one. Legal: frontend s3prl or encoder wav2vec2; else leave it out."
+        )
+    if given or not uses_one:
+        return
+    if frontend == "s3prl" and not _s3prl_conf(config).get("upstream"):
+        yield (
+            "frontend s3prl names no pretrained model. Set ssl_checkpoint (a name in "
+            "local/ssl_checkpoints.tsv or a path), or frontend_conf.frontend_conf.upstream."
+        )
+    if encoder == "wav2vec2" and not (config.get("encoder_conf") or {}).get("w2v_url"):
+        yield (
+            "encoder wav2vec2 names no pretrained model. Set ssl_checkpoint (a name in "
+            "local/ssl_checkpoints.tsv or a path), or encoder_conf.w2v_url."
+        )
+
+
+def _s3prl_conf(config: Mapping) -> Mapping:
+    return (config.get("frontend_conf") or {}).get("frontend_conf") or {}
+
+
+def _s3prl(config: Mapping) -> Iterator[str]:
+    """The nested arguments of the s3prl frontend, which it reads key by key."""
+    if frontend_of(config) != "s3prl":
+        return
+    key_path, conf = "frontend_conf.frontend_conf", _s3prl_conf(config)
+    for key in conf:
+        if key not in S3PRL_KEYS:
+            yield (
+                f"{key_path}: '{key}' is no argument.{suggestion(str(key), S3PRL_KEYS)} "
+                f"Legal: {', '.join(S3PRL_KEYS)}."
+            )
+    upstream, known = conf.get("upstream"), s3prl_upstreams()
+    if upstream and known and upstream not in known:
+        yield f"{key_path}.upstream '{upstream}' is unknown to s3prl.{suggestion(upstream, known)}"
+    if argument(config, "frontend", "layer") != -1 and argument(
+        config, "frontend", "multilayer_feature"
+    ):
+        yield "frontend_conf has both layer and multilayer_feature: true. Leave one of them out."
+
+
+@functools.cache
+def s3prl_upstreams() -> tuple[str, ...]:
+    """Names of s3prl's models, read from its hub files (importing s3prl takes seconds)."""
+    folder = source_file("s3prl").parent / "upstream"
+    names: set[str] = set()
+    for file in folder.glob("*/hubconf.py"):
+        names.update(re.findall(r"^def ([a-z]\w*)\(", file.read_text(encoding="utf-8"), re.M))
+    return tuple(sorted(names))
+
+
+def _freeze_param(config: Mapping) -> Iterator[str]:
+    """ESPnet ignores a prefix that matches no parameter; a misspelt one would freeze nothing."""
+    for prefix in config.get("freeze_param") or []:
+        head = str(prefix).split(".")[0]
+        if head not in MODULES:
+            yield (
+                f"freeze_param '{prefix}' matches no parameter.{suggestion(head, MODULES)} It must "
+                f"begin with one of {', '.join(sorted(MODULES))}."
+            )
+        elif head in SLOTS and component_of(config, head) is None:
+            yield f"freeze_param '{prefix}': {head} is none, so there is nothing to freeze."

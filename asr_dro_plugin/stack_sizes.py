@@ -1,0 +1,216 @@
+"""Output size of every slot, inferred from the YAML; explicit sizes are held against it.
+
+Sizes are features of a frame.  ``None`` is a size that only the component itself knows (a model
+from a hub); nothing is inferred from it and nothing held against it.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.signatures import signature_of
+from asr_dro_plugin.ssl_checkpoints import Checkpoint, legal_layouts, resolve_checkpoint
+from asr_dro_plugin.stack_names import COMPONENTS, SLOTS, component_of
+
+RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
+
+# Width of OpenAI's Whisper models (Radford et al. 2022, arXiv:2212.04356, table 1).
+WHISPER_SIZES = {
+    "tiny": 384, "base": 512, "small": 768, "medium": 1024, "large": 1280, "turbo": 1280,
+}  # fmt: skip
+
+
+def resolve(config: Mapping) -> dict:
+    """A copy of a configuration with every inferred size and empty slot written out.
+
+    ``frontend: none`` becomes ``input_size: 1``, which is how ESPnet takes raw audio.
+
+    Raises:
+        UserError: an explicit size that does not fit; names the key, its value and the legal one.
+    """
+    out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
+    for slot in SLOTS:
+        if slot in out:
+            out[slot] = component_of(config, slot)
+    if frontend_of(config) is None:
+        out.update(
+            frontend=None, frontend_conf={}, input_size=config.get("input_size") or RAW_AUDIO
+        )
+    checkpoint = checkpoint_of(config)
+    _infer_ssl_output_size(out, checkpoint)
+    sizes = output_sizes(out, checkpoint)
+    _fit_preencoder(out, sizes)
+    _fit_input_size(out, "encoder", sizes["preencoder"], of="preencoder")
+    _fit_input_size(out, "postencoder", sizes["encoder"], of="encoder")
+    return out
+
+
+def frontend_of(config: Mapping) -> str | None:
+    """Name of the frontend; None for none and where ``input_size`` says that data hold features."""
+    return None if config.get("input_size") is not None else component_of(config, "frontend")
+
+
+def argument(config: Mapping, slot: str, name: str) -> object:
+    """Value of a component's argument: from the YAML, else the class's default."""
+    conf = config.get(f"{slot}_conf") or {}
+    if name in conf:
+        return conf[name]
+    path = COMPONENTS[slot][component_of(config, slot)]
+    parameter = signature_of(path).parameters.get(name)
+    return parameter.default if parameter else None
+
+
+def output_sizes(config: Mapping, checkpoint: Checkpoint | None) -> dict[str, int | None]:
+    """Output size of each slot that changes it, in signal order."""
+    frontend = _frontend_size(config, checkpoint)
+    preencoder = _preencoder_size(config, frontend)
+    encoder = _encoder_size(config, preencoder)
+    postencoder = _postencoder_size(config, encoder)
+    return {
+        "frontend": frontend, "preencoder": preencoder, "encoder": encoder,
+        "postencoder": postencoder,
+    }  # fmt: skip
+
+
+def _frontend_size(config: Mapping, checkpoint: Checkpoint | None) -> int | None:
+    match frontend_of(config):
+        case None:
+            return config.get("input_size") or RAW_AUDIO
+        case "default":
+            return argument(config, "frontend", "n_mels")
+        case "sliding_window":
+            return argument(config, "frontend", "win_length")
+        case "s3prl":
+            return checkpoint.output_size if checkpoint else None
+        case "whisper":
+            return _whisper_size(argument(config, "frontend", "whisper_model"))
+        case "wav2vec_cnn":
+            shapes = argument(config, "frontend", "shapes")
+            return shapes[-1][0]
+        case "fused":
+            frontends = argument(config, "frontend", "frontends") or []
+            return len(frontends) * argument(config, "frontend", "proj_dim")
+    return None
+
+
+def _preencoder_size(config: Mapping, input_size: int | None) -> int | None:
+    match component_of(config, "preencoder"):
+        case None:
+            return input_size
+        case "sinc":
+            channels = [argument(config, "preencoder", f"{end}_channels") for end in ("in", "out")]
+            return math.prod(channels)
+    return argument(config, "preencoder", "output_size")
+
+
+def _encoder_size(config: Mapping, input_size: int | None) -> int | None:
+    match component_of(config, "encoder"):
+        case "identity":
+            return input_size
+        case "conv_ctc":
+            return argument(config, "encoder", "hidden_size")
+        case "whisper":
+            return _whisper_size(argument(config, "encoder", "whisper_model"))
+        case "avhubert":
+            return argument(config, "encoder", "encoder_embed_dim")
+        case "beats":
+            return None
+    return argument(config, "encoder", "output_size")
+
+
+def _postencoder_size(config: Mapping, input_size: int | None) -> int | None:
+    match component_of(config, "postencoder"):
+        case None:
+            return input_size
+        case "length_adaptor":
+            projected = argument(config, "postencoder", "input_layer") == "linear"
+            return argument(config, "postencoder", "output_size") if projected else input_size
+    return None
+
+
+def _whisper_size(model: str) -> int | None:
+    return WHISPER_SIZES.get(model.split(".")[0].split("-")[0])
+
+
+def checkpoint_of(config: Mapping) -> Checkpoint | None:
+    """The SSL checkpoint that a stack starts from, looked up but never fetched.
+
+    None where there is none, or where only s3prl knows the model that is named.
+
+    Raises:
+        UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
+    """
+    if config.get("ssl_checkpoint"):
+        name, layouts = str(config["ssl_checkpoint"]), legal_layouts(config)
+        return resolve_checkpoint(name, fetch=False, layouts=layouts)
+    for name in _checkpoints_named(config):
+        try:
+            return resolve_checkpoint(str(name), fetch=False)
+        except UserError:
+            continue
+    return None
+
+
+def _checkpoints_named(config: Mapping) -> list[str]:
+    """Where ESPnet's own keys point, the most specific first."""
+    if frontend_of(config) == "s3prl":
+        conf = argument(config, "frontend", "frontend_conf") or {}
+        return [name for key in ("path_or_url", "upstream") if (name := conf.get(key))]
+    if component_of(config, "encoder") == "wav2vec2" and argument(config, "encoder", "w2v_url"):
+        directory = Path(argument(config, "encoder", "w2v_dir_path"))
+        return [str(directory / Path(argument(config, "encoder", "w2v_url")).name)]
+    return []
+
+
+def _infer_ssl_output_size(config: dict, checkpoint: Checkpoint | None) -> None:
+    """With our ``ssl_checkpoint``, the wav2vec2 encoder keeps the model's own width by default.
+
+    ESPnet's default, 256, would put a linear layer behind it that nobody asked for; a YAML without
+    our key keeps that default.
+    """
+    if component_of(config, "encoder") != "wav2vec2" or not config.get("ssl_checkpoint"):
+        return
+    config["encoder_conf"] = {
+        "output_size": checkpoint.output_size,
+        **config.get("encoder_conf", {}),
+    }
+
+
+def _fit_preencoder(config: dict, sizes: Mapping[str, int | None]) -> None:
+    """Give the linear preencoder its input size."""
+    if component_of(config, "preencoder") != "linear":
+        return
+    conf, needed = config.setdefault("preencoder_conf", {}), sizes["frontend"]
+    if needed is None and "input_size" not in conf:
+        raise UserError(
+            f"preencoder_conf.input_size cannot be inferred from {_source(config, 'frontend')}. "
+            "Set it, or name the model with ssl_checkpoint."
+        )
+    _compare(conf, "preencoder", needed, _source(config, "frontend"))
+    if needed is not None:
+        conf["input_size"] = needed
+
+
+def _fit_input_size(config: dict, slot: str, needed: int | None, of: str) -> None:
+    """Hold an explicit input size against the inferred one, then drop it: ESPnet passes it."""
+    conf = config.get(f"{slot}_conf")
+    if not conf or "input_size" not in conf:
+        return
+    source = of if component_of(config, of) else "frontend"
+    _compare(conf, slot, needed, _source(config, source))
+    del conf["input_size"]
+
+
+def _compare(conf: Mapping, slot: str, needed: int | None, source: str) -> None:
+    given = conf.get("input_size")
+    if given is not None and needed is not None and given != needed:
+        raise UserError(
+            f"{slot}_conf.input_size is {given}, but {source} gives {needed}. Legal: {needed}. "
+            "Leave it out: it is inferred."
+        )
+
+
+def _source(config: Mapping, slot: str) -> str:
+    name = frontend_of(config) if slot == "frontend" else component_of(config, slot)
+    return f"{slot} {name or 'none'}"
