@@ -34,6 +34,10 @@ class Recogniser:
 
         Args:
             speech: B float32 arrays (num_samples,) at 16 kHz, in -1..1.
+
+        ESPnet's STFT mirrors the signal at the end of the *batch*: the last frame or two of a
+        shorter utterance, and through the utterance's mean all others a little, depend on its
+        company.  Our networks add nothing to that.
         """
         device = next(self.model.parameters()).device
         lengths = torch.tensor([len(x) for x in speech])

@@ -30,3 +30,4 @@ class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):
         fairseq.prepare_encoder(kwargs)
         with fairseq.kept_root_logger():
             super().__init__(*args, **kwargs)
+        fairseq.finish_encoder(self)

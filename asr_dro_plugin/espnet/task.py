@@ -80,7 +80,7 @@ class DROASRTask(ASRTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train, after a look at what the experiment directory was made for."""
         args.groups = read_groups(args.groups)
-        if args.groups is not None:
+        if args.groups is not None and args.model == "dro":
             args.model_conf = {**args.model_conf, "groups": list(args.groups)}
         if args.resume:
             refuse_other_groups(Path(args.output_dir), args.model_conf.get("groups"))

@@ -1,0 +1,296 @@
+#!/usr/bin/env bash
+# The stages, numbered as in ESPnet: 1 data, 2 speed perturbation, 3 format, 4 filter, 5 tokens,
+# 6-9 language model, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing.
+# A stage whose inputs and options are unchanged is skipped; one that was interrupted is done again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# What to do
+stage=1                  # first stage
+stop_stage=13            # last stage (14 packs the model)
+skip_stages=             # stages to leave out, for example "2 6"
+dry_run=false            # print the plan and the stack, write nothing
+# Data
+corpus=prompts           # prompts, tsv, ml_superb: one script each in local/
+langs=                   # ISO 639-3 codes, for example "eng fra" (default: all)
+lid=true                 # put the language tag [iso] first in every text
+text_norm=lower_no_punct # text normaliser (asr_dro_plugin/text.py)
+data_source=             # folder or table of the corpus (default: db.sh)
+local_data_opts=         # more options for local/data.sh
+train_set=               # default: train_CORPUS
+valid_set=               # default: dev_CORPUS
+test_sets=               # default: test_CORPUS; several are separated by spaces
+speed_perturb_factors=   # for example "0.9 1.0 1.1"
+feats_type=raw           # raw: 16 kHz mono FLAC archives; raw_copy: audio stays where it is
+allow_pipes=false        # run commands given in wav.scp
+min_wav_duration=0.1     # seconds; train and dev
+max_wav_duration=20      # seconds; train and dev
+max_drop=0.05            # share of a language that may be dropped before it is an error
+# Tokens
+token_type=char          # char, bpe, word
+nbpe=500                 # sentencepiece vocabulary
+token_list=              # a given tokens.txt instead of one from the training text
+# Model
+asr_config=conf/train_asr_mini.yaml            # training configuration
+asr_tag=                 # names the experiment (default: from the configuration and the data)
+asr_exp=                 # directory of the experiment (default: exp/asr_TAG)
+asr_args=                # more options for training, for example "--max_epoch 5"
+ssl_checkpoint=          # pretrained model for an SSL stack: a name or a path (default: the YAML's)
+init_exp=                # experiment to continue from
+extend_groups=false      # let the continued model meet new languages and characters
+# Decoding
+inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
+inference_asr_model=valid.cer_ctc.ave.pth      # model file in the experiment
+inference_tag=           # names the results (default: from the configuration and the model)
+# Machine
+ngpu=0                   # GPUs for training and decoding
+nj=2                     # parallel parts of the data stages and of decoding
+num_threads=2            # threads of training on a CPU
+
+help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 speed perturbation, 3 format,
+4 filter, 5 tokens, 6-9 language model, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing."
+
+. utils/log.sh
+. utils/parse_options.sh
+. ./path.sh
+. ./cmd.sh
+. ./db.sh
+
+# ---- names that follow from the options ----
+train_set=${train_set:-train_${corpus}}
+valid_set=${valid_set:-dev_${corpus}}
+test_sets=${test_sets:-test_${corpus}}
+org_train_set=${train_set}
+[ -z "${speed_perturb_factors}" ] || train_set=${train_set}_sp
+token_name=${token_type}
+[ "${token_type}" != bpe ] || token_name=bpe${nbpe}
+token_dir=data/${train_set}_token_list/${token_name}
+tokens=${token_list:-${token_dir}/tokens.txt}
+config_name=$(basename "${asr_config}" .yaml)
+asr_tag=${asr_tag:-${config_name}_${feats_type}_${corpus}_${token_name}}
+asr_exp=${asr_exp:-exp/asr_${asr_tag}}
+asr_stats_dir=exp/asr_stats_$(basename "${asr_exp}" | sed 's/^asr_//')
+inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)_$(basename "${inference_asr_model}" .pth)}
+dumpdir=dump/${feats_type}
+audio_type=kaldi_ark
+[ "${feats_type}" = raw ] || audio_type=sound
+ssl_args=()
+[ -z "${ssl_checkpoint}" ] || ssl_args=(--ssl_checkpoint "${ssl_checkpoint}")
+read -r -a asr_arg_words <<<"${asr_args}"
+
+# ---- checks that cost nothing ----
+case ${feats_type} in raw | raw_copy) ;; *) die "--feats_type is raw or raw_copy, not '${feats_type}'." ;; esac
+case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or word, not '${token_type}'." ;; esac
+[ "${feats_type}" = raw ] || [ -z "${speed_perturb_factors}" ] ||
+    die "--speed_perturb_factors changes the audio and needs --feats_type raw."
+[ -e "local/data_${corpus}.py" ] ||
+    die "--corpus ${corpus} is unknown. Known: $(find local/ -name 'data_*.py' | sed 's/.*data_//;s/\.py$//' | sort | xargs)."
+python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --inference_config "${inference_config}" \
+    "${ssl_args[@]}"
+
+# ---- stages ----
+wanted() { # wanted N: whether stage N is to be run
+    [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_stages} " != *" $1 "* ]]
+}
+
+begin() { # begin N NAME WHAT [arguments of stage.py]...: whether there is something to do
+    local number=$1 name=$2 what=$3 why
+    shift 3
+    mark=exp/.done/${number}_${name}.json
+    mark_args=("$@")
+    if why=$(utils/stage.py check "${mark}" "$@"); then
+        log "Stage ${number}: ${what}: nothing to do."
+        return 1
+    elif ${dry_run}; then
+        log "Stage ${number}: ${what}: would run (${why})."
+        return 1
+    fi
+    log "Stage ${number}: ${what} (${why})"
+    utils/stage.py begin "${mark}"
+}
+
+end() { # end: what begin began is finished
+    utils/stage.py done "${mark}" "${mark_args[@]}"
+}
+
+if wanted 1; then
+    data_opts=(--corpus "${corpus}" --langs "${langs}" --lid "${lid}" --text_norm "${text_norm}"
+        --max_drop "${max_drop}" --source "${data_source}")
+    [ "${org_train_set}" = "train_${corpus}" ] || die "stage 1 makes train_${corpus}; for sets of your own begin at --stage 2."
+    if begin 1 "${corpus}" "corpus ${corpus} -> data/{train,dev,test}_${corpus}" \
+        --option "opts=${data_opts[*]} ${local_data_opts}" --option "roots=${PROMPTS} ${TSV} ${ML_SUPERB}" \
+        --input local/data.sh --input "local/data_${corpus}.py" \
+        --output "data/train_${corpus}" --output "data/dev_${corpus}" --output "data/test_${corpus}"; then
+        read -r -a words <<<"${local_data_opts}"
+        local/data.sh "${data_opts[@]}" "${words[@]}"
+        for dset in train dev test; do
+            utils/validate_data_dir.sh --allow_pipes "${allow_pipes}" "data/${dset}_${corpus}"
+        done
+        end
+    fi
+fi
+
+if wanted 2 && [ -n "${speed_perturb_factors}" ]; then
+    if begin 2 "${train_set}" "data/${org_train_set} at speeds ${speed_perturb_factors} -> data/${train_set}" \
+        --option "factors=${speed_perturb_factors}" --input "data/${org_train_set}" --output "data/${train_set}"; then
+        python3 -m asr_dro_plugin.bin.perturb_speed --data_dir "data/${org_train_set}" \
+            --out_dir "data/${train_set}" --factors "${speed_perturb_factors}"
+        end
+    fi
+fi
+
+for dset in ${train_set} ${valid_set} ${test_sets}; do
+    wanted 3 || break
+    out=${dumpdir}/org/${dset}
+    if begin 3 "${feats_type}_${dset}" "data/${dset} -> ${out} (16 kHz mono)" \
+        --option "feats_type=${feats_type}" --option "allow_pipes=${allow_pipes}" --option "max_drop=${max_drop}" \
+        --input "data/${dset}" --output "${out}"; then
+        dump=(python3 -m asr_dro_plugin.bin.dump_audio --data_dir "data/${dset}" --out_dir "${out}"
+            --feats_type "${feats_type}" --allow_pipes "${allow_pipes}" --max_drop "${max_drop}" --num_parts "${nj}")
+        # shellcheck disable=SC2086 # train_cmd is a command with its options
+        ${train_cmd} --num_threads 1 "JOB=1:${nj}" "${dumpdir}/org/logs/${dset}/dump.JOB.log" "${dump[@]}" --part JOB
+        "${dump[@]}" --merge true
+        end
+    fi
+done
+
+for dset in ${train_set} ${valid_set} ${test_sets}; do
+    wanted 4 || break
+    role=test
+    [ "${dset}" != "${valid_set}" ] || role=valid
+    [ "${dset}" != "${train_set}" ] || role=train
+    filter=(--in_dir "${dumpdir}/org/${dset}" --out_dir "${dumpdir}/${dset}" --role "${role}"
+        --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}" --max_drop "${max_drop}")
+    [ "${role}" = train ] || filter+=(--train_dir "${dumpdir}/${train_set}")
+    [ -z "${token_list}" ] || filter+=(--token_list "${token_list}")
+    inputs=(--input "${dumpdir}/org/${dset}")
+    [ "${role}" = train ] || inputs+=(--input "${dumpdir}/${train_set}/text")
+    if begin 4 "${feats_type}_${dset}" "${dumpdir}/org/${dset} -> ${dumpdir}/${dset}" \
+        --option "filter=${filter[*]}" "${inputs[@]}" --output "${dumpdir}/${dset}"; then
+        python3 -m asr_dro_plugin.bin.filter_data "${filter[@]}"
+        end
+    fi
+done
+
+if wanted 5 && [ -z "${token_list}" ]; then
+    make_tokens=(--text "${dumpdir}/${train_set}/text" --out_dir "${token_dir}" --token_type "${token_type}"
+        --nbpe "${nbpe}" --lid "${lid}")
+    inputs=(--input "${dumpdir}/${train_set}/text")
+    if [ -n "${init_exp}" ]; then
+        make_tokens+=(--init_tokens "${init_exp}/tokens.txt")
+        inputs+=(--input "${init_exp}/tokens.txt")
+    fi
+    if begin 5 "${train_set}_${token_name}" "${dumpdir}/${train_set}/text -> ${token_dir}" \
+        --option "tokens=${make_tokens[*]}" "${inputs[@]}" --output "${token_dir}"; then
+        python3 -m asr_dro_plugin.bin.make_tokens "${make_tokens[@]}"
+        end
+    fi
+fi
+
+if wanted 6 || wanted 7 || wanted 8 || wanted 9; then
+    log "Stages 6-9: no language model: decoding uses the acoustic model alone."
+fi
+
+data_args=()
+for part in train valid; do
+    dset=${train_set}
+    [ "${part}" = train ] || dset=${valid_set}
+    data_args+=(
+        "--${part}_data_path_and_name_and_type" "${dumpdir}/${dset}/wav.scp,speech,${audio_type}"
+        "--${part}_data_path_and_name_and_type" "${dumpdir}/${dset}/text,text,text"
+        "--${part}_data_path_and_name_and_type" "${asr_stats_dir}/${part}/utt2group,group_ids,text_int"
+        "--${part}_shape_file" "${asr_stats_dir}/${part}/speech_shape"
+        "--${part}_shape_file" "${asr_stats_dir}/${part}/text_shape.${token_type}")
+done
+token_args=(--token_list "${tokens}" --token_type "${token_type}" --non_linguistic_symbols "${token_dir}/nlsyms.txt")
+[ "${token_type}" != bpe ] || token_args+=(--bpemodel "${token_dir}/bpe.model")
+mvn_args=()
+if grep -Eq '^normalize: *global_mvn' "${asr_config}"; then
+    mvn_args=(--normalize global_mvn --normalize_conf "stats_file=${asr_stats_dir}/train/feats_stats.npz")
+fi
+
+if wanted 10; then
+    shapes=(--train_dir "${dumpdir}/${train_set}" --valid_dir "${dumpdir}/${valid_set}" --tokens "${tokens}"
+        --token_type "${token_type}" --nlsyms "${token_dir}/nlsyms.txt" --config "${asr_config}"
+        --out_dir "${asr_stats_dir}" --max_drop "${max_drop}")
+    [ "${token_type}" != bpe ] || shapes+=(--bpemodel "${token_dir}/bpe.model")
+    [ -z "${init_exp}" ] || shapes+=(--init_groups "${init_exp}/groups.txt" --extend_groups "${extend_groups}")
+    if begin 10 "$(basename "${asr_exp}")" "lengths and groups -> ${asr_stats_dir}" \
+        --option "shapes=${shapes[*]}" --input "${dumpdir}/${train_set}" --input "${dumpdir}/${valid_set}" \
+        --input "${tokens}" --input "${asr_config}" --output "${asr_stats_dir}"; then
+        # shellcheck disable=SC2086
+        ${train_cmd} --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
+            python3 -m asr_dro_plugin.bin.make_shapes "${shapes[@]}"
+        if [ ${#mvn_args[@]} -gt 0 ]; then
+            # shellcheck disable=SC2086
+            ${train_cmd} --num_threads 1 "${asr_stats_dir}.log/collect_stats.log" \
+                python3 -m asr_dro_plugin.bin.train --collect_stats true --normalize none --config "${asr_config}" \
+                "${data_args[@]}" "${token_args[@]}" --output_dir "${asr_stats_dir}.log/collected" \
+                --groups "${asr_stats_dir}/groups.txt" --ngpu 0
+            mv "${asr_stats_dir}.log/collected/train/feats_stats.npz" "${asr_stats_dir}/train/"
+        fi
+        end
+    fi
+fi
+
+if wanted 11; then
+    train=(python3 -m asr_dro_plugin.bin.train --config "${asr_config}" --output_dir "${asr_exp}" --resume true
+        --ngpu "${ngpu}" "${token_args[@]}" --groups "${asr_stats_dir}/groups.txt" "${data_args[@]}"
+        "${mvn_args[@]}" "${ssl_args[@]}")
+    [ "${ngpu}" -le 1 ] || train+=(--multiprocessing_distributed true)
+    [ -z "${init_exp}" ] || train+=(--init_exp "${init_exp}" --extend_groups "${extend_groups}")
+    train+=("${asr_arg_words[@]}")
+    if begin 11 "$(basename "${asr_exp}")" "training -> ${asr_exp}" \
+        --option "train=${train[*]}" --input "${asr_config}" --input "${tokens}" --input "${asr_stats_dir}" \
+        --input "${dumpdir}/${train_set}/text" --input "${dumpdir}/${train_set}/wav.scp" \
+        --output "${asr_exp}/${inference_asr_model}" --output "${asr_exp}/config.yaml"; then
+        utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
+        cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
+        utils/write_command.sh "${asr_exp}/run.sh" "${train[@]}"
+        # shellcheck disable=SC2086
+        ${cuda_cmd} --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" bash "${asr_exp}/run.sh"
+        end
+    fi
+fi
+
+for dset in ${valid_set} ${test_sets}; do
+    wanted 12 || break
+    out=${asr_exp}/${inference_tag}/${dset}
+    decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}" --model_file "${inference_asr_model}"
+        --config "${inference_config}" --data_dir "${dumpdir}/${dset}" --out_dir "${out}"
+        --num_parts "${nj}" --ngpu "$((ngpu > 0))")
+    if begin 12 "$(basename "${asr_exp}")_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \
+        --option "decode=${decode[*]}" --input "${asr_exp}/${inference_asr_model}" --input "${inference_config}" \
+        --input "${dumpdir}/${dset}/wav.scp" --output "${out}/text"; then
+        utils/write_command.sh "${out}/run.sh" "${decode[@]}"
+        # shellcheck disable=SC2086
+        ${decode_cmd} --gpu "$((ngpu > 0))" --num_threads 1 "JOB=1:${nj}" "${out}/logs/decode.JOB.log" "${decode[@]}" --part JOB
+        "${decode[@]}" --merge true
+        end
+    fi
+done
+
+if wanted 13; then
+    if ${dry_run}; then
+        log "Stage 13: scoring -> ${asr_exp}/RESULTS.md: would run."
+    else
+        log "Stage 13: scoring -> ${asr_exp}/RESULTS.md"
+        local/score.sh --exp "${asr_exp}" --inference_tag "${inference_tag}" --sets "${valid_set} ${test_sets}" \
+            --dump "${dumpdir}" --text_norm "${text_norm}"
+    fi
+fi
+
+if wanted 14; then
+    packed=${asr_exp}/$(basename "${asr_exp}").zip
+    if begin 14 "$(basename "${asr_exp}")" "${asr_exp} -> ${packed}" --input "${asr_exp}/${inference_asr_model}" \
+        --input "${asr_exp}/config.yaml" --output "${packed}"; then
+        python3 -m espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
+            --asr_model_file "${asr_exp}/${inference_asr_model}" --option "${asr_exp}/groups.txt" --outpath "${packed}"
+        end
+    fi
+fi
+
+if ${dry_run}; then
+    python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" "${ssl_args[@]}" --token_list "${tokens}"
+fi
+log "Done."

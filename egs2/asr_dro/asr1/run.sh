@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The recipe as most people run it: names the corpus, its sets and the configurations, and calls
+# asr.sh. Every option of asr.sh can follow and wins: ./run.sh --corpus tsv --stage 5 --ngpu 1
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+./asr.sh \
+    --corpus prompts \
+    --lid true \
+    --token_type char \
+    --asr_config conf/train_asr_mini.yaml \
+    --inference_config conf/decode_asr_greedy.yaml \
+    "$@"

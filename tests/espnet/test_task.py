@@ -1,0 +1,108 @@
+"""Our task is ESPnet's, and what it adds."""
+
+import pytest
+import torch
+import yaml
+
+from asr_dro_plugin.errors import UserError
+from tests.espnet.conftest import arguments, make_dump, write_config
+
+
+def parameters(exp):
+    return torch.load(exp / "latest.pth", weights_only=True)
+
+
+def test_a_plain_espnet_yaml_trains_to_bit_equal_parameters_through_our_task(
+    task, dump, tmp_path
+):
+    from espnet2.tasks.asr import ASRTask
+
+    encoder = {"output_size": 16, "attention_heads": 2, "linear_units": 32, "num_blocks": 1}
+    config = write_config(
+        tmp_path / "plain.yaml", encoder="transformer", encoder_conf=encoder,
+        specaug="specaug", specaug_conf={"apply_time_mask": False}, num_iters_per_epoch=20,
+    )  # fmt: skip
+    for name, cls in (("espnet", ASRTask), ("ours", task)):
+        cls.main(cmd=arguments(dump, tmp_path / name, config, groups=False))
+    theirs, ours = parameters(tmp_path / "espnet"), parameters(tmp_path / "ours")
+    assert list(theirs) == list(ours)
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+    start = task.build_model_from_file(tmp_path / "ours" / "config.yaml")[0].state_dict()
+    assert any(not torch.equal(start[name], ours[name]) for name in ours)  # it did train
+
+
+def test_group_ids_reach_the_model_in_the_batch(task, dump, tmp_path, monkeypatch):
+    from asr_dro_plugin.espnet.model import DROASRModel
+
+    seen = {}
+    forward = DROASRModel.forward
+
+    def watch(self, *args, group_ids=None, utt_id=None, **kwargs):
+        seen.update(zip(utt_id, group_ids.reshape(-1).tolist(), strict=True))
+        return forward(self, *args, group_ids=group_ids, utt_id=utt_id, **kwargs)
+
+    monkeypatch.setattr(DROASRModel, "forward", watch)
+    config = write_config(tmp_path / "train.yaml", model="dro")
+    task.main(cmd=arguments(dump, tmp_path / "exp", config))
+    assert len(seen) == 32
+    assert all(group == (0 if utt_id.startswith("deu") else 1) for utt_id, group in seen.items())
+
+
+def test_a_group_id_outside_the_map_is_refused(task, trained):
+    model, _ = task.build_model_from_file(trained / "config.yaml")
+    with pytest.raises(UserError, match=r"Group id 2 is outside 0\.\.1 \(deu eng\)"):
+        model.checked_group_ids(torch.tensor([[0], [2]]), 2)
+    with pytest.raises(UserError, match="2 utterances came with 1 group ids"):
+        model.checked_group_ids(torch.tensor([0]), 2)
+
+
+def test_the_experiment_keeps_its_group_names_in_sorted_order(trained):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert config["model_conf"]["groups"] == ["deu", "eng"]
+
+
+def test_resuming_with_other_groups_is_refused_and_the_difference_named(task, trained, tmp_path):
+    root = make_dump(tmp_path / "dump", langs=("eng", "pol"))
+    config = write_config(tmp_path / "train.yaml", model="dro")
+    words = [*arguments(root, trained, config), "--resume", "true"]
+    with pytest.raises(UserError, match="new: pol; gone: deu"):
+        task.main(cmd=words)
+
+
+def test_frontend_none_becomes_input_size_1_in_the_config(task, dump, tmp_path):
+    config = write_config(
+        tmp_path / "raw.yaml", frontend="none", frontend_conf={}, normalize="none",
+        encoder="identity", encoder_conf={},
+    )  # fmt: skip
+    words = [*arguments(dump, tmp_path / "exp", config), "--dry_run", "true"]
+    task.main(cmd=words)
+    saved = yaml.safe_load((tmp_path / "exp" / "config.yaml").read_text())
+    assert saved["input_size"] == 1
+    assert saved["frontend"] is None
+
+
+def test_the_identity_encoder_makes_the_frontend_the_whole_model(task, dump, tmp_path):
+    config = write_config(tmp_path / "identity.yaml", encoder="identity", encoder_conf={})
+    task.main(cmd=arguments(dump, tmp_path / "exp", config))
+    names = [name for name in parameters(tmp_path / "exp") if not name.startswith("frontend")]
+    assert names == ["ctc.ctc_lo.weight", "ctc.ctc_lo.bias"]
+
+
+def test_an_inferred_preencoder_size_is_written_into_the_config(task, dump, tmp_path):
+    config = write_config(
+        tmp_path / "linear.yaml", preencoder="linear", preencoder_conf={"output_size": 12}
+    )
+    task.main(cmd=[*arguments(dump, tmp_path / "exp", config), "--dry_run", "true"])
+    saved = yaml.safe_load((tmp_path / "exp" / "config.yaml").read_text())
+    assert saved["preencoder_conf"] == {"input_size": 20, "output_size": 12}
+
+
+def test_registering_twice_is_the_same_as_once(task):
+    from espnet2.tasks.asr import encoder_choices
+
+    from asr_dro_plugin.espnet.choices import ENCODERS, register
+
+    before = dict(encoder_choices.classes)
+    register()
+    assert encoder_choices.classes == before
+    assert ENCODERS.items() <= before.items()

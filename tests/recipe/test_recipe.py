@@ -1,0 +1,161 @@
+"""From a table of recordings to a table of error rates, as a user runs it."""
+
+import os
+import signal
+import subprocess
+import time
+import zipfile
+
+import pytest
+
+from asr_dro_plugin.kaldi_io import read_table
+
+EXP = "exp/asr_train_asr_tiny_raw_tsv_char"
+TEST = "decode_asr_greedy_valid.cer_ctc.ave/test_tsv"
+
+
+def test_the_recipe_ends_in_a_table_of_every_language(recipe):
+    results = (recipe.path / EXP / "RESULTS.md").read_text()
+    for word in ("test_tsv", "dev_tsv", "deu", "eng", "macro", "CER", "WER", "LID"):
+        assert word in results
+    assert "deu" in recipe.output and "eng" in recipe.output
+
+
+def test_the_toy_languages_are_learnt(recipe):
+    import json
+
+    score = json.loads((recipe.path / EXP / TEST / "score.json").read_text())
+    assert score["total"]["cer"]["rate"] < 0.25
+    assert score["total"]["cer"]["ref"] > 0
+
+
+def test_each_set_is_decoded_whole(recipe):
+    for name in ("dev_tsv", "test_tsv"):
+        hyp = read_table(recipe.path / EXP / TEST.replace("test_tsv", name) / "text")
+        ref = read_table(recipe.path / "dump/raw" / name / "text")
+        assert set(hyp) == set(ref)
+
+
+def test_running_again_does_nothing(recipe):
+    before = recipe.files()
+    output = recipe.run("--stop_stage", "12").stdout
+    assert output.count("nothing to do") == 12
+    assert recipe.files() == before
+
+
+def test_the_packed_model_holds_the_model_and_its_configuration(recipe):
+    packed = next((recipe.path / EXP).glob("*.zip"))
+    names = zipfile.ZipFile(packed).namelist()
+    assert any(name.endswith("config.yaml") for name in names)
+    assert any(name.endswith(".pth") for name in names)
+
+
+def test_the_exact_commands_are_kept_beside_their_results(recipe):
+    for script in (recipe.path / EXP / "run.sh", recipe.path / EXP / TEST / "run.sh"):
+        assert os.access(script, os.X_OK)
+        subprocess.run(["bash", "-n", script], check=True)
+        assert "asr_dro_plugin.bin." in script.read_text()
+
+
+def test_transcribe_gives_the_text_of_one_file(recipe):
+    audio = next(recipe.table.parent.glob("audio/engspktest-*.flac"))
+    command = ["python", "-m", "asr_dro_plugin.bin.main", "transcribe", str(audio)]
+    command += ["--exp", EXP]
+    script = f". ./path.sh; {' '.join(command)}"
+    done = subprocess.run(["bash", "-c", script], cwd=recipe.path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    tag, *words = done.stdout.split()
+    assert tag in ("[eng]", "[deu]") and words
+    assert set("".join(words)) <= set("abcd")
+
+
+def test_the_dry_run_prints_plan_and_stack_quickly_and_writes_nothing(recipe):
+    before = recipe.files()
+    start = time.monotonic()
+    output = recipe.run("--dry_run", "true", "--stop_stage", "14").stdout
+    elapsed = time.monotonic() - start
+    assert recipe.files() == before
+    for word in ("Stage 1:", "Stage 11:", "Stage 13:", "frontend", "conv_ctc", "trainable"):
+        assert word in output
+    assert elapsed < 60  # the demand is 10 s on a quiet machine; this only catches an ESPnet import
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--asr_confg", "x"), "asr_config"),
+        (("--lid", "yes"), "lid"),
+        (("--corpus", "tvs"), "tsv"),
+        (("--token_type", "chr"), "char"),
+        (("--feats_type", "fbank"), "raw_copy"),
+        (("--asr_config", "conf/absent.yaml"), "absent.yaml"),
+    ],
+)
+def test_a_mistyped_option_is_refused_with_a_hint_before_anything_is_made(
+    fresh_recipe, words, hint
+):
+    before = fresh_recipe.files()
+    done = fresh_recipe.run(*words, check=False)
+    assert done.returncode != 0
+    assert hint in done.stdout
+    assert "Traceback" not in done.stdout
+    assert fresh_recipe.files() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"encodr": "conv_ctc"}, "encoder"),
+        ({"encoder": "conv_ctcc"}, "conv_ctc"),
+        ({"encoder_conf": {"hiden_size": 8}}, "hidden_size"),
+        ({"preencoder": "linear", "preencoder_conf": {"input_size": 7, "output_size": 4}}, "40"),
+    ],
+)
+def test_a_mistake_in_the_yaml_is_refused_with_a_hint_before_anything_is_made(
+    fresh_recipe, change, hint
+):
+    config = fresh_recipe.write_config("wrong.yaml", **change)
+    before = fresh_recipe.files()
+    done = fresh_recipe.run("--asr_config", str(config), check=False)
+    assert done.returncode != 0
+    assert hint in done.stdout
+    assert "Traceback" not in done.stdout
+    assert fresh_recipe.files() == before
+
+
+def test_an_interrupted_training_goes_on_and_leaves_no_mark(recipe):
+    words = ["--stage", "10", "--stop_stage", "11", "--asr_exp", "exp/asr_interrupted"]
+    words += ["--asr_args", "--max_epoch 200 --optim_conf lr=0.0001"]
+    command = ["./run.sh", "--corpus", "tsv", "--data_source", str(recipe.table)]
+    process = subprocess.Popen(
+        [*command, "--asr_config", str(recipe.config), *words], cwd=recipe.path,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    exp = recipe.path / "exp/asr_interrupted"
+    try:
+        deadline = time.monotonic() + 240
+        while not (exp / "checkpoint.pth").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+    assert (exp / "checkpoint.pth").exists()
+    assert not (recipe.path / "exp/.done/11_asr_interrupted.json").exists()
+    running = subprocess.run(["pgrep", "-f", str(exp)], capture_output=True, text=True).stdout
+    assert not running.strip()
+    plan = recipe.run(*words, "--dry_run", "true").stdout
+    assert "Stage 11" in plan and "would run" in plan
+
+
+def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):
+    config = recipe.write_config("train_asr_short.yaml", max_epoch=1, num_iters_per_epoch=2)
+    words = ["--asr_config", str(config), "--stage", "3", "--stop_stage", "12"]
+    recipe.run(*words)
+    recipe.write_config("train_asr_short.yaml", max_epoch=1, num_iters_per_epoch=3)
+    output = recipe.run(*words).stdout
+    for number, again in ((3, False), (4, False), (5, False), (10, True), (11, True), (12, True)):
+        lines = [line for line in output.splitlines() if f"Stage {number}:" in line]
+        assert lines
+        assert all(("nothing to do" in line) != again for line in lines), (number, lines)
+    assert list((recipe.path / "exp").glob("asr_train_asr_short_raw_tsv_char.before_*"))
