@@ -108,7 +108,7 @@ class OneMachineSlurm:
         self.end_strays()
 
     def end_strays(self) -> None:
-        """Kill what a daemon has left behind: all that has this configuration in its environment."""
+        """Kill what a daemon has left behind: all that carries this configuration."""
         mark = b"SLURM_CONF=" + os.fsencode(self.directory / "slurm.conf") + b"\0"
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):

@@ -84,10 +84,10 @@ class Bar:
         self.drawn = now
         self.write(self.line(done, total, estimated, note), end="" if self.terminal else "\n")
 
-    def close(self, done, total, note=""):
+    def close(self, done, total, estimated=False, note=""):
         """Leave the last state on the terminal."""
         if self.terminal and self.length:
-            self.write(self.line(done, total, False, note), end="\n")
+            self.write(self.line(done, total, estimated, note), end="\n")
 
     def write(self, text, end):
         """One line, over the last one where that is possible."""

@@ -19,6 +19,7 @@ WORDS = {
     "TIMEOUT": "out of time", "DEADLINE": "out of time", "PREEMPTED": "preempted",
 }  # fmt: skip
 NOT_STARTED = -1
+TIMEOUT = 120  # seconds for one Slurm command
 
 
 class SlurmError(Exception):
@@ -30,13 +31,15 @@ def call(*command):
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            universal_newlines=True, start_new_session=True, check=False,
+            universal_newlines=True, start_new_session=True, check=False, timeout=TIMEOUT,
         )  # fmt: skip
     except FileNotFoundError:
         raise SlurmError(
             f"{command[0]} is not on PATH. Run on a login node of the cluster, or set "
             "cmd_backend=local in cmd.sh."
         ) from None
+    except subprocess.TimeoutExpired:
+        return 1, "", f"{command[0]} gave no answer in {TIMEOUT} s"
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
@@ -164,17 +167,26 @@ class SlurmBackend:
 
     def reason(self, index):
         """Why a part failed, beyond its exit code, by squeue and by the batch script's output."""
-        if time.monotonic() - self.asked > 0.5:
-            self.ask()
-        state, reason = self.states.get(index, ("", ""))
+        state, reason = self.final_state(index)
         words = WORDS.get(state, "")
         if state == "VANISHED":
             words = "gone from squeue without an exit code: cancelled, or its node failed"
         if words and reason not in ("", "None", state.title()):
             words += f", Slurm says {reason}"
-        return "; ".join(word for word in (words, self.script_output(index)) if word)
+        left_code = os.path.exists(self.path(f"exit.{self.indices[index]}"))
+        said = "" if left_code else self.output(index)
+        return "; ".join(word for word in (words, said) if word)
 
-    def script_output(self, index):
+    def final_state(self, index):
+        """(state, reason) of a part that has ended; squeue may be a moment behind."""
+        for _ in range(20):
+            self.ask()
+            if self.states.get(index, ("",))[0] in (*DONE_STATES, "VANISHED"):
+                break
+            time.sleep(0.2)
+        return self.states.get(index, ("", ""))
+
+    def output(self, index):
         """What the batch script itself said, in one line: only when it could not even begin."""
         try:
             with open(self.path(f"output.{self.indices[index]}"), encoding="utf-8") as stream:
