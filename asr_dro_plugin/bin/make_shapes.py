@@ -20,6 +20,8 @@ def get_parser() -> argparse.ArgumentParser:
     add("--bpemodel", help="bpe.model of stage 5")
     add("--nlsyms", help="nlsyms.txt of stage 5")
     add("--config", required=True, help="training configuration: its stack decides the frames")
+    add("--override", action="append", default=[], metavar="KEY=VALUE",
+        help="change of the configuration, for example encoder_conf.strides=[2,2]")  # fmt: skip
     add("--out_dir", required=True, help="the statistics folder, exp/asr_stats_TAG")
     add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
     add("--extend_groups", type=boolean, default=False, help="whether new groups may join them")
@@ -39,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     from asr_dro_plugin.stack import frame_counter, load_config
     from asr_dro_plugin.utt_tables import UttTables
 
-    frames = frame_counter(load_config(args.config))
+    frames = frame_counter(load_config(args.config, args.override))
     token_list = tokens.read_tokens(args.tokens)
     nlsyms = read_lines(args.nlsyms) if args.nlsyms else []
     tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
