@@ -199,6 +199,10 @@ urllib.request.urlopen(sys.argv[1], timeout=5).read(1)
 PYTHON
 }
 
+installed_torch() {
+    "$venv/bin/python" -c 'from importlib.metadata import version; print(version("torch"))' 2>/dev/null || true
+}
+
 torch_pins() { grep -E '^(torch|torchaudio)==' "$tools/constraints.txt"; }
 
 # torch and torchaudio alone come from the CPU index (--no-deps); what they need comes with the rest.
@@ -207,7 +211,7 @@ install_torch() {
     local -a wheels
     mapfile -t wheels < <(torch_pins)
     local have
-    have=$("$venv/bin/python" -c 'from importlib.metadata import version as v; print(v("torch"))' 2>/dev/null) || have=
+    have=$(installed_torch)
     if [ "$torch" = cuda ] && [[ $have == *+cpu ]]; then
         say "[2/5] torch: the CUDA build in place of $have"
         need torch "torch" --no-deps --force-reinstall "${wheels[@]}"

@@ -12,10 +12,10 @@ import setuptools
 
 ROOT = Path(__file__).resolve().parents[2]
 # What install.sh uses beside bash itself; a PATH of these alone holds no Python.
-PROGRAMS = (
-    "bash cat cut dirname env find flock grep kill ls mkdir paste realpath rm sed sleep sort tail "
-    "timeout touch tr uname"
-).split()
+PROGRAMS = """
+bash cat cut dirname env find flock grep kill ls mkdir mv paste realpath rm sed sleep sort tail
+timeout touch tr uname
+"""
 
 
 def base_python() -> str:
@@ -33,7 +33,7 @@ def bare_path(tmp_path):
     """A PATH folder with the programs of any machine, but no Python, no uv and no nvidia-smi."""
     folder = tmp_path / "bare bin"
     folder.mkdir()
-    for name in PROGRAMS:
+    for name in PROGRAMS.split():
         if found := shutil.which(name):
             (folder / name).symlink_to(found)
     return folder
@@ -58,7 +58,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def bash(checkout, environment):
-    """``bash(script)`` runs it with install.sh's functions defined; returns the finished process."""
+    """``bash(script)`` runs it with install.sh's functions defined; the finished process."""
 
     def call(script, **extra):
         return subprocess.run(

@@ -70,6 +70,14 @@ def mark(checkout):
     return checkout / "tools/venv/.asr_dro_installed.json"
 
 
+def lockable(stream):
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def wait_for(condition):
     for _ in range(300):
         if condition():
@@ -78,18 +86,19 @@ def wait_for(condition):
     raise AssertionError("it never came about")
 
 
-def test_the_second_run_does_nothing_and_more_extras_are_added(start, checkout):
+def test_the_second_run_does_nothing_until_something_changes(start, checkout):
     assert finish(start())[-1].startswith("install.sh: ready:")
     first = asked(checkout)
     assert "espnet[asr]==" in first[0] and "espnet-s3prl==" in first[0] and "pytest" in first[0]
-    began = time.monotonic()
-    assert len(finish(start())) == 1
-    assert asked(checkout) == first and time.monotonic() - began < 3
+    assert len(finish(start())) == 1 and asked(checkout) == first
     finish(start("--extras", "lm"))
     assert "kenlm" in asked(checkout)[len(first)]
     (checkout / "setup.py").write_text((checkout / "setup.py").read_text() + "# changed\n")
     assert "changed" in finish(start())[0]
     assert "kenlm" in asked(checkout)[-3]  # what was added before is kept
+    os.rename(checkout / "tools/venv", checkout / "moved")  # its programs name the old folder
+    out = finish(start("--venv", "moved"))
+    assert "moved from another folder" in out[0] and "finishing" not in out[1]
 
 
 def test_where_fairseq_cannot_be_had_the_rest_installs_and_the_last_line_says_so(start, checkout):
@@ -111,27 +120,15 @@ def test_an_interrupted_run_leaves_no_mark_and_no_process_and_is_finished_by_the
     assert process.returncode == 1 and "interrupted; run tools/install.sh again" in out
     assert not mark(checkout).exists()
     with open(checkout / "tools/.install/lock") as lock:  # nobody holds it: all have ended
-        wait_for(lambda: not fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        wait_for(lambda: lockable(lock))
     assert "finishing the environment that is there" in "\n".join(finish(start()))
     assert mark(checkout).exists()
 
 
-def test_a_killed_run_that_left_half_an_environment_is_made_anew(start, checkout):
-    (checkout / "tools/venv/bin").mkdir(parents=True)
+def test_two_at_once_wait_for_each_other_and_half_an_environment_is_made_anew(start, checkout):
+    (checkout / "tools/venv/bin").mkdir(parents=True)  # what a kill at a bad moment left
     (checkout / "tools/venv/.unfinished").touch()
     (checkout / "tools/venv/bin/python").write_text("half a file")
-    finish(start())
-    assert mark(checkout).exists() and not (checkout / "tools/venv/.unfinished").exists()
-
-
-def test_an_environment_that_was_moved_is_made_anew(start, checkout):
-    finish(start("--venv", "elsewhere"))
-    os.rename(checkout / "elsewhere", checkout / "tools/venv")
-    out = finish(start())
-    assert "moved" in out[0] and "finishing" not in out[1]
-
-
-def test_two_at_once_wait_for_each_other(start, checkout):
     (checkout / "tools/.install").mkdir()
     with open(checkout / "tools/.install/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -139,3 +136,4 @@ def test_two_at_once_wait_for_each_other(start, checkout):
         assert "another install.sh is at work here" in process.stdout.readline()
         assert process.poll() is None and not asked(checkout)
     finish(process)
+    assert mark(checkout).exists() and not (checkout / "tools/venv/.unfinished").exists()
