@@ -1,9 +1,9 @@
 """Files from the network: fetched once, whole, and known by their SHA-256.
 
 A file is never trusted because it exists.  What vouches for it is, in this order: the sum that the
-caller knows (``local/ssl_checkpoints.tsv``), the sum that its server states (Hugging Face states it
-for large files), the sum written beside it (``FILE.sha256``, as ``sha256sum`` writes it) when it was
-first fetched or by the user.  The sum is computed anew each time: about a second a gigabyte.
+caller knows (``local/ssl_checkpoints.tsv``), the sum beside it (``FILE.sha256``, as ``sha256sum``
+writes it) from its first fetch or from the user, and while it is fetched the sum that the server
+states (Hugging Face does, for large files).  Summed anew each time: a second a gigabyte.
 """
 
 import contextlib
@@ -65,7 +65,9 @@ def fetch(
     return path
 
 
-def verify(path: str | os.PathLike, sha256: str | None = None, num_bytes: int | None = None) -> bool:
+def verify(
+    path: str | os.PathLike, sha256: str | None = None, num_bytes: int | None = None
+) -> bool:
     """True if ``path`` is there and has the given sum (or the one beside it) and size."""
     path = Path(path)
     known = sha256 or _sum_beside(path)
@@ -98,7 +100,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Hold the one lock of ``path``; the lock file stays, for removing it would race."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(path.parent / f".{path.name}.lock", "w")
+        stream = open(path.parent / f".{path.name}.lock", "w")  # noqa: SIM115  # just below
     except OSError as error:
         raise UserError(f"{path.absolute()} cannot be written: {error.strerror}") from error
     with stream:
@@ -168,7 +170,7 @@ def _fetch_verified(url: str, path: Path, expected: Remote) -> None:
     """Fetch to ``path``.part, verify, move; a wrong sum is given one more try from the start."""
     part = Path(f"{path}.part")
     if not expected.sha256:
-        logger.warning("%s: no SHA-256 is known for it; the one found now is kept in FILE.sha256", url)
+        logger.warning("%s: no SHA-256 is known; trusted this once, and kept as it is now", url)
     for fresh in (False, True):
         if fresh:
             part.unlink(missing_ok=True)
@@ -183,8 +185,8 @@ def _fetch_verified(url: str, path: Path, expected: Remote) -> None:
         logger.warning("%s: SHA-256 %s, not %s", part, found, expected.sha256)
     part.unlink()
     raise UserError(
-        f"{url} came with the SHA-256 {found} instead of {expected.sha256}, twice; nothing was kept. "
-        f"Fetch it by another way and put it at {path.absolute()}, or correct the sum if that is wrong."
+        f"{url} came with the SHA-256 {found} instead of {expected.sha256}, twice; nothing was "
+        f"kept. Put the file at {path.absolute()} yourself, or correct the sum if that is wrong."
     )
 
 
@@ -211,7 +213,7 @@ def _fetch_part(url: str, path: Path, part: Path, expected: Remote) -> None:
             time.sleep(PAUSE)
     raise UserError(
         f"{url} stopped after {part.stat().st_size if part.exists() else 0} of "
-        f"{expected.num_bytes} bytes, {ATTEMPTS} times ({reason}). Run again: it goes on from there."
+        f"{expected.num_bytes} bytes, {ATTEMPTS} times ({reason}). Run again: it goes on there."
     )
 
 

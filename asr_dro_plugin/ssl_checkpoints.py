@@ -67,7 +67,7 @@ def resolve_checkpoint(
 
     A named one is fetched to ``downloads/<name>/<layout>/`` and verified; with ``fetch=False``
     nothing is fetched or verified and its sizes come from the table.
-    Raises ``UserError`` for an unknown name, a damaged file, or a layout that is not in ``layouts``.
+    Raises ``UserError`` for an unknown name, a damaged file, or a layout not in ``layouts``.
     """
     name = os.fspath(name_or_path)
     rows = read_checkpoint_table()
@@ -131,10 +131,11 @@ def inspect_checkpoint(path: Path) -> Checkpoint:
     """Layout and sizes of a local checkpoint, from its content (weights are not copied)."""
     path = Path(path).absolute()
     layout, numels = _inspect_folder(path) if path.is_dir() else _inspect_file(path)
-    layers = {match[1] for name in numels if (match := re.search(r"encoder\.layers\.(\d+)\.", name))}
+    found = (re.search(r"encoder\.layers\.(\d+)\.", name) for name in numels)
+    layers = {match[1] for match in found if match}
     widths = [n for name, n in numels.items() if name.endswith("encoder.layer_norm.weight")]
     if not widths or not layers:
-        raise UserError(f"{path} holds no wav2vec 2.0 transformer (no encoder.layers, encoder.layer_norm).")
+        raise UserError(f"{path} holds no wav2vec 2.0 transformer: no encoder.layers in it.")
     return Checkpoint(path.name, path, layout, widths[0], len(layers), sum(numels.values()))
 
 
@@ -152,8 +153,10 @@ def _inspect_folder(path: Path) -> tuple[str, dict[str, int]]:
             "For others set frontend_conf.frontend_conf (upstream, path_or_url) yourself."
         )
     numels: dict[str, int] = {}
-    for file in sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin")):
-        numels |= _safetensors_numels(file) if file.suffix == ".safetensors" else _numels(load_plain(file))
+    for file in path.glob("*.safetensors"):
+        numels |= _safetensors_numels(file)
+    for file in () if numels else path.glob("pytorch_model*.bin"):
+        numels |= _numels(load_plain(file))
     if not numels:
         raise UserError(f"{path} has neither model.safetensors nor pytorch_model.bin.")
     body = {name.removeprefix("wav2vec2."): numel for name, numel in numels.items()}
@@ -187,8 +190,8 @@ def _inspect_file(path: Path) -> tuple[str, dict[str, int]]:
         _check_fairseq_dictionary(path, state)
         return "fairseq", _numels(state["model"])
     raise UserError(
-        f"{path} is neither s3prl's layout (task_cfg, model_cfg, model_weight) nor fairseq's (cfg or "
-        f"args, model): it holds {', '.join(sorted(map(str, keys))[:6]) or type(state).__name__}."
+        f"{path} is neither s3prl's layout (task_cfg, model_cfg, model_weight) nor fairseq's "
+        f"(model, cfg): it holds {', '.join(sorted(map(str, keys))[:6]) or type(state).__name__}."
     )
 
 
@@ -205,8 +208,8 @@ def _check_fairseq_dictionary(path: Path, state: dict) -> None:
 def load_plain(path: str | os.PathLike) -> object:
     """The content of a PyTorch file of tensors and plain containers, mapped rather than read.
 
-    Anything else in it would be code run by unpickling: that raises ``UserError``, as a damaged file
-    does.  There is no fall-back to unsafe loading.
+    Anything else in it would be code run by unpickling: that raises ``UserError``, as a damaged
+    file does.  There is no fall-back to unsafe loading.
     """
     import torch
 
@@ -239,7 +242,7 @@ def _pickled_objects(path: str | os.PathLike, error: Exception) -> str:
     found = re.findall(r"GLOBAL ([\w.]+)", str(error))
     what = f"objects ({found[0]})" if found else "objects"
     return (
-        f"{path} pickles {what}, not plain containers, and reading them would run code from the file. "
+        f"{path} pickles {what}, not plain containers; reading them would run code from the file. "
         "If you trust where it comes from: asr-dro convert-checkpoint "
         f"{path} OUT.pt --trust_pickle true, and use OUT.pt."
     )
@@ -255,7 +258,8 @@ def apply_to_config(
     if config.get("frontend") == "s3prl":
         conf = config["frontend_conf"] = dict(config.get("frontend_conf") or {})
         chosen = {"upstream": UPSTREAMS[checkpoint.layout], "path_or_url": str(checkpoint.path)}
-        conf["frontend_conf"] = _set(conf.get("frontend_conf"), chosen, "frontend_conf.frontend_conf")
+        where = "frontend_conf.frontend_conf"
+        conf["frontend_conf"] = _set(conf.get("frontend_conf"), chosen, where)
         return config
     folder = _lockable_folder(checkpoint.path, Path(downloads))
     chosen = {"w2v_url": checkpoint.path.name, "w2v_dir_path": str(folder)}
@@ -270,7 +274,8 @@ def _set(conf: Mapping | None, chosen: Mapping[str, str], where: str) -> dict:
     for key, value in chosen.items():
         if conf.get(key, value) != value:
             raise UserError(
-                f"{where}.{key} is {conf[key]}, but ssl_checkpoint asks for {value}. Keep one of them."
+                f"{where}.{key} is {conf[key]}, but ssl_checkpoint asks for {value}. "
+                "Keep one of them."
             )
     return conf | dict(chosen)
 

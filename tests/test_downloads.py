@@ -131,7 +131,7 @@ def test_a_part_of_another_file_costs_one_more_try_only(server, tmp_path):
     assert downloads.fetch(server.url, tmp_path / "file", SUM).read_bytes() == CONTENT
 
 
-def test_without_a_sum_a_part_is_resumed_only_if_the_server_names_the_same_version(server, tmp_path):
+def test_without_a_sum_a_part_is_resumed_only_if_it_is_of_the_same_version(server, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT[:5000])
     (tmp_path / "file.part.etag").write_text('"0"')
     assert downloads.fetch(server.url, tmp_path / "file").read_bytes() == CONTENT

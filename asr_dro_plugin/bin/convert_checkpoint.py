@@ -3,14 +3,15 @@
     asr-dro convert-checkpoint IN OUT [--layout fairseq|s3prl] [--trust_pickle true]
 
 Old fairseq files pickle ``argparse.Namespace`` and OmegaConf objects; reading these runs code from
-the file, which PyTorch refuses.  With ``--trust_pickle true``, on your word that IN comes from where
-you think, it is read once and written without objects.  The optimiser's state is left out.
+the file, which PyTorch refuses.  With ``--trust_pickle true``, on your word that IN comes from
+where you think, it is read once and written without objects.  The optimiser's state is left out.
 """
 
 import argparse
 import ast
 import enum
 import os
+import pickle
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, run_main
@@ -18,6 +19,9 @@ from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.ssl_checkpoints import load_plain
 
 LAYOUTS = ("fairseq", "s3prl")
+# Of fairseq's old flat arguments, those of the task; the model takes its own from the others.
+TASK_KEYS = ("data", "labels", "sample_rate", "normalize", "enable_padding", "max_sample_size",
+             "min_sample_size")  # fmt: skip
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -47,11 +51,16 @@ def read(path: Path, trust_pickle: bool) -> dict:
         import_fairseq()  # the file may name fairseq's classes; without it most files read as well
     except UserError:
         pass
-    return torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=False)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UserError(f"{path} pickles objects of a package that is not here: {error}") from error
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} is not a whole PyTorch file. Fetch it again.") from error
 
 
 def plain(value: object) -> object:
-    """``value`` as dicts, lists, tuples, numbers, strings and tensors; other objects become None."""
+    """``value`` as dicts, lists, tuples, numbers, strings and tensors; other objects are None."""
     import torch
 
     if type(value).__module__.startswith("omegaconf"):
@@ -76,27 +85,28 @@ def cfg_from_args(args: dict) -> dict:
     args = {key: value for key, value in args.items() if value is not None}
     if isinstance(args.get("latent_temp"), str):  # "(2, 0.5, 0.999995)" was parsed by the model
         args["latent_temp"] = list(ast.literal_eval(args["latent_temp"]))
-    task = args.get("task", "audio_pretraining")
-    return {
-        "task": args | {"_name": "audio_pretraining" if task == "speech_pretraining" else task},
-        "model": args | {"_name": args.get("arch", "wav2vec2")},
-    }
+    name, arch = args.pop("task", "audio_pretraining"), args.pop("arch", "wav2vec2")
+    task = {key: args.pop(key) for key in TASK_KEYS if key in args}
+    task["_name"] = "audio_pretraining" if name == "speech_pretraining" else name
+    return {"task": task, "model": args | {"_name": arch}}
 
 
 def convert(state: dict, layout: str) -> dict:
     """A fairseq checkpoint's content as plain containers in ``layout``."""
-    if not isinstance(state, dict) or "model" not in state or not (state.get("cfg") or state.get("args")):
+    if not (
+        isinstance(state, dict) and "model" in state and (state.get("cfg") or state.get("args"))
+    ):
         raise UserError("IN is no fairseq checkpoint: it lacks model, or both cfg and args.")
     cfg = plain(state.get("cfg")) or cfg_from_args(plain(state["args"]))
     weights = {name: value.detach().clone() for name, value in state["model"].items()}
     if layout == "s3prl":
         return {"task_cfg": cfg["task"], "model_cfg": cfg["model"], "model_weight": weights}
-    history = {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}
+    history = {"criterion_name": "", "optimizer_name": "", "num_updates": 0}
     return {
         "args": None,
         "cfg": cfg,
         "model": weights,
-        "optimizer_history": [history],
+        "optimizer_history": [history | {"lr_scheduler_state": {}}],
         "task_state": {},
         "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
         "last_optimizer_state": None,
@@ -112,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     state = convert(read(args.source, args.trust_pickle == "true"), args.layout)
     with atomic_write(args.target, "wb") as stream:
         torch.save(state, stream)
-    print(f"{args.target}: {args.layout} layout, plain containers. Use --ssl_checkpoint {args.target}.")
+    print(f"{args.target}: {args.layout} layout. Use it with --ssl_checkpoint {args.target}.")
     return 0
 
 

@@ -1,1 +1,1 @@
-"""What other packages need to work here, one file a package; nothing is imported until asked for."""
+"""What other packages need to work here, one file a package; imported only when asked for."""

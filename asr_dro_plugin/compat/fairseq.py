@@ -1,10 +1,12 @@
 """fairseq: the one place that knows what it takes to import it and to load its checkpoints.
 
-Import fairseq through ``import_fairseq`` before ESPnet's encoder does.  It
+Import fairseq through ``import_fairseq`` before ESPnet's encoder does, and pass the encoder
+to ``finish_encoder`` afterwards.  The two
 
-- puts the root logger back: fairseq calls ``logging.basicConfig`` and sets the level to DEBUG;
-- for fairseq's own last release, 0.12.2, makes its config dataclasses hashable (Python 3.11 refuses
-  them as defaults otherwise) and lets its tasks drop keys of a checkpoint that they do not know
+- put the root logger back: fairseq calls ``logging.basicConfig`` and sets the level to DEBUG;
+- keep masking off a batch so short that a whole utterance could be masked, which is an error;
+- for fairseq's own last release, 0.12.2, make its config dataclasses hashable (Python 3.11 refuses
+  them as defaults otherwise) and let its tasks drop keys of a checkpoint that they do not know
   (``ConfigKeyError: Key 'multiple_train_files' not in 'AudioPretrainingConfig'`` otherwise).
 
 With fairseq-fixed 0.12.3.1, which the extra ``fairseq`` installs, the two cures do nothing: it does
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def import_fairseq() -> ModuleType:
-    """The module ``fairseq``, importable and harmless; a ``UserError`` where it is not installed."""
+    """The module ``fairseq``, put right; a ``UserError`` where it is not installed."""
     upstream = _is_upstream_release()
     try:
         with kept_root_logger(), _hashable_configs() if upstream else contextlib.nullcontext():
@@ -37,8 +39,8 @@ def import_fairseq() -> ModuleType:
             import fairseq.tasks
     except ModuleNotFoundError as error:
         raise UserError(
-            f"encoder wav2vec2 needs fairseq, but Python has no module {error.name}. Install the extra "
-            "fairseq (pip install 'asr-dro[fairseq]'), or use frontend s3prl, which does without."
+            f"encoder wav2vec2 needs fairseq, but Python has no module {error.name}. Install the "
+            "extra fairseq (pip install 'asr-dro[fairseq]'), or use frontend s3prl instead."
         ) from error
     if upstream:
         _drop_unknown_keys_in_tasks(fairseq.tasks)
@@ -102,7 +104,8 @@ def _drop_unknown_keys_in_tasks(tasks: ModuleType) -> None:
     """Make ``fairseq.tasks.setup_task`` drop keys that the task's dataclass lacks; once."""
     merge = tasks.merge_with_parent
     if not hasattr(merge, "__wrapped__"):
-        tasks.merge_with_parent = functools.wraps(merge)(functools.partial(merge, remove_missing=True))
+        dropping = functools.partial(merge, remove_missing=True)
+        tasks.merge_with_parent = functools.wraps(merge)(dropping)
 
 
 def unknown_keys(state: Mapping) -> dict[str, list[str]]:
@@ -149,3 +152,25 @@ def prepare_encoder(encoder_conf: Mapping) -> None:
     path = os.path.join(folder, url.split("/")[-1])
     if os.path.isfile(path):
         report_dropped_keys(path)
+
+
+def finish_encoder(encoder) -> None:
+    """Call after ESPnet's ``FairSeqWav2Vec2Encoder`` is built; twice the same as once."""
+    model = encoder.encoders
+    if not getattr(model, "_asr_dro_finished", False):
+        model.register_forward_pre_hook(_without_mask_if_short, with_kwargs=True)
+        model._asr_dro_finished = True
+
+
+def _without_mask_if_short(model, args, kwargs):
+    """Turn ``mask`` off where random spans could cover all frames of the shortest utterance.
+
+    Spans of L frames, at least two and p T / L + 1 at most: a hidden frame of T is certain for
+    T > max(2 L, L / (1 - p)), which is 0.6 s for the published p = 0.65, L = 10.
+    """
+    padding = args[1] if len(args) > 1 else kwargs.get("padding_mask")
+    if kwargs.get("mask") and padding is not None:
+        num_frames = model._get_feat_extract_output_lengths((~padding).sum(1).min())
+        longest = max(2, 1 / (1 - min(model.mask_prob, 0.99))) * model.mask_length
+        kwargs = kwargs | {"mask": bool(num_frames > longest)}
+    return args, kwargs

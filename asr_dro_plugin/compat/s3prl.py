@@ -1,4 +1,4 @@
-"""s3prl: three differences between its Hugging Face upstream and its own, put right on the instance.
+"""s3prl: its Hugging Face upstream differs from its own in three ways, put right here.
 
 They matter for ``upstream: hf_wav2vec2_custom`` under transformers 5:
 
@@ -21,7 +21,7 @@ def import_s3prl():
     """The module ``s3prl``; a ``UserError`` where it is not installed."""
     try:
         import s3prl
-        import s3prl.nn  # noqa: F401
+        import s3prl.nn
     except ModuleNotFoundError as error:
         raise UserError(
             f"frontend s3prl needs s3prl, but Python has no module {error.name}. Install the extra "
@@ -56,7 +56,7 @@ def _is_hugging_face_wav2vec2(model) -> bool:
 
 
 def _with_final_layer_norm(model, args, output):
-    """The last of ``hidden_states`` is the encoder's output, (B, T, D), as in s3prl's own upstream."""
+    """The last of ``hidden_states`` (B, T, D) is the encoder's output, as in s3prl's upstream."""
     states = output.hidden_states
     if states and states[-1].shape == output.last_hidden_state.shape:
         output.hidden_states = (*states[:-1], output.last_hidden_state)
@@ -67,4 +67,5 @@ def _without_mask_if_short(model, args, kwargs) -> None:
     """Switch masking off for a batch of (B, samples) that is shorter than one mask."""
     speech = kwargs["input_values"] if "input_values" in kwargs else args[0]
     frames = int(model._get_feat_extract_output_lengths(speech.shape[-1]))
-    model.config.apply_spec_augment = model._asr_dro_masks and frames >= model.config.mask_time_length
+    long_enough = frames >= model.config.mask_time_length
+    model.config.apply_spec_augment = model._asr_dro_masks and long_enough

@@ -23,7 +23,7 @@ class PreparedS3prlFrontend(S3prlFrontend):
 
 
 class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):
-    """``FairSeqWav2Vec2Encoder`` that imports fairseq without side effects and reports lost keys."""
+    """``FairSeqWav2Vec2Encoder`` with a quiet fairseq, that reports the keys it drops."""
 
     @functools.wraps(FairSeqWav2Vec2Encoder.__init__)
     def __init__(self, *args, **kwargs):
