@@ -22,6 +22,8 @@ G722_RATE = 16000
 G722_SAMPLES_PER_BYTE = 2
 INEXACT_FORMATS = {"MP3"}  # libsndfile may estimate the length, and differs after a seek
 UNKNOWN_LENGTH = 2**48  # a streamed FLAC's header says "unknown", which libsndfile gives as 2**63-1
+STREAMED_SIZE = 0.99 * 0x7FFFF000  # writers to a pipe declare this or more, not knowing the size
+TRUNCATED = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
 BLOCK = 1 << 20  # samples decoded at a time, so that channels are averaged in little memory
 VORBIS_BLOCK = 8192  # samples; the longest block of an Ogg Vorbis stream
 ARK_POINTER = re.compile(r"(?P<ark>.+):(?P<offset>\d+)\Z", re.DOTALL)
@@ -188,6 +190,7 @@ class _Decoder:
         except (soundfile.LibsndfileError, TypeError) as error:
             self._refusal = " ".join(str(getattr(error, "error_string", error)).split())
         else:
+            self._check_length(sound.extra_info)
             known = sound.frames < UNKNOWN_LENGTH and sound.seekable()
             if known and sound.format not in INEXACT_FORMATS:
                 return sound
@@ -196,6 +199,15 @@ class _Decoder:
         if not isinstance(source, str):
             source.seek(0)
         return None
+
+    def _check_length(self, log: str) -> None:
+        """libsndfile shortens a truncated WAV, AIFF or AU in silence; its log tells."""
+        for declared, found in TRUNCATED.findall(log):
+            if int(found) < 0.99 * int(declared) < STREAMED_SIZE:
+                raise AudioError(
+                    f"{self.name} has {found} bytes of sound where its header says {declared}. "
+                    "It is cut off; copy it again."
+                )
 
     def __enter__(self) -> Self:
         return self

@@ -84,8 +84,11 @@ class AudioStream:
                 blocks.append(block)
         held = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
         keep = min(max(0, first - self._held_from), len(held))
+        if last is None:  # nothing comes after it: do not hold a whole recording twice
+            self._held, self._held_from = np.zeros(0, np.float32), held_to
+            return held[keep:]
         self._held, self._held_from = held[keep:], self._held_from + keep
-        return self._held[: None if last is None else max(0, last - self._held_from)].copy()
+        return self._held[: max(0, last - self._held_from)].copy()
 
     def _next(self) -> np.ndarray | None:
         """The next decoded block (N,), or None at the end."""

@@ -171,6 +171,34 @@ def test_a_truncated_flac_is_refused(tmp_path, cut):
         audio.read(path)
 
 
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU"])
+def test_a_truncated_uncompressed_file_is_refused_not_shortened(tmp_path, container):
+    path = tmp_path / "a.sound"
+    soundfile.write(path, noise(1.0), 16000, format=container, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:20000])
+    for function in (audio.probe, audio.read):
+        with pytest.raises(AudioError, match="cut off"):
+            function(path)
+
+
+@pytest.mark.parametrize("size", [b"\xff\xff\xff\xff", b"\x00\xf0\xff\x7f"])
+def test_a_wav_written_to_a_pipe_is_read_to_its_end(tmp_path, size):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(1.0), 16000, subtype="PCM_16")
+    content = path.read_bytes()
+    at = content.index(b"data") + 4
+    path.write_bytes(content[:at] + size + content[at + 4 :])
+    assert audio.probe(path).num_samples == len(audio.read(path)[0]) == 16000
+
+
+def test_tags_in_another_encoding_do_not_matter(tmp_path):
+    path = encode(tmp_path / "a.mp3", tone(0.5, 16000), 16000, "libmp3lame")
+    tag = b"TIT2" + (7).to_bytes(4) + b"\0\0" + b"\3caf\xe9\xff\xfe"  # says UTF-8 and is not
+    header = b"ID3\4\0\0" + len(tag).to_bytes(4)
+    path.write_bytes(header + tag + path.read_bytes())
+    assert audio.probe(path).sample_rate == 16000
+
+
 def test_a_streamed_flac_of_unknown_length_is_counted(tmp_path):
     path = write_flac(tmp_path / "a.flac", noise(1.0, channels=2))
     content = bytearray(path.read_bytes())
