@@ -17,9 +17,10 @@ from pathlib import Path
 from asr_dro_plugin.drops import DEFAULT_CAP, DropLedger
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.kaldi_io import spk2utt, write_table
-from asr_dro_plugin.text import NORMALIZERS, Normalizer, add_tag
+from asr_dro_plugin.text import NORMALIZERS, Normalizer, add_tag, split_tag
 
 SETS = ("train", "dev", "test")
+SPLIT_COPY = "split.tsv"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def clean(
     measure = measure or audio_duration
     kept = []
     for utt in utterances:
-        text = normalize(utt.text, utt.lang)
+        tag, text = split_tag(utt.text.strip())  # a tag that is there already is not text
+        text = normalize(text if tag == utt.lang else utt.text, utt.lang)
         try:
             seconds = _duration(utt, measure)
         except UserError as error:
@@ -103,7 +105,8 @@ def clean(
         elif not text:
             ledger.add(utt.utt_id, utt.lang, "empty text", f"{utt.source} {utt.text!r}")
         else:
-            kept.append(replace(utt, text=text, duration=seconds, category=utt.category or utt.lang))
+            group = utt.category or utt.lang
+            kept.append(replace(utt, text=text, duration=seconds, category=group))
     return kept
 
 
@@ -131,6 +134,7 @@ def write_sets(
     sets: Mapping[str, tuple[Sequence[Utterance], DropLedger]],
     lid: bool = True,
     cap: float = DEFAULT_CAP,
+    split_file: str | os.PathLike | None = None,
 ) -> None:
     """Write one Kaldi directory a set; all of them move into place at the end, or none.
 
@@ -140,6 +144,7 @@ def write_sets(
         sets: ``train``, ``dev``, ``test`` -> (utterances kept, what was dropped).
         lid: whether texts begin with the language tag ``[iso]``.
         cap: largest share of a language, over all sets together, that may be dropped.
+        split_file: the split that was made for them; each set keeps a copy.
 
     Raises:
         UserError: a set is empty, or a language lost too much; the list of drops is named.
@@ -156,14 +161,30 @@ def write_sets(
                 )
             _write_directory(target, utterances, lid)
             ledger.write(target / "dropped.tsv")
-        for target in sorted(work.iterdir()):
-            if (out / target.name).exists():
-                os.replace(out / target.name, work / f"old.{target.name}")
-            os.replace(target, out / target.name)
+            if split_file:
+                shutil.copyfile(split_file, target / SPLIT_COPY)
+        _into_place([f"{name}_{corpus}" for name in sets], work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    langs = {utt.lang for utterances, _ in sets.values() for utt in utterances}
     for name, (utterances, ledger) in sets.items():
         _log_summary(out / f"{name}_{corpus}", utterances, ledger)
+        for lang in sorted(langs - {utt.lang for utt in utterances}):
+            logging.warning("%s has no %s utterances", out / f"{name}_{corpus}", lang)
+
+
+def _into_place(names: Sequence[str], work: Path, out: Path) -> None:
+    """First all old ones leave, then all new ones come: between, nothing looks finished."""
+    for name in names:
+        if (out / name).exists():
+            os.replace(out / name, work / f"old.{name}")
+    for name in names:
+        os.replace(work / name, out / name)
+
+
+def made_from_split(out_dir: str | os.PathLike, corpus: str) -> bool:
+    """Whether the sets in ``out_dir`` were made from a split of ours, whose file must be there."""
+    return (Path(out_dir) / f"train_{corpus}" / SPLIT_COPY).exists()
 
 
 def _conclude(out: Path, corpus: str, sets: Mapping, cap: float) -> None:
@@ -177,7 +198,7 @@ def _conclude(out: Path, corpus: str, sets: Mapping, cap: float) -> None:
 
 
 def _write_directory(path: Path, utterances: Sequence[Utterance], lid: bool) -> None:
-    """The tables of one set.  Speakers are checked to sort as their utterances do."""
+    """The tables of one set."""
     utts = {u.utt_id: u for u in utterances}
     utt2spk = {u.utt_id: u.speaker for u in utterances}
     tables = {
@@ -234,15 +255,18 @@ class OptionParser(argparse.ArgumentParser):
         )
         self.corpus = corpus
         self.add_argument("--out_dir", default="data", help="where the sets go")
-        self.add_argument("--langs", default="", help="ISO 639-3 codes, space between; all if empty")
+        self.add_argument("--langs", default="", help="ISO 639-3 codes; all if empty")
         self.add_argument("--lid", type=boolean, default=True, help="[iso] tag first in the text")
         self.add_argument("--text_norm", default="lower_no_punct", help=" ".join(NORMALIZERS))
         self.add_argument("--source", default="", help="root of the corpus, or its table")
         self.add_argument("--seed", type=int, default=7, help="for splits that are made here")
         self.add_argument("--new_split", type=boolean, default=False, help="make the split anew")
-        self.add_argument("--max_drop", type=float, default=DEFAULT_CAP, help="share per language")
+        self.add_argument(
+            "--max_drop", type=share, default=DEFAULT_CAP, help="largest share per language"
+        )
 
-    def error(self, message: str):  # noqa: D102 - argparse's hook
+    def error(self, message: str):
+        """argparse's hook: what it found wrong, as our one line."""
         unknown = re.search(r"unrecognized arguments: --(\w+)", message)
         if unknown:
             known = [flag.lstrip("-") for flag in self._option_string_actions]
@@ -258,6 +282,14 @@ def boolean(word: str) -> bool:
     if word not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"'{word}' is neither true nor false")
     return word == "true"
+
+
+def share(word: str) -> float:
+    """A number from 0 to 1."""
+    value = float(word)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{word} is not from 0 to 1")
+    return value
 
 
 def write_left_out(ledger: DropLedger, path: str | os.PathLike) -> None:

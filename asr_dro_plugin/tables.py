@@ -17,7 +17,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "utt_id": ("utt_id", "utt", "id", "utterance_id", "uttid", "segment_id"),
     "lang": ("lang", "language", "locale", "lang_id", "iso"),
     "split": ("split", "set", "subset", "partition"),
-    "path": ("path", "audio_filepath", "audio", "audio_path", "wav", "file", "filename", "file_name"),
+    "path": ("path", "audio_filepath", "audio", "audio_path", "wav", "file", "file_name"),
     "duration": ("duration", "dur", "seconds", "length"),
     "speaker": ("speaker", "speaker_id", "spk", "spk_id", "client_id"),
     "transcript": ("transcript", "text", "sentence", "transcription"),
@@ -32,7 +32,7 @@ def parse_columns(option: str) -> dict[str, str]:
     for word in option.split():
         ours, equals, theirs = word.partition("=")
         if not equals or not theirs:
-            raise UserError(f"--columns '{word}' is not OUR_NAME=HEADER, for example lang=language.")
+            raise UserError(f"--columns '{word}' is not OUR_NAME=HEADER, as in lang=language.")
         if ours not in SYNONYMS:
             raise UserError(
                 f"--columns: '{ours}' is not one of ours.{suggestion(ours, SYNONYMS)} "
@@ -79,14 +79,14 @@ def map_header(header: list[str], columns: Mapping[str, str], where: str) -> dic
         names[theirs] = ours
     plain = {word.strip().lower().replace("-", "_").replace(" ", "_"): word for word in header}
     for ours, words in SYNONYMS.items():
-        found = next((plain[word] for word in words if plain.get(word, "") not in ("", *names)), None)
-        if ours not in columns and found is not None:
-            names[found] = ours
+        found = [plain[word] for word in words if word in plain and plain[word] not in names]
+        if ours not in columns and found:
+            names[found[0]] = ours
     for ours in REQUIRED:
         if ours not in names.values():
             raise UserError(
                 f"{where} has no column for {ours} (known names: {' '.join(SYNONYMS[ours])}). "
-                f"Columns: {' '.join(header)}. Name it: --columns \"{ours}=HEADER\"."
+                f'Columns: {" ".join(header)}. Name it: --columns "{ours}=HEADER".'
             )
     return names
 

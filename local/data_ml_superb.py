@@ -31,8 +31,8 @@ def main() -> None:
     root = Path(args.source)
     if not args.source or not root.is_dir():
         raise UserError(
-            f"--source '{args.source}' is not the ML-SUPERB folder. Name it there, or set ML_SUPERB "
-            "in db.sh."
+            f"--source '{args.source}' is not the ML-SUPERB folder. Name it there, or set "
+            "ML_SUPERB in db.sh."
         )
     normalize = get_normalizer(args.text_norm)
     folders = choose_folders(root, args)
@@ -70,7 +70,9 @@ def choose_folders(root: Path, args) -> list[Path]:
     table = read_languages(LOCAL / "languages.tsv")
     folders = sorted(p.parent for p in root.glob("*/*/transcript_10min_dev.txt"))
     if not folders:
-        raise UserError(f"{root} has no <corpus>/<lang>/transcript_10min_dev.txt. Correct --source.")
+        raise UserError(
+            f"{root} has no <corpus>/<lang>/transcript_10min_dev.txt. Correct --source."
+        )
     here = {p.name for p in folders}
     members = language_set(args.language_set, table) if args.language_set else {}
     choose(args.langs, table, "local/languages.tsv")
@@ -83,7 +85,9 @@ def choose_folders(root: Path, args) -> list[Path]:
             )
     if not args.few_shot:
         langs = [lang for lang in langs if not table[lang].few_shot]
-    wanted = [p for p in folders if p.name in langs and members.get(p.name) in (None, "", p.parent.name)]
+    wanted = [
+        p for p in folders if p.name in langs and members.get(p.name) in (None, "", p.parent.name)
+    ]
     _refuse_gaps(wanted, langs, members, root)
     return wanted
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian import read_packages, unpacked
+from debian import Package, read_packages, unpacked
 
 from asr_dro_plugin import corpus, splits
 from asr_dro_plugin.drops import DropLedger
@@ -23,6 +23,7 @@ from asr_dro_plugin.languages import choose, read_languages
 from asr_dro_plugin.text import Normalizer, get_normalizer, lower_no_punct
 
 LOCAL = Path(__file__).resolve().parent
+Line = tuple[str, str, str]  # file:line, key, text
 SLOWEST, FASTEST = 2.5, 25.0  # characters/s; outside, text and recording do not belong together
 SUFFIXES = (".g722", ".wav", ".flac")
 SCRIPTS = {"Latn": "LATIN", "Cyrl": "CYRILLIC"}  # ISO 15924 -> first word of Unicode's names
@@ -47,14 +48,16 @@ def main() -> None:
     names = {p.iso: p.lang for p in packages}
     langs = choose(args.langs, names, "corpus prompts (local/asterisk_prompts.tsv)")
     normalize = get_normalizer(args.text_norm)
-    root = _root([p for p in packages if p.iso in langs], args.source, Path(args.downloads))
-    prompts = [p for lang in langs for p in read_prompts(root, lang, names[lang])]
-    split = _split(prompts, args)
+    root = _root(packages, langs, args.source, Path(args.downloads))
+    lists = {iso: text_list(root, iso, lang, iso in langs) for iso, lang in names.items()}
+    split_file = Path(args.out_dir) / "split_prompts.tsv"
+    split = _split(lists, split_file, args)
+    prompts = [p for iso in langs for p in recordings(root, iso, names[iso], lists[iso])]
     left_out = DropLedger()
     selected = list(select(prompts, left_out))
     corpus.write_left_out(left_out, Path(args.out_dir) / "left_out_prompts.tsv")
     sets = {name: _one_set(selected, split, name, normalize) for name in corpus.SETS}
-    corpus.write_sets(args.out_dir, "prompts", sets, args.lid, args.max_drop)
+    corpus.write_sets(args.out_dir, "prompts", sets, args.lid, args.max_drop, split_file)
 
 
 def _parser() -> corpus.OptionParser:
@@ -63,27 +66,34 @@ def _parser() -> corpus.OptionParser:
     return parser
 
 
-def _root(packages: list, source: str, downloads: Path) -> Path:
-    """The folder to read: the user's own tree, or one unpacked from packages."""
+def _root(packages: list[Package], langs: list[str], source: str, downloads: Path) -> Path:
+    """The folder to read: the user's own tree, or one unpacked from packages.
+
+    The text lists of all languages are always fetched: the split depends on them.
+    """
     if source and not Path(source).is_dir():
         raise UserError(f"--source {source} is not a folder. Correct it, or leave it out.")
     if source and not any(Path(source).rglob("*.deb")):
         return Path(source)
-    return unpacked(packages, downloads / "prompts", Path(source) if source else None)
+    needed = [p for p in packages if p.iso in langs or (not source and p.holds_texts)]
+    return unpacked(needed, downloads / "prompts", Path(source) if source else None)
 
 
-def read_prompts(root: Path, iso: str, lang: str) -> list[Prompt]:
-    """All prompts of one language below ``root``; the recording's file may be missing."""
-    texts = _first(root, [f"**/core-sounds-{name}.txt{gz}" for name in (lang, iso) for gz in (".gz", "")])
-    if texts is None:
-        raise UserError(f"{root} has no text list core-sounds-{lang}.txt.gz. Add it, or omit --source.")
+def text_list(root: Path, iso: str, lang: str, required: bool = True) -> list[Line]:
+    """The lines of one language's text list; none if it is not there and not required."""
+    patterns = [f"**/core-sounds-{name}.txt{gz}" for name in (lang, iso) for gz in (".gz", "")]
+    path = _first(root, patterns)
+    if path is None and required:
+        raise UserError(f"{root} has no core-sounds-{lang}.txt.gz. Add it, or omit --source.")
+    return list(_read_list(path)) if path else []
+
+
+def recordings(root: Path, iso: str, lang: str, lines: list[Line]) -> list[Prompt]:
+    """The prompts of one language below ``root``; a recording's file may be missing."""
     voice = _first(root, [f"**/{name}" for name in (f"{lang}_[A-Z]*", lang, iso)], folder=True)
     if voice is None:
         raise UserError(f"{root} has no folder {lang}_*/, {lang}/ or {iso}/ with recordings.")
-    return [
-        Prompt(iso, key, text, _recording(voice, key), f"{texts}:{number}")
-        for number, key, text in _read_list(texts)
-    ]
+    return [Prompt(iso, key, text, _recording(voice, key), where) for where, key, text in lines]
 
 
 def _first(root: Path, patterns: list[str], folder: bool = False) -> Path | None:
@@ -100,8 +110,8 @@ def _recording(voice: Path, key: str) -> Path:
     return next((name for name in names if name.exists()), names[0])
 
 
-def _read_list(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line number, key, text) of a ``key: text`` list; ``;`` begins a comment."""
+def _read_list(path: Path) -> Iterator[Line]:
+    """Lines of a ``key: text`` list; ``;`` begins a comment."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     try:
         lines = raw.decode("utf-8-sig").splitlines()
@@ -113,33 +123,33 @@ def _read_list(path: Path) -> Iterator[tuple[int, str, str]]:
         if line.strip() and not line.startswith(";"):
             if not colon or not key.strip():
                 raise UserError(f"{path}:{number} is not 'key: text'. Take the package's own file.")
-            yield number, key.strip(), text.strip()
+            yield f"{path}:{number}", key.strip(), text.strip()
 
 
-def _split(prompts: list[Prompt], args) -> dict[str, str]:
+def _split(lists: dict[str, list[Line]], split_file: Path, args) -> dict[str, str]:
     """key -> set.  Keys that share a text in any language are one unit of the split."""
-    shared: dict[tuple[str, str], list[str]] = {}
-    for p in prompts:
-        text = lower_no_punct(p.text, p.lang)
-        shared.setdefault((p.lang, text) if text else (p.lang, "", p.key), []).append(p.key)
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for iso, lines in lists.items():
+        for _, key, text in lines:
+            text = lower_no_punct(text, iso)
+            shared.setdefault((iso, text) if text else (iso, "", key), []).append(key)
     unit = splits.connected(shared.values())
-    path = Path(args.out_dir) / "split_prompts.tsv"
-    expected = (Path(args.out_dir) / "train_prompts" / "text").exists()
     split, new = splits.keep_split(
-        path, unit.values(), args.seed, expected=expected, new_split=args.new_split
-    )
+        split_file, unit.values(), args.seed, new_split=args.new_split,
+        expected=corpus.made_from_split(args.out_dir, "prompts"),
+    )  # fmt: skip
     if new:
-        logging.info("%s: %d new texts were added, the others stay where they were", path, new)
+        logging.info("%s: %d texts were added, the others stay where they were", split_file, new)
     return {key: split[unit[key]] for key in unit}
 
 
 def select(prompts: list[Prompt], left_out: DropLedger) -> Iterator[Prompt]:
     """Leave out prompts that are not plain speech, each with its reason."""
     seen: set[tuple[str, str]] = set()  # (language, text) and (language, utterance id)
-    scripts = {iso: language.script for iso, language in read_languages(LOCAL / "languages.tsv").items()}
+    table = read_languages(LOCAL / "languages.tsv")
     for p in prompts:
         text = lower_no_punct(p.text, p.lang)
-        reason = reason_to_leave_out(p.text, text, _seconds(p.audio), scripts.get(p.lang, ""))
+        reason = reason_to_leave_out(p.text, text, _seconds(p.audio), table[p.lang].script)
         if not reason and p.key.startswith("letters/"):
             reason = "a spelled letter"  # its name, where the list does not give the letter alone
         if not reason and not seen.isdisjoint({(p.lang, text), (p.lang, _utt_id(p))}):
@@ -194,7 +204,9 @@ def _one_set(
 ) -> tuple[list[corpus.Utterance], DropLedger]:
     ledger = DropLedger()
     utterances = [
-        corpus.Utterance(_utt_id(p), str(p.audio), p.text, p.lang, f"{p.lang}_asterisk", source=p.source)
+        corpus.Utterance(
+            _utt_id(p), str(p.audio), p.text, p.lang, f"{p.lang}_asterisk", source=p.source
+        )
         for p in prompts
         if split[p.key] == name
     ]

@@ -8,6 +8,7 @@ split is made by speaker, or by recording where no speakers are named.
 
 import logging
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from asr_dro_plugin.languages import choose, read_languages
 from asr_dro_plugin.tables import parse_columns, read_rows
 from asr_dro_plugin.text import get_normalizer
 
+Row = tuple[corpus.Utterance, str]  # and its set, '' if the table does not tell
 LOCAL = Path(__file__).resolve().parent
 SETS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
         "val": "dev", "test": "test"}  # fmt: skip
@@ -32,20 +34,25 @@ def main() -> None:
             f"--source '{args.source}' is not a table. Name the file there, or set TSV in db.sh."
         )
     normalize = get_normalizer(args.text_norm)
-    rows = list(read_table(Path(args.source), parse_columns(args.columns), args.group_by))
+    one_lang = args.langs if len(args.langs.split()) == 1 else ""
+    columns = parse_columns(args.columns)
+    rows = list(read_table(Path(args.source), columns, args.group_by, one_lang))
     if not rows:
         raise UserError(f"{args.source} has a header but no rows.")
     if args.langs:
         wanted = choose(args.langs, {utt.lang for utt, _ in rows}, args.source)
         rows = [(utt, name) for utt, name in rows if utt.lang in wanted]
     corpus.refuse_duplicates(utt for utt, _ in rows)
-    rows = _with_sets(rows, args)
+    split_file = None
+    if not all(name for _, name in rows):
+        split_file = Path(args.out_dir) / "split_tsv.tsv"
+        rows = _make_split(rows, split_file, args)
     sets = {}
     for name in corpus.SETS:
         ledger = DropLedger()
         utterances = [utt for utt, its_set in rows if its_set == name]
         sets[name] = corpus.clean(utterances, normalize, ledger), ledger
-    corpus.write_sets(args.out_dir, "tsv", sets, args.lid, args.max_drop)
+    corpus.write_sets(args.out_dir, "tsv", sets, args.lid, args.max_drop, split_file)
 
 
 def _parser() -> corpus.OptionParser:
@@ -56,26 +63,38 @@ def _parser() -> corpus.OptionParser:
 
 
 def read_table(
-    table: Path, columns: dict[str, str], group_by: str = "lang"
-) -> Iterator[tuple[corpus.Utterance, str]]:
-    """(utterance, its split or '') for each row; a malformed row is an error with file and line."""
+    table: Path, columns: dict[str, str], group_by: str = "lang", one_lang: str = ""
+) -> Iterator[Row]:
+    """(utterance, its set or '') for each row; a malformed row is an error with file and line.
+
+    Args:
+        table: TSV, CSV or JSON lines.
+        columns: our name -> header, for those that are not found by themselves.
+        group_by: ``lang``, ``lang_corpus`` or a column.
+        one_lang: the language of a table without a language column.
+    """
     for number, row in read_rows(table, columns):
         where = f"{table}:{number}"
-        lang = _language(row.get("lang", ""), where)
-        audio = table.parent / row["path"].strip()
-        if str(audio).rstrip().endswith("|"):
-            raise UserError(f"{where} names a command, not a file. Write the audio out first.")
-        speaker = row.get("speaker", "").strip()
-        utt_id = row.get("utt_id", "").strip() or audio.stem
-        speaker_id, kaldi_id = corpus.kaldi_ids(lang, speaker or utt_id, utt_id)
-        start = _number(row.get("offset", ""), "offset", where)
-        duration = _number(row.get("duration", ""), "duration", where)
-        end = start + duration if start is not None and duration is not None else None
-        utt = corpus.Utterance(
-            kaldi_id, str(audio), row["transcript"], lang, speaker_id, duration,
-            _category(row, group_by, lang, where), start, end, where,
-        )  # fmt: skip
-        yield utt, _set_name(row, where)
+        lang = _language(row.get("lang", one_lang), where)
+        yield _utterance(row, lang, table.parent, group_by, where), _set_name(row, where)
+
+
+def _utterance(
+    row: dict[str, str], lang: str, folder: Path, group_by: str, where: str
+) -> corpus.Utterance:
+    audio = folder / row["path"].strip()
+    if str(audio).endswith("|"):
+        raise UserError(f"{where} names a command, not a file. Write the audio out first.")
+    start = _number(row.get("offset", ""), "offset", where)
+    duration = _number(row.get("duration", ""), "duration", where)
+    name = audio.stem if start is None else f"{audio.stem}-{round(start * 1000):08d}"
+    utt_id = row.get("utt_id", "").strip() or name
+    speaker, utt_id = corpus.kaldi_ids(lang, row.get("speaker", "").strip() or utt_id, utt_id)
+    return corpus.Utterance(
+        utt_id, str(audio), row["transcript"], lang, speaker, duration,
+        _category(row, group_by, lang, where), start,
+        None if start is None or duration is None else start + duration, where,
+    )  # fmt: skip
 
 
 def _language(word: str, where: str) -> str:
@@ -122,28 +141,26 @@ def _set_name(row: dict[str, str], where: str) -> str:
         return ""
     word = row["split"].strip().lower()
     if word not in SETS:
-        raise UserError(f"{where} has split '{word}'.{suggestion(word, SETS)} Known: {' '.join(SETS)}.")
+        raise UserError(
+            f"{where} has split '{word}'.{suggestion(word, SETS)} Known: {' '.join(SETS)}."
+        )
     return SETS[word]
 
 
-def _with_sets(rows: list[tuple[corpus.Utterance, str]], args) -> list[tuple[corpus.Utterance, str]]:
-    """Give sets to utterances that have none: by speaker if the table names any, else by file."""
-    if all(name for _, name in rows):
-        return rows
+def _make_split(rows: list[Row], split_file: Path, args) -> list[Row]:
+    """Give every utterance a set: by speaker if the table names any, else by recording."""
     if any(name for _, name in rows):
         utt = next(utt for utt, name in rows if not name)
         raise UserError(f"{utt.source} has no split, other rows have. Give it for all or for none.")
-    speakers = {utt.speaker for utt, _ in rows}
-    named = len(speakers) < len(rows)
-    keys = [utt.speaker if named else utt.audio for utt, _ in rows]
-    keys = [Path(key).name if not named else key for key in keys]
-    path = Path(args.out_dir) / "split_tsv.tsv"
-    expected = (Path(args.out_dir) / "train_tsv" / "text").exists()
+    by_speaker = any(utt.speaker != utt.utt_id for utt, _ in rows)
+    folder = Path(args.source).parent
+    keys = [utt.speaker if by_speaker else os.path.relpath(utt.audio, folder) for utt, _ in rows]
     split, new = splits.keep_split(
-        path, keys, args.seed, expected=expected, new_split=args.new_split
-    )
-    what = "speakers" if named else "recordings"
-    logging.info("%s: split by %s, %d of them, %d new", path, what, len(set(keys)), new)
+        split_file, keys, args.seed, expected=corpus.made_from_split(args.out_dir, "tsv"),
+        new_split=args.new_split,
+    )  # fmt: skip
+    what = "speakers" if by_speaker else "recordings"
+    logging.info("%s: split by %s, %d of them, %d new", split_file, what, len(set(keys)), new)
     return [(utt, split[key]) for (utt, _), key in zip(rows, keys, strict=True)]
 
 

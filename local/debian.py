@@ -20,9 +20,7 @@ from asr_dro_plugin.files import atomic_write, sha256_of
 from asr_dro_plugin.kaldi_io import read_lines
 
 APT_OPTIONS = ("-q", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20")
-SOURCE_REMEDY = (
-    "Give a folder with the .deb files, or with what they contain: --source FOLDER."
-)
+SOURCE_REMEDY = "Give a folder with the .deb files, or with what they contain: --source FOLDER."
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,11 @@ class Package:
     name: str
     version: str
     sha256: str
+
+    @property
+    def holds_texts(self) -> bool:
+        """Whether it is a text list; the packages of recordings are named by their format."""
+        return self.name.endswith(f"-{self.lang}")
 
 
 def read_packages(path: str | os.PathLike) -> list[Package]:
@@ -147,7 +150,9 @@ def _download(packages: list[Package], store: Path, known: dict[str, str]) -> di
 def _apt_download(packages: list[Package], work: Path, debs: Path) -> dict[str, Path]:
     """Fetch with apt's own lists, or with private ones where a user's machine has none."""
     if not shutil.which("apt-get"):
-        raise UserError(f"The prompts corpus comes from Debian packages; no apt-get here. {SOURCE_REMEDY}")
+        raise UserError(
+            f"Corpus prompts comes from Debian packages, and there is no apt-get. {SOURCE_REMEDY}"
+        )
     work.mkdir(parents=True)
     options: list[str] = []
     files = {}
@@ -174,7 +179,12 @@ def _private_lists(work: Path) -> list[str]:
     for folder in (lists / "partial", cache / "archives" / "partial"):
         folder.mkdir(parents=True)
     options = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}"]
-    _apt_get(["update"], options, work)
+    said = _apt_get(["update"], options, work)
+    if not list(lists.glob("*_Packages*")):
+        raise UserError(
+            f"Corpus prompts comes from Debian packages, and no mirror answers ({said}). "
+            f"{SOURCE_REMEDY}"
+        )
     return options
 
 
@@ -185,8 +195,8 @@ def _apt_get(arguments: list[str], options: list[str], work: Path) -> str:
         ["apt-get", *APT_OPTIONS, *sandbox, *options, *arguments], cwd=work, capture_output=True,
         text=True, env={**os.environ, "LC_ALL": "C"}, check=False,
     )  # fmt: skip
-    complaints = [line for line in done.stderr.splitlines() if line.startswith("E: ")]
-    return complaints[0].removeprefix("E: ") if complaints else f"exit code {done.returncode}"
+    complaints = [line[3:] for line in done.stderr.splitlines() if line[:3] in ("E: ", "W: ")]
+    return complaints[0] if complaints else f"exit code {done.returncode}"
 
 
 def _unpack(files: Iterable[Path], tree: Path) -> str:
@@ -199,9 +209,8 @@ def _unpack(files: Iterable[Path], tree: Path) -> str:
     work = tree.parent / f".tree.{os.getpid()}.tmp"
     try:
         for path in files:
-            done = subprocess.run(
-                ["dpkg-deb", "-x", str(path), str(work)], capture_output=True, text=True, check=False
-            )
+            command = ["dpkg-deb", "-x", str(path), str(work)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise UserError(f"{path} cannot be unpacked ({done.stderr.strip()}). Delete it.")
         digest = tree_digest(work)

@@ -197,3 +197,12 @@ def test_wrong_options_are_one_line(words, message):
     with pytest.raises(UserError, match=message) as caught:
         OptionParser("toy", "").parse_args(words)
     assert "\n" not in str(caught.value)
+
+
+def test_a_language_that_a_set_lacks_is_said(tmp_path, caplog):
+    sets = three_sets(tmp_path)
+    other = utterance("0", tmp_path, lang="fra")
+    sets["dev"][0].extend(clean([other], lower_no_punct, DropLedger()))
+    write_sets(tmp_path, "toy", sets)
+    lacking = [r.message for r in caplog.records if "has no fra" in r.message]
+    assert lacking == [f"{tmp_path}/{name}_toy has no fra utterances" for name in ("train", "test")]
