@@ -144,9 +144,7 @@ class _Validation:
     def compare(self, table: Table, other: Table) -> None:
         extra = [(table.lines[key], f"'{key}' is not in {other.path.name}")
                  for key in table.rows if key not in other.rows]  # fmt: skip
-        self.add(
-            table.path, extra, "Complete that file, or let " + FIX[4:].rstrip(".") + " drop it."
-        )
+        self.add(table.path, extra, f"Complete that file, or drop the rest: {FIX}")
 
     def check_speakers(self) -> None:
         given, utt2spk = self.tables.get("spk2utt"), self.tables.get("utt2spk")

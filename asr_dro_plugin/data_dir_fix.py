@@ -29,7 +29,7 @@ BACKUP = ".backup"
 def fix(directory: str | os.PathLike, checks: Checks = RULE) -> list[str]:
     """Keep the utterances that every table gives whole; sort; make ``spk2utt`` again.
 
-    The tables as they were are kept in ``.backup``; where nothing is to be fixed nothing is touched.
+    The tables as they were are kept in ``.backup``.  A valid directory is not touched.
 
     Returns:
         What was done, one line each.

@@ -5,19 +5,13 @@ import sys
 
 from asr_dro_plugin.data_dir import MAX_PRINTED, Checks, validate
 from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.options import boolean
 
 OPTIONS = {
     "allow_empty_text": "let transcripts be empty",
     "allow_pipes": "let wav.scp hold commands, which the recipe will then run",
     "check_audio": "look whether the audio files are there",
 }
-
-
-def boolean(word: str) -> bool:
-    """``true`` or ``false``, as the recipe's options are written."""
-    if word not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"takes true or false, not '{word}'")
-    return word == "true"
 
 
 def get_parser(description: str) -> argparse.ArgumentParser:

@@ -128,6 +128,18 @@ def test_a_part_killed_with_its_watcher_is_noticed(submit, slurm, tmp_path: Path
     assert code == 1 and "ERROR: the command failed" in err
 
 
+def test_a_job_that_slurm_runs_again_is_waited_for(submit, slurm, tmp_path: Path) -> None:
+    script = "echo run >> runs; [ $(wc -l < runs) = 2 ] || sleep 600"
+    process = submit("x.log", "bash", "-c", script)
+    wait_until((tmp_path / "runs").exists)
+    job_id = running_job(slurm)
+    slurm.call("scontrol", "requeue", job_id)
+    wait_until(lambda: "PENDING" in slurm.call("squeue", "-h", "-j", job_id, "-o", "%T"))
+    slurm.call("scontrol", "update", f"JobId={job_id}", "StartTime=now")  # not in two minutes
+    assert finish(process) == (0, "")
+    assert (tmp_path / "runs").read_text() == "run\nrun\n"
+
+
 def test_a_refused_submission_says_why(submit, tmp_path: Path) -> None:
     code, err = finish(submit("--partition", "nowhere", "x.log", "true"))
     assert code == 2 and "sbatch refused" in err and "partition" in err and err.count("\n") == 1

@@ -19,6 +19,7 @@ WORDS = {
     "TIMEOUT": "out of time", "DEADLINE": "out of time", "PREEMPTED": "preempted",
 }  # fmt: skip
 NOT_STARTED = -1
+TERMINATED = 143  # by SIGTERM: cancelled, out of time, or preempted and soon to be run again
 TIMEOUT = 120  # seconds for one Slurm command
 
 
@@ -104,13 +105,22 @@ class SlurmBackend:
         present = set(os.listdir(self.folder))  # also makes NFS look again
         for index, name in enumerate(self.indices):
             if index not in self.codes and f"exit.{name}" in present:
-                with open(self.path(f"exit.{name}"), encoding="utf-8") as stream:
-                    self.codes[index] = int(stream.read())
+                self.read_code(index, self.path(f"exit.{name}"))
         if len(self.codes) < len(self.indices):
             if time.monotonic() - self.asked >= self.poll_seconds:
                 self.ask()
             self.cancel_pending()
         return len(self.codes) < len(self.indices)
+
+    def read_code(self, index, path):
+        """Take a part's exit code, unless Slurm ended the part only to run it again."""
+        with open(path, encoding="utf-8") as stream:
+            code = int(stream.read())
+        state = self.states.get(index, ("",))[0]
+        if code != TERMINATED or state in (*DONE_STATES, "VANISHED"):
+            self.codes[index] = code
+        elif state in ("PENDING", "REQUEUED"):
+            os.remove(path)
 
     def ask(self):
         """Ask squeue for the states; give up parts that it has long seen ended, or no longer."""
