@@ -119,6 +119,11 @@ def tags_of(texts: dict[str, str], lid: bool, where: str) -> list[str]:
     return sorted(tags)
 
 
+def tags_in(token_list: Iterable[str]) -> list[str]:
+    """The language tags of a token list, in its order."""
+    return [token for token in token_list if split_tag(token)[0]]
+
+
 def by_frequency(counts: Counter[str]) -> list[str]:
     """Symbols by falling frequency, then by code point."""
     return sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
@@ -212,8 +217,7 @@ def make_token_list(
             "Use --token_type char or word."
         )
     init = read_tokens(init_tokens) if init_tokens else []
-    old_tags = [token for token in init if split_tag(token)[0]]
-    nlsyms = sorted({*tags, *old_tags})
+    nlsyms = sorted({*tags, *tags_in(init)})
     (out / "tokens.txt").unlink(missing_ok=True)  # the list is finished when this file is there
     if token_type == "bpe":
         model, symbols = train_bpe(texts.values(), nbpe, tags)

@@ -18,7 +18,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--tokens", required=True, help="tokens.txt of stage 5")
     add("--token_type", choices=["char", "bpe", "word"], default="char", help="kind of token")
     add("--bpemodel", help="bpe.model of stage 5")
-    add("--nlsyms", help="nlsyms.txt of stage 5")
+    add("--nlsyms", help="nlsyms.txt of stage 5 (default: the tags of --tokens)")
     add("--config", required=True, help="training configuration: its stack decides the frames")
     add("--override", action="append", default=[], metavar="KEY=VALUE",
         help="change of the configuration, for example encoder_conf.strides=[2,2]")  # fmt: skip
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
 
     frames = frame_counter(load_config(args.config, args.override))
     token_list = tokens.read_tokens(args.tokens)
-    nlsyms = read_lines(args.nlsyms) if args.nlsyms else []
+    nlsyms = read_lines(args.nlsyms) if args.nlsyms else tokens.tags_in(token_list)
     tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
     to_ids = tokens.token_ids(tokenizer, token_list)
     sets = {"train": args.train_dir, "valid": args.valid_dir}

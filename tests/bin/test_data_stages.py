@@ -59,6 +59,18 @@ def test_from_data_to_shapes(recipe):
     assert "\tz\t" in (recipe / "dump/raw/dev/unseen_characters.tsv").read_text()
 
 
+def test_without_nlsyms_the_tags_of_the_list_are_whole(recipe):
+    dump_and_filter("train", "train")
+    dump_and_filter("dev", "valid")
+    make_tokens.main(["--text", "dump/raw/train/text", "--out_dir", "tok"])
+    make_shapes.main(SHAPES)
+    shape = recipe / "exp/stats/train/text_shape.char"
+    with_file = shape.read_text()
+    at = SHAPES.index("--nlsyms")
+    make_shapes.main(SHAPES[:at] + SHAPES[at + 2 :])
+    assert shape.read_text() == with_file
+
+
 def test_a_stack_with_too_few_frames_is_named_before_training(recipe):
     dump_and_filter("train", "train")
     dump_and_filter("dev", "valid")
