@@ -40,11 +40,13 @@ class Demo:
         self.script.write_text(SCRIPT.replace("UTILS", str(utils)))
 
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess:
-        """Its exit code and output."""
-        return subprocess.run(
+        """Its exit code and output, carriage returns and all."""
+        done = subprocess.run(
             ["bash", str(self.script), *words], cwd=self.folder, env={**os.environ, **env},
-            capture_output=True, text=True,
+            capture_output=True,
         )  # fmt: skip
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        return done
 
     def values(self, *words: str, **env: str) -> dict[str, str]:
         """The variables as it ends."""
