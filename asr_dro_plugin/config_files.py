@@ -18,13 +18,12 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _construct_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict:
     seen = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, str) and key in seen and key != "<<":
+        key = (key_node.tag, key_node.value) if isinstance(key_node, yaml.ScalarNode) else key_node
+        if key in seen:
             mark = key_node.start_mark
-            raise UserError(f"{mark.name}, line {mark.line + 1}: key '{key}' appears twice.")
-        seen.add(key if isinstance(key, str) else id(key_node))
-    loader.flatten_mapping(node)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+            raise UserError(f"{mark.name}, line {mark.line + 1}: key '{key[1]}' appears twice.")
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
 
 
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)

@@ -42,8 +42,8 @@ ENCODER_INPUT_LAYERS = {
     "transformer": (*_CONFORMER, "wav2vec", "conv1d2"),
     "transformer_multispkr": _CONFORMER,
     "conformer": _CONFORMER,
-    "multiconv_conformer": _CONFORMER,
-    "longformer": _CONFORMER,
+    "multiconv_conformer": _CONFORMER[1:],  # annotated as text: null is refused
+    "longformer": _CONFORMER[1:],
     "branchformer": _CONFORMER,
     "e_branchformer": (*_CONFORMER, "conv1d1", "conv1d2", "conv1d3"),
     "contextual_block_transformer": _COMMON,

@@ -40,8 +40,12 @@ _GIVEN_BY_TASK = {
     "optim": "params",
     "scheduler": "optimizer",
     "ctc": "odim encoder_output_size",
+    "enhancement": "idim",
 }
 GIVEN_BY_TASK = {slot: frozenset(names.split()) for slot, names in _GIVEN_BY_TASK.items()}
+
+# What DefaultFrontend passes its own frontend_conf to.
+ENHANCEMENT = "espnet2.legacy.nets.pytorch_backend.frontends.frontend:Frontend"
 
 # Arguments that may be missing because the recipe or our task fills them in.
 FILLED_IN = frozenset({"input_size", "stats_file", "w2v_url"})
@@ -93,6 +97,8 @@ def check_options(
                 f"{where}: '{key}' is no option.{suggestion(str(key), keys)} Legal are ESPnet's "
                 f"options and {' '.join(key for key in keys if key in OURS)}."
             )
+        if value is None and key in SLOTS_NAMED:
+            continue  # an empty slot: _check_slot knows whether it may be empty
         if not _is_of_kind(value, keys[key]):
             raise UserError(
                 f"{where}: {key} must be {_KIND_WORDS[keys[key].rstrip('?')]}, not {value!r}."
@@ -101,6 +107,7 @@ def check_options(
             _check_choice(str(value), choices[key], f"{where}: {key}", keys[key].endswith("?"))
 
 
+SLOTS_NAMED = frozenset({*COMPONENTS, "optim"})
 OURS = frozenset(train_options.OUR_TRAIN_KEYS) | frozenset(train_options.OUR_INFERENCE_KEYS)
 
 _KIND_WORDS = {
@@ -166,6 +173,11 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
     if slot == "frontend" and config.get("input_size") is not None:
         return  # then ESPnet drops the frontend; check_combinations has the word
     _check_arguments(conf, slot, classes[name], f"{where}: {slot}_conf of {slot} {name}")
+    if (slot, name) == ("frontend", "default"):
+        nested = conf.get("frontend_conf") or {}
+        _check_arguments(
+            nested, "enhancement", ENHANCEMENT, f"{where}: frontend_conf.frontend_conf"
+        )
 
 
 def signature_for(path: str) -> Signature:

@@ -20,6 +20,12 @@ WHISPER_SIZES = {
     "tiny": 384, "base": 512, "small": 768, "medium": 1024, "large": 1280, "turbo": 1280,
 }  # fmt: skip
 
+# Encoder and input_layer that put no layer between the features and the first block.
+UNPROJECTED = {
+    ("transformer", "wav2vec"), ("transformer_multispkr", None), ("conformer", None),
+    ("contextual_block_transformer", None), ("contextual_block_conformer", None),
+}  # fmt: skip
+
 
 def resolve(config: Mapping) -> dict:
     """A copy of a configuration with every inferred size and empty slot written out.
@@ -42,6 +48,7 @@ def resolve(config: Mapping) -> dict:
     sizes = output_sizes(out, checkpoint)
     _fit_preencoder(out, sizes)
     _fit_input_size(out, "encoder", sizes["preencoder"], of="preencoder")
+    _fit_unprojected(out, sizes)
     _fit_input_size(out, "postencoder", sizes["encoder"], of="encoder")
     return out
 
@@ -200,6 +207,19 @@ def _fit_input_size(config: dict, slot: str, needed: int | None, of: str) -> Non
     source = of if component_of(config, of) else "frontend"
     _compare(conf, slot, needed, _source(config, source))
     del conf["input_size"]
+
+
+def _fit_unprojected(config: Mapping, sizes: Mapping[str, int | None]) -> None:
+    """Without an input layer the blocks must be as wide as the features."""
+    name, needed = component_of(config, "encoder"), sizes["preencoder"]
+    layer = argument(config, "encoder", "input_layer")
+    if (name, layer) not in UNPROJECTED or needed in (None, sizes["encoder"]):
+        return
+    before = "preencoder" if component_of(config, "preencoder") else "frontend"
+    raise UserError(
+        f"encoder_conf.output_size is {sizes['encoder']}, but with input_layer {layer or 'null'} "
+        f"it must be what {_source(config, before)} gives. Legal: {needed}, or another input_layer."
+    )
 
 
 def _compare(conf: Mapping, slot: str, needed: int | None, source: str) -> None:
