@@ -268,6 +268,19 @@ def apply_to_config(
     return config
 
 
+def use_checkpoint(config: Mapping, downloads: str | os.PathLike = "downloads") -> dict:
+    """A copy of ``config`` whose ``ssl_checkpoint``, if it has one, is here and in its place.
+
+    Frontend or encoder then name the file itself, and ``ssl_checkpoint`` is None: an experiment's
+    ``config.yaml`` does not look the name up again.
+    """
+    if not config.get("ssl_checkpoint"):
+        return dict(config)
+    layouts = legal_layouts(config)
+    checkpoint = resolve_checkpoint(config["ssl_checkpoint"], downloads, layouts=layouts)
+    return apply_to_config(config, checkpoint, downloads) | {"ssl_checkpoint": None}
+
+
 def _set(conf: Mapping | None, chosen: Mapping[str, str], where: str) -> dict:
     """``conf`` with ``chosen``; the user may not have said otherwise."""
     conf = dict(conf or {})

@@ -17,6 +17,7 @@ from asr_dro_plugin.ssl_checkpoints import (
     load_plain,
     read_checkpoint_table,
     resolve_checkpoint,
+    use_checkpoint,
 )
 
 pytest_plugins = ["tests.fixtures_ssl"]
@@ -132,6 +133,12 @@ def test_the_stack_gets_the_checkpoint_and_keeps_what_else_it_says(tiny_ssl):
     assert config["encoder_conf"] == {
         "w2v_url": "fairseq.pt", "w2v_dir_path": str(tiny_ssl.folder), "output_size": 16,
     }  # fmt: skip
+
+
+def test_one_call_puts_the_checkpoint_in_its_place_and_is_not_needed_again(tiny_ssl, tmp_path):
+    config = use_checkpoint(WAV2VEC2 | {"ssl_checkpoint": str(tiny_ssl.fairseq)}, tmp_path)
+    assert config["ssl_checkpoint"] is None and config["encoder_conf"]["w2v_url"] == "fairseq.pt"
+    assert use_checkpoint(config, tmp_path) == config
 
 
 def test_a_folder_that_may_not_be_written_is_linked(tiny_ssl, tmp_path, monkeypatch):
