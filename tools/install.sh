@@ -246,7 +246,7 @@ install_packages() {
 # fairseq alone may be missing: without a wheel for this Python it must be compiled.
 install_fairseq() {
     local spec=${ASR_DRO_FAIRSEQ_SPEC:-$(grep ^fairseq-fixed== "$tools/constraints.txt")}
-    say "[4/5] $spec"
+    say "[4/5] $spec (compiles for some minutes where no wheel is for this Python)"
     if ! run "$work/fairseq.log" pip_install "$spec"; then missing=fairseq; fi
 }
 

@@ -1,0 +1,28 @@
+"""The light extras resolve by themselves, without the constraints, and bring no torch."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+NO_NETWORK = re.compile(
+    "NewConnectionError|Connection refused|ReadTimeout|ConnectTimeout|ProxyError"
+)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", ["serve", "export"])
+def test_a_light_extra_resolves_alone(extra, setup_arguments, tmp_path):
+    wanted = setup_arguments["install_requires"] + setup_arguments["extras_require"][extra]
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"]
+    command += ["--no-input", "--retries", "1", "--report", str(report), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode and NO_NETWORK.search(done.stderr):
+        pytest.skip("no package index answers")
+    assert done.returncode == 0, done.stderr
+    names = {item["metadata"]["name"].lower() for item in json.loads(report.read_text())["install"]}
+    assert "omegaconf" in names and not names & {"torch", "espnet", "transformers"}
