@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stage 1: one corpus -> data/{train,dev,test}_<corpus>, Kaldi directories with utt2lang and
 # utt2category.  local/data_<corpus>.py does the work: a new corpus is a new file, no edit here.
+# shellcheck disable=SC1091,SC2034  # other scripts are sourced; options are read by their names
 set -euo pipefail
 . ./path.sh
 . ./db.sh

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asr_dro_plugin import corpus
+from asr_dro_plugin.corpus_options import OptionParser, boolean
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.kaldi_io import read_lines
@@ -53,13 +54,13 @@ def main() -> None:
     corpus.write_sets(args.out_dir, "ml_superb", sets, args.lid, args.max_drop)
 
 
-def _parser() -> corpus.OptionParser:
-    parser = corpus.OptionParser("ml_superb", __doc__)
+def _parser() -> OptionParser:
+    parser = OptionParser("ml_superb", __doc__)
     parser.add_argument("--duration", default="10min", choices=DURATIONS, help="training data")
     parser.add_argument("--language_set", default="", help="from local/languages.tsv, e.g. set1")
     parser.add_argument("--group_by", default="lang", choices=GROUPINGS, help="what a group is")
     parser.add_argument(
-        "--few_shot", type=corpus.boolean, default=True,
+        "--few_shot", type=boolean, default=True,
         help="true: reserved languages take part with 5 training utterances; false: not at all",
     )  # fmt: skip
     return parser

@@ -17,6 +17,7 @@ from pathlib import Path
 from debian import Package, read_packages, unpacked
 
 from asr_dro_plugin import corpus, splits
+from asr_dro_plugin.corpus_options import OptionParser
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.languages import choose, read_languages
@@ -60,8 +61,8 @@ def main() -> None:
     corpus.write_sets(args.out_dir, "prompts", sets, args.lid, args.max_drop, split_file)
 
 
-def _parser() -> corpus.OptionParser:
-    parser = corpus.OptionParser("prompts", __doc__)
+def _parser() -> OptionParser:
+    parser = OptionParser("prompts", __doc__)
     parser.add_argument("--downloads", default="downloads", help="packages go to its prompts/")
     return parser
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asr_dro_plugin import corpus, splits
+from asr_dro_plugin.corpus_options import OptionParser
 from asr_dro_plugin.drops import DropLedger
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.languages import choose, read_languages
@@ -55,8 +56,8 @@ def main() -> None:
     corpus.write_sets(args.out_dir, "tsv", sets, args.lid, args.max_drop, split_file)
 
 
-def _parser() -> corpus.OptionParser:
-    parser = corpus.OptionParser("tsv", __doc__)
+def _parser() -> OptionParser:
+    parser = OptionParser("tsv", __doc__)
     parser.add_argument("--columns", default="", help='"utt_id=id lang=language ..."')
     parser.add_argument("--group_by", default="lang", help="lang, lang_corpus, or a column")
     return parser

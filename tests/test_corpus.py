@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_dro_plugin.corpus import (
-    OptionParser,
     Utterance,
     clean,
     kaldi_ids,
@@ -182,21 +181,6 @@ def test_counts_are_said_for_every_set_and_language(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         write_sets(tmp_path, "toy", three_sets(tmp_path))
     assert f"{tmp_path}/dev_toy eng: 2 utterances, 0.0 min, 0 dropped" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--lidd", "true"], r"--lidd does not apply to corpus toy\. Did you mean 'lid'\?"),
-        (["--lid", "yes"], "'yes' is neither true nor false"),
-        (["--max_drop", "5"], "5 is not from 0 to 1"),
-        (["--seed", "x"], "--seed"),
-    ],
-)
-def test_wrong_options_are_one_line(words, message):
-    with pytest.raises(UserError, match=message) as caught:
-        OptionParser("toy", "").parse_args(words)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_language_that_a_set_lacks_is_said(tmp_path, caplog):

@@ -60,7 +60,7 @@ def test_help_names_every_option(prepare):
 
 @pytest.mark.parametrize("script", sorted(Path(ROOT / "local").glob("data_*.py")))
 def test_every_option_that_a_script_takes_can_be_given_to_data_sh(script, prepare):
-    words = script.read_text() + (ROOT / "asr_dro_plugin" / "corpus.py").read_text()
+    words = script.read_text() + (ROOT / "asr_dro_plugin" / "corpus_options.py").read_text()
     taken = {word.split('"')[1] for word in words.split("add_argument(")[1:] if '"--' in word[:12]}
     offered = prepare("--help").stdout
     assert all(f"{option} " in offered for option in taken)

@@ -1,0 +1,56 @@
+"""The options that every ``local/data_<corpus>.py`` takes, and their one-line errors."""
+
+import argparse
+import re
+
+from asr_dro_plugin.drops import DEFAULT_CAP
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.text import NORMALIZERS
+
+
+class OptionParser(argparse.ArgumentParser):
+    """argparse with one-line errors, and with the options that every corpus script takes."""
+
+    def __init__(self, corpus: str, description: str) -> None:
+        super().__init__(
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        self.corpus = corpus
+        self.add_argument("--out_dir", default="data", help="where the sets go")
+        self.add_argument("--langs", default="", help="ISO 639-3 codes; all if empty")
+        self.add_argument("--lid", type=boolean, default=True, help="[iso] tag first in the text")
+        self.add_argument("--text_norm", default="lower_no_punct", help=" ".join(NORMALIZERS))
+        self.add_argument("--source", default="", help="root of the corpus, or its table")
+        self.add_argument("--seed", type=int, default=7, help="for splits that are made here")
+        self.add_argument("--new_split", type=boolean, default=False, help="make the split anew")
+        self.add_argument(
+            "--max_drop", type=share, default=DEFAULT_CAP, help="largest share per language"
+        )
+
+    def error(self, message: str):
+        """argparse's hook: what it found wrong, as our one line."""
+        unknown = re.search(r"unrecognized arguments: --(\w+)", message)
+        if unknown:
+            known = [flag.lstrip("-") for flag in self._option_string_actions]
+            message = (
+                f"--{unknown[1]} does not apply to corpus {self.corpus}."
+                f"{suggestion(unknown[1], known)} Options: {' '.join(sorted(known))}."
+            )
+        raise UserError(message)
+
+
+def boolean(word: str) -> bool:
+    """``true`` or ``false``, nothing else."""
+    if word not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"'{word}' is neither true nor false")
+    return word == "true"
+
+
+def share(word: str) -> float:
+    """A number from 0 to 1."""
+    value = float(word)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{word} is not from 0 to 1")
+    return value
