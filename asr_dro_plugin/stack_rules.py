@@ -170,10 +170,12 @@ def _s3prl(config: Mapping) -> Iterator[str]:
 @functools.cache
 def s3prl_upstreams() -> tuple[str, ...]:
     """Names of s3prl's models, read from its hub files (importing s3prl takes seconds)."""
-    folder = source_file("s3prl").parent / "upstream"
+    root = source_file("s3prl").parent
+    hub = (root / "hub.py").read_text(encoding="utf-8")
     names: set[str] = set()
-    for file in folder.glob("*/hubconf.py"):
-        names.update(re.findall(r"^def ([a-z]\w*)\(", file.read_text(encoding="utf-8"), re.M))
+    for package in re.findall(r"^from s3prl\.upstream\.(\w+)\.hubconf import \*", hub, re.M):
+        text = (root / "upstream" / package / "hubconf.py").read_text(encoding="utf-8")
+        names.update(re.findall(r"^def ([a-z]\w*)\(", text, re.M))
     return tuple(sorted(names))
 
 
