@@ -1,4 +1,4 @@
-"""A toy corpus whose letters are tones: real audio files, learnable in seconds, made by the test."""
+"""A toy corpus whose letters are tones: audio files made by the test, learnable in seconds."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -22,6 +22,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--config", required=True, help="training configuration: its stack decides the frames")
     add("--override", action="append", default=[], metavar="KEY=VALUE",
         help="change of the configuration, for example encoder_conf.strides=[2,2]")  # fmt: skip
+    add("--asr_args", default="", help="ESPnet options on top of the configuration")
     add("--out_dir", required=True, help="the statistics folder, exp/asr_stats_TAG")
     add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
     add("--extend_groups", type=boolean, default=False, help="whether new groups may join them")
@@ -37,11 +38,14 @@ def main(argv: list[str] | None = None) -> None:
     from pathlib import Path
 
     from asr_dro_plugin import shapes, tokens
+    from asr_dro_plugin.config_files import overrides_from_arguments
     from asr_dro_plugin.kaldi_io import read_lines
     from asr_dro_plugin.stack import frame_counter, load_config
     from asr_dro_plugin.utt_tables import UttTables
 
-    frames = frame_counter(load_config(args.config, args.override))
+    frames = frame_counter(
+        load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
+    )
     token_list = tokens.read_tokens(args.tokens)
     nlsyms = read_lines(args.nlsyms) if args.nlsyms else tokens.tags_in(token_list)
     tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)

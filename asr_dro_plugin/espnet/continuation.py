@@ -109,7 +109,9 @@ def transplant(
                 "the new. Continue with the configuration the old model was trained with."
             )
     if not counts["copied"]:
-        raise UserError("The old model shares no parameter with this stack. Use its own --asr_config.")
+        raise UserError(
+            "The old model shares no parameter with this stack. Use its own --asr_config."
+        )
     return counts
 
 

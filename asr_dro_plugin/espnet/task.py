@@ -100,7 +100,6 @@ class DROASRTask(ASRTask):
         for key, value in resolve(vars(args)).items():
             setattr(args, key, value)
         model = super().build_model(args)
-        prepare_frontend(model)
         if getattr(args, "init_exp", None):
             initialise_from(model, args)
         return model
@@ -130,18 +129,8 @@ def refuse_other_groups(exp: Path, groups: list[str] | None) -> None:
 
 def apply_ssl_checkpoint(args: argparse.Namespace) -> None:
     """Point the SSL slot of ``args`` at its checkpoint, fetched if need be."""
-    if not getattr(args, "ssl_checkpoint", None):
-        return
-    from asr_dro_plugin.ssl_checkpoints import apply_to_config, resolve_checkpoint
+    if getattr(args, "ssl_checkpoint", None):
+        from asr_dro_plugin.ssl_checkpoints import use_checkpoint
 
-    checkpoint = resolve_checkpoint(args.ssl_checkpoint)
-    for key, value in apply_to_config(vars(args), checkpoint).items():
-        setattr(args, key, value)
-
-
-def prepare_frontend(model: ESPnetASRModel) -> None:
-    """Cures that an SSL frontend needs before it is trained (``compat.s3prl``)."""
-    if type(model.frontend).__name__ == "S3prlFrontend":
-        from asr_dro_plugin.compat import s3prl
-
-        s3prl.prepare_frontend(model.frontend)
+        for key, value in use_checkpoint(vars(args)).items():
+            setattr(args, key, value)

@@ -12,9 +12,7 @@ def parameters(exp):
     return torch.load(exp / "latest.pth", weights_only=True)
 
 
-def test_a_plain_espnet_yaml_trains_to_bit_equal_parameters_through_our_task(
-    task, dump, tmp_path
-):
+def test_a_plain_espnet_yaml_trains_to_bit_equal_parameters_through_our_task(task, dump, tmp_path):
     from espnet2.tasks.asr import ASRTask
 
     encoder = {"output_size": 16, "attention_heads": 2, "linear_units": 32, "num_blocks": 1}

@@ -1,4 +1,4 @@
-"""A recipe directory of the test's own, linked to the real one, so that nothing is written there."""
+"""A recipe directory of the test's own, linked to the real one: nothing is written there."""
 
 import os
 import subprocess

@@ -23,4 +23,4 @@ if [ -e "${exp}/checkpoint.pth" ]; then
     fi
 fi
 mkdir -p "${exp}"
-"${here}/stage.py" done "${mark}" "${inputs[@]}"
+"${here}/stage.py" "done" "${mark}" "${inputs[@]}"

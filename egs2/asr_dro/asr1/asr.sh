@@ -24,7 +24,7 @@ speed_perturb_factors=   # for example "0.9 1.0 1.1"
 feats_type=raw           # raw: 16 kHz mono FLAC archives; raw_copy: audio stays where it is
 allow_pipes=false        # run commands given in wav.scp
 min_wav_duration=0.1     # seconds; train and dev
-max_wav_duration=20      # seconds; train and dev
+max_wav_duration=20.0    # seconds; train and dev
 max_drop=0.05            # share of a language that may be dropped before it is an error
 # Tokens
 token_type=char          # char, bpe, word
@@ -47,14 +47,19 @@ ngpu=0                   # GPUs for training and decoding
 nj=2                     # parallel parts of the data stages and of decoding
 num_threads=2            # threads of training on a CPU
 
+# shellcheck disable=SC2034 # parse_options.sh prints it
 help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 speed perturbation, 3 format,
 4 filter, 5 tokens, 6-9 language model, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing."
 
 . utils/log.sh
 . utils/parse_options.sh
+[ $# -eq 0 ] || die "'$1' is no option. See $0 --help."
 . ./path.sh
+# shellcheck source=egs2/asr_dro/asr1/cmd.sh
 . ./cmd.sh
 . ./db.sh
+
+{ # bash reads a braced block whole before it runs it: editing this file harms no run that is under way
 
 # ---- names that follow from the options ----
 train_set=${train_set:-train_${corpus}}
@@ -65,6 +70,7 @@ org_train_set=${train_set}
 token_name=${token_type}
 [ "${token_type}" != bpe ] || token_name=bpe${nbpe}
 token_dir=data/${train_set}_token_list/${token_name}
+[ -z "${token_list}" ] || token_dir=$(dirname "${token_list}") # nlsyms.txt and bpe.model lie beside it
 tokens=${token_list:-${token_dir}/tokens.txt}
 config_name=$(basename "${asr_config}" .yaml)
 asr_tag=${asr_tag:-${config_name}_${feats_type}_${corpus}_${token_name}}
@@ -85,8 +91,10 @@ case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or
     die "--speed_perturb_factors changes the audio and needs --feats_type raw."
 [ -e "local/data_${corpus}.py" ] ||
     die "--corpus ${corpus} is unknown. Known: $(find local/ -name 'data_*.py' | sed 's/.*data_//;s/\.py$//' | sort | xargs)."
-python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --inference_config "${inference_config}" \
-    "${ssl_args[@]}"
+if ! ${dry_run}; then # the plan of a dry run checks the same
+    python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --inference_config "${inference_config}" \
+        --asr_args "${asr_args}" "${ssl_args[@]}"
+fi
 
 # ---- stages ----
 wanted() { # wanted N: whether stage N is to be run
@@ -105,21 +113,35 @@ begin() { # begin N NAME WHAT [arguments of stage.py]...: whether there is somet
         log "Stage ${number}: ${what}: would run (${why})."
         return 1
     fi
+    mkdir -p exp/.done
+    exec {lock}>"${mark}.lock"
+    if ! flock --nonblock "${lock}"; then # two runs side by side do a common stage once
+        log "Stage ${number}: ${what}: another run is at it; waiting."
+        flock "${lock}"
+        if utils/stage.py check "${mark}" "$@" >/dev/null; then
+            exec {lock}>&-
+            return 1
+        fi
+    fi
     log "Stage ${number}: ${what} (${why})"
-    utils/stage.py begin "${mark}"
+    utils/stage.py begin "${mark}" "$@"
 }
 
 end() { # end: what begin began is finished
-    utils/stage.py done "${mark}" "${mark_args[@]}"
+    utils/stage.py "done" "${mark}" "${mark_args[@]}"
+    exec {lock}>&-
 }
 
 if wanted 1; then
     data_opts=(--corpus "${corpus}" --langs "${langs}" --lid "${lid}" --text_norm "${text_norm}"
         --max_drop "${max_drop}" --source "${data_source}")
+    corpus_root=$(tr '[:lower:]-' '[:upper:]_' <<<"${corpus}") # its variable in db.sh
+    corpus_root=${data_source:-${!corpus_root:-}}
+    inputs=(--input local/data.sh --input "local/data_${corpus}.py" --input local/languages.tsv)
+    [ ! -f "${corpus_root}" ] || inputs+=(--input "${corpus_root}")
     [ "${org_train_set}" = "train_${corpus}" ] || die "stage 1 makes train_${corpus}; for sets of your own begin at --stage 2."
     if begin 1 "${corpus}" "corpus ${corpus} -> data/{train,dev,test}_${corpus}" \
-        --option "opts=${data_opts[*]} ${local_data_opts}" --option "roots=${PROMPTS} ${TSV} ${ML_SUPERB}" \
-        --input local/data.sh --input "local/data_${corpus}.py" \
+        --option "opts=${data_opts[*]} ${local_data_opts}" --option "root=${corpus_root}" "${inputs[@]}" \
         --output "data/train_${corpus}" --output "data/dev_${corpus}" --output "data/test_${corpus}"; then
         read -r -a words <<<"${local_data_opts}"
         local/data.sh "${data_opts[@]}" "${words[@]}"
@@ -148,7 +170,7 @@ for dset in ${train_set} ${valid_set} ${test_sets}; do
         dump=(python3 -m asr_dro_plugin.bin.dump_audio --data_dir "data/${dset}" --out_dir "${out}"
             --feats_type "${feats_type}" --allow_pipes "${allow_pipes}" --max_drop "${max_drop}" --num_parts "${nj}")
         # shellcheck disable=SC2086 # train_cmd is a command with its options
-        ${train_cmd} --num_threads 1 "JOB=1:${nj}" "${dumpdir}/org/logs/${dset}/dump.JOB.log" "${dump[@]}" --part JOB
+        ${train_cmd} --title "stage 3 ${dset}" --num_threads 1 "JOB=1:${nj}" "${dumpdir}/org/logs/${dset}/dump.JOB.log" "${dump[@]}" --part JOB
         "${dump[@]}" --merge true
         end
     fi
@@ -156,7 +178,7 @@ done
 
 for dset in ${train_set} ${valid_set} ${test_sets}; do
     wanted 4 || break
-    role=test
+    role="test"
     [ "${dset}" != "${valid_set}" ] || role=valid
     [ "${dset}" != "${train_set}" ] || role=train
     filter=(--in_dir "${dumpdir}/org/${dset}" --out_dir "${dumpdir}/${dset}" --role "${role}"
@@ -212,18 +234,19 @@ fi
 if wanted 10; then
     shapes=(--train_dir "${dumpdir}/${train_set}" --valid_dir "${dumpdir}/${valid_set}" --tokens "${tokens}"
         --token_type "${token_type}" --nlsyms "${token_dir}/nlsyms.txt" --config "${asr_config}"
-        --out_dir "${asr_stats_dir}" --max_drop "${max_drop}")
+        --out_dir "${asr_stats_dir}" --max_drop "${max_drop}" --asr_args "${asr_args}")
     [ "${token_type}" != bpe ] || shapes+=(--bpemodel "${token_dir}/bpe.model")
+    [ -z "${ssl_checkpoint}" ] || shapes+=(--override "ssl_checkpoint=${ssl_checkpoint}")
     [ -z "${init_exp}" ] || shapes+=(--init_groups "${init_exp}/groups.txt" --extend_groups "${extend_groups}")
     if begin 10 "$(basename "${asr_exp}")" "lengths and groups -> ${asr_stats_dir}" \
         --option "shapes=${shapes[*]}" --input "${dumpdir}/${train_set}" --input "${dumpdir}/${valid_set}" \
         --input "${tokens}" --input "${asr_config}" --output "${asr_stats_dir}"; then
         # shellcheck disable=SC2086
-        ${train_cmd} --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
+        ${train_cmd} --title "stage 10 lengths" --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
             python3 -m asr_dro_plugin.bin.make_shapes "${shapes[@]}"
         if [ ${#mvn_args[@]} -gt 0 ]; then
             # shellcheck disable=SC2086
-            ${train_cmd} --num_threads 1 "${asr_stats_dir}.log/collect_stats.log" \
+            ${train_cmd} --title "stage 10 mean and variance" --num_threads 1 "${asr_stats_dir}.log/collect_stats.log" \
                 python3 -m asr_dro_plugin.bin.train --collect_stats true --normalize none --config "${asr_config}" \
                 "${data_args[@]}" "${token_args[@]}" --output_dir "${asr_stats_dir}.log/collected" \
                 --groups "${asr_stats_dir}/groups.txt" --ngpu 0
@@ -248,7 +271,7 @@ if wanted 11; then
         cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
         utils/write_command.sh "${asr_exp}/run.sh" "${train[@]}"
         # shellcheck disable=SC2086
-        ${cuda_cmd} --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" bash "${asr_exp}/run.sh"
+        ${cuda_cmd} --title "stage 11 train" --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" bash "${asr_exp}/run.sh"
         end
     fi
 fi
@@ -264,7 +287,7 @@ for dset in ${valid_set} ${test_sets}; do
         --input "${dumpdir}/${dset}/wav.scp" --output "${out}/text"; then
         utils/write_command.sh "${out}/run.sh" "${decode[@]}"
         # shellcheck disable=SC2086
-        ${decode_cmd} --gpu "$((ngpu > 0))" --num_threads 1 "JOB=1:${nj}" "${out}/logs/decode.JOB.log" "${decode[@]}" --part JOB
+        ${decode_cmd} --title "stage 12 ${dset}" --gpu "$((ngpu > 0))" --num_threads 1 "JOB=1:${nj}" "${out}/logs/decode.JOB.log" "${decode[@]}" --part JOB
         "${decode[@]}" --merge true
         end
     fi
@@ -276,7 +299,9 @@ if wanted 13; then
     else
         log "Stage 13: scoring -> ${asr_exp}/RESULTS.md"
         local/score.sh --exp "${asr_exp}" --inference_tag "${inference_tag}" --sets "${valid_set} ${test_sets}" \
-            --dump "${dumpdir}" --text_norm "${text_norm}"
+            --dump "${dumpdir}" --text_norm "${text_norm}" --asr_config "${asr_config}" \
+            --inference_config "${inference_config}" --model_file "${asr_exp}/${inference_asr_model}" \
+            --git_commit "$(git rev-parse --short HEAD 2>/dev/null || true)"
     fi
 fi
 
@@ -291,6 +316,9 @@ if wanted 14; then
 fi
 
 if ${dry_run}; then
-    python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" "${ssl_args[@]}" --token_list "${tokens}"
+    python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" --asr_args "${asr_args}" "${ssl_args[@]}" \
+        --token_list "${tokens}"
 fi
 log "Done."
+exit 0
+}
