@@ -3,13 +3,16 @@
 .DEFAULT_GOAL := test
 
 python := tools/venv/bin/python
+# Processes that run the tests; 0: in one process, as for a debugger.  A file's tests stay together,
+# so that what they share (a trained model, a Slurm) is made once.
+workers ?= 2
 shell_scripts := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run 2>/dev/null)
 
 env: ## the Python environment (a second when it is there)
 	tools/install.sh
 
 test: env ## pytest; PYTEST_ARGS="tests/setup -x" for a part
-	OMP_NUM_THREADS=1 $(python) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(python) -m pytest -n $(workers) --dist loadfile $(PYTEST_ARGS)
 
 lint: env ## ruff, and shellcheck where it is installed
 	$(python) -m ruff check .

@@ -51,6 +51,7 @@ EXTRAS = {
     "dev": [
         "pytest==9.2.0",
         "pytest-timeout==2.4.0",  # a hanging subprocess fails one test, not the run
+        "pytest-xdist==3.8.0",  # two cores, two workers: most tests wait for imports
         "hypothesis==6.170.15",
         "ruff==0.17.5",
         "jiwer==4.0.0",  # peers that our scores must agree with
