@@ -175,7 +175,7 @@ def s3prl_upstreams() -> tuple[str, ...]:
     names: set[str] = set()
     for package in re.findall(r"^from s3prl\.upstream\.(\w+)\.hubconf import \*", hub, re.M):
         text = (root / "upstream" / package / "hubconf.py").read_text(encoding="utf-8")
-        names.update(re.findall(r"^def ([a-z]\w*)\(", text, re.M))
+        names.update(re.findall(r"^(?:def|from .* import \w+ as) ([a-z]\w*)", text, re.M))
     return tuple(sorted(names))
 
 

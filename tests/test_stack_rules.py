@@ -95,4 +95,5 @@ def test_the_upstreams_read_from_s3prls_files_are_those_of_its_hub():
 
     read = set(s3prl_upstreams())
     assert all(callable(getattr(hub, name, None)) for name in read)
-    assert {name for name in hub.options() if name[0].islower()} - read <= {"timit_posteriorgram"}
+    no_models = {"timit_posteriorgram", "load_and_convert_fairseq_ckpt"}
+    assert {name for name in hub.options() if name[0].islower()} - read <= no_models

@@ -1,0 +1,68 @@
+"""``check_config`` says nothing about a good configuration and one line about a bad one."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from asr_dro_plugin.bin import check_config
+from asr_dro_plugin.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = "encoder: conv_ctc\ndecoder: none\nmodel_conf: {ctc_weight: 1.0}\n"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "asr_dro_plugin.bin.check_config", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text: str = GOOD, name: str = "train.yaml") -> str:
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_good_configurations_pass_in_silence(config):
+    inference = config("mode: greedy\nbatch_duration: 60.0\n", "decode.yaml")
+    done = run(config(), "--inference_config", inference, "--asr_args", "--max_epoch 2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (GOOD.replace("conv_ctc", "conv_ct"), "Did you mean 'conv_ctc'?"),
+        (GOOD.replace("model_conf", "model_cnf"), "Did you mean 'model_conf'?"),
+        (GOOD + "preencoder: linear\npreencoder_conf: {input_size: 512, output_size: 8}\n",
+         "preencoder_conf.input_size is 512, but frontend default gives 80. Legal: 80."),
+        (GOOD.replace("1.0", "0.0"), "which needs a decoder, but decoder is none. Legal:"),
+    ],
+)  # fmt: skip
+def test_a_bad_one_is_one_line_in_less_than_ten_seconds(config, text, words):
+    begin = time.monotonic()
+    done = run(config(text))
+    assert time.monotonic() - begin < 10
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and words in done.stderr, done.stderr
+
+
+def test_the_decoding_configuration_and_the_checkpoint_are_checked_too(config):
+    decode = config("beam: 3\n", "decode.yaml")
+    with pytest.raises(UserError, match="decode.yaml: 'beam' is no option.*beam_size"):
+        check_config.main([config(), "--inference_config", decode])
+    with pytest.raises(UserError, match="ssl_checkpoint is mms_300m, but neither"):
+        check_config.main([config(), "--ssl_checkpoint", "mms_300m"])
+
+
+def test_build_finds_values_that_only_the_module_refuses(config):
+    bad = config(GOOD + "encoder_conf: {kernel_size: 4}\n")
+    assert check_config.main([bad]) == 0
+    with pytest.raises(UserError, match="train.yaml: encoder_conf .* kernel_size must be odd"):
+        check_config.main([bad, "--build"])
