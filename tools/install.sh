@@ -101,6 +101,11 @@ interrupted() {
     die "interrupted; run tools/install.sh again to finish"
 }
 
+packages_laid() {
+    find "$venv"/lib/python3*/site-packages -maxdepth 1 -name '*.dist-info' 2>/dev/null |
+        wc -l
+}
+
 # run LOG command...: on a terminal the command shows its own progress; otherwise its output goes
 # to the log and a line every 20 s tells that it lives.
 run() {
@@ -117,7 +122,8 @@ run() {
     while ! [ -t 1 ] && sleep 0.3 && kill -0 "$child" 2>/dev/null; do
         if ((SECONDS - since >= next)); then
             next=$((next + 20))
-            say "  ... $((SECONDS - since)) s: $(grep -v WARNING "$log" | tail -n 1 | cut -c 1-100)"
+            say "  ... $((SECONDS - since)) s, $(packages_laid) packages there:" \
+                "$(grep -v WARNING "$log" | tail -n 1 | cut -c 1-80)"
         fi
     done
     wait "$child" || status=$?

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What install.sh uses beside bash itself; a PATH of these alone holds no Python.
 PROGRAMS = """
 bash cat cut dirname env find flock grep kill ls mkdir mv paste realpath rm sed sleep sort tail
-timeout touch tr uname
+timeout touch tr uname wc
 """
 
 
