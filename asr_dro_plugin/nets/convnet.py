@@ -50,9 +50,7 @@ class StridedConv(torch.nn.Module):
         )
         self.norm = ChannelNorm(out_channels)
 
-    def forward(
-        self, x: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, D, T), (B,) -> (B, H, ceil(T / stride)), (B,); padded frames are zero."""
         x = self.conv(x * frame_mask(lengths, x.shape[2]))
         lengths = strided_length(lengths, self.stride)

@@ -3,6 +3,7 @@
 # 6-9 language model, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing.
 # A stage whose inputs and options are unchanged is skipped; one that was interrupted is done again.
 set -euo pipefail
+export ASR_DRO_CALLER_DIR=${ASR_DRO_CALLER_DIR:-$PWD} # relative paths given by a user start there too
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # What to do
@@ -62,6 +63,14 @@ help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 s
 { # bash reads a braced block whole before it runs it: editing this file harms no run that is under way
 
 # ---- names that follow from the options ----
+for name in data_source asr_config inference_config token_list ssl_checkpoint init_exp; do
+    if [ -n "${!name}" ] && [ ! -e "${!name}" ] && [ -e "${ASR_DRO_CALLER_DIR}/${!name}" ]; then
+        printf -v "${name}" '%s' "${ASR_DRO_CALLER_DIR}/${!name}"
+    fi
+done
+words_of() { # words_of TEXT: its words, one a line; quotes keep words together, nothing is evaluated
+    xargs -r -n 1 printf '%s\n' <<<"$1"
+}
 train_set=${train_set:-train_${corpus}}
 valid_set=${valid_set:-dev_${corpus}}
 test_sets=${test_sets:-test_${corpus}}
@@ -82,7 +91,7 @@ audio_type=kaldi_ark
 [ "${feats_type}" = raw ] || audio_type=sound
 ssl_args=()
 [ -z "${ssl_checkpoint}" ] || ssl_args=(--ssl_checkpoint "${ssl_checkpoint}")
-read -r -a asr_arg_words <<<"${asr_args}"
+mapfile -t asr_arg_words < <(words_of "${asr_args}")
 
 # ---- checks that cost nothing ----
 case ${feats_type} in raw | raw_copy) ;; *) die "--feats_type is raw or raw_copy, not '${feats_type}'." ;; esac
@@ -143,7 +152,7 @@ if wanted 1; then
     if begin 1 "${corpus}" "corpus ${corpus} -> data/{train,dev,test}_${corpus}" \
         --option "opts=${data_opts[*]} ${local_data_opts}" --option "root=${corpus_root}" "${inputs[@]}" \
         --output "data/train_${corpus}" --output "data/dev_${corpus}" --output "data/test_${corpus}"; then
-        read -r -a words <<<"${local_data_opts}"
+        mapfile -t words < <(words_of "${local_data_opts}")
         local/data.sh "${data_opts[@]}" "${words[@]}"
         for dset in train dev test; do
             utils/validate_data_dir.sh --allow_pipes "${allow_pipes}" "data/${dset}_${corpus}"

@@ -2,6 +2,7 @@
 # The recipe as most people run it: names the corpus, its sets and the configurations, and calls
 # asr.sh. Every option of asr.sh can follow and wins: ./run.sh --corpus tsv --stage 5 --ngpu 1
 set -euo pipefail
+export ASR_DRO_CALLER_DIR=${ASR_DRO_CALLER_DIR:-$PWD}
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 ./asr.sh \
