@@ -97,7 +97,7 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
     try:
         value = ast.literal_eval(default)
     except ValueError:
-        return Parameter(_kinds(argument.annotation) | {ANY}, required=False)
+        return Parameter(_kinds(argument.annotation), required=False)
     extra = {"none"} if value is None else {"bool"} if isinstance(value, bool) else set()
     return Parameter(_kinds(argument.annotation) | extra, required=False, default=value)
 

@@ -20,7 +20,7 @@ from asr_dro_plugin.stack_names import (
     component_of,
 )
 from asr_dro_plugin.stack_rules import check_combinations
-from asr_dro_plugin.stack_sizes import resolve
+from asr_dro_plugin.stack_sizes import input_size_of, resolve
 
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 BOOL_WORDS = frozenset(["y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0"])
@@ -170,7 +170,7 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
         return
     _check_choice(name, tuple(classes), f"{where}: {slot}", slot in OPTIONAL_SLOTS)
     conf = config.get(f"{slot}_conf", {})
-    if slot == "frontend" and config.get("input_size") is not None:
+    if slot == "frontend" and input_size_of(config) is not None:
         return  # then ESPnet drops the frontend; check_combinations has the word
     _check_arguments(conf, slot, classes[name], f"{where}: {slot}_conf of {slot} {name}")
     if (slot, name) == ("frontend", "default"):

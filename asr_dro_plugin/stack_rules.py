@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.signatures import source_file
 from asr_dro_plugin.stack_names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
-from asr_dro_plugin.stack_sizes import RAW_AUDIO, argument, frontend_of
+from asr_dro_plugin.stack_sizes import RAW_AUDIO, argument, frontend_of, input_size_of
 
 S3PRL_KEYS = ("upstream", "path_or_url", "normalize", "extra_conf", "tile_factor")
 SAMPLE_RATES = (16000, "16000", "16k", "16K")
@@ -32,7 +32,7 @@ def check_combinations(config: Mapping, where: str) -> None:
 def _input(config: Mapping) -> Iterator[str]:
     """Raw audio goes to encoders that take it, features to all others."""
     encoder, frontend = component_of(config, "encoder"), component_of(config, "frontend")
-    input_size = config.get("input_size")
+    input_size = input_size_of(config)
     raw = encoder in RAW_AUDIO_ENCODERS
     if input_size is not None and frontend and "frontend" in config:
         yield (

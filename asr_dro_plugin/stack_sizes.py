@@ -11,7 +11,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.signatures import signature_of
 from asr_dro_plugin.ssl_checkpoints import Checkpoint, legal_layouts, resolve_checkpoint
-from asr_dro_plugin.stack_names import COMPONENTS, SLOTS, component_of
+from asr_dro_plugin.stack_names import COMPONENTS, NO_COMPONENT, SLOTS, component_of
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
 
@@ -55,7 +55,13 @@ def resolve(config: Mapping) -> dict:
 
 def frontend_of(config: Mapping) -> str | None:
     """Name of the frontend; None for none and where ``input_size`` says that data hold features."""
-    return None if config.get("input_size") is not None else component_of(config, "frontend")
+    return component_of(config, "frontend") if input_size_of(config) is None else None
+
+
+def input_size_of(config: Mapping) -> int | None:
+    """Size of the data's features where the YAML states it; ESPnet reads text as a number too."""
+    size = config.get("input_size")
+    return None if size is None or str(size).lower() in NO_COMPONENT else int(size)
 
 
 def argument(config: Mapping, slot: str, name: str) -> object:
@@ -83,7 +89,7 @@ def output_sizes(config: Mapping, checkpoint: Checkpoint | None) -> dict[str, in
 def _frontend_size(config: Mapping, checkpoint: Checkpoint | None) -> int | None:
     match frontend_of(config):
         case None:
-            return config.get("input_size") or RAW_AUDIO
+            return input_size_of(config) or RAW_AUDIO
         case "default":
             return argument(config, "frontend", "n_mels")
         case "sliding_window":

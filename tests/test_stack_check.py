@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack import check_config, check_inference_config, load_config
+from asr_dro_plugin.stack_names import TOP_LEVEL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(ROOT.glob("conf/train_asr_*.yaml"))
@@ -155,6 +158,32 @@ def test_a_missing_argument_without_default_is_named():
         "preencoder": "linear", "preencoder_conf": {"dropout": 0.1},
     })  # fmt: skip
     assert "preencoder_conf of preencoder linear: output_size is missing" in message
+
+
+RANDOM = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 100), st.floats(allow_nan=True), st.just("1e-4"),
+    st.text("ab1 .", max_size=4), st.lists(st.integers(0, 3), max_size=3),
+    st.sampled_from(["none", "s3prl", "wav2vec2", "identity", "linear", "sinc", "conformer"]),
+    st.dictionaries(st.sampled_from(["upstream", "output_size", "x"]), st.integers(), max_size=2),
+)  # fmt: skip
+KEYS = [*TOP_LEVEL_KEYS, "x"]
+ARGUMENTS = ["frontend_conf", "hop_length", "n_mels", "layer", "ctc_weight", "input_size", "x",
+             "strides", "lr", "input_layer", "output_size", "shapes", "w2v_url", "fs"]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), RANDOM, max_size=4),
+       st.lists(st.tuples(st.sampled_from(sorted(k for k in GOOD if k.endswith("_conf"))),
+                          st.sampled_from(ARGUMENTS), RANDOM), max_size=3))  # fmt: skip
+@settings(deadline=None, max_examples=300)
+def test_whatever_is_in_the_yaml_the_answer_is_yes_or_one_line(changes, arguments):
+    config = {**copy.deepcopy(GOOD), **changes}
+    for conf, key, value in arguments:
+        if isinstance(config[conf], dict):
+            config[conf][key] = value
+    try:
+        check_config(config, "x.yaml")
+    except UserError as error:
+        assert "\n" not in str(error)
 
 
 def test_decoding_options_are_checked():
