@@ -74,6 +74,15 @@ def _parse_value(text: str, where: str) -> object:
         raise UserError(f"The value in '{where}' is not valid YAML.") from None
 
 
+def join_asr_args(argv: Sequence[str]) -> list[str]:
+    """``--asr_args VALUE`` as one word, for argparse takes ``--max_epoch=3`` for another option."""
+    words = list(argv)
+    for index in range(len(words) - 2, -1, -1):
+        if words[index] == "--asr_args":
+            words[index : index + 2] = [f"--asr_args={words[index + 1]}"]
+    return words
+
+
 def overrides_from_arguments(arguments: str) -> list[str]:
     """ESPnet's command-line style as overrides.
 

@@ -4,14 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from asr_dro_plugin.config_files import load_config, overrides_from_arguments
+from asr_dro_plugin.config_files import load_config, join_asr_args, overrides_from_arguments
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.stack_check import check_config, check_inference_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check; says nothing when all is well, else one line and exit code 1."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(join_asr_args(sys.argv[1:] if argv is None else argv))
     config = load_config(args.config, overrides_from_arguments(args.asr_args))
     if args.ssl_checkpoint:
         config["ssl_checkpoint"] = args.ssl_checkpoint
@@ -51,4 +51,4 @@ def _build(config: dict, where: str) -> None:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

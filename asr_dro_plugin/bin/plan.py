@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from asr_dro_plugin.config_files import overrides_from_arguments
+from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.stack import (
     FrameCounter,
@@ -26,7 +26,7 @@ HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted fr
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the stack of a configuration as a table or as JSON."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(join_asr_args(sys.argv[1:] if argv is None else argv))
     overrides = overrides_from_arguments(args.asr_args)
     if args.ssl_checkpoint:
         overrides.append(f"ssl_checkpoint={json.dumps(args.ssl_checkpoint)}")
@@ -132,4 +132,4 @@ def _as_dict(config: Mapping, slots: Sequence[Slot], counter: FrameCounter) -> d
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

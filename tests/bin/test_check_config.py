@@ -61,6 +61,16 @@ def test_the_decoding_configuration_and_the_checkpoint_are_checked_too(config):
         check_config.main([config(), "--ssl_checkpoint", "mms_300m"])
 
 
+@pytest.mark.parametrize("arguments", ["--max_epochs=3", "--max_epochs 3", ""])
+def test_espnets_arguments_are_checked_however_they_are_written(config, arguments):
+    command = [config(), "--asr_args", arguments]
+    if not arguments:
+        assert check_config.main(command) == 0
+    else:
+        with pytest.raises(UserError, match="Did you mean 'max_epoch'"):
+            check_config.main(command)
+
+
 def test_build_finds_values_that_only_the_module_refuses(config):
     bad = config(GOOD + "encoder_conf: {kernel_size: 4}\n")
     assert check_config.main([bad]) == 0
