@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from asr_dro_plugin.config_files import load_config, join_asr_args, overrides_from_arguments
+from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.stack_check import check_config, check_inference_config
 
