@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +44,8 @@ def test_good_configurations_pass_in_silence(config):
         (GOOD.replace("1.0", "0.0"), "which needs a decoder, but decoder is none. Legal:"),
     ],
 )  # fmt: skip
-def test_a_bad_one_is_one_line_in_less_than_ten_seconds(config, text, words):
-    begin = time.monotonic()
+def test_a_bad_one_is_one_line_in_words(config, text, words):
     done = run(config(text))
-    assert time.monotonic() - begin < 10
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and words in done.stderr, done.stderr
 

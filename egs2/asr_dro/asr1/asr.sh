@@ -101,7 +101,7 @@ case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or
 [ -e "local/data_${corpus}.py" ] ||
     die "--corpus ${corpus} is unknown. Known: $(find local/ -name 'data_*.py' | sed 's/.*data_//;s/\.py$//' | sort | xargs)."
 if ! ${dry_run}; then # the plan of a dry run checks the same
-    python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --inference_config "${inference_config}" \
+    python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --build --inference_config "${inference_config}" \
         --asr_args "${asr_args}" "${ssl_args[@]}"
 fi
 
