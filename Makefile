@@ -1,5 +1,5 @@
-# make env | test | lint
-.PHONY: env test lint
+# make env | test | lint | bench
+.PHONY: env test lint bench
 .DEFAULT_GOAL := test
 
 python := tools/venv/bin/python
@@ -21,3 +21,6 @@ lint: env ## ruff, and shellcheck where it is installed
 	  echo "shellcheck $(words $(shell_scripts)) files"; \
 	  shellcheck --external-sources --severity=warning --exclude=SC2034 $(shell_scripts); \
 	else echo "shellcheck is not installed: shell scripts are not checked"; fi
+
+bench: env ## every speed claim, measured here and now; run it on a quiet machine
+	@for file in tests/benchmarks/bench_*.py; do echo "$$file"; $(python) "$$file" || exit 1; done
