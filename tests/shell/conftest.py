@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.one_machine_slurm import OneMachineSlurm, why_not
+from tests.shell.one_machine_slurm import (
+    OneMachineSlurm,
+    one_at_a_time,
+    reachable_directory,
+    why_not,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = ROOT / "egs2/asr_dro/asr1/utils"
@@ -33,13 +38,17 @@ def job(utils: Path, tmp_path: Path) -> Callable[..., subprocess.Popen]:
     return start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneMachineSlurm]:
-    """Two nodes on this machine; skips with the reason where they cannot be."""
+    """Two nodes on this machine; skips with the reason where they cannot be.
+
+    For one file of tests: the workers of ``pytest -n`` take turns, and one that waited for the end
+    of another's whole session would wait too long.
+    """
     if reason := why_not():
         pytest.skip(reason)
-    directory = tmp_path_factory.mktemp("slurm")
-    directory.parent.chmod(0o755)  # munged runs as another user
-    directory.parent.parent.chmod(0o755)
-    with OneMachineSlurm(directory) as cluster:
-        yield cluster
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with one_at_a_time(shared / "slurm.lock"), reachable_directory() as directory:
+        with OneMachineSlurm(directory) as cluster:
+            yield cluster

@@ -1,13 +1,16 @@
 """A real Slurm with two nodes on this machine, for as long as the tests need it."""
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
@@ -68,6 +71,25 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+@contextlib.contextmanager
+def reachable_directory() -> Iterator[Path]:
+    """A new directory that another user can reach, as munged must.
+
+    Not pytest's: /tmp/pytest-of-USER is the user's alone, and every pytest that starts sees to it.
+    """
+    with tempfile.TemporaryDirectory(prefix="asr-dro-slurm-", ignore_cleanup_errors=True) as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the same file."""
+    with open(lock, "a", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 class OneMachineSlurm:
