@@ -15,6 +15,7 @@ many jobs, which GPU) are simply not given.  Python >= 3.9, standard library onl
 """
 
 import argparse
+import difflib
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ VERSION = 1
 WHOLE_INPUT = 16 * 2**20  # bytes; of a larger file size, time, head and tail are looked at
 WHOLE_OUTPUT = 2**20
 END = 65536
+BRIEF = 60  # characters of an option's value in a reason
 
 
 class StageError(Exception):
@@ -166,16 +168,32 @@ def difference(old, new, kind):
         if key not in new:
             return f"{kind} {key} is gone"
         if old[key] != new[key] and kind == "option":
-            return f"option {key} {brief(old[key])} -> {brief(new[key])}"
+            return f"option {key} {changed_words(old[key], new[key])}"
         if old[key] != new[key]:
             return f"{kind} {key} " + ("is gone" if new[key] == "absent" else "changed")
     return ""
 
 
-def brief(value):
-    """An option's value, short enough for one line."""
-    value = " ".join(value.split())
-    return repr(value) if len(value) <= 40 else repr(value[:37] + "...")
+def changed_words(old, new):
+    """The first words that differ in an option's value, and how many more places there are."""
+    before, after = old.split(), new.split()
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    changes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+    if not changes:
+        return "differs in its spaces"
+    kind, i, i_end, j, j_end = changes[0]
+    if kind == "replace" and i and before[i - 1].startswith("-"):
+        i, j = i - 1, j - 1  # a value is nothing without its option's name
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return "{} -> {}".format(*brief(" ".join(before[i:i_end]), " ".join(after[j:j_end]))) + more
+
+
+def brief(*values):
+    """Texts that differ, quoted, short enough for one line; the difference stays in sight."""
+    start = len(os.path.commonprefix(values))
+    cut = start - BRIEF // 2 if start > BRIEF // 2 and max(map(len, values)) > BRIEF else 0
+    texts = ["..." + value[cut:] if cut else value for value in values]
+    return [repr(text if len(text) <= BRIEF else text[: BRIEF - 3] + "...") for text in texts]
 
 
 def output_difference(noted, paths):
