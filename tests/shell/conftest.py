@@ -49,6 +49,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneMachineSlurm]
         pytest.skip(reason)
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with one_at_a_time(shared / "slurm.lock"), reachable_directory() as directory:
-        with OneMachineSlurm(directory) as cluster:
-            yield cluster
+    with (
+        one_at_a_time(shared / "slurm.lock"),
+        reachable_directory() as directory,
+        OneMachineSlurm(directory) as cluster,
+    ):
+        yield cluster
