@@ -19,6 +19,7 @@ class OptionParser(argparse.ArgumentParser):
         )
         self.corpus = corpus
         self.add_argument("--out_dir", default="data", help="where the sets go")
+        self.add_argument("--name", default=corpus, help="the sets are train_NAME, dev_NAME, ...")
         self.add_argument("--langs", default="", help="ISO 639-3 codes; all if empty")
         self.add_argument("--lid", type=boolean, default=True, help="[iso] tag first in the text")
         self.add_argument("--text_norm", default="lower_no_punct", help=" ".join(NORMALIZERS))

@@ -12,6 +12,7 @@ corpus=prompts             # NAME of local/data_NAME.py
 langs=                     # ISO 639-3 codes, for example "eng fra"; empty takes all
 lid=true                   # language tag [iso] first in the text
 text_norm=lower_no_punct   # none, nfc, lower_no_punct or upper_no_punct
+name=                      # the sets are train_NAME, dev_NAME, test_NAME (default: the corpus)
 out_dir=data               # where train_NAME, dev_NAME and test_NAME go
 source=                    # table (tsv) or folder; empty takes PROMPTS, TSV or ML_SUPERB of db.sh
 seed=7                     # for splits that are made here, not given
@@ -41,11 +42,11 @@ fi
 root_name=$(printf '%s' "${corpus}" | tr '[:lower:]-' '[:upper:]_')
 source=${source:-${!root_name:-}}
 
-args=(--out_dir "${out_dir}" --langs "${langs}" --lid "${lid}" --text_norm "${text_norm}"
+args=(--out_dir "${out_dir}" --name "${name:-${corpus}}" --langs "${langs}" --lid "${lid}" --text_norm "${text_norm}"
       --seed "${seed}" --new_split "${new_split}" --max_drop "${max_drop}" --source "${source}")
-for name in downloads columns group_by duration language_set few_shot; do
-    if [ -n "${!name}" ]; then
-        args+=("--${name}" "${!name}")
+for option in downloads columns group_by duration language_set few_shot; do
+    if [ -n "${!option}" ]; then
+        args+=("--${option}" "${!option}")
     fi
 done
 read -r -a own <<< "${corpus_opts}"

@@ -51,7 +51,7 @@ def main() -> None:
     corpus.refuse_duplicates([utt for kept, _ in sets.values() for utt in kept])
     for lang in sorted(reserved.keys() - {utt.lang for utt in sets["train"][0]}):
         logging.warning("%s: none of its utterances in local/few_shot.tsv is in %s", lang, root)
-    corpus.write_sets(args.out_dir, "ml_superb", sets, args.lid, args.max_drop)
+    corpus.write_sets(args.out_dir, args.name, sets, args.lid, args.max_drop)
 
 
 def _parser() -> OptionParser:

@@ -58,7 +58,7 @@ def main() -> None:
     selected = list(select(prompts, left_out))
     corpus.write_left_out(left_out, Path(args.out_dir) / "left_out_prompts.tsv")
     sets = {name: _one_set(selected, split, name, normalize) for name in corpus.SETS}
-    corpus.write_sets(args.out_dir, "prompts", sets, args.lid, args.max_drop, split_file)
+    corpus.write_sets(args.out_dir, args.name, sets, args.lid, args.max_drop, split_file)
 
 
 def _parser() -> OptionParser:
@@ -137,7 +137,7 @@ def _split(lists: dict[str, list[Line]], split_file: Path, args) -> dict[str, st
     unit = splits.connected(shared.values())
     split, new = splits.keep_split(
         split_file, unit.values(), args.seed, new_split=args.new_split,
-        expected=corpus.made_from_split(args.out_dir, "prompts"),
+        expected=corpus.made_from_split(args.out_dir, args.name),
     )  # fmt: skip
     if new:
         logging.info("%s: %d texts were added, the others stay where they were", split_file, new)

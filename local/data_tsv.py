@@ -46,14 +46,14 @@ def main() -> None:
     corpus.refuse_duplicates(utt for utt, _ in rows)
     split_file = None
     if not all(name for _, name in rows):
-        split_file = Path(args.out_dir) / "split_tsv.tsv"
+        split_file = Path(args.out_dir) / f"split_{args.name}.tsv"
         rows = _make_split(rows, split_file, args)
     sets = {}
     for name in corpus.SETS:
         ledger = DropLedger()
         utterances = [utt for utt, its_set in rows if its_set == name]
         sets[name] = corpus.clean(utterances, normalize, ledger), ledger
-    corpus.write_sets(args.out_dir, "tsv", sets, args.lid, args.max_drop, split_file)
+    corpus.write_sets(args.out_dir, args.name, sets, args.lid, args.max_drop, split_file)
 
 
 def _parser() -> OptionParser:
@@ -157,7 +157,7 @@ def _make_split(rows: list[Row], split_file: Path, args) -> list[Row]:
     folder = Path(args.source).parent
     keys = [utt.speaker if by_speaker else os.path.relpath(utt.audio, folder) for utt, _ in rows]
     split, new = splits.keep_split(
-        split_file, keys, args.seed, expected=corpus.made_from_split(args.out_dir, "tsv"),
+        split_file, keys, args.seed, expected=corpus.made_from_split(args.out_dir, args.name),
         new_split=args.new_split,
     )  # fmt: skip
     what = "speakers" if by_speaker else "recordings"

@@ -1,10 +1,12 @@
 """ESPnet's trainer with its progress made visible."""
 
+import pickle
 from collections.abc import Iterable, Iterator
 
 from espnet2.train.reporter import SubReporter
 from espnet2.train.trainer import Trainer
 
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.progress import Progress
 
 NOTE_EVERY = 10  # steps between looks at the loss: a look waits for the GPU
@@ -14,6 +16,22 @@ class DROTrainer(Trainer):
     """``Trainer`` that reports steps done of all steps to whoever watches the run."""
 
     _progress: Progress | None = None
+
+    @staticmethod
+    def resume(checkpoint, *args, **kwargs) -> None:
+        """Restore a run; see ``Trainer.resume``.
+
+        Raises:
+            UserError: a checkpoint that a kill or a full disk has cut off.
+        """
+        try:
+            Trainer.resume(checkpoint, *args, **kwargs)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"{checkpoint} cannot be resumed from ({reason}). Delete it to train anew, or go "
+                "on from a saved epoch beside it with --init_exp and another --asr_exp."
+            ) from None
 
     @classmethod
     def run(cls, model, optimizers, schedulers, *args, **kwargs) -> None:

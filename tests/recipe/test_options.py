@@ -21,7 +21,7 @@ FEW_STEPS = (
 def test_an_ssl_option_ends_in_a_table(recipe, tiny_ssl, name, layout):
     words = ["--asr_config", f"conf/train_asr_{name}.yaml", "--asr_args", FEW_STEPS]
     words += ["--ssl_checkpoint", str(getattr(tiny_ssl, layout)), "--nj", "1"]
-    words += ["--test_sets", "", "--valid_set", "dev_tsv", "--stage", "10"]
+    words += ["--test_sets", "dev_tsv", "--stage", "10"]
     output = recipe.run(*words).stdout
     exp = recipe.path / f"exp/asr_train_asr_{name}_raw_tsv_char"
     assert "dev_tsv" in (exp / "RESULTS.md").read_text()

@@ -18,9 +18,10 @@ lid=true                 # put the language tag [iso] first in every text
 text_norm=lower_no_punct # text normaliser (asr_dro_plugin/text.py)
 data_source=             # folder or table of the corpus (default: db.sh)
 local_data_opts=         # more options for local/data.sh
-train_set=               # default: train_CORPUS
-valid_set=               # default: dev_CORPUS
-test_sets=               # default: test_CORPUS; several are separated by spaces
+data_tag=                # names the sets (default: the corpus and what is not default in its options)
+train_set=               # default: train_TAG
+valid_set=               # default: dev_TAG
+test_sets=               # default: test_TAG; several are separated by spaces
 speed_perturb_factors=   # for example "0.9 1.0 1.1"
 feats_type=raw           # raw: 16 kHz mono FLAC archives; raw_copy: audio stays where it is
 allow_pipes=false        # run commands given in wav.scp
@@ -71,38 +72,60 @@ done
 words_of() { # words_of TEXT: its words, one a line; quotes keep words together, nothing is evaluated
     xargs -r -n 1 printf '%s\n' <<<"$1"
 }
-train_set=${train_set:-train_${corpus}}
-valid_set=${valid_set:-dev_${corpus}}
-test_sets=${test_sets:-test_${corpus}}
+local_data_words=$(words_of "${local_data_opts}") || die "--local_data_opts has an unmatched quote: ${local_data_opts}"
+asr_arg_words=$(words_of "${asr_args}") || die "--asr_args has an unmatched quote: ${asr_args}"
+mapfile -t local_data_words < <([ -z "${local_data_words}" ] || echo "${local_data_words}")
+mapfile -t asr_arg_words < <([ -z "${asr_arg_words}" ] || echo "${asr_arg_words}")
+
+if [ -z "${data_tag}" ]; then # other data, another name: runs side by side do not meet
+    more="${langs} $([ "${lid}" = true ] || echo nolid) $([ "${text_norm}" = lower_no_punct ] || echo "${text_norm}")"
+    more="${more} $(sed -E 's/--[a-z_-]+//g' <<<"${local_data_opts}")"
+    more=$(tr -cs 'A-Za-z0-9.\n' '_' <<<"${more}" | sed 's/^_*//; s/_*$//')
+    [ ${#more} -le 40 ] || more=$(cksum <<<"${more}" | cut -d' ' -f1)
+    data_tag=${corpus}${more:+_${more}}
+fi
+train_set=${train_set:-train_${data_tag}}
+valid_set=${valid_set:-dev_${data_tag}}
+test_sets=${test_sets:-test_${data_tag}}
 org_train_set=${train_set}
 [ -z "${speed_perturb_factors}" ] || train_set=${train_set}_sp
+continued=${init_exp:+_from_$(basename "${init_exp}" | sed 's/^asr_//')}
 token_name=${token_type}
 [ "${token_type}" != bpe ] || token_name=bpe${nbpe}
-token_dir=data/${train_set}_token_list/${token_name}
+token_dir=data/${train_set}_token_list/${token_name}${continued}
 [ -z "${token_list}" ] || token_dir=$(dirname "${token_list}") # nlsyms.txt and bpe.model lie beside it
 tokens=${token_list:-${token_dir}/tokens.txt}
-config_name=$(basename "${asr_config}" .yaml)
-asr_tag=${asr_tag:-${config_name}_${feats_type}_${corpus}_${token_name}}
+asr_tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${feats_type}_${data_tag}_${token_name}${speed_perturb_factors:+_sp}${continued}}
 asr_exp=${asr_exp:-exp/asr_${asr_tag}}
-asr_stats_dir=exp/asr_stats_$(basename "${asr_exp}" | sed 's/^asr_//')
+exp_name=$(basename "${asr_exp}")
+asr_stats_dir=exp/asr_stats_${exp_name#asr_}
 inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)_$(basename "${inference_asr_model}" .pth)}
 dumpdir=dump/${feats_type}
 audio_type=kaldi_ark
 [ "${feats_type}" = raw ] || audio_type=sound
 ssl_args=()
 [ -z "${ssl_checkpoint}" ] || ssl_args=(--ssl_checkpoint "${ssl_checkpoint}")
-mapfile -t asr_arg_words < <(words_of "${asr_args}")
 
 # ---- checks that cost nothing ----
 case ${feats_type} in raw | raw_copy) ;; *) die "--feats_type is raw or raw_copy, not '${feats_type}'." ;; esac
 case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or word, not '${token_type}'." ;; esac
 [ "${feats_type}" = raw ] || [ -z "${speed_perturb_factors}" ] ||
     die "--speed_perturb_factors changes the audio and needs --feats_type raw."
+[[ ${skip_stages} =~ ^[0-9\ ]*$ ]] || die "--skip_stages takes numbers and spaces, not '${skip_stages}'."
+if [ -n "${init_exp}" ]; then
+    [ -e "${init_exp}/config.yaml" ] || die "--init_exp ${init_exp} is no trained experiment: it has no config.yaml."
+    [ "$(realpath -m "${init_exp}")" != "$(realpath -m "${asr_exp}")" ] ||
+        die "--init_exp and --asr_exp are both ${asr_exp}. Give the continued model a directory of its own."
+fi
+if [ "${ngpu}" -gt 0 ] && [ "${cmd_backend}" = local ] && [ "${stop_stage}" -ge 11 ] && ! ${dry_run}; then
+    python3 -c 'import sys, torch; sys.exit(torch.cuda.device_count() < int(sys.argv[1]))' "${ngpu}" ||
+        die "--ngpu ${ngpu}, but PyTorch sees fewer GPUs here. Give --ngpu 0, or CMD_BACKEND=slurm."
+fi
 [ -e "local/data_${corpus}.py" ] ||
     die "--corpus ${corpus} is unknown. Known: $(find local/ -name 'data_*.py' | sed 's/.*data_//;s/\.py$//' | sort | xargs)."
 if ! ${dry_run}; then # the plan of a dry run checks the same
     python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --build --inference_config "${inference_config}" \
-        --asr_args "${asr_args}" "${ssl_args[@]}"
+        "--asr_args=${asr_args}" "${ssl_args[@]}"
 fi
 
 # ---- stages ----
@@ -111,15 +134,16 @@ wanted() { # wanted N: whether stage N is to be run
 }
 
 begin() { # begin N NAME WHAT [arguments of stage.py]...: whether there is something to do
-    local number=$1 name=$2 what=$3 why
+    local number=$1 name=$2 what=$3
     shift 3
     mark=exp/.done/${number}_${name}.json
     mark_args=("$@")
-    if why=$(utils/stage.py check "${mark}" "$@"); then
+    if current; then
         log "Stage ${number}: ${what}: nothing to do."
         return 1
     elif ${dry_run}; then
         log "Stage ${number}: ${what}: would run (${why})."
+        planned "$@"
         return 1
     fi
     mkdir -p exp/.done
@@ -127,13 +151,30 @@ begin() { # begin N NAME WHAT [arguments of stage.py]...: whether there is somet
     if ! flock --nonblock "${lock}"; then # two runs side by side do a common stage once
         log "Stage ${number}: ${what}: another run is at it; waiting."
         flock "${lock}"
-        if utils/stage.py check "${mark}" "$@" >/dev/null; then
+        if current; then
             exec {lock}>&-
             return 1
         fi
     fi
     log "Stage ${number}: ${what} (${why})"
-    utils/stage.py begin "${mark}" "$@"
+    # Callers ask `if begin`, where the shell lets errors pass.
+    utils/stage.py begin "${mark}" "$@" || die "Stage ${number} cannot begin: see the line above."
+}
+
+current() { # whether the stage of ${mark} is finished and unchanged; ${why} says why not
+    local code=0
+    why=$(utils/stage.py check "${mark}" "${mark_args[@]}") || code=$?
+    [ "${code}" -le 1 ] || die "${mark} cannot be checked: see the line above."
+    return "${code}"
+}
+
+planned() { # planned [arguments of stage.py]...: the inputs and outputs of a stage, for a dry run
+    local from=() to=()
+    while [ $# -gt 0 ]; do
+        case $1 in --input) from+=("$2") ;; --output) to+=("$2") ;; esac
+        shift 2
+    done
+    printf '    from %s\n    to   %s\n' "${from[*]}" "${to[*]}"
 }
 
 end() { # end: what begin began is finished
@@ -142,20 +183,29 @@ end() { # end: what begin began is finished
 }
 
 if wanted 1; then
-    data_opts=(--corpus "${corpus}" --langs "${langs}" --lid "${lid}" --text_norm "${text_norm}"
-        --max_drop "${max_drop}" --source "${data_source}")
+    [ "${org_train_set}" = "train_${data_tag}" ] ||
+        die "Stage 1 makes train_${data_tag}; for sets of your own begin with --stage 2."
+    data_opts=(--corpus "${corpus}" --name "${data_tag}" --langs "${langs}" --lid "${lid}"
+        --text_norm "${text_norm}" --max_drop "${max_drop}" --source "${data_source}" "${local_data_words[@]}")
     corpus_root=$(tr '[:lower:]-' '[:upper:]_' <<<"${corpus}") # its variable in db.sh
     corpus_root=${data_source:-${!corpus_root:-}}
-    inputs=(--input local/data.sh --input "local/data_${corpus}.py" --input local/languages.tsv)
-    [ ! -f "${corpus_root}" ] || inputs+=(--input "${corpus_root}")
-    [ "${org_train_set}" = "train_${corpus}" ] || die "stage 1 makes train_${corpus}; for sets of your own begin at --stage 2."
-    if begin 1 "${corpus}" "corpus ${corpus} -> data/{train,dev,test}_${corpus}" \
-        --option "opts=${data_opts[*]} ${local_data_opts}" --option "root=${corpus_root}" "${inputs[@]}" \
-        --output "data/train_${corpus}" --output "data/dev_${corpus}" --output "data/test_${corpus}"; then
-        mapfile -t words < <(words_of "${local_data_opts}")
-        local/data.sh "${data_opts[@]}" "${words[@]}"
+    inputs=()
+    for file in local/data.sh "local/data_${corpus}.py" local/*.tsv ../../../asr_dro_plugin/text.py; do
+        [ "${file}" = local/ssl_checkpoints.tsv ] || inputs+=(--input "${file}")
+    done
+    if [ -f "${corpus_root}" ]; then
+        inputs+=(--input "${corpus_root}")
+    elif [ -d "${corpus_root}" ]; then # its texts; hashing a corpus of audio would take hours
+        while IFS= read -r file; do
+            inputs+=(--input "${file}")
+        done < <(find -L "${corpus_root}" \( -name '*.txt' -o -name '*.tsv' -o -name '*.gz' \) | sort)
+    fi
+    if begin 1 "${data_tag}" "corpus ${corpus} -> data/{train,dev,test}_${data_tag}" \
+        --option "opts=${data_opts[*]}" --option "root=${corpus_root}" "${inputs[@]}" \
+        --output "data/train_${data_tag}" --output "data/dev_${data_tag}" --output "data/test_${data_tag}"; then
+        local/data.sh "${data_opts[@]}"
         for dset in train dev test; do
-            utils/validate_data_dir.sh --allow_pipes "${allow_pipes}" "data/${dset}_${corpus}"
+            utils/validate_data_dir.sh --allow_pipes "${allow_pipes}" "data/${dset}_${data_tag}"
         done
         end
     fi
@@ -192,10 +242,10 @@ for dset in ${train_set} ${valid_set} ${test_sets}; do
     [ "${dset}" != "${train_set}" ] || role=train
     filter=(--in_dir "${dumpdir}/org/${dset}" --out_dir "${dumpdir}/${dset}" --role "${role}"
         --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}" --max_drop "${max_drop}")
-    [ "${role}" = train ] || filter+=(--train_dir "${dumpdir}/${train_set}")
+    [ "${role}" = train ] || filter+=(--train_dir "data/${org_train_set}") # whose letters are known
     [ -z "${token_list}" ] || filter+=(--token_list "${token_list}")
     inputs=(--input "${dumpdir}/org/${dset}")
-    [ "${role}" = train ] || inputs+=(--input "${dumpdir}/${train_set}/text")
+    [ "${role}" = train ] || inputs+=(--input "data/${org_train_set}/text")
     if begin 4 "${feats_type}_${dset}" "${dumpdir}/org/${dset} -> ${dumpdir}/${dset}" \
         --option "filter=${filter[*]}" "${inputs[@]}" --output "${dumpdir}/${dset}"; then
         python3 -m asr_dro_plugin.bin.filter_data "${filter[@]}"
@@ -211,7 +261,7 @@ if wanted 5 && [ -z "${token_list}" ]; then
         make_tokens+=(--init_tokens "${init_exp}/tokens.txt")
         inputs+=(--input "${init_exp}/tokens.txt")
     fi
-    if begin 5 "${train_set}_${token_name}" "${dumpdir}/${train_set}/text -> ${token_dir}" \
+    if begin 5 "${train_set}_${token_name}${continued}" "${dumpdir}/${train_set}/text -> ${token_dir}" \
         --option "tokens=${make_tokens[*]}" "${inputs[@]}" --output "${token_dir}"; then
         python3 -m asr_dro_plugin.bin.make_tokens "${make_tokens[@]}"
         end
@@ -233,32 +283,51 @@ for part in train valid; do
         "--${part}_shape_file" "${asr_stats_dir}/${part}/speech_shape"
         "--${part}_shape_file" "${asr_stats_dir}/${part}/text_shape.${token_type}")
 done
-token_args=(--token_list "${tokens}" --token_type "${token_type}" --non_linguistic_symbols "${token_dir}/nlsyms.txt")
-[ "${token_type}" != bpe ] || token_args+=(--bpemodel "${token_dir}/bpe.model")
+token_args=(--token_list "${tokens}" --token_type "${token_type}")
+token_inputs=(--input "${tokens}")
+if [ -e "${token_dir}/nlsyms.txt" ] || [ -z "${token_list}" ]; then
+    token_args+=(--non_linguistic_symbols "${token_dir}/nlsyms.txt")
+    token_inputs+=(--input "${token_dir}/nlsyms.txt")
+fi
+if [ "${token_type}" = bpe ]; then
+    token_args+=(--bpemodel "${token_dir}/bpe.model")
+    token_inputs+=(--input "${token_dir}/bpe.model")
+fi
+# The YAML with --asr_args on top decides whether the mean and variance of the training set are needed.
 mvn_args=()
-if grep -Eq '^normalize: *global_mvn' "${asr_config}"; then
-    mvn_args=(--normalize global_mvn --normalize_conf "stats_file=${asr_stats_dir}/train/feats_stats.npz")
+normalize=$(python3 -c 'import sys
+from asr_dro_plugin.config_files import load_config, overrides_from_arguments
+config = load_config(sys.argv[1], overrides_from_arguments(sys.argv[2]))
+given = (config.get("normalize_conf") or {}).get("stats_file")
+print("given" if given else config.get("normalize"))' "${asr_config}" "${asr_args}")
+if [ "${normalize}" = global_mvn ]; then # an absolute path: the model is used from other directories too
+    mvn_args=(--normalize global_mvn --normalize_conf "stats_file=${PWD}/${asr_stats_dir}/train/feats_stats.npz")
 fi
 
 if wanted 10; then
     shapes=(--train_dir "${dumpdir}/${train_set}" --valid_dir "${dumpdir}/${valid_set}" --tokens "${tokens}"
-        --token_type "${token_type}" --nlsyms "${token_dir}/nlsyms.txt" --config "${asr_config}"
-        --out_dir "${asr_stats_dir}" --max_drop "${max_drop}" --asr_args "${asr_args}")
+        --token_type "${token_type}" --config "${asr_config}" "--asr_args=${asr_args}"
+        --out_dir "${asr_stats_dir}" --max_drop "${max_drop}")
+    [ ! -e "${token_dir}/nlsyms.txt" ] || shapes+=(--nlsyms "${token_dir}/nlsyms.txt")
     [ "${token_type}" != bpe ] || shapes+=(--bpemodel "${token_dir}/bpe.model")
     [ -z "${ssl_checkpoint}" ] || shapes+=(--override "ssl_checkpoint=${ssl_checkpoint}")
-    [ -z "${init_exp}" ] || shapes+=(--init_groups "${init_exp}/groups.txt" --extend_groups "${extend_groups}")
-    if begin 10 "$(basename "${asr_exp}")" "lengths and groups -> ${asr_stats_dir}" \
-        --option "shapes=${shapes[*]}" --input "${dumpdir}/${train_set}" --input "${dumpdir}/${valid_set}" \
-        --input "${tokens}" --input "${asr_config}" --output "${asr_stats_dir}"; then
-        # shellcheck disable=SC2086
+    inputs=(--input "${dumpdir}/${train_set}" --input "${dumpdir}/${valid_set}" "${token_inputs[@]}" --input "${asr_config}")
+    if [ -n "${init_exp}" ]; then
+        shapes+=(--init_groups "${init_exp}/groups.txt" --extend_groups "${extend_groups}")
+        inputs+=(--input "${init_exp}/groups.txt")
+    fi
+    if begin 10 "${exp_name}" "lengths and groups -> ${asr_stats_dir}" \
+        --option "shapes=${shapes[*]}" --option "normalize=${normalize}" "${inputs[@]}" \
+        --output "${asr_stats_dir}/groups.txt" --output "${asr_stats_dir}/train" --output "${asr_stats_dir}/valid"; then
+        # shellcheck disable=SC2086 # train_cmd is a command with its options
         ${train_cmd} --title "stage 10 lengths" --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
             python3 -m asr_dro_plugin.bin.make_shapes "${shapes[@]}"
         if [ ${#mvn_args[@]} -gt 0 ]; then
             # shellcheck disable=SC2086
             ${train_cmd} --title "stage 10 mean and variance" --num_threads 1 "${asr_stats_dir}.log/collect_stats.log" \
-                python3 -m asr_dro_plugin.bin.train --collect_stats true --normalize none --config "${asr_config}" \
-                "${data_args[@]}" "${token_args[@]}" --output_dir "${asr_stats_dir}.log/collected" \
-                --groups "${asr_stats_dir}/groups.txt" --ngpu 0
+                python3 -m asr_dro_plugin.bin.train --collect_stats true --config "${asr_config}" \
+                "${data_args[@]}" "${token_args[@]}" "${ssl_args[@]}" "${asr_arg_words[@]}" --normalize none \
+                --output_dir "${asr_stats_dir}.log/collected" --groups "${asr_stats_dir}/groups.txt" --ngpu 0
             mv "${asr_stats_dir}.log/collected/train/feats_stats.npz" "${asr_stats_dir}/train/"
         fi
         end
@@ -267,20 +336,27 @@ fi
 
 if wanted 11; then
     train=(python3 -m asr_dro_plugin.bin.train --config "${asr_config}" --output_dir "${asr_exp}" --resume true
-        --ngpu "${ngpu}" "${token_args[@]}" --groups "${asr_stats_dir}/groups.txt" "${data_args[@]}"
-        "${mvn_args[@]}" "${ssl_args[@]}")
-    [ "${ngpu}" -le 1 ] || train+=(--multiprocessing_distributed true)
-    [ -z "${init_exp}" ] || train+=(--init_exp "${init_exp}" --extend_groups "${extend_groups}")
+        "${token_args[@]}" --groups "${asr_stats_dir}/groups.txt" "${data_args[@]}" "${mvn_args[@]}" "${ssl_args[@]}")
+    inputs=(--input "${asr_config}" "${token_inputs[@]}" --input "${asr_stats_dir}/groups.txt" --input "${asr_stats_dir}/train"
+        --input "${asr_stats_dir}/valid" --input "${dumpdir}/${train_set}/text" --input "${dumpdir}/${train_set}/wav.scp")
+    [ ! -e "${ssl_checkpoint:-/}" ] || [ -z "${ssl_checkpoint}" ] || inputs+=(--input "${ssl_checkpoint}")
+    if [ -n "${init_exp}" ]; then
+        train+=(--init_exp "${init_exp}" --extend_groups "${extend_groups}")
+        inputs+=(--input "${init_exp}/config.yaml")
+    fi
     train+=("${asr_arg_words[@]}")
-    if begin 11 "$(basename "${asr_exp}")" "training -> ${asr_exp}" \
-        --option "train=${train[*]}" --input "${asr_config}" --input "${tokens}" --input "${asr_stats_dir}" \
-        --input "${dumpdir}/${train_set}/text" --input "${dumpdir}/${train_set}/wav.scp" \
+    # GPUs and threads say where it runs, not what is made: a run goes on when they change.
+    where=(--ngpu "${ngpu}")
+    [ "${ngpu}" -le 1 ] || where+=(--multiprocessing_distributed true)
+    ${dry_run} || require_files "Run stages 5 and 10 first: --stage 5." "${tokens}" "${asr_stats_dir}/groups.txt"
+    if begin 11 "${exp_name}" "training -> ${asr_exp}" --option "train=${train[*]}" "${inputs[@]}" \
         --output "${asr_exp}/${inference_asr_model}" --output "${asr_exp}/config.yaml"; then
         utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
         cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
-        utils/write_command.sh "${asr_exp}/run.sh" "${train[@]}"
+        utils/write_command.sh "${asr_exp}/run.sh" "${train[@]}" "${where[@]}"
         # shellcheck disable=SC2086
-        ${cuda_cmd} --title "stage 11 train" --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" bash "${asr_exp}/run.sh"
+        ${cuda_cmd} --title "stage 11 train" --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" \
+            bash "${asr_exp}/run.sh"
         end
     fi
 fi
@@ -289,35 +365,43 @@ for dset in ${valid_set} ${test_sets}; do
     wanted 12 || break
     out=${asr_exp}/${inference_tag}/${dset}
     decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}" --model_file "${inference_asr_model}"
-        --config "${inference_config}" --data_dir "${dumpdir}/${dset}" --out_dir "${out}"
-        --num_parts "${nj}" --ngpu "$((ngpu > 0))")
-    if begin 12 "$(basename "${asr_exp}")_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \
-        --option "decode=${decode[*]}" --input "${asr_exp}/${inference_asr_model}" --input "${inference_config}" \
-        --input "${dumpdir}/${dset}/wav.scp" --output "${out}/text"; then
+        --config "${inference_config}" --data_dir "${dumpdir}/${dset}" --out_dir "${out}")
+    where=(--num_parts "${nj}" --ngpu "$((ngpu > 0))")
+    ${dry_run} || require_files "Run stages 4 and 11 first." "${asr_exp}/config.yaml" "${dumpdir}/${dset}/wav.scp"
+    if begin 12 "${exp_name}_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \
+        --option "decode=${decode[*]}" --input "${asr_exp}/${inference_asr_model}" --input "${asr_exp}/config.yaml" \
+        --input "${inference_config}" --input "${dumpdir}/${dset}/wav.scp" --output "${out}/text"; then
         utils/write_command.sh "${out}/run.sh" "${decode[@]}"
         # shellcheck disable=SC2086
-        ${decode_cmd} --title "stage 12 ${dset}" --gpu "$((ngpu > 0))" --num_threads 1 "JOB=1:${nj}" "${out}/logs/decode.JOB.log" "${decode[@]}" --part JOB
-        "${decode[@]}" --merge true
+        ${decode_cmd} --title "stage 12 ${dset}" --gpu "$((ngpu > 0))" --num_threads 1 "JOB=1:${nj}" \
+            "${out}/logs/decode.JOB.log" "${decode[@]}" "${where[@]}" --part JOB
+        "${decode[@]}" "${where[@]}" --merge true
         end
     fi
 done
 
 if wanted 13; then
-    if ${dry_run}; then
-        log "Stage 13: scoring -> ${asr_exp}/RESULTS.md: would run."
-    else
-        log "Stage 13: scoring -> ${asr_exp}/RESULTS.md"
+    inputs=() tables=()
+    for dset in ${valid_set} ${test_sets}; do
+        inputs+=(--input "${asr_exp}/${inference_tag}/${dset}/text" --input "${dumpdir}/${dset}/text")
+        tables+=("${asr_exp}/${inference_tag}/${dset}/score.txt")
+    done
+    if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md" --option "sets=${valid_set} ${test_sets}" \
+        --option "text_norm=${text_norm}" "${inputs[@]}" --output "${asr_exp}/RESULTS.md"; then
         local/score.sh --exp "${asr_exp}" --inference_tag "${inference_tag}" --sets "${valid_set} ${test_sets}" \
             --dump "${dumpdir}" --text_norm "${text_norm}" --asr_config "${asr_config}" \
             --inference_config "${inference_config}" --model_file "${asr_exp}/${inference_asr_model}" \
             --git_commit "$(git rev-parse --short HEAD 2>/dev/null || true)"
+        end
+    elif ! ${dry_run}; then
+        cat "${tables[@]}"
     fi
 fi
 
 if wanted 14; then
-    packed=${asr_exp}/$(basename "${asr_exp}").zip
-    if begin 14 "$(basename "${asr_exp}")" "${asr_exp} -> ${packed}" --input "${asr_exp}/${inference_asr_model}" \
-        --input "${asr_exp}/config.yaml" --output "${packed}"; then
+    packed=${asr_exp}/${exp_name}.zip
+    if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --input "${asr_exp}/${inference_asr_model}" \
+        --input "${asr_exp}/config.yaml" --input "${asr_exp}/groups.txt" --output "${packed}"; then
         python3 -m espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
             --asr_model_file "${asr_exp}/${inference_asr_model}" --option "${asr_exp}/groups.txt" --outpath "${packed}"
         end
@@ -325,7 +409,7 @@ if wanted 14; then
 fi
 
 if ${dry_run}; then
-    python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" --asr_args "${asr_args}" "${ssl_args[@]}" \
+    python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" "--asr_args=${asr_args}" "${ssl_args[@]}" \
         --token_list "${tokens}"
 fi
 log "Done."

@@ -1,0 +1,121 @@
+"""The recipe's other ways, each to the table: tokens, formats, speeds, new languages."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from tests import toy
+from tests.recipe.conftest import Recipe
+
+SHORT = {"max_epoch": 1, "num_iters_per_epoch": 3}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Recipe:
+    """A recipe with one short training behind it."""
+    made = Recipe(tmp_path_factory.mktemp("variants"))
+    made.config = made.write_config("short.yaml", **SHORT)
+    made.run("--stop_stage", "11", "--nj", "1")
+    return made
+
+
+def score(recipe: Recipe, exp: str) -> dict:
+    """The score of the test set."""
+    (path,) = (recipe.path / "exp" / exp).glob("*/test_*/score.json")
+    return json.loads(path.read_text())
+
+
+def test_bpe_without_language_tags_on_audio_left_in_place_by_beam_search(base):
+    words = ["--lid", "false", "--token_type", "bpe", "--nbpe", "12", "--feats_type", "raw_copy"]
+    words += ["--inference_config", "conf/decode_asr_espnet_beam.yaml", "--nj", "1"]
+    base.run(*words)
+    exp = "asr_short_raw_copy_tsv_nolid_bpe12"
+    assert score(base, exp)["total"]["cer"]["ref"] > 0
+    assert "[eng]" not in (base.path / "dump/raw_copy/train_tsv_nolid/text").read_text()
+    assert not list((base.path / "dump/raw_copy").rglob("*.ark"))
+    assert "▁" in (base.path / "exp" / exp / "tokens.txt").read_text()
+
+
+def test_words_at_three_speeds_with_the_mean_of_the_training_set(base):
+    words = ["--speed_perturb_factors", "0.9 1.0 1.1", "--token_type", "word", "--nj", "1"]
+    base.run(*words, "--asr_args", "--normalize global_mvn")
+    exp = base.path / "exp/asr_short_raw_tsv_word_sp"
+    assert score(base, exp.name)["total"]["wer"]["ref"] > 0
+    assert len((base.path / "dump/raw/train_tsv_sp/text").read_text().splitlines()) == 3 * 48
+    config = yaml.safe_load((exp / "config.yaml").read_text())
+    assert config["normalize"] == "global_mvn"
+    assert config["normalize_conf"]["stats_file"].startswith("/")
+
+
+def test_one_language_of_two_gets_sets_of_its_own(base):
+    base.run("--langs", "eng", "--stop_stage", "10")
+    langs = {line.split()[1] for line in (base.path / "data/train_tsv_eng/utt2lang").open()}
+    assert langs == {"eng"}
+    assert (base.path / "data/train_tsv").exists()
+
+
+def test_a_trained_model_goes_on_with_a_new_language(base):
+    table = toy.write_table(base.path / "three", num=24, langs=("deu", "eng", "fra"))
+    words = ["--data_source", str(table), "--data_tag", "three", "--nj", "1"]
+    words += ["--init_exp", "exp/asr_short_raw_tsv_char"]
+    refused = base.run(*words, "--stop_stage", "11", check=False)
+    assert refused.returncode != 0
+    assert "fra" in refused.stdout and "--extend_groups true" in refused.stdout
+    output = base.run(*words, "--extend_groups", "true").stdout
+    exp = base.path / "exp/asr_short_raw_three_char_from_short_raw_tsv_char"
+    assert (exp / "groups.txt").read_text().split() == ["deu", "eng", "fra"]
+    log = (exp / "train.log").read_text()
+    assert "Groups kept: deu eng. New groups: fra." in log
+    assert set(score(base, exp.name)["groups"]) == {"deu", "eng", "fra"}
+    assert "fra" in output
+
+
+def test_a_model_cannot_be_continued_into_its_own_directory(base):
+    exp = "exp/asr_short_raw_tsv_char"
+    done = base.run("--init_exp", exp, "--asr_exp", exp, check=False)
+    assert done.returncode != 0
+    assert "directory of its own" in done.stdout
+    assert (base.path / exp / "config.yaml").exists()
+
+
+def test_the_number_of_parts_and_gpus_changes_nothing_that_is_done(base):
+    plan = base.run("--nj", "7", "--stop_stage", "11", "--dry_run", "true").stdout
+    assert "would run" not in plan
+
+
+def test_a_model_file_that_is_never_written_is_refused_before_training(base):
+    config = base.write_config("loss.yaml", best_model_criterion=[["valid", "loss", "min"]])
+    done = base.run("--asr_config", str(config), check=False)
+    assert done.returncode != 0
+    assert "valid.loss.ave.pth" in done.stdout
+    assert not (base.path / "exp/asr_loss_raw_tsv_char").exists()
+
+
+def test_a_checkpoint_cut_off_by_a_kill_is_named_in_one_line(base):
+    exp = base.path / "exp/asr_cut"
+    shutil.copytree(base.path / "exp/asr_short_raw_tsv_char", exp, symlinks=True)
+    with (exp / "checkpoint.pth").open("r+b") as stream:
+        stream.truncate(5000)
+    done = base.run("--asr_exp", "exp/asr_cut", "--stage", "10", "--stop_stage", "10", check=False)
+    assert done.returncode == 0
+    script = (exp / "run.sh").read_text().replace("asr_short_raw_tsv_char", "asr_cut")
+    (exp / "run.sh").write_text(script)
+    failed = subprocess.run(["bash", exp / "run.sh"], cwd=base.path, text=True, capture_output=True)
+    assert failed.returncode == 1
+    assert "checkpoint.pth cannot be resumed from" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_stage_that_cannot_begin_stops_the_recipe(base):
+    mark = base.path / "exp/.done/4_raw_dev_tsv.json"
+    mark.unlink()
+    mark.mkdir()
+    try:
+        done = base.run("--stage", "4", "--stop_stage", "5", check=False)
+    finally:
+        mark.rmdir()
+    assert done.returncode != 0
+    assert "Stage 5" not in done.stdout
