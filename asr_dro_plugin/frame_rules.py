@@ -122,11 +122,18 @@ def _stft(config: Mapping, label: str) -> Step | None:
 
 
 def _s3prl(config: Mapping, label: str) -> Step | None:
-    """``s3prl.nn.S3PRLUpstream`` rounds up to ceil(L / 320), repeating the last frame."""
+    """``s3prl.nn.S3PRLUpstream`` rounds up to ceil(L / 320), repeating the last frame.
+
+    It refuses to double what the convolutions give: 2 frames where 961 to 1039 samples need 4.
+    """
+
+    def rule(samples: Frames) -> Frames:
+        return np.where((samples > 960) & (samples < 1040), 0, -(-samples // 320))
+
     conf = argument(config, "frontend", "frontend_conf") or {}
     upstream = str(conf.get("upstream") or "")
     if config.get("ssl_checkpoint") or upstream.startswith(S3PRL_320):
-        return _ceilings(label, [320])
+        return Step(label, 320, rule)
     return None
 
 

@@ -161,9 +161,13 @@ def test_s3prl_rounds_up_as_its_upstream_does():
     upstream._num_layers, upstream._downsample_rates = 1, [320]
     conf = {"frontend_conf": {"upstream": "hf_wav2vec2_custom"}}
     counter = frame_counter({"frontend": "s3prl", "frontend_conf": conf, "encoder": "identity"})
-    for length in (1, 319, 320, 321, 799, 800, 801, 15999, 16000, 16001, 48123):
+    for length in (1, 319, 320, 321, 799, 800, 801, 960, 1040, 15999, 16000, 16001, 48123):
         _, lengths = upstream(torch.zeros(1, length), torch.tensor([length]))
         assert counter.num_frames(length) == int(lengths[0]), length
+    for length in (961, 1039):
+        with pytest.raises(AssertionError, match="4, 2"):
+            upstream(torch.zeros(1, length), torch.tensor([length]))
+        assert counter.num_frames(length) == 0
     assert counter.num_frames(16000) == 50
 
 

@@ -8,6 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
+from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.kaldi_io import read_table, write_table
 
@@ -59,19 +60,21 @@ def read_durations(data_dir: Path) -> dict[str, float]:
 
 def decode_part(args: argparse.Namespace) -> None:
     """Decode one part and write its hypotheses, whole or not at all."""
-    from asr_dro_plugin.espnet.inference import read_inference_config
+    device = device_of(args.ngpu)  # before ten seconds of imports
+    import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+    from asr_dro_plugin.espnet.inference import read_inference_config, transcribe
     from asr_dro_plugin.progress import Progress
 
     durations = read_durations(Path(args.data_dir))
     utt_ids = part_of(durations, args.part, args.num_parts)
     scp = read_table(Path(args.data_dir) / "wav.scp")
     config = read_inference_config(args.config)
-    transcribe = make_transcriber(args, config)
+    recogniser = load(args, config, device)
     texts: dict[str, str] = {}
     with Progress(len(utt_ids), f"decode {Path(args.data_dir).name}") as bar:
         for batch in batches_of(utt_ids, durations, config.get("batch_duration", 60.0)):
-            speech = [read_speech(scp[utt_id]) for utt_id in batch]
-            texts.update(zip(batch, transcribe(speech), strict=True))
+            speech = {utt_id: read_speech(scp[utt_id]) for utt_id in batch}
+            texts.update(transcribe(recogniser, speech))
             bar.advance(len(batch))
     write_table(part_file(args.out_dir, args.part, args.num_parts), texts)
 
@@ -84,27 +87,16 @@ def read_speech(location: str):
     return resample(samples, rate, 16000)
 
 
-def make_transcriber(args: argparse.Namespace, config: dict):
-    """The function of ``config['mode']`` from a list of utterances to their texts."""
-    import torch
-
-    from asr_dro_plugin.decoding.greedy import greedy, tokens_to_text
+def load(args: argparse.Namespace, config: dict, device: str):
+    """The experiment as the recogniser of ``config['mode']``."""
     from asr_dro_plugin.espnet.inference import BeamSearch, load_recogniser
 
-    device = "cuda" if args.ngpu > 0 else "cpu"
-    torch.set_num_threads(torch.get_num_threads() if args.num_parts == 1 else 1)
     if config["mode"] == "espnet":
         options = {k: v for k, v in config.items() if k not in ("mode", "batch_duration")}
-        search = BeamSearch(args.exp, args.model_file, device, options)
-        return lambda speech: [search.text(samples) for samples in speech]
+        return BeamSearch(args.exp, args.model_file, device, options)
     recogniser = load_recogniser(args.exp, args.model_file, device)
     warn_of_unknown_groups(Path(args.data_dir), recogniser.groups)
-
-    def transcribe(speech):
-        ids = greedy(recogniser.emission(speech))
-        return [tokens_to_text(row, recogniser.tokens, recogniser.token_type) for row in ids]
-
-    return transcribe
+    return recogniser
 
 
 def warn_of_unknown_groups(data_dir: Path, groups: list[str] | None) -> None:
@@ -141,8 +133,6 @@ def main(argv: list[str] | None = None) -> int:
     if args.merge == "true":
         merge(args)
     else:
-        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-
         decode_part(args)
     return 0
 

@@ -1,13 +1,17 @@
 """Stage 11: train (or ``--collect_stats``) with ESPnet's options and ours."""
 
+import argparse
 import os
 import sys
 
+from asr_dro_plugin.config_files import load_config
+from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import run_main
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``DROASRTask`` as ``espnet2.bin.asr_train`` runs ``ASRTask``."""
+    device_of(ngpu_of(sys.argv[1:] if argv is None else argv))
     # ESPnet's trainer reads neither; a user who exported them keeps them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
@@ -20,6 +24,21 @@ def main(argv: list[str] | None = None) -> int:
 
     DROASRTask.main(cmd=argv)
     return 0
+
+
+def ngpu_of(argv: list[str]) -> int:
+    """The number of GPUs that a command line asks for, itself or in its configuration.
+
+    What is no number is left to ESPnet's parser, which refuses it.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--ngpu")
+    parser.add_argument("--config")
+    args, _ = parser.parse_known_args(argv)
+    ngpu = args.ngpu
+    if ngpu is None and args.config:
+        ngpu = load_config(args.config).get("ngpu", 0)
+    return int(ngpu) if str(ngpu).lstrip("-").isdigit() else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """Print the text of audio files with a trained experiment."""
 
 import argparse
+import logging
 import sys
+import warnings
 from pathlib import Path
 
+from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.quiet import quiet_import
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -26,23 +30,37 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(f"{path} does not exist. Give the path of an audio file.")
     if not (Path(args.exp) / "config.yaml").exists():
         raise UserError(f"{args.exp} holds no config.yaml. Give --exp a trained experiment.")
-    from asr_dro_plugin.audio import read, resample
-    from asr_dro_plugin.decoding.greedy import greedy, tokens_to_text
+    device = device_of(args.ngpu)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    speech = [read_speech(path) for path in args.audio]
+    recogniser = load(args, device)
+    from asr_dro_plugin.espnet.inference import transcribe
 
-    speech = [resample(*read(path), 16000) for path in args.audio]
-    silent = [path for path, samples in zip(args.audio, speech, strict=True) if not len(samples)]
-    if silent:
-        raise UserError(f"{silent[0]} holds no samples. Give a file with speech in it.")
-    import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.inference import load_recogniser, quiet_import
-
-    with quiet_import():
-        recogniser = load_recogniser(args.exp, args.model_file, "cuda" if args.ngpu else "cpu")
-    for path, samples in zip(args.audio, speech, strict=True):
-        ids = greedy(recogniser.emission([samples]))[0]
-        text = tokens_to_text(ids, recogniser.tokens, recogniser.token_type)
-        print(f"{path}\t{text}" if len(args.audio) > 1 else text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, about itself
+        for path, samples in zip(args.audio, speech, strict=True):
+            text = transcribe(recogniser, {path: samples})[path]
+            print(f"{path}\t{text}" if len(args.audio) > 1 else text, flush=True)
     return 0
+
+
+def read_speech(path: str):
+    """Samples of a file at 16 kHz, (num_samples,); a ``UserError`` where it holds no audio."""
+    from asr_dro_plugin.audio import read, resample
+
+    samples = resample(*read(path), 16000)
+    if not len(samples):
+        raise UserError(f"{path} holds no samples. Give a file with speech in it.")
+    return samples
+
+
+def load(args: argparse.Namespace, device: str):
+    """The experiment as a ``Recogniser``, without a word on the terminal."""
+    with quiet_import():
+        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+        from asr_dro_plugin.espnet.inference import load_recogniser
+
+        return load_recogniser(args.exp, args.model_file, device)
 
 
 if __name__ == "__main__":
