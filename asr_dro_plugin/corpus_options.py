@@ -5,6 +5,7 @@ import re
 
 from asr_dro_plugin.drops import DEFAULT_CAP
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.options import boolean, fraction
 from asr_dro_plugin.text import NORMALIZERS
 
 
@@ -27,7 +28,7 @@ class OptionParser(argparse.ArgumentParser):
         self.add_argument("--seed", type=int, default=7, help="for splits that are made here")
         self.add_argument("--new_split", type=boolean, default=False, help="make the split anew")
         self.add_argument(
-            "--max_drop", type=share, default=DEFAULT_CAP, help="largest share per language"
+            "--max_drop", type=fraction, default=DEFAULT_CAP, help="largest share per language"
         )
 
     def error(self, message: str):
@@ -40,18 +41,3 @@ class OptionParser(argparse.ArgumentParser):
                 f"{suggestion(unknown[1], known)} Options: {' '.join(sorted(known))}."
             )
         raise UserError(message)
-
-
-def boolean(word: str) -> bool:
-    """``true`` or ``false``, nothing else."""
-    if word not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"'{word}' is neither true nor false")
-    return word == "true"
-
-
-def share(word: str) -> float:
-    """A number from 0 to 1."""
-    value = float(word)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{word} is not from 0 to 1")
-    return value

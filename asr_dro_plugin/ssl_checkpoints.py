@@ -130,13 +130,18 @@ def _from_table(
 def inspect_checkpoint(path: Path) -> Checkpoint:
     """Layout and sizes of a local checkpoint, from its content (weights are not copied)."""
     path = Path(path).absolute()
-    layout, numels = _inspect_folder(path) if path.is_dir() else _inspect_file(path)
+    layout, numels = layout_and_sizes(path)
     found = (re.search(r"encoder\.layers\.(\d+)\.", name) for name in numels)
     layers = {match[1] for match in found if match}
     widths = [n for name, n in numels.items() if name.endswith("encoder.layer_norm.weight")]
     if not widths or not layers:
         raise UserError(f"{path} holds no wav2vec 2.0 transformer: no encoder.layers in it.")
     return Checkpoint(path.name, path, layout, widths[0], len(layers), sum(numels.values()))
+
+
+def layout_and_sizes(path: Path) -> tuple[str, dict[str, int]]:
+    """Layout of a local checkpoint, and the number of elements of each of its tensors by name."""
+    return _inspect_folder(path) if path.is_dir() else _inspect_file(path)
 
 
 def _inspect_folder(path: Path) -> tuple[str, dict[str, int]]:

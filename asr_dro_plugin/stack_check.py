@@ -13,6 +13,7 @@ from asr_dro_plugin.signatures import ANY, Parameter, Signature, signature_of
 from asr_dro_plugin.stack_names import (
     COMPONENTS,
     CTC_CLASS,
+    ENHANCEMENT_CLASS,
     KEYWORDS_OF,
     NO_COMPONENT,
     OPTIONAL_SLOTS,
@@ -43,9 +44,6 @@ _GIVEN_BY_TASK = {
     "enhancement": "idim",
 }
 GIVEN_BY_TASK = {slot: frozenset(names.split()) for slot, names in _GIVEN_BY_TASK.items()}
-
-# What DefaultFrontend passes its own frontend_conf to.
-ENHANCEMENT = "espnet2.legacy.nets.pytorch_backend.frontends.frontend:Frontend"
 
 # Arguments that may be missing because the recipe or our task fills them in.
 FILLED_IN = frozenset({"input_size", "stats_file", "w2v_url"})
@@ -176,7 +174,7 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
     if (slot, name) == ("frontend", "default"):
         nested = conf.get("frontend_conf") or {}
         _check_arguments(
-            nested, "enhancement", ENHANCEMENT, f"{where}: frontend_conf.frontend_conf"
+            nested, "enhancement", ENHANCEMENT_CLASS, f"{where}: frontend_conf.frontend_conf"
         )
 
 

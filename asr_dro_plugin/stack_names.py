@@ -165,7 +165,11 @@ SCHEDULERS = {
     "exponentialdecaywarmup": f"{_SCHEDULERS}.exponential_decay_warmup:ExponentialDecayWarmup",
 }
 
+# Beside the slots: the output layer, what a transducer adds, and what DefaultFrontend passes its own
+# frontend_conf to.
 CTC_CLASS = "espnet2.asr.ctc:CTC"
+JOINT_NETWORK_CLASS = "espnet2.asr_transducer.joint_network:JointNetwork"
+ENHANCEMENT_CLASS = "espnet2.legacy.nets.pytorch_backend.frontends.frontend:Frontend"
 
 NO_COMPONENT = ("none", "null", "nil")
 

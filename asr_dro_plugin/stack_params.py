@@ -10,8 +10,14 @@ import io
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import Checkpoint, _inspect_file, _inspect_folder
-from asr_dro_plugin.stack_names import COMPONENTS, CTC_CLASS, PLAIN_CLASSES, component_of
+from asr_dro_plugin.ssl_checkpoints import Checkpoint, layout_and_sizes
+from asr_dro_plugin.stack_names import (
+    COMPONENTS,
+    CTC_CLASS,
+    JOINT_NETWORK_CLASS,
+    PLAIN_CLASSES,
+    component_of,
+)
 from asr_dro_plugin.stack_rules import ctc_weight_of
 from asr_dro_plugin.stack_sizes import argument, frontend_of
 
@@ -102,7 +108,11 @@ def _build(slot: str, name: str, arguments: Mapping) -> Tensors:
 
 
 def _construct(path: str, arguments: Mapping):
-    """The module ``"package.module:Class"`` on the meta device."""
+    """The module ``"package.module:Class"`` on the meta device.
+
+    The one place outside ``asr_dro_plugin.espnet`` that imports ESPnet, by a name of the tables:
+    single modules only, for importing a task costs ten seconds.
+    """
     import torch
 
     module_name, class_name = path.split(":")
@@ -115,11 +125,10 @@ def _construct(path: str, arguments: Mapping):
 def _joint_network(config: Mapping, encoder_size: int | None, vocab_size: int) -> Tensors:
     """Parameters of the joint network, which the model keeps beside the decoder."""
     decoder_size = argument(config, "decoder", "hidden_size")
-    path = "espnet2.asr_transducer.joint_network:JointNetwork"
     sizes = {
         "output_size": vocab_size, "encoder_size": encoder_size, "decoder_size": decoder_size,
     }  # fmt: skip
-    module = _construct(path, {**sizes, **(config.get("joint_net_conf") or {})})
+    module = _construct(JOINT_NETWORK_CLASS, {**sizes, **(config.get("joint_net_conf") or {})})
     return {f"joint_network.{key}": p.numel() for key, p in module.named_parameters()}
 
 
@@ -141,8 +150,7 @@ def _pretrained(
 
 def _tensor_sizes(checkpoint: Checkpoint) -> Tensors:
     """Elements of each tensor of a local checkpoint, named as in the wav2vec 2.0 model."""
-    inspect = _inspect_folder if checkpoint.path.is_dir() else _inspect_file
-    _, sizes = inspect(checkpoint.path)
+    _, sizes = layout_and_sizes(checkpoint.path)
     finetuned = "w2v_encoder.w2v_model."  # fairseq wraps a model that was trained for ASR
     if any(name.startswith(finetuned) for name in sizes):
         inner = {name: n for name, n in sizes.items() if name.startswith(finetuned)}

@@ -11,7 +11,7 @@ from asr_dro_plugin.errors import UserError
     [
         (["--lidd", "true"], r"--lidd does not apply to corpus toy\. Did you mean 'lid'\?"),
         (["--lid", "yes"], "'yes' is neither true nor false"),
-        (["--max_drop", "5"], "5 is not from 0 to 1"),
+        (["--max_drop", "5"], "'5' is not a number from 0 to 1"),
         (["--seed", "x"], "--seed"),
     ],
 )

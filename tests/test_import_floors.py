@@ -7,6 +7,7 @@ The floors are those of the package's folders, from the top:
 """
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,37 @@ def test_espnet_is_imported_in_one_folder_only():
         if name.split(".")[0] in ("espnet", "espnet2")
     ]
     assert found == []
+
+
+def strings_of(path):
+    """Texts of a file that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    alone = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [node.value for node in texts if isinstance(node.value, str) and node not in alone]
+
+
+def test_espnets_modules_are_named_in_one_table():
+    named = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        for text in strings_of(path)
+        if re.match(r"espnet2?([.:]\w|$)", text)
+    }
+    outside = {name for name in named if not name.startswith("espnet/")}
+    # The table, which no import follows: signatures.py reads ESPnet's files as text.
+    assert outside == {"stack_names.py"}
+
+
+def test_modules_are_imported_by_name_in_two_places():
+    pattern = re.compile(r"import_module|__import__|run_module|\bexec\(|\beval\(")
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if pattern.search(path.read_text(encoding="utf-8"))
+    }
+    # Single modules of the table, to count their parameters; our own commands.
+    assert found == {"stack_params.py", "bin/main.py"}
 
 
 def test_products_know_nothing_of_training():

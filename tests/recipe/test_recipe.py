@@ -158,6 +158,8 @@ def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):
     words = ["--asr_config", str(config), "--stage", "3", "--stop_stage", "12"]
     recipe.run(*words)
     recipe.write_config("train_asr_short.yaml", max_epoch=1, num_iters_per_epoch=3)
+    plan = recipe.run(*words, "--dry_run", "true").stdout
+    assert "would be moved aside" in plan
     output = recipe.run(*words).stdout
     for number, again in ((3, False), (4, False), (5, False), (10, True), (11, True), (12, True)):
         lines = [line for line in output.splitlines() if f"Stage {number}:" in line]

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Make an experiment directory ready for training: a run that was interrupted goes on, and one that
 # was made with other options or inputs is moved aside first, so that nothing of it is lost.
-# Usage: prepare_exp.sh EXP MARK [arguments of stage.py]...
+# Usage: prepare_exp.sh [--plan] EXP MARK [arguments of stage.py]...    --plan: only say what would be
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 . "${here}/log.sh"
+plan=false
+[ "$1" != --plan ] || { plan=true && shift; }
 exp=$1
 mark=$2
 shift 2
@@ -16,11 +18,14 @@ done
 if [ -e "${exp}/checkpoint.pth" ]; then
     if why=$("${here}/stage.py" check "${mark}" "${inputs[@]}"); then
         log "Going on from ${exp}/checkpoint.pth."
+    elif ${plan}; then
+        log "The run that is in ${exp} would be moved aside (${why})."
     else
         aside=${exp}.before_$(date +%Y%m%d_%H%M%S)
         log "${why}: the earlier run is kept in ${aside}."
         mv "${exp}" "${aside}"
     fi
 fi
+${plan} && exit 0
 mkdir -p "${exp}"
 "${here}/stage.py" "done" "${mark}" "${inputs[@]}"

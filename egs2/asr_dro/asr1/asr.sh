@@ -358,6 +358,8 @@ if wanted 11; then
         ${cuda_cmd} --title "stage 11 train" --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" \
             bash "${asr_exp}/run.sh"
         end
+    elif ${dry_run} && [ -n "${why}" ]; then
+        utils/prepare_exp.sh --plan "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
     fi
 fi
 
