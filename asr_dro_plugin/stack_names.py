@@ -165,7 +165,7 @@ SCHEDULERS = {
     "exponentialdecaywarmup": f"{_SCHEDULERS}.exponential_decay_warmup:ExponentialDecayWarmup",
 }
 
-# Beside the slots: the output layer, what a transducer adds, and what DefaultFrontend passes its own
+# Beside the slots: the output layer, what a transducer adds, and what DefaultFrontend hands its own
 # frontend_conf to.
 CTC_CLASS = "espnet2.asr.ctc:CTC"
 JOINT_NETWORK_CLASS = "espnet2.asr_transducer.joint_network:JointNetwork"
