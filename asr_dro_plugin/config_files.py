@@ -3,12 +3,16 @@
 import json
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 
 import yaml
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.train_options import TOP_LEVEL_KEYS
+
+# Options of ESPnet that would send training elsewhere than the stages look; asr.sh has its own.
+SET_BY_RECIPE = {"output_dir": "asr_exp", "config": "asr_config"}
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -74,9 +78,13 @@ def _parse_value(text: str, where: str) -> object:
         raise UserError(f"The value in '{where}' is not valid YAML.") from None
 
 
-def join_asr_args(argv: Sequence[str]) -> list[str]:
-    """``--asr_args VALUE`` as one word, for argparse takes ``--max_epoch=3`` for another option."""
-    words = list(argv)
+def join_asr_args(argv: Sequence[str] | None) -> list[str]:
+    """``--asr_args VALUE`` as one word: argparse takes a value ``--max_epoch 3`` for an option.
+
+    Args:
+        argv: a command line; None for the process's own.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
     for index in range(len(words) - 2, -1, -1):
         if words[index] == "--asr_args":
             words[index : index + 2] = [f"--asr_args={words[index + 1]}"]
@@ -90,7 +98,8 @@ def overrides_from_arguments(arguments: str) -> list[str]:
     ``["max_epoch=3", "encoder_conf.dropout=0.1"]``; several values become a list.
 
     Raises:
-        UserError: a value without an option before it, or an option without a value.
+        UserError: a value without an option before it, an option without a value, or one that the
+            recipe sets itself.
     """
     try:
         words = shlex.split(arguments)
@@ -109,6 +118,11 @@ def overrides_from_arguments(arguments: str) -> list[str]:
 
 
 def _override(name: str, values: list[str]) -> str:
+    if name in SET_BY_RECIPE:
+        raise UserError(
+            f"--asr_args may not hold --{name}, which the recipe sets. "
+            f"Give --{SET_BY_RECIPE[name]} instead."
+        )
     if not values:
         raise UserError(f"--{name} needs a value.")
     if name.endswith("_conf") and len(values) == 1 and not values[0].lstrip().startswith("{"):

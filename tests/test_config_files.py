@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_dro_plugin.config_files import load_config, overrides_from_arguments
+from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
 from asr_dro_plugin.errors import UserError
 
 
@@ -45,12 +45,28 @@ def test_espnet_arguments_become_overrides():
 
 
 @pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--asr_args", "--max_epoch 2", "x"], ["--asr_args=--max_epoch 2", "x"]),
+        (["--asr_args", "--max_epoch=2"], ["--asr_args=--max_epoch=2"]),
+        (["--asr_args=--max_epoch 2", "x"], ["--asr_args=--max_epoch 2", "x"]),
+        (["x", "--asr_args", ""], ["x", "--asr_args="]),
+        (["--asr_args"], ["--asr_args"]),
+    ],
+)
+def test_asr_args_and_their_value_become_one_word(argv, words):
+    assert join_asr_args(argv) == words
+
+
+@pytest.mark.parametrize(
     "arguments, words",
     [
         ("3 --max_epoch 3", "'3' .* belongs to no --option"),
         ("--max_epoch", "--max_epoch needs a value"),
         ("--token_list 'a", "Cannot read the arguments"),
         ("--freeze_param [a", "not valid YAML"),
+        ("--max_epoch 3 --output_dir exp/x", "may not hold --output_dir.* Give --asr_exp instead"),
+        ("--config=x.yaml", "may not hold --config, .* Give --asr_config instead"),
     ],
 )
 def test_malformed_arguments_are_refused(arguments, words):

@@ -3,6 +3,7 @@
 import argparse
 import logging
 
+from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.options import boolean, fraction
 
@@ -32,13 +33,12 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Write the statistics folder."""
-    args = get_parser().parse_args(argv)
+    args = get_parser().parse_args(join_asr_args(argv))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     from collections import Counter
     from pathlib import Path
 
     from asr_dro_plugin import shapes, tokens
-    from asr_dro_plugin.config_files import overrides_from_arguments
     from asr_dro_plugin.kaldi_io import read_lines
     from asr_dro_plugin.stack import frame_counter, load_config
     from asr_dro_plugin.utt_tables import UttTables

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +25,7 @@ HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted fr
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the stack of a configuration as a table or as JSON."""
-    args = _parser().parse_args(join_asr_args(sys.argv[1:] if argv is None else argv))
+    args = _parser().parse_args(join_asr_args(argv))
     overrides = overrides_from_arguments(args.asr_args)
     if args.ssl_checkpoint:
         overrides.append(f"ssl_checkpoint={json.dumps(args.ssl_checkpoint)}")
