@@ -59,6 +59,15 @@ ESPNET_TRAIN_KEYS = _by_name(
     }
 )
 
+# ESPnet's defaults of what decides on model files.
+DEFAULT_CRITERIA = tuple(
+    (phase, key, mode)
+    for key, mode in (("loss", "min"), ("acc", "max"))
+    for phase in ("train", "valid")
+)
+DEFAULT_KEEP = 10
+DEFAULT_MAX_EPOCH = 40
+
 OUR_TRAIN_KEYS = _by_name({"str?": "ssl_checkpoint groups init_exp", "bool": "extend_groups"})
 
 TOP_LEVEL_KEYS = {**ESPNET_TRAIN_KEYS, **OUR_TRAIN_KEYS}

@@ -1,23 +1,25 @@
 """``asr-dro check-config``: refuse a configuration that cannot be trained or decoded with."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.model_files import check_model_file
 from asr_dro_plugin.stack_check import check_config, check_inference_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check; says nothing when all is well, else one line and exit code 1."""
-    args = _parser().parse_args(join_asr_args(sys.argv[1:] if argv is None else argv))
+    args = _parser().parse_args(join_asr_args(argv))
     config = load_config(args.config, overrides_from_arguments(args.asr_args))
     if args.ssl_checkpoint:
         config["ssl_checkpoint"] = args.ssl_checkpoint
     check_config(config, args.config)
     if args.inference_config:
         check_inference_config(load_config(args.inference_config), args.inference_config)
+    if args.model_file:
+        check_model_file(args.model_file, config, args.config)
     if args.build:
         _build(config, args.config)
     return 0
@@ -29,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", help="training configuration (YAML)")
     parser.add_argument("--inference_config", help="decoding configuration (YAML)")
+    parser.add_argument("--model_file", help="model to decode with: will training make it?")
     parser.add_argument("--ssl_checkpoint", help="in place of the configuration's")
     parser.add_argument("--asr_args", default="", help="ESPnet options on top of the configuration")
     parser.add_argument(

@@ -68,6 +68,15 @@ def test_espnets_arguments_are_checked_however_they_are_written(config, argument
             check_config.main(command)
 
 
+def test_a_model_file_that_training_will_not_make_is_refused(config):
+    command = [config(), "--asr_args", "--best_model_criterion valid,loss,min", "--model_file"]
+    assert check_config.main([*command, "valid.loss.ave.pth"]) == 0
+    with pytest.raises(
+        UserError, match=r"train.yaml.*or add \[valid, cer_ctc, min\] to best_model"
+    ):
+        check_config.main([*command, "valid.cer_ctc.ave.pth"])
+
+
 def test_build_finds_values_that_only_the_module_refuses(config):
     bad = config(GOOD + "encoder_conf: {kernel_size: 4}\n")
     assert check_config.main([bad]) == 0

@@ -1,0 +1,97 @@
+"""The model files that training leaves in an experiment, told from the configuration alone.
+
+ESPnet ranks the epochs by each of ``best_model_criterion``, links the best and averages the best N
+of ``keep_nbest_models`` (``espnet2.main_funcs.average_nbest_models``): a name that no criterion
+makes would be missed only after the training.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
+from asr_dro_plugin.train_options import DEFAULT_CRITERIA, DEFAULT_KEEP, DEFAULT_MAX_EPOCH
+
+Criterion = tuple[str, str, str]  # phase, what is reported, min or max
+COMMON = ("loss", "loss_ctc", "cer_ctc", "acc")  # what is worth ranking epochs by
+MADE = re.compile(r"([^.]+)\.(.+)\.(best|ave|ave_(\d+)best)\.pth")
+
+
+def check_model_file(name: str, config: Mapping, where: str) -> None:
+    """Refuse a model file that training with ``config`` will not make.
+
+    ``latest.pth``, ``3epoch.pth`` and names of a user's own are legal.
+
+    Raises:
+        UserError: names the legal files, and what to change in the configuration for this one.
+    """
+    legal = model_files(config)
+    ranked = MADE.fullmatch(name)
+    if name in legal or not (ranked or name.startswith(("train.", "valid."))):
+        return
+    raise UserError(
+        f"--inference_asr_model {name} will not be made with {where}.{suggestion(name, legal)} "
+        f"Give one of {' '.join([*legal, 'latest.pth'])}{_other_remedy(ranked, config)}."
+    )
+
+
+def _other_remedy(ranked: re.Match | None, config: Mapping) -> str:
+    """What in the configuration would make the file; empty where nothing would."""
+    if ranked is None:
+        return ""
+    phase, key, _, number = ranked.groups()
+    if phase not in ("train", "valid") or key not in COMMON or not is_reported(phase, key, config):
+        return ""
+    if (phase, key) not in {criterion[:2] for criterion in criteria_of(config)}:
+        mode = "max" if key == "acc" else "min"
+        return f", or add [{phase}, {key}, {mode}] to best_model_criterion"
+    return f", or add {number} to keep_nbest_models (max_epoch must not be lower)"
+
+
+def model_files(config: Mapping) -> list[str]:
+    """Names of the files of the best and of the averaged models."""
+    numbers = averaged(config)
+    return [
+        f"{phase}.{key}.{kind}.pth"
+        for phase, key, _ in criteria_of(config)
+        if is_reported(phase, key, config)
+        for kind in ("ave", "best", *(f"ave_{number}best" for number in numbers))
+    ]
+
+
+def criteria_of(config: Mapping) -> list[Criterion]:
+    """``best_model_criterion``: lists in a YAML, ``valid,loss,min`` on a command line."""
+    found = []
+    for value in config.get("best_model_criterion", DEFAULT_CRITERIA):
+        words = re.split(r"\s*,\s*", value.strip("()[] ")) if isinstance(value, str) else value
+        if not _is_criterion(words):
+            raise UserError(
+                f"best_model_criterion holds {value!r}. Legal are lists of phase, name and min or "
+                "max, for example [valid, loss, min]."
+            )
+        found.append(tuple(words))
+    return found
+
+
+def _is_criterion(words: object) -> bool:
+    whole = isinstance(words, Sequence) and len(words) == 3
+    return whole and all(isinstance(word, str) for word in words) and words[2] in ("min", "max")
+
+
+def averaged(config: Mapping) -> list[int]:
+    """How many models are averaged: those of ``keep_nbest_models`` that there are epochs for."""
+    keep = config.get("keep_nbest_models", DEFAULT_KEEP)
+    numbers = [int(number) for number in (keep if isinstance(keep, Sequence) else [keep])]
+    epochs = int(config.get("max_epoch", DEFAULT_MAX_EPOCH))
+    return [number for number in numbers or [1] if 0 < number <= epochs] or [1]
+
+
+def is_reported(phase: str, key: str, config: Mapping) -> bool:
+    """Whether the model of ``config`` reports ``key``: not every loss has every number."""
+    if key == "acc":
+        return loss_of(config) in ("ce", "hybrid")
+    if key == "cer_ctc":  # ESPnet decodes for it, in validation only
+        return phase == "valid" and ctc_weight_of(config) > 0
+    if key == "loss_ctc":
+        return ctc_weight_of(config) > 0
+    return True
