@@ -123,10 +123,10 @@ if [ "${ngpu}" -gt 0 ] && [ "${cmd_backend}" = local ] && [ "${stop_stage}" -ge 
 fi
 [ -e "local/data_${corpus}.py" ] ||
     die "--corpus ${corpus} is unknown. Known: $(find local/ -name 'data_*.py' | sed 's/.*data_//;s/\.py$//' | sort | xargs)."
-if ! ${dry_run}; then # the plan of a dry run checks the same
-    python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --build --inference_config "${inference_config}" \
-        "--asr_args=${asr_args}" "${ssl_args[@]}"
-fi
+check=(python3 -m asr_dro_plugin.bin.check_config "${asr_config}" --inference_config "${inference_config}"
+    --model_file "${inference_asr_model}" "--asr_args=${asr_args}" "${ssl_args[@]}")
+${dry_run} || check+=(--build) # the plan of a dry run builds every module anyway
+"${check[@]}"
 
 # ---- stages ----
 wanted() { # wanted N: whether stage N is to be run
