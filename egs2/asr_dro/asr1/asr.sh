@@ -12,7 +12,7 @@ stop_stage=13            # last stage (14 packs the model)
 skip_stages=             # stages to leave out, for example "2 6"
 dry_run=false            # print the plan and the stack, write nothing
 # Data
-corpus=prompts           # prompts, tsv, ml_superb: one script each in local/
+corpus=prompts           # prompts, tsv, ml_superb, librispeech: one script each in local/
 langs=                   # ISO 639-3 codes, for example "eng fra" (default: all)
 lid=true                 # put the language tag [iso] first in every text
 text_norm=lower_no_punct # text normaliser (asr_dro_plugin/text.py)
