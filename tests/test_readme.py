@@ -46,6 +46,11 @@ def test_every_option_of_the_recipe_that_the_readme_names_exists():
     assert named <= known, named - known
 
 
+def test_the_readme_shows_real_output_and_no_placeholder():
+    assert "@@" not in README
+    assert "macro  " in README and "worst: " in README
+
+
 def test_every_file_that_the_readme_names_exists():
     paths = re.findall(r"`((?:conf|local|tools|egs2|asr_dro_plugin|tests)/[\w./]*)`", README)
     assert paths
