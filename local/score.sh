@@ -12,6 +12,7 @@ asr_config=       # Noted in the results: the training configuration.
 inference_config= # Noted in the results: the decoding configuration.
 model_file=       # Noted in the results: the model file that was decoded.
 git_commit=       # Noted in the results.
+# shellcheck disable=SC2034 # parse_options.sh prints it
 help_message="Usage: local/score.sh --exp DIR --inference_tag TAG --sets \"dev_X test_X\" [options]
 
 Reads DUMP/SET/{text,utt2lang} and EXP/TAG/SET/text; writes EXP/TAG/SET/score.{json,txt} and
