@@ -12,7 +12,7 @@ from tests.local.conftest import ROOT, refusal
 def test_an_unknown_corpus_is_refused_with_the_known_ones(prepare):
     line = refusal(prepare("--corpus", "prompt"))
     assert "Did you mean 'prompts'?" in line
-    assert line.endswith("Known: ml_superb prompts tsv.")
+    assert line.endswith("Known: librispeech ml_superb prompts tsv.")
 
 
 def test_an_unknown_option_is_refused_with_a_suggestion(prepare):
