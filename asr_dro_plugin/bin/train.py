@@ -12,13 +12,8 @@ from asr_dro_plugin.errors import run_main
 def main(argv: list[str] | None = None) -> int:
     """Run ``DROASRTask`` as ``espnet2.bin.asr_train`` runs ``ASRTask``."""
     device_of(ngpu_of(sys.argv[1:] if argv is None else argv))
-    # ESPnet's trainer reads neither; a user who exported them keeps them.
+    # transformers warns of its tokenizers' threads at each fork of the data loader otherwise.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
-
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
     from asr_dro_plugin.espnet.task import DROASRTask
 

@@ -86,6 +86,7 @@ def test_the_dry_run_prints_plan_and_stack_and_writes_nothing(recipe):
         (("--corpus", "tvs"), "tsv"),
         (("--token_type", "chr"), "char"),
         (("--feats_type", "fbank"), "raw_copy"),
+        (("--ngpu", "64"), "--ngpu 64 asks for 64 GPUs"),
         (("--asr_config", "conf/absent.yaml"), "absent.yaml"),
     ],
 )

@@ -118,8 +118,10 @@ if [ -n "${init_exp}" ]; then
         die "--init_exp and --asr_exp are both ${asr_exp}. Give the continued model a directory of its own."
 fi
 if [ "${ngpu}" -gt 0 ] && [ "${cmd_backend}" = local ] && [ "${stop_stage}" -ge 11 ] && ! ${dry_run}; then
-    python3 -c 'import sys, torch; sys.exit(torch.cuda.device_count() < int(sys.argv[1]))' "${ngpu}" ||
-        die "--ngpu ${ngpu}, but PyTorch sees fewer GPUs here. Give --ngpu 0, or CMD_BACKEND=slurm."
+    python3 -c 'import sys
+from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.errors import run_main
+run_main(lambda: device_of(int(sys.argv[1])) and 0)' "${ngpu}" # the line that training itself would end in
 fi
 [ -e "local/data_${corpus}.py" ] ||
     die "--corpus ${corpus} is unknown. Known: $(find local/ -name 'data_*.py' | sed 's/.*data_//;s/\.py$//' | sort | xargs)."
