@@ -1,4 +1,8 @@
-"""What a user sees when something is wrong: one line with the fact, the place and the remedy."""
+"""What a user sees when something is wrong: one line with the fact, the place and the remedy.
+
+Exit codes of every command: 0 done, 1 bad input, 2 wrong usage (argparse), 74 disk full (EX_IOERR),
+75 stopped on a signal with everything saved, start again to go on (EX_TEMPFAIL), 130 interrupted.
+"""
 
 import difflib
 import sys
@@ -8,6 +12,20 @@ from collections.abc import Callable, Iterable
 class UserError(Exception):
     """Bad input that the user can mend.  The message is one line: fact, where, remedy."""
 
+    exit_code = 1
+
+
+class DiskFull(UserError):
+    """No room for a checkpoint; the ones saved before are whole."""
+
+    exit_code = 74
+
+
+class TrainingStopped(UserError):
+    """Training ended on a signal, at a step, with a checkpoint of that step saved."""
+
+    exit_code = 75
+
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
@@ -16,15 +34,16 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def run_main(main: Callable[[], int | None]) -> None:
-    """Run a command's ``main`` and leave the process: 0 done, 1 user error, 130 interrupted.
+    """Run a command's ``main`` and leave the process: 0 done, 130 interrupted, or a user error's.
 
-    A ``UserError`` becomes one line on stderr; anything else keeps its traceback, for it is ours.
+    A ``UserError`` becomes one line on stderr and its ``exit_code``; anything else keeps its
+    traceback, for it is ours.
     """
     try:
         sys.exit(main() or 0)
     except UserError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

@@ -1,8 +1,10 @@
 """Files that are either whole or absent: atomic writing and checksums."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,3 +40,27 @@ def sha256_of(path: str | os.PathLike) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def link(path: str | os.PathLike, target: str) -> None:
+    """Make ``path`` a symlink to ``target``, in one move whatever was there before."""
+    path = Path(path)
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    os.symlink(target, name)
+    try:
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def sync_folder(folder: str | os.PathLike) -> None:
+    """Bring a folder's entries (new names, renames) to the disk, where its file system can."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network mounts
+            raise
+    finally:
+        os.close(handle)
