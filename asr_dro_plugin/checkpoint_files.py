@@ -86,12 +86,20 @@ def save_checkpoint(path: str | os.PathLike, state: Any) -> None:
         DiskFull: too little room, before or while writing; ``path`` is what it was.
         UserError: ``state`` holds more than tensors and plain values, or the disk refuses.
     """
-    path = Path(path)
+    _save(Path(path), state, with_sums=True)
+
+
+def save_model(path: str | os.PathLike, state: Any) -> None:
+    """Write an epoch's model as ``save_checkpoint`` does, without a checksum beside it."""
+    _save(Path(path), state, with_sums=False)
+
+
+def _save(path: Path, state: Any, with_sums: bool) -> None:
     state = plain(state)
     path.parent.mkdir(parents=True, exist_ok=True)
     check_room(path, state)
     try:
-        _write(path, state)
+        _write(path, state, with_sums)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise _disk_full(path, num_bytes(state)) from None
@@ -101,17 +109,23 @@ def save_checkpoint(path: str | os.PathLike, state: Any) -> None:
         ) from error
 
 
-def _write(path: Path, state: Any) -> None:
-    old_sums = _sums(path) or ([sha256_of(path)] if path.exists() else [])
+def _write(path: Path, state: Any, with_sums: bool) -> None:
+    old_sums = _old_sums(path) if with_sums else []
     with atomic_write(path, "wb") as stream:
         summed = _Summed(stream)
         torch.save(state, summed)
         new_sum = summed.finish()
         _check_on_disk(stream, new_sum)
-        _write_sums(path, [new_sum, *old_sums])
+        if with_sums:
+            _write_sums(path, [new_sum, *old_sums])
     sync_folder(path.parent)
     if old_sums:
         _write_sums(path, [new_sum])
+
+
+def _old_sums(path: Path) -> list[str]:
+    """The sums of the file that is to be replaced; none where there is none."""
+    return (_sums(path) or [sha256_of(path)]) if path.exists() else []
 
 
 def _check_on_disk(stream: IO[bytes], expected: str) -> None:
