@@ -1,12 +1,32 @@
-"""ESPnet's ASR model with the batch's group ids at hand."""
+"""ESPnet's ASR model with the loss of each utterance weighted by its group."""
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+from espnet2.torch_utils.device_funcs import force_gatherable
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.group_scores import (
+    GroupScores,
+    best_path_ids,
+    count_errors,
+    ids_before,
+)
+from asr_dro_plugin.espnet.losses import (
+    UtteranceLosses,
+    accuracy,
+    attention_losses,
+    ctc_losses,
+    num_needed_frames,
+    refuse_infeasible,
+)
+from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.groups import GroupMap
 
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
+Between = Sequence[tuple[int, torch.Tensor]]
 
 
 class DROASRModel(ESPnetASRModel):
@@ -15,12 +35,49 @@ class DROASRModel(ESPnetASRModel):
     Args:
         groups: names of the groups in id order; kept in ``exp/.../config.yaml`` under
             ``model_conf`` so that ESPnet's own loaders build the same model.
+        objective: name in ``objectives.OBJECTIVES``; None is ESPnet's own loss, as in experiments
+            from before there were objectives.
+        objective_conf: its options.
     All other arguments are ESPnet's.
+
+    ``validation`` holds the figures of each group since its last ``reset``; ``token_type``
+    (char, bpe or word) is how tokens spell a text.
     """
 
-    def __init__(self, *args, groups: list[str] | None = None, **kwargs) -> None:
+    token_type = "char"
+
+    def __init__(
+        self,
+        *args,
+        groups: list[str] | None = None,
+        objective: str | None = None,
+        objective_conf: dict | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.group_map = GroupMap(groups) if groups else None
+        self.objective = None
+        self.validation = GroupScores(len(self.group_map)) if self.group_map else None
+        if objective is not None:
+            self.objective = self._built_objective(objective, objective_conf or {})
+
+    def _built_objective(self, name: str, conf: Mapping) -> torch.nn.Module:
+        if self.group_map is None:
+            raise UserError(f"objective {name} needs groups. Give --groups (stage 10 writes them).")
+        if self.use_transducer_decoder or self.use_linear_decoder:
+            raise UserError(
+                f"objective {name} needs the loss of each utterance, which a transducer or linear "
+                "decoder does not give. Use CTC or an attention decoder, or objective: none."
+            )
+        if self.ctc is not None and self.ctc.ctc_type != "builtin":
+            raise UserError(
+                f"objective {name} needs the loss of each utterance, which ctc_conf.ctc_type "
+                f"{self.ctc.ctc_type} does not give. Set it to builtin, or objective: none."
+            )
+        from asr_dro_plugin.objectives import build_objective
+
+        names = list(self.group_map.names)
+        return build_objective(name, len(names), **{"group_names": names, **conf})
 
     def forward(
         self,
@@ -31,7 +88,10 @@ class DROASRModel(ESPnetASRModel):
         group_ids: torch.Tensor | None = None,
         **kwargs,
     ) -> Losses:
-        """Loss of a batch.
+        """Loss of a batch: the objective's in training, the plain mean in evaluation.
+
+        So the validation losses of different objectives compare.  In evaluation the figures of
+        each group are added to ``validation``.
 
         Args:
             speech: (B, samples); text: (B, U) padded with -1; their lengths: (B,).
@@ -39,11 +99,158 @@ class DROASRModel(ESPnetASRModel):
             kwargs: ``utt_id`` and the lengths of ``group_ids``, as ESPnet passes them.
 
         Returns:
-            loss (scalar), stats by name, weight (B).
+            loss (1,), stats by name, weight (1,) = B.
         """
-        if group_ids is not None:
-            kwargs["group_ids"] = self.checked_group_ids(group_ids, speech.shape[0])
-        return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
+        if self.objective is None:
+            if group_ids is not None:
+                kwargs["group_ids"] = self.checked_group_ids(group_ids, speech.shape[0])
+            return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
+        parts = self.utterance_losses(
+            speech, speech_lengths, text, text_lengths, group_ids, **kwargs
+        )
+        if self.training:
+            loss, _ = self.objective(
+                parts.losses_B,
+                parts.group_ids_B,
+                parts.durations_B,
+                num_frames_B=parts.num_frames_B,
+                num_labels_B=parts.num_labels_B,
+            )
+        else:
+            loss = parts.mean(parts.losses_B)
+            self._score(parts, text, text_lengths)
+        return force_gatherable((loss, self.stats_of(parts, loss), len(speech)), loss.device)
+
+    def utterance_losses(
+        self,
+        speech: torch.Tensor,
+        speech_lengths: torch.Tensor,
+        text: torch.Tensor,
+        text_lengths: torch.Tensor,
+        group_ids: torch.Tensor | None = None,
+        **kwargs,
+    ) -> UtteranceLosses:
+        """The loss of each utterance: ctc_weight * CTC + (1 - ctc_weight) * attention.
+
+        Arguments are those of ``forward``.
+
+        Raises:
+            UserError: no group ids; an utterance without an alignment under
+                ``ctc_conf.zero_infinity: false``.
+        """
+        if group_ids is None:
+            raise UserError(
+                "A batch came without group_ids, which the objective needs. Give the data entry "
+                "utt2group,group_ids,text_int (stage 10 writes the file)."
+            )
+        group_ids = self.checked_group_ids(group_ids, len(speech))
+        text = text.masked_fill(text == -1, self.ignore_id)
+        encoder_out, lengths = self.encode(speech, speech_lengths)
+        encoder_out, between = encoder_out if isinstance(encoder_out, tuple) else (encoder_out, ())
+        durations = speech_lengths.float() / SAMPLE_RATE
+        parts = UtteranceLosses(group_ids, durations, lengths, text_lengths, encoder_out, lengths)
+        if self.ctc is not None:
+            self._add_ctc(parts, between, text, text_lengths, kwargs)
+        if self.ctc_weight != 1.0:
+            self._add_attention(parts, text, text_lengths)
+        return parts.finish()
+
+    def stats_of(self, parts: UtteranceLosses, loss: torch.Tensor) -> dict:
+        """ESPnet's stats of a batch, the same names in every step of training."""
+        means = {
+            "loss_ctc": None if parts.loss_ctc_B is None else parts.mean(parts.loss_ctc_B),
+            "loss_att": None if parts.loss_att_B is None else parts.mean(parts.loss_att_B),
+        }
+        return {**means, **parts.stats, "loss": loss.detach()}
+
+    def _add_ctc(
+        self,
+        parts: UtteranceLosses,
+        between: Between,
+        text: torch.Tensor,
+        text_lengths: torch.Tensor,
+        kwargs: Mapping,
+    ) -> None:
+        """CTC on the encoder's output and, by ``interctc_weight``, between its layers."""
+        loss, parts.stats["cer_ctc"] = self._one_ctc(
+            parts, parts.encoder_out, text, text_lengths, kwargs.get("utt_id")
+        )
+        parts.loss_ctc_B = loss.detach()
+        inner = self.interctc_weight if between else 0.0
+        parts.add(loss, self.ctc_weight * (1 - inner))
+        if not inner:
+            return
+        for layer, hidden in between:
+            labels = self._labels_of(layer, text, text_lengths, kwargs)
+            loss, cer = self._one_ctc(parts, hidden, *labels, kwargs.get("utt_id"))
+            parts.add(loss, self.ctc_weight * inner / len(between))
+            parts.stats[f"loss_interctc_layer{layer}"] = parts.mean(loss.detach())
+            parts.stats[f"cer_interctc_layer{layer}"] = cer
+
+    def _one_ctc(
+        self,
+        parts: UtteranceLosses,
+        hidden: torch.Tensor,
+        text: torch.Tensor,
+        text_lengths: torch.Tensor,
+        utt_ids: Sequence[str] | None,
+    ) -> tuple[torch.Tensor, float | None]:
+        """Losses (B,) on (B, T, D) and, in evaluation, ESPnet's CER of the batch."""
+        infeasible = num_needed_frames(text, text_lengths) > parts.num_frames_B
+        if not self.ctc.ctc_loss.zero_infinity:
+            refuse_infeasible(infeasible, utt_ids)
+        parts.infeasible_B = parts.infeasible_B | infeasible
+        loss = ctc_losses(self.ctc, hidden, parts.num_frames_B, text, text_lengths)
+        if self.training or self.error_calculator is None:
+            return loss, None
+        best = self.ctc.argmax(hidden).cpu()
+        return loss, self.error_calculator(best, text.cpu(), is_ctc=True)
+
+    def _labels_of(
+        self, layer: int, text: torch.Tensor, text_lengths: torch.Tensor, kwargs: Mapping
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Labels and lengths for CTC after a layer: the text, or another input by ``aux_ctc``."""
+        name = (self.aux_ctc or {}).get(str(layer))
+        if name is None:
+            return text, text_lengths
+        if name not in kwargs:
+            raise UserError(f"aux_ctc names {name} for layer {layer}, but the data has no {name}.")
+        return kwargs[name], kwargs[f"{name}_lengths"]
+
+    def _add_attention(
+        self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
+    ) -> None:
+        """Label-smoothed cross entropy of the decoder, given the right labels so far."""
+        if self.lang_token_id is not None:
+            first = self.lang_token_id.to(text.device).expand(len(text), 1)
+            text, text_lengths = torch.cat([first, text], dim=1), text_lengths + 1
+        inputs, target = add_sos_eos(text, self.sos, self.eos, self.ignore_id)
+        logits, _ = self.decoder(
+            parts.encoder_out, parts.encoder_out_lens, inputs, text_lengths + 1
+        )
+        loss = attention_losses(self.criterion_att, logits, target)
+        parts.loss_att_B = loss.detach()
+        parts.add(loss, 1 - self.ctc_weight)
+        parts.decoder_ids = logits.detach().argmax(dim=-1)
+        parts.stats["acc"] = accuracy(parts.decoder_ids, target, self.ignore_id)
+        if not self.training and self.error_calculator is not None:
+            calculated = self.error_calculator(parts.decoder_ids.cpu(), text.cpu())
+            parts.stats["cer"], parts.stats["wer"] = calculated
+
+    def _score(
+        self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
+    ) -> None:
+        """Add a batch to the figures of its groups: by greedy CTC, else by the decoder's labels."""
+        refs = [row[:n] for row, n in zip(text.tolist(), text_lengths.tolist(), strict=True)]
+        if self.ctc is not None:
+            logits = self.ctc.ctc_lo(parts.encoder_out).float()
+            hyps = best_path_ids(logits, parts.encoder_out_lens, self.blank_id)
+        else:
+            hyps = [ids_before(row, self.eos) for row in parts.decoder_ids.tolist()]
+        errors, ref_chars = count_errors(refs, hyps, self.token_list, self.token_type)
+        self.validation.add(
+            parts.group_ids_B, parts.losses_B, errors, ref_chars, infeasible=parts.infeasible_B
+        )
 
     def checked_group_ids(self, group_ids: torch.Tensor, num_utterances: int) -> torch.Tensor:
         """``group_ids`` as (B,), refused where they cannot belong to this model's groups."""
