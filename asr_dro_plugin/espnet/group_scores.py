@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from asr_dro_plugin.decoding.greedy import greedy, tokens_to_text
 from asr_dro_plugin.emissions import Emission
@@ -21,7 +20,10 @@ SPELLED = ("char", "bpe", "word")
 
 
 class GroupScores:
-    """Sums over the utterances of each of G groups, on the host, float64."""
+    """Sums over the utterances of each of G groups, on the host, float64.
+
+    ``sums`` (6, G) is all there is: several processes add theirs up.
+    """
 
     def __init__(self, num_groups: int) -> None:
         self.sums = np.zeros((6, num_groups))
@@ -62,13 +64,6 @@ class GroupScores:
         )
         for row, column in zip(self.sums, columns, strict=True):
             np.add.at(row, ids, column)
-
-    def all_reduce(self, device: torch.device | str = "cpu") -> None:
-        """Sum over the processes; ``device`` is one that their backend can reduce on."""
-        if dist.is_available() and dist.is_initialized():
-            total = torch.from_numpy(self.sums).to(device)
-            dist.all_reduce(total)
-            self.sums = total.cpu().numpy()
 
     @property
     def num_utts_G(self) -> np.ndarray:

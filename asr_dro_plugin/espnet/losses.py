@@ -41,18 +41,18 @@ class UtteranceLosses:
     num_labels_B: torch.Tensor
     encoder_out: torch.Tensor
     encoder_out_lens: torch.Tensor
-    losses_B: torch.Tensor = field(init=False)
+    losses_B: torch.Tensor | None = None
     loss_ctc_B: torch.Tensor | None = None
     loss_att_B: torch.Tensor | None = None
-    infeasible_B: torch.Tensor = field(init=False)
-    bad_B: torch.Tensor = field(init=False)
+    infeasible_B: torch.Tensor | None = None
+    bad_B: torch.Tensor | None = None
     decoder_ids: torch.Tensor | None = None
     stats: dict[str, torch.Tensor | float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.losses_B = torch.zeros_like(self.durations_B)
-        self.infeasible_B = torch.zeros_like(self.durations_B, dtype=torch.bool)
-        self.bad_B = self.infeasible_B
+        if self.losses_B is None:
+            self.losses_B = torch.zeros_like(self.durations_B)
+            self.infeasible_B = self.bad_B = torch.zeros_like(self.durations_B, dtype=torch.bool)
 
     def add(self, losses_B: torch.Tensor, weight: float) -> None:
         """Add a part of the loss; 0 + 1.0 * x is x to the last bit."""
