@@ -1,0 +1,218 @@
+"""The contract of an objective: losses of utterances in, one loss to minimise out."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives.log import read_log
+from asr_dro_plugin.objectives.reduce import reduce_totals
+from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState
+from asr_dro_plugin.objectives.totals import LOSS, NUM_ROWS, UTTERANCES, sum_by_group
+
+REDUCTIONS = ("utterance", "batch")
+LENGTH_NORMS = ("none", "frames", "labels")
+
+
+class AbsObjective(GroupState):
+    """Turns the losses of a batch's utterances into one loss, and keeps the figures by group.
+
+    ``forward`` is four phases, which a trainer may call one by one: ``batch_totals`` (what is
+    summed over ranks and pieces of a batch), ``observe`` (advances the state, once a step),
+    ``normaliser`` and ``weigh``.  Any loss will do that is given by utterance, CTC or
+    cross-entropy.  Nothing here reads a value back from the device but ``read_log`` and
+    ``extend_from``.
+
+    A subclass says in ``advance`` how its weights move.
+
+    State (buffers): ``relative_weights`` G*q, exactly 1 until the first update; ``pending`` and
+    ``log``, totals since the last update and since the last ``read_log``; ``batches_since_update``,
+    ``num_batches``, ``num_updates``, ``num_clipped``; ``mean_loss``, running mean of the groups'
+    losses; ``dev_signal``, the last given by ``observe_dev``.
+    """
+
+    weighs_loss = True  # False: every utterance counts alike in the loss, whatever q is
+
+    def __init__(
+        self,
+        num_groups: int,
+        *,
+        reduction: str = "utterance",
+        length_norm: str = "none",
+        duration: float = 50.0,
+        group_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(num_groups, group_names)
+        require_one_of("reduction", reduction, REDUCTIONS)
+        require_one_of("length_norm", length_norm, LENGTH_NORMS)
+        if not 0 < duration < float("inf"):
+            raise UserError(f"duration is {duration}: it must be above 0 seconds.")
+        self.reduction, self.length_norm, self.duration = reduction, length_norm, float(duration)
+        self._add_state(WEIGHTS, num_groups, dtype=torch.float64, fill=1)
+        self._add_state("pending", NUM_ROWS, num_groups, dtype=torch.float64)
+        self._add_state("log", NUM_ROWS, num_groups, dtype=torch.float64)
+        self._add_state("mean_loss", dtype=torch.float64)
+        self._add_state("dev_signal", num_groups, dtype=torch.float64, fill=float("nan"))
+        for name in ("batches_since_update", "num_batches", "num_updates", "num_clipped"):
+            self._add_state(name, dtype=torch.int64)
+        self._add_state("logged", 2, dtype=torch.int64)  # num_updates, num_clipped at read_log
+
+    # What a member of the family adds.
+
+    def advance(self, totals: torch.Tensor) -> None:
+        """Move the weights by the totals of one step; plain objectives have nothing to move."""
+
+    def observe_dev(self, cer_G: torch.Tensor) -> None:
+        """Take the groups' CER of a validation, NaN for a group without dev data."""
+        self.dev_signal.copy_(cer_G)
+
+    def stability(self) -> list[float]:
+        """Figure that must stay below 2 for q to settle; empty where there is none."""
+        return []
+
+    # The four phases of a step.
+
+    def batch_totals(
+        self,
+        losses_B: torch.Tensor,
+        group_ids_B: torch.Tensor,
+        durations_B: torch.Tensor | None = None,
+        *,
+        num_frames_B: torch.Tensor | None = None,
+        num_labels_B: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Figures of a batch by group, to be summed over ranks: float64 (7, G), see ``totals``."""
+        return sum_by_group(
+            self._normalise(losses_B, num_frames_B, num_labels_B),
+            group_ids_B,
+            self.num_groups,
+            durations_B=durations_B,
+            num_frames_B=num_frames_B,
+            num_labels_B=num_labels_B,
+        )
+
+    @torch.no_grad()
+    def observe(self, totals: torch.Tensor) -> None:
+        """Advance the state by the totals of one step, in training mode only."""
+        if self.training:
+            self.log += totals
+            self.num_batches += 1
+            self.advance(totals)
+
+    def normaliser(self, num_utterances: int) -> float:
+        """What a rank adds to the divisor of the loss; ranks without utterances add nothing."""
+        if num_utterances == 0:
+            return 0.0
+        return float(num_utterances) if self.reduction == "utterance" else self.duration
+
+    def weigh(
+        self,
+        losses_B: torch.Tensor,
+        group_ids_B: torch.Tensor,
+        normaliser: float | torch.Tensor,
+        *,
+        num_frames_B: torch.Tensor | None = None,
+        num_labels_B: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """``sum(G q_g(i) loss_i) / normaliser``, a scalar with gradient.
+
+        Losses that are not finite add nothing and get no gradient.  In validation all weights are
+        1, so that figures compare across objectives.
+        """
+        losses_B = self._normalise(losses_B, num_frames_B, num_labels_B).nan_to_num(0.0, 0.0, 0.0)
+        if self.training and self.weighs_loss:
+            losses_B = losses_B * self.relative_weights[group_ids_B].to(losses_B.dtype)
+        total = losses_B.sum()
+        return total / normaliser if isinstance(normaliser, torch.Tensor) or normaliser else total
+
+    def forward(
+        self,
+        losses_B: torch.Tensor,
+        group_ids_B: torch.Tensor,
+        durations_B: torch.Tensor | None = None,
+        *,
+        num_frames_B: torch.Tensor | None = None,
+        num_labels_B: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss of a batch, and its figures.
+
+        Args:
+            losses_B: loss of each utterance in nats.
+            group_ids_B: 0..G-1, int64.
+            durations_B: seconds; needed by ``signal: labels`` only.
+            num_frames_B, num_labels_B: encoder frames and labels, for the signals and the
+                length normalisation that use them.
+
+        Returns:
+            The scalar loss, and (detached, the same keys every step) ``loss``; ``loss_G`` and
+            ``count_G``, sums of the finite losses and their number by group; ``group_weights`` q.
+            In a distributed run the groups' figures are those of all ranks, and the loss is this
+            rank's share of the global one: gradients are to be summed over the ranks.
+        """
+        lengths = {"num_frames_B": num_frames_B, "num_labels_B": num_labels_B}
+        totals = self.batch_totals(losses_B, group_ids_B, durations_B, **lengths)
+        normaliser = self.normaliser(len(losses_B))
+        if self.training and dist.is_available() and dist.is_initialized():
+            totals = reduce_totals(totals)
+            normaliser = reduce_totals(totals.new_full((), normaliser)).clamp(min=1e-9)
+        self.observe(totals)
+        loss = self.weigh(losses_B, group_ids_B, normaliser, **lengths)
+        return loss, {
+            "loss": loss.detach(),
+            "loss_G": totals[LOSS],
+            "count_G": totals[UTTERANCES],
+            "group_weights": self.group_weights,
+        }
+
+    def _normalise(self, losses_B, num_frames_B, num_labels_B) -> torch.Tensor:
+        """Losses as they are optimised: divided by length where ``length_norm`` says so."""
+        if self.length_norm == "none" or not len(losses_B):
+            return losses_B
+        lengths_B = num_frames_B if self.length_norm == "frames" else num_labels_B
+        if lengths_B is None:
+            raise UserError(f"length_norm: {self.length_norm} needs num_{self.length_norm}_B.")
+        return losses_B / lengths_B
+
+    # What is read from outside.
+
+    @property
+    def group_weights(self) -> torch.Tensor:
+        """q, float32 (G,), on the simplex."""
+        return (self.relative_weights / self.num_groups).float()
+
+    def read_log(self, reset: bool = True) -> dict[str, list[float]]:
+        """Figures since the last reset, on the host; see ``log.read_log``."""
+        return read_log(self, reset)
+
+    @torch.no_grad()
+    def extend_from(self, state: dict[str, torch.Tensor], prefix: str = "") -> str:
+        """Take over the state of an objective with fewer groups; returns a sentence for the log.
+
+        The old groups keep the ratios of their weights and what is pending, the new ones start at
+        the mean weight.
+        """
+        older = {name: state[prefix + name] for name in self._buffers if prefix + name in state}
+        if WEIGHTS not in older:
+            return (
+                f"The older model has no group weights: all {self.num_groups} groups start alike."
+            )
+        names = bytes(older.pop(NAMES).tolist()).decode().split("\n")
+        places = self._places_of([name for name in names if name])
+        for name, value in older.items():
+            buffer = self._buffers[name]
+            by_group = buffer.ndim and buffer.shape[-1] == self.num_groups and name != "logged"
+            (buffer[..., places] if by_group else buffer).copy_(value)
+            if by_group:
+                buffer[..., places] = value.to(buffer)
+        new = [name for name in self.group_names if name not in names]
+        return (
+            f"Group weights of {len(places)} groups taken over; "
+            f"{len(new)} new ones start at the mean weight: {' '.join(new) or 'none'}."
+        )
+
+
+def require_one_of(key: str, value: str, known: Sequence[str]) -> None:
+    """Refuse a word that is not in the table."""
+    if value not in known:
+        raise UserError(f"{key} is '{value}'. It is one of: {' '.join(known)}.")

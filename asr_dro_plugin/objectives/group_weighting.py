@@ -1,0 +1,248 @@
+"""The machinery that group DRO and CTC-DRO share: pending losses, rounds, and when q moves."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives import reference as reference_run
+from asr_dro_plugin.objectives import signals
+from asr_dro_plugin.objectives.abs_objective import WEIGHTS, AbsObjective, require_one_of
+from asr_dro_plugin.objectives.totals import LABELS, SECONDS
+from asr_dro_plugin.objectives.weights import (
+    check_step_size,
+    check_update,
+    default_floor,
+    stability,
+    step_in_log_space,
+)
+
+SIGNALS = ("sum", "frames", "labels", "excess", "dev_cer")
+DEFAULT_STEP_SIZE_REL = 0.5
+ROUND_LIMIT_PER_GROUP = 20  # batches
+_MEMORY = 0.1  # share of the newest update in the running mean of the losses
+
+
+class GroupWeighting(AbsObjective):
+    """An objective whose utterances weigh G*q of their group, q rising with the group's loss.
+
+    Keys, as in ``objective_conf``:
+        agg: a group's loss is the ``sum`` over its utterances in a batch, or their ``mean``.
+        step_size, step_size_rel: eta, or eta = step_size_rel / (G * running mean of the losses).
+        signal: what moves q: ``sum``, ``frames``, ``labels``, ``excess``, ``dev_cer``.
+        reference, reference_at: for ``excess``, see ``reference``; ``step`` or ``end``.
+        acts_on: q weighs the ``loss``, the ``sampling`` of the groups, or ``both``.
+        update: once all groups were seen (``round``), or after every ``batch``.
+        round_limit: batches after which a round ends without the groups not seen; 0 is never.
+        reduction: divide by the number of utterances (``utterance``), or ``duration`` (``batch``).
+        length_norm: divide each loss by its ``frames`` or ``labels``, or not (``none``).
+        size_adjustment: C of Sagawa et al.: C / sqrt(n_g) is added to a group's loss.
+        group_sizes: n_g, training utterances by group; needed by ``size_adjustment``.
+        cap, floor: largest change of log q in an update, smallest weight (default 0.01 / G).
+        duration: seconds of a full batch.
+        group_names: names in id order, kept with the state.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        *,
+        smoothing: float | None,
+        agg: str,
+        step_size: float | None,
+        step_size_rel: float | None,
+        signal: str,
+        reference: dict | None,
+        reference_at: str,
+        acts_on: str,
+        update: str,
+        round_limit: int | None,
+        reduction: str,
+        length_norm: str,
+        size_adjustment: float,
+        group_sizes: Sequence[int] | None,
+        cap: float,
+        floor: float | None,
+        duration: float,
+        group_names: Sequence[str] | None,
+    ) -> None:
+        super().__init__(
+            num_groups,
+            reduction=reduction,
+            length_norm=length_norm,
+            duration=duration,
+            group_names=group_names,
+        )
+        require_one_of("agg", agg, tuple(signals.AGG_ROWS))
+        require_one_of("signal", signal, SIGNALS)
+        require_one_of("acts_on", acts_on, ("loss", "sampling", "both"))
+        require_one_of("update", update, ("round", "batch"))
+        self.agg, self.signal, self.acts_on, self.update = agg, signal, acts_on, update
+        self.weighs_loss = acts_on != "sampling"
+        self.smoothing, self.cap = smoothing, float(cap)
+        self.floor = default_floor(num_groups) if floor is None else float(floor)
+        self.step_size, self.step_size_rel = absolute_or_relative(
+            "step_size", step_size, step_size_rel, DEFAULT_STEP_SIZE_REL
+        )
+        check_update(num_groups, self.step_size or 0.0, smoothing, self.cap, self.floor)
+        check_step_size(self.step_size_rel or 0.0, self.floor + (smoothing or 0.0))
+        self.round_limit = _round_limit(round_limit, num_groups)
+        self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
+        self._check_signal()
+        self._add_reference(reference, reference_at)
+        self._add_size_adjustment(size_adjustment, group_sizes)
+        self._add_state("speech_seen", 2, dtype=torch.float64)  # labels, seconds
+
+    def _check_signal(self) -> None:
+        if self.signal in signals.COUNT_ROWS and self.length_norm != "none":
+            raise UserError(
+                f"signal: {self.signal} divides losses that length_norm: {self.length_norm} has "
+                "divided already. Use signal: sum with agg: mean, or length_norm: none."
+            )
+
+    def _add_reference(self, reference: dict | None, at: str) -> None:
+        require_one_of("reference_at", at, ("step", "end"))
+        if (self.signal == "excess") != (reference is not None):
+            raise UserError("signal: excess needs a reference, and nothing else takes one.")
+        steps, losses = reference_run.tabulate(
+            reference, self.num_groups, self.group_names, self.agg, at
+        )
+        self.register_buffer("reference_steps", steps, persistent=False)
+        self.register_buffer("reference_losses", losses, persistent=False)
+
+    def _add_size_adjustment(self, constant: float, sizes: Sequence[int] | None) -> None:
+        self.size_adjustment = float(constant)
+        if not 0 <= self.size_adjustment < math.inf:
+            raise UserError(f"size_adjustment is {constant}: it must be 0 or above.")
+        if constant and (sizes is None or len(sizes) != self.num_groups or min(sizes) < 1):
+            raise UserError(
+                f"size_adjustment needs group_sizes: the training utterances of each of the "
+                f"{self.num_groups} groups, at least 1 each."
+            )
+        sizes_G = torch.tensor(sizes if constant else [1] * self.num_groups, dtype=torch.float64)
+        adjustment_G = self.size_adjustment / sizes_G.sqrt()
+        self.register_buffer("adjustment", adjustment_G, persistent=False)
+
+    # What differs between the members.
+
+    def new_weights(
+        self, q_G: torch.Tensor, loss_G: torch.Tensor, step_size: float | torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights after an update, and how many groups the cap held back."""
+        return step_in_log_space(q_G, loss_G, step_size, self.smoothing, self.cap, self.floor)
+
+    # When q moves, and by what.
+
+    def batch_totals(
+        self, losses_B, group_ids_B, durations_B=None, *, num_frames_B=None, num_labels_B=None
+    ) -> torch.Tensor:
+        """As the contract says; what the signal needs must be there."""
+        given = {"frames": num_frames_B, "labels": num_labels_B, "seconds": durations_B}
+        needed = {"frames": ("frames",), "labels": ("labels", "seconds")}.get(self.signal, ())
+        missing = [name for name in needed if given[name] is None]
+        if missing and len(losses_B):
+            raise UserError(f"signal: {self.signal} needs the {' and '.join(missing)} of a batch.")
+        return super().batch_totals(
+            losses_B, group_ids_B, durations_B, num_frames_B=num_frames_B, num_labels_B=num_labels_B
+        )
+
+    def advance(self, totals: torch.Tensor) -> None:
+        """Add a step to what is pending, and update q when a round is complete."""
+        if self.signal == "dev_cer":
+            return
+        if self.signal == "labels":
+            self.speech_seen += totals[LABELS : SECONDS + 1].sum(1)
+        self.pending += totals
+        self.batches_since_update += 1
+        least, most = self.pending[self._count_row].aminmax()
+        if self.update == "batch":
+            due = most > 0
+        else:
+            due = (least > 0) | ((most > 0) & (self.batches_since_update >= self.round_limit))
+        self._update_where(due, self._pending_loss())
+        self.pending.masked_fill_(due, 0.0)
+        self.batches_since_update.masked_fill_(due, 0)
+
+    @torch.no_grad()
+    def observe_dev(self, cer_G: torch.Tensor) -> None:
+        """With ``signal: dev_cer`` q moves here, once a validation; else the CER is only kept."""
+        super().observe_dev(cer_G)
+        if self.signal == "dev_cer":
+            loss_G = signals.dev_cer_signal(self.dev_signal)
+            self._update_where((loss_G == loss_G).any(), loss_G)
+
+    def _pending_loss(self) -> torch.Tensor:
+        """Loss of each group by the chosen signal; of a group not seen NaN, or 0 by the batch.
+
+        By the batch an absent group counts as one without loss (Sagawa et al.), or a batch of one
+        group would never move q.  At the end of a limited round it is left out instead: a rare
+        language must not fall for being rare.
+        """
+        match self.signal:
+            case "frames":
+                loss_G = signals.frames_signal(self.pending)
+            case "labels":
+                labels, seconds = self.speech_seen
+                loss_G = signals.labels_signal(self.pending, labels / seconds * self.duration)
+            case "excess":
+                reference_G = reference_run.look_up(
+                    self.reference_steps, self.reference_losses, self.num_batches
+                )
+                loss_G = signals.excess_signal(self.pending, self.agg, reference_G)
+            case _:
+                loss_G = signals.sum_signal(self.pending, self.agg)
+        if self.size_adjustment:
+            loss_G = loss_G + self.adjustment
+        return loss_G.nan_to_num(0.0) if self.update == "batch" else loss_G
+
+    def _update_where(self, due: torch.Tensor, loss_G: torch.Tensor) -> None:
+        """Update q, the running mean and the counters where ``due``; without a look at it."""
+        newest = loss_G.nanmean()
+        mean = torch.where(self.num_updates > 0, self.mean_loss.lerp(newest, _MEMORY), newest)
+        q_G, clipped = self.new_weights(
+            self.relative_weights / self.num_groups, loss_G, self._step_size(mean)
+        )
+        weights_G = torch.where(due, q_G * self.num_groups, self.relative_weights)
+        self._buffers[WEIGHTS].copy_(weights_G)
+        self.mean_loss.copy_(torch.where(due, mean, self.mean_loss))
+        self.num_updates += due
+        self.num_clipped += clipped * due
+
+    def _step_size(self, mean_loss: torch.Tensor) -> float | torch.Tensor:
+        if self.step_size is not None:
+            return self.step_size
+        # Losses of zero (no excess left) move nothing, whatever they are multiplied with.
+        return self.step_size_rel / (self.num_groups * mean_loss.clamp(min=1e-30))
+
+    def stability(self) -> list[float]:
+        """The bound of section 2.5 on the running mean: [below 2 is stable], CTC-DRO only."""
+        if self.smoothing is None:
+            return []
+        mean_loss = float(self.mean_loss)
+        step_size = self.step_size
+        if step_size is None:
+            step_size = self.step_size_rel / (self.num_groups * max(mean_loss, 1e-30))
+        return [stability(step_size, mean_loss, self.num_groups, self.smoothing)]
+
+
+def absolute_or_relative(
+    key: str, absolute: float | None, relative: float | None, default: float
+) -> tuple[float | None, float | None]:
+    """The two, of which one is None: the relative default where neither was chosen."""
+    if absolute is not None and relative is not None:
+        raise UserError(f"Both {key} and {key}_rel are set. Leave one of them out.")
+    for name, value in ((key, absolute), (f"{key}_rel", relative)):
+        if value is not None and not 0 <= value < math.inf:
+            raise UserError(f"{name} is {value}: it must be a number of 0 or above.")
+    if absolute is not None:
+        return float(absolute), None
+    return None, float(default if relative is None else relative)
+
+
+def _round_limit(batches: int | None, num_groups: int) -> float:
+    if batches is None:
+        return ROUND_LIMIT_PER_GROUP * num_groups
+    if batches < 0:
+        raise UserError(f"round_limit is {batches}: it must be 0 (never) or more batches.")
+    return batches or math.inf
