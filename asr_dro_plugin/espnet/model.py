@@ -24,6 +24,7 @@ from asr_dro_plugin.espnet.losses import (
 )
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.groups import GroupMap
+from asr_dro_plugin.objectives import build_objective
 
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
 Between = Sequence[tuple[int, torch.Tensor]]
@@ -74,8 +75,6 @@ class DROASRModel(ESPnetASRModel):
                 f"objective {name} needs the loss of each utterance, which ctc_conf.ctc_type "
                 f"{self.ctc.ctc_type} does not give. Set it to builtin, or objective: none."
             )
-        from asr_dro_plugin.objectives import build_objective
-
         names = list(self.group_map.names)
         return build_objective(name, len(names), **{"group_names": names, **conf})
 
