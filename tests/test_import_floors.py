@@ -2,7 +2,8 @@
 
 The floors are those of the package's folders, from the top:
 
-    bin  >  serve export  >  espnet  >  objectives samplers scoring decoding reporting schedulers
+    bin  >  serve export  >  espnet
+    >  objectives samplers scoring decoding reporting schedulers optimizers
     >  nets features  >  ground floor (the single modules and compat)
 """
 
@@ -20,7 +21,15 @@ FLOORS = [
     {"bin"},
     {"serve", "export"},
     {"espnet"},
-    {"objectives", "samplers", "scoring", "decoding", "reporting", "schedulers"},
+    {
+        "objectives",
+        "samplers",
+        "scoring",
+        "decoding",
+        "reporting",
+        "schedulers",
+        "optimizers",
+    },
     {"nets", "features"},
     {GROUND},
 ]

@@ -1,0 +1,1 @@
+"""Learning rates by optimizer update: plain torch schedulers, one file each."""
