@@ -1,20 +1,49 @@
 """Our classes under the names that a YAML uses: one function, in plain sight."""
 
-from espnet2.tasks.asr import encoder_choices, frontend_choices, model_choices
+from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
+from espnet2.tasks.abs_task import optim_classes, scheduler_classes
+from espnet2.tasks.asr import (
+    encoder_choices,
+    frontend_choices,
+    model_choices,
+    normalize_choices,
+)
+from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
 from asr_dro_plugin.espnet.model import DROASRModel
-from asr_dro_plugin.espnet.ssl import PreparedS3prlFrontend, PreparedWav2Vec2Encoder
+from asr_dro_plugin.espnet.ssl import (
+    PreparedS3prlFrontend,
+    PreparedUtteranceMVN,
+    PreparedWav2Vec2Encoder,
+)
+from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective
+from asr_dro_plugin.optimizers.novograd import NovoGrad
+from asr_dro_plugin.samplers import SAMPLERS, AbsBatchSampler
+from asr_dro_plugin.schedulers.tri_stage import TriStage
+from asr_dro_plugin.schedulers.warmup_cosine import WarmupCosine
 
 # s3prl and wav2vec2 are ESPnet's own classes with the cures that transformers 5 and fairseq need
-# (see ``ssl.py``): without them training stops at random and a layer norm is missing.
+# (see ``ssl.py``): without them training stops at random and a layer norm is missing; utterance_mvn
+# is ESPnet's with a waveform's worth of memory.
 FRONTENDS = {"s3prl": PreparedS3prlFrontend}
 ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,
     "wav2vec2": PreparedWav2Vec2Encoder,
 }
+NORMALIZERS = {"utterance_mvn": PreparedUtteranceMVN}
 MODELS = {"dro": DROASRModel}
+OPTIMIZERS = {"novograd": NovoGrad}
+SCHEDULERS = {"tri_stage": TriStage, "warmup_cosine": WarmupCosine}
+
+# Two choices that ESPnet does not have; DROASRTask adds them to its class_choices_list.
+objective_choices = ClassChoices(
+    "objective", OBJECTIVES, type_check=AbsObjective, default="ctc_dro", optional=True
+)
+sampler_choices = ClassChoices(
+    "sampler", SAMPLERS, type_check=AbsBatchSampler, default="group_duration", optional=True
+)
 
 
 def register() -> None:
@@ -25,4 +54,9 @@ def register() -> None:
     """
     frontend_choices.classes.update(FRONTENDS)
     encoder_choices.classes.update(ENCODERS)
+    normalize_choices.classes.update(NORMALIZERS)
     model_choices.classes.update(MODELS)
+    optim_classes.update(OPTIMIZERS)
+    scheduler_classes.update(SCHEDULERS)
+    for scheduler in SCHEDULERS.values():  # stepped once an update, as ESPnet marks torch's own
+        AbsBatchStepScheduler.register(scheduler)

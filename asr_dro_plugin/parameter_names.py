@@ -1,0 +1,57 @@
+"""Which parameters an entry of ``freeze_param`` means.
+
+An entry is a prefix at a dot, as in ESPnet (``encoder.encoders.0``), or a pattern of the shell
+(``encoder.*.layers.[0-5]``); both take what lies below the name that they match.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+
+from asr_dro_plugin.errors import suggestion
+
+# The convolutions of wav2vec 2.0, HuBERT and their like, whichever slot holds the model.
+CNN_ENTRIES = ("frontend.*feature_extractor", "encoder.*feature_extractor")
+
+
+def is_pattern(entry: str) -> bool:
+    """Whether an entry has a shell's wildcards."""
+    return re.search(r"[*?\[]", entry) is not None
+
+
+def matches(name: str, entry: str) -> bool:
+    """Whether the parameter ``name`` is meant by an entry."""
+    if is_pattern(entry):
+        return fnmatch.fnmatchcase(name, entry) or fnmatch.fnmatchcase(name, f"{entry}.*")
+    return name == entry or name.startswith(f"{entry}.")
+
+
+def parts(names: Iterable[str]) -> list[str]:
+    """Every name and every prefix of one at a dot: what an entry may be."""
+    found = {
+        ".".join(words[:end])
+        for words in (name.split(".") for name in names)
+        for end in range(1, len(words) + 1)
+    }
+    return sorted(found)
+
+
+def nothing_matches(entry: str, names: Iterable[str]) -> str:
+    """The refusal of an entry that means no parameter: it would freeze nothing in silence."""
+    return f"freeze_param '{entry}' matches no parameter.{suggestion(entry, parts(names))}"
+
+
+def freezes_cnn(config: Mapping) -> bool:
+    """Whether a configuration keeps the convolutions of its pretrained model as they are."""
+    mult = config.get("feature_grad_mult")
+    return _is_true(config.get("freeze_cnn", False)) or (mult is not None and float(mult) == 0)
+
+
+def frozen_updates(config: Mapping) -> int:
+    """Updates for which the pretrained model is kept still, ESPnet's own key included."""
+    own = config.get("freeze_finetune_updates") or 0
+    return int(own or (config.get("encoder_conf") or {}).get("freeze_finetune_updates") or 0)
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() in ("true", "yes", "y", "t", "on", "1")
