@@ -1,74 +1,116 @@
-"""ESPnet's trainer with its progress made visible."""
+"""ESPnet's trainer as its task knows it; the work is done by ``training_run.TrainingRun``."""
 
-import pickle
-from collections.abc import Iterable, Iterator
+import argparse
+import dataclasses
+import logging
+from collections.abc import Sequence
 
-from espnet2.train.reporter import SubReporter
-from espnet2.train.trainer import Trainer
+import torch
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.schedulers.abs_scheduler import AbsScheduler
+from espnet2.train.distributed_utils import DistributedOption
+from espnet2.train.trainer import Trainer, TrainerOptions
+from espnet2.utils.build_dataclass import build_dataclass
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.progress import Progress
+from asr_dro_plugin.espnet.distributed import Ranks
+from asr_dro_plugin.espnet.seen import read_corpora
+from asr_dro_plugin.espnet.training_run import TrainingRun
 
-NOTE_EVERY = 10  # steps between looks at the loss: a look waits for the GPU
+
+@dataclasses.dataclass
+class DROTrainerOptions(TrainerOptions):
+    """ESPnet's options and ours.
+
+    Attributes:
+        save_interval_steps: batches between checkpoints within an epoch; 0 is none.
+        keep_checkpoints: newest checkpoints to keep, at least two.
+        max_skipped_steps: optimizer steps in a row without a finite gradient that end training.
+        probe_memory: try the longest planned batch before the first step.
+        sanity_batches: batches of validation to try before the first step.
+        train_data_path_and_name_and_type: ESPnet's, to find ``utt2corpus``.
+    """
+
+    save_interval_steps: int
+    keep_checkpoints: int
+    max_skipped_steps: int
+    probe_memory: bool
+    sanity_batches: int
+    train_data_path_and_name_and_type: Sequence
 
 
 class DROTrainer(Trainer):
-    """``Trainer`` that reports steps done of all steps to whoever watches the run."""
+    """``Trainer`` that loses nothing and knows groups; see ``TrainingRun``.
 
-    _progress: Progress | None = None
-
-    @staticmethod
-    def resume(checkpoint, *args, **kwargs) -> None:
-        """Restore a run; see ``Trainer.resume``.
-
-        Raises:
-            UserError: a checkpoint that a kill or a full disk has cut off.
-        """
-        try:
-            Trainer.resume(checkpoint, *args, **kwargs)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(
-                f"{checkpoint} cannot be resumed from ({reason}). Delete it to train anew, or go "
-                "on from a saved epoch beside it with --init_exp and another --asr_exp."
-            ) from None
+    ESPnet's ``run`` is one function that saves in place and only at the end of an epoch: it is
+    replaced as a whole, its options and files are kept.
+    """
 
     @classmethod
-    def run(cls, model, optimizers, schedulers, *args, **kwargs) -> None:
-        """Train; see ``Trainer.run``."""
-        cls._progress = None
-        try:
-            super().run(model, optimizers, schedulers, *args, **kwargs)
-        finally:
-            if cls._progress is not None:
-                cls._progress.__exit__(None, None, None)
-                cls._progress = None
+    def build_options(cls, args: argparse.Namespace) -> DROTrainerOptions:
+        """Options from the task's arguments."""
+        return build_dataclass(DROTrainerOptions, args)
 
     @classmethod
-    def train_one_epoch(cls, model, iterator, reporter, options, *args, **kwargs) -> bool:
-        """One epoch; see ``Trainer.train_one_epoch``."""
-        watched = cls._watched(iterator, reporter, options.max_epoch)
-        return super().train_one_epoch(
-            *args, model=model, iterator=watched, reporter=reporter, options=options, **kwargs
+    def run(
+        cls,
+        model: torch.nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        schedulers: Sequence[AbsScheduler | None],
+        train_iter_factory: AbsIterFactory,
+        valid_iter_factory: AbsIterFactory,
+        plot_attention_iter_factory: AbsIterFactory | None,
+        trainer_options: DROTrainerOptions,
+        distributed_option: DistributedOption,
+    ) -> None:
+        """Train; arguments as ESPnet's ``Trainer.run``."""
+        refuse_unsupported(trainer_options, distributed_option)
+        data = trainer_options.train_data_path_and_name_and_type
+        TrainingRun(
+            model,
+            optimizers,
+            schedulers,
+            train_iter_factory,
+            valid_iter_factory,
+            trainer_options,
+            Ranks(distributed_option.distributed),
+            utt2corpus=read_corpora(data[0][0]) if data else None,
+            after_validation=cls._plotter(plot_attention_iter_factory),
+        ).train()
+
+    @classmethod
+    def _plotter(cls, factory: AbsIterFactory | None):
+        """ESPnet's attention plots of an epoch, where there are any."""
+        if factory is None:
+            return None
+
+        def plot(run: TrainingRun) -> None:
+            with run.reporter.observe("att_plot") as sub:
+                cls.plot_attention(
+                    model=run.model,
+                    output_dir=run.output_dir / "att_ws",
+                    summary_writer=run.epoch_end.train_writer,
+                    iterator=factory.build_iter(run.position.epoch),
+                    reporter=sub,
+                    options=run.options,
+                )
+
+        return plot
+
+
+def refuse_unsupported(options: DROTrainerOptions, distributed: DistributedOption) -> None:
+    """Settings of ESPnet's trainer that this one has no use for.
+
+    Raises:
+        UserError: one that would change what is trained.
+    """
+    if options.sharded_ddp:
+        raise UserError("sharded_ddp needs fairscale, which is unmaintained. Set it to false.")
+    if distributed.ngpu > 1 and not distributed.distributed:
+        raise UserError(
+            f"--ngpu {distributed.ngpu} needs a process a GPU: --multiprocessing_distributed true."
         )
-
-    @classmethod
-    def _watched(cls, iterator: Iterable, reporter: SubReporter, max_epoch: int) -> Iterator:
-        """``iterator`` itself, each step counted once it has been taken."""
-        steps = len(iterator) if hasattr(iterator, "__len__") else 0
-        epoch = reporter.epoch
-        if cls._progress is None:
-            cls._progress = Progress(max_epoch * steps, "train")
-            cls._progress.__enter__()
-            cls._progress.advance((epoch - 1) * steps)
-        for step, batch in enumerate(iterator, 1):
-            yield batch
-            note = cls._note(epoch, max_epoch, reporter) if step % NOTE_EVERY == 0 else None
-            cls._progress.advance(1, note)
-
-    @staticmethod
-    def _note(epoch: int, max_epoch: int, reporter: SubReporter) -> str:
-        """For example ``epoch 3/30 loss 41.2``: the loss of the latest step."""
-        losses = reporter.stats.get("loss")
-        loss = f" loss {losses[-1].value:.1f}" if losses and hasattr(losses[-1], "value") else ""
-        return f"epoch {epoch}/{max_epoch}{loss}"
+    if options.create_graph_in_tensorboard:
+        logging.warning("create_graph_in_tensorboard is ignored by this trainer.")
+    if options.use_wandb and options.wandb_model_log_interval > 0:
+        logging.warning("wandb_model_log_interval is ignored: models are not sent to wandb.")

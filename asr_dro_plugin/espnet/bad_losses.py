@@ -1,0 +1,59 @@
+"""Utterances without a usable loss: named and counted now and then, so that no step waits."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+
+MAX_NAMED = 20
+
+
+class BadLosses:
+    """Collects each batch's mask of infeasible or non-finite losses on its device."""
+
+    def __init__(self) -> None:
+        self.by_group: Counter[str] = Counter()
+        self.utt_ids: list[str] = []
+        self._waiting: list[tuple[torch.Tensor, Sequence[str], Sequence[int]]] = []
+
+    def add(
+        self, bad_B: torch.Tensor | None, utt_ids: Sequence[str], group_ids: Sequence[int]
+    ) -> None:
+        """Keep a batch's mask (B,) until the next ``report``."""
+        if bad_B is not None:
+            self._waiting.append((bad_B.detach(), utt_ids, group_ids))
+
+    def report(self, groups: Sequence[str]) -> None:
+        """Look at what was kept: one copy to the host; log and count what is bad."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        flags = torch.cat([mask for mask, _, _ in waiting]).tolist()
+        names = [name for _, utt_ids, _ in waiting for name in utt_ids]
+        ids = [group for _, _, group_ids in waiting for group in group_ids]
+        bad = [
+            (name, groups[group])
+            for flag, name, group in zip(flags, names, ids, strict=True)
+            if flag
+        ]
+        if not bad:
+            return
+        here = Counter(group for _, group in bad)
+        self.by_group.update(here)
+        new = [name for name in dict.fromkeys(name for name, _ in bad) if name not in self.utt_ids]
+        self.utt_ids = [*self.utt_ids, *new][:MAX_NAMED]
+        logging.warning(
+            "%d utterances had no finite loss (too few frames for their text, or NaN) and were "
+            "passed over: %s%s. By group: %s", len(bad), " ".join(new[:MAX_NAMED]) or "seen before",
+            " ..." * (len(new) > MAX_NAMED),
+            " ".join(f"{group}:{count}" for group, count in sorted(here.items())),
+        )  # fmt: skip
+
+    def state_dict(self) -> dict:
+        """Counts and names; what waits is reported first by whoever saves."""
+        return {"by_group": dict(self.by_group), "utt_ids": list(self.utt_ids)}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Take over the counts of ``state_dict``."""
+        self.by_group, self.utt_ids = Counter(state["by_group"]), list(state["utt_ids"])

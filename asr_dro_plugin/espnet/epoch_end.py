@@ -1,0 +1,82 @@
+"""What an epoch leaves behind: log lines, curves, model files and links, a checkpoint."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr_dro_plugin.espnet.averaging import (
+    average_nbest,
+    prune_epochs,
+    save_epoch,
+    update_best_links,
+)
+
+if TYPE_CHECKING:
+    from asr_dro_plugin.espnet.training_run import TrainingRun
+
+
+class EpochEnd:
+    """Files and curves of a run's epochs; only the first rank calls it.
+
+    The order is such that a kill at any point loses nothing: the model of the epoch, then the
+    checkpoint that counts the epoch as done, then links and pruning, which resuming repeats.
+    """
+
+    def __init__(self, run: "TrainingRun") -> None:
+        self.run, self.options = run, run.options
+        self.output_dir = Path(run.options.output_dir)
+        self.train_writer = self.valid_writer = None
+        if self.options.use_tensorboard and run.ranks.is_first:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.train_writer = SummaryWriter(str(self.output_dir / "tensorboard" / "train"))
+            self.valid_writer = SummaryWriter(str(self.output_dir / "tensorboard" / "valid"))
+
+    @property
+    def keep(self) -> list[int]:
+        """Sizes of the averages to make, at least one."""
+        keep = self.options.keep_nbest_models
+        return [keep] if isinstance(keep, int) else (keep or [1])
+
+    def report(self) -> None:
+        """The epoch's figures to the log, the pictures, TensorBoard and wandb."""
+        reporter = self.run.reporter
+        logging.info(reporter.log_message())
+        if self.options.use_matplotlib:
+            reporter.matplotlib_plot(self.output_dir / "images")
+        if self.train_writer is not None:
+            reporter.tensorboard_add_scalar(self.train_writer, key1="train")
+            reporter.tensorboard_add_scalar(self.valid_writer, key1="valid")
+        if self.options.use_wandb:
+            reporter.wandb_log()
+
+    def save_model(self, epoch: int) -> None:
+        """Write ``<epoch>epoch.pth`` and what was seen so far."""
+        save_epoch(self.output_dir, self.run.model_state(), epoch)
+        self.run.seen.write(self.output_dir / "seen.json")
+
+    def tidy(self, epoch: int) -> None:
+        """Links to the best epochs, averages on the way, and no more models than asked for."""
+        criteria, reporter = self.options.best_model_criterion, self.run.reporter
+        improved = update_best_links(self.output_dir, reporter, criteria, epoch)
+        if improved:
+            logging.info("The best model has been updated: %s", ", ".join(improved))
+        else:
+            logging.info("There are no improvements in this epoch")
+        interval = self.options.nbest_averaging_interval
+        if interval > 0 and epoch % interval == 0:
+            self.average(suffix=f"till{epoch}epoch")
+        removed = prune_epochs(self.output_dir, reporter, criteria, self.keep, epoch)
+        if removed:
+            names = ", ".join(str(path) for path in removed)
+            logging.info("The model files were removed: %s", names)
+
+    def average(self, suffix: str | None = None) -> None:
+        """The mean of the n best epochs of each criterion."""
+        criteria = self.options.best_model_criterion
+        average_nbest(self.output_dir, self.run.reporter, criteria, self.keep, suffix)
+
+    def close(self) -> None:
+        """Write out the curves."""
+        for writer in filter(None, (self.train_writer, self.valid_writer)):
+            writer.close()
