@@ -16,6 +16,7 @@ import yaml
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
 
+OBJECTIVE = "objective."
 MODEL_FILES = ("valid.cer_ctc.ave.pth", "valid.loss.ave.pth", "latest.pth")
 
 
@@ -90,6 +91,8 @@ def transplant(
     source_rows, target_rows = token_rows(old, new)
     counts = {"copied": 0, "by_token": 0, "left": 0}
     for name, tensor in model.state_dict().items():
+        if name.startswith(OBJECTIVE):
+            continue  # of named groups, not of equal shapes: see ``take_over_objective``
         given = state.get(name)
         if given is None:
             counts["left"] += 1
@@ -115,6 +118,23 @@ def transplant(
     return counts
 
 
+def take_over_objective(
+    model: torch.nn.Module, state: dict[str, torch.Tensor], old_groups: list[str] | None
+) -> str:
+    """Copy the group weights in ``state``, group by group; a sentence for the log.
+
+    They are ratios among all the old groups: where one of these is gone they mean nothing, and all
+    groups start alike.
+    """
+    objective = getattr(model, "objective", None)
+    if objective is None:
+        return "No group weights are used."
+    gone = sorted(set(old_groups or []) - set(model.group_map.names))
+    if gone:
+        return f"Groups are gone ({' '.join(gone)}): the weights of all groups start alike."
+    return objective.extend_from(state, OBJECTIVE)
+
+
 def is_token_table(name: str) -> bool:
     """Whether a parameter has one row for each token."""
     return name.startswith(("ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer."))
@@ -127,10 +147,11 @@ def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:
     check_extension(source, args.token_list, groups, args.extend_groups)
     state = torch.load(source.model_file, map_location="cpu", weights_only=True)
     counts = transplant(model, state, source.tokens, args.token_list)
+    weights = take_over_objective(model, state, source.groups)
     kept = sorted(set(source.groups or []) & set(groups or []))
     new = sorted(set(groups or []) - set(source.groups or []))
     logging.info(
-        "Copied %d tensors and %d token tables, %d start anew. Groups kept: %s. New groups: %s.",
+        "Copied %d tensors and %d token tables, %d start anew. Groups kept: %s. New groups: %s. %s",
         counts["copied"], counts["by_token"], counts["left"], " ".join(kept) or "none",
-        " ".join(new) or "none",
+        " ".join(new) or "none", weights,
     )  # fmt: skip

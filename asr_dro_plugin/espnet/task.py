@@ -1,25 +1,82 @@
-"""ESPnet's ASR task with our stacks, groups and continuation.
+"""ESPnet's ASR task with our stacks, objectives, samplers and continuation.
 
 Everything that ESPnet offers a hook for goes through the hook: more options in
-``add_task_arguments``, one more input in ``optional_data_names``, a trainer of ours in ``trainer``.
+``add_task_arguments``, one more input in ``optional_data_names``, batches of our samplers in
+``build_task_iter_factory``, a trainer of ours in ``trainer``.
 A YAML that uses none of our keys trains exactly as through ``espnet2.bin.asr_train``.
 """
 
 import argparse
 from pathlib import Path
 
-import yaml
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.tasks.asr import ASRTask, frontend_choices
 from espnet2.train.class_choices import ClassChoices
-from espnet2.utils.types import str2bool, str_or_none
+from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
 from asr_dro_plugin.espnet.continuation import initialise_from
+from asr_dro_plugin.espnet.experiment import (
+    is_first_process,
+    make_room,
+    model_conf_of,
+    read_groups,
+    refuse_other_groups,
+)
+from asr_dro_plugin.espnet.freezing import apply_freezing
+from asr_dro_plugin.espnet.reference import FILE_NAME, GroupLossLog, fingerprint_of
 from asr_dro_plugin.espnet.trainer import DROTrainer
-from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.stack import resolve
+
+# Name, type, default and help of each option beside the slots.
+OPTIONS = (
+    (
+        "ssl_checkpoint", str_or_none, None,
+        "Pretrained model for the s3prl frontend or the wav2vec2 encoder: a name in "
+        "local/ssl_checkpoints.tsv or a path",
+    ),
+    (
+        "groups", str_or_none, None,
+        "File with the sorted names of the groups, one a line (stage 10 writes it)",
+    ),
+    ("init_exp", str_or_none, None, "Experiment directory or model file to continue from"),
+    (
+        "extend_groups", str2bool, False,
+        "Allow groups and tokens that the experiment of --init_exp does not know",
+    ),
+    (
+        "freeze_cnn", str2bool, False,
+        "Freeze the convolutional feature extractor of the pretrained model",
+    ),
+    (
+        "feature_grad_mult", float_or_none, None,
+        "Factor on the gradient of that feature extractor: 0 freezes it, 1 changes nothing",
+    ),
+    (
+        "freeze_finetune_updates", int, 0,
+        "Train all but the pretrained model for so many optimizer updates",
+    ),
+    (
+        "save_interval_steps", int, 0,
+        "Save a checkpoint every so many batches as well as after each epoch; 0 is after each "
+        "epoch only",
+    ),
+    ("keep_checkpoints", int, 2, "Newest checkpoints to keep, at least 2"),
+    (
+        "max_skipped_steps", int, 20,
+        "Stop when so many steps in a row had no finite gradient; 0 never stops",
+    ),
+    ("probe_memory", str2bool, True, "Try the longest planned batch before the first step"),
+    ("sanity_batches", int, 2, "Validation batches to try before the first step"),
+    (
+        "override", str2bool, False,
+        "Without --resume: move a run that is in --output_dir aside instead of refusing to train",
+    ),
+)  # fmt: skip
 
 
 def optional_frontend_choices() -> ClassChoices:
@@ -32,44 +89,25 @@ def optional_frontend_choices() -> ClassChoices:
 
 
 class DROASRTask(ASRTask):
-    """``ASRTask`` with frontend none, inferred sizes, SSL checkpoints by name, and groups."""
+    """``ASRTask`` with frontend none, inferred sizes, SSL checkpoints by name, and objectives."""
 
     class_choices_list = [
-        optional_frontend_choices() if choices is frontend_choices else choices
-        for choices in ASRTask.class_choices_list
+        *(
+            optional_frontend_choices() if choices is frontend_choices else choices
+            for choices in ASRTask.class_choices_list
+        ),
+        objective_choices,
+        sampler_choices,
     ]
     trainer = DROTrainer
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """ESPnet's options and ours (all off by default)."""
+        """ESPnet's options and ours."""
         super().add_task_arguments(parser)
         group = parser.add_argument_group("asr-dro related")
-        group.add_argument(
-            "--ssl_checkpoint",
-            type=str_or_none,
-            default=None,
-            help="Pretrained model for the s3prl frontend or the wav2vec2 encoder: a name in "
-            "local/ssl_checkpoints.tsv or a path",
-        )
-        group.add_argument(
-            "--groups",
-            type=str_or_none,
-            default=None,
-            help="File with the sorted names of the groups, one a line (stage 10 writes it)",
-        )
-        group.add_argument(
-            "--init_exp",
-            type=str_or_none,
-            default=None,
-            help="Experiment directory or model file to continue from",
-        )
-        group.add_argument(
-            "--extend_groups",
-            type=str2bool,
-            default=False,
-            help="Allow groups and tokens that the experiment of --init_exp does not know",
-        )
+        for name, kind, default, text in OPTIONS:
+            group.add_argument(f"--{name}", type=kind, default=default, help=text)
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
@@ -80,10 +118,15 @@ class DROASRTask(ASRTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train, after a look at what the experiment directory was made for."""
         args.groups = read_groups(args.groups)
-        if args.groups is not None and args.model == "dro":
-            args.model_conf = {**args.model_conf, "groups": list(args.groups)}
+        args.model_conf = model_conf_of(args)
+        trains = not (args.collect_stats or args.dry_run)
         if args.resume:
             refuse_other_groups(Path(args.output_dir), args.model_conf.get("groups"))
+        elif trains and is_first_process(args):
+            make_room(Path(args.output_dir), args.override)
+        if trains and args.model_conf.get("objective"):
+            path = Path(args.output_dir) / FILE_NAME
+            args.loss_log = GroupLossLog(path, args.groups, fingerprint_of(args))
         super().main_worker(args)
 
     @classmethod
@@ -99,32 +142,26 @@ class DROASRTask(ASRTask):
         apply_ssl_checkpoint(args)
         for key, value in resolve(vars(args)).items():
             setattr(args, key, value)
+        loss_log = vars(args).pop("loss_log", None)  # of main_worker; no part of config.yaml
         model = super().build_model(args)
         if getattr(args, "init_exp", None):
             initialise_from(model, args)
+        model.loss_log, model.token_type = loss_log, args.token_type
+        model.freezing = apply_freezing(model, args)
         return model
 
+    @classmethod
+    def build_task_iter_factory(
+        cls, args: argparse.Namespace, iter_options: IteratorOptions, mode: str
+    ) -> AbsIterFactory:
+        """Batches as ``sampler`` plans them (``iterator_type: task``); ESPnet's for the plots."""
+        if mode == "plot_att":
+            return cls.build_sequence_iter_factory(args, iter_options, mode)
+        if args.sampler is None:
+            raise UserError("iterator_type: task needs a sampler. Set sampler: group_duration.")
+        from asr_dro_plugin.espnet.iterators import build_planned_factory
 
-def read_groups(groups: str | list[str] | None) -> list[str] | None:
-    """Names of the groups from a file; a list (from an experiment's config) stays as it is."""
-    if groups is None or isinstance(groups, list):
-        return groups
-    return list(GroupMap.read(groups).names)
-
-
-def refuse_other_groups(exp: Path, groups: list[str] | None) -> None:
-    """A run is resumed with the groups it began with, or not at all."""
-    config_file = exp / "config.yaml"
-    if not (exp / "checkpoint.pth").exists() or not config_file.exists():
-        return
-    config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    before = (config.get("model_conf") or {}).get("groups")
-    if before and before != groups:
-        difference = GroupMap(before).difference(GroupMap(groups or ["none given"]))
-        raise UserError(
-            f"{exp} was trained with other groups ({difference}). Use another --asr_exp, or "
-            f"continue explicitly with --init_exp {exp} --extend_groups true."
-        )
+        return build_planned_factory(args, iter_options, mode, cls.build_dataset)
 
 
 def apply_ssl_checkpoint(args: argparse.Namespace) -> None:

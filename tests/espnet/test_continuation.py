@@ -5,8 +5,10 @@ import torch
 import yaml
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.continuation import token_rows, transplant
+from asr_dro_plugin.espnet.continuation import take_over_objective, token_rows, transplant
+from asr_dro_plugin.espnet.model import DROASRModel
 from tests import toy
+from tests.espnet import tiny
 from tests.espnet.conftest import arguments, make_dump, write_config
 
 
@@ -68,3 +70,39 @@ def test_another_stack_is_refused_with_the_tensor_named():
 def test_a_stack_with_nothing_in_common_is_refused():
     with pytest.raises(UserError, match="shares no parameter"):
         transplant(torch.nn.Linear(2, 2), {"other": torch.ones(1)}, ["a"], ["a"])
+
+
+def with_weights(groups, weights):
+    """A model whose groups weigh so much relative to the mean."""
+    model = DROASRModel(**tiny.parts(), groups=groups, objective="ctc_dro")
+    model.objective.relative_weights.copy_(torch.tensor(weights))
+    return model
+
+
+def test_old_groups_keep_their_ratios_and_new_ones_start_at_the_mean():
+    old = with_weights(["deu", "fra"], [0.5, 1.5])
+    new = with_weights(["deu", "eng", "fra"], [1.0, 1.0, 1.0])
+    transplant(new, old.state_dict(), tiny.TOKENS, tiny.TOKENS)
+    words = take_over_objective(new, old.state_dict(), ["deu", "fra"])
+    deu, eng, fra = new.objective.group_weights.tolist()
+    assert fra / deu == pytest.approx(3)
+    assert eng == pytest.approx(1 / 3)
+    assert "Group weights of 2 groups taken over" in words and "eng" in words
+
+
+def test_where_a_group_is_gone_all_start_alike():
+    old, new = with_weights(["deu", "fra"], [0.5, 1.5]), with_weights(["deu", "eng"], [1.0, 1.0])
+    words = take_over_objective(new, old.state_dict(), ["deu", "fra"])
+    assert words.startswith("Groups are gone (fra)")
+    assert new.objective.group_weights.tolist() == [0.5, 0.5]
+
+
+def test_a_model_without_an_objective_has_no_weights_to_take_over():
+    old = with_weights(["deu", "fra"], [0.5, 1.5])
+    new = DROASRModel(**tiny.parts(), groups=["deu", "fra"])
+    assert (
+        take_over_objective(new, old.state_dict(), ["deu", "fra"]) == "No group weights are used."
+    )
+    older = {k: v for k, v in old.state_dict().items() if not k.startswith("objective.")}
+    new = with_weights(["deu", "fra"], [1.0, 1.0])
+    assert "no group weights" in take_over_objective(new, older, ["deu", "fra"])

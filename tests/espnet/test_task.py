@@ -1,5 +1,8 @@
 """Our task is ESPnet's, and what it adds."""
 
+import argparse
+import shutil
+
 import pytest
 import torch
 import yaml
@@ -33,13 +36,13 @@ def test_group_ids_reach_the_model_in_the_batch(task, dump, tmp_path, monkeypatc
     from asr_dro_plugin.espnet.model import DROASRModel
 
     seen = {}
-    forward = DROASRModel.forward
+    utterance_losses = DROASRModel.utterance_losses
 
     def watch(self, *args, group_ids=None, utt_id=None, **kwargs):
         seen.update(zip(utt_id, group_ids.reshape(-1).tolist(), strict=True))
-        return forward(self, *args, group_ids=group_ids, utt_id=utt_id, **kwargs)
+        return utterance_losses(self, *args, group_ids=group_ids, utt_id=utt_id, **kwargs)
 
-    monkeypatch.setattr(DROASRModel, "forward", watch)
+    monkeypatch.setattr(DROASRModel, "utterance_losses", watch)
     config = write_config(tmp_path / "train.yaml", model="dro")
     task.main(cmd=arguments(dump, tmp_path / "exp", config))
     assert len(seen) == 32
@@ -104,3 +107,82 @@ def test_registering_twice_is_the_same_as_once(task):
     register()
     assert encoder_choices.classes == before
     assert ENCODERS.items() <= before.items()
+
+
+def dry_run(task, dump, out, tmp_path, *words, groups=True, **changes):
+    """What the configuration of a run says that is built and not trained."""
+    config = write_config(tmp_path / "train.yaml", **{"model": "dro", **changes})
+    given = arguments(dump, out, config, groups=groups)
+    task.main(cmd=[*given, "--dry_run", "true", *words])
+    return yaml.safe_load((out / "config.yaml").read_text())
+
+
+def test_the_objective_is_ctc_dro_unless_another_is_chosen(task, dump, tmp_path):
+    saved = dry_run(task, dump, tmp_path / "exp", tmp_path)
+    assert saved["model_conf"]["objective"] == saved["objective"] == "ctc_dro"
+    model, _ = task.build_model_from_file(tmp_path / "exp" / "config.yaml")
+    assert model.objective.group_names == ["deu", "eng"]
+
+
+def test_espnets_own_loader_builds_the_objective_too(task, dump, tmp_path):
+    from espnet2.tasks.asr import ASRTask
+
+    changes = {"objective": "group_dro", "objective_conf": {"cap": 2.0}}
+    dry_run(task, dump, tmp_path / "exp", tmp_path, **changes)
+    model, _ = ASRTask.build_model_from_file(tmp_path / "exp" / "config.yaml")
+    assert type(model.objective).__name__ == "GroupDRO"
+    assert model.objective.cap == 2.0
+
+
+def test_an_experiment_from_before_objectives_loads_without_one(task, dump, tmp_path):
+    saved = dry_run(task, dump, tmp_path / "exp", tmp_path)
+    older = {key: value for key, value in saved.items() if "objective" not in key}
+    for key in ("objective", "objective_conf"):
+        del older["model_conf"][key]
+    (tmp_path / "older.yaml").write_text(yaml.safe_dump(older))
+    assert task.build_model_from_file(tmp_path / "older.yaml")[0].objective is None
+
+
+def test_objective_none_is_espnets_own_loss(task, dump, tmp_path):
+    saved = dry_run(task, dump, tmp_path / "exp", tmp_path, objective="none")
+    assert "objective" not in saved["model_conf"]
+    assert saved["model_conf"]["groups"] == ["deu", "eng"]
+
+
+def test_the_objectives_duration_is_the_samplers(task, dump, tmp_path):
+    plan = {"iterator_type": "task", "sampler_conf": {"duration": 7.0}}
+    saved = dry_run(task, dump, tmp_path / "exp", tmp_path, **plan)
+    assert saved["model_conf"]["objective_conf"] == {"duration": 7.0}
+    own = {"objective_conf": {"duration": 9.0}}
+    saved = dry_run(task, dump, tmp_path / "own", tmp_path, **plan, **own)
+    assert saved["model_conf"]["objective_conf"] == {"duration": 9.0}
+
+
+def test_an_objective_without_groups_is_refused_but_plain_ctc_is_not(task, dump, tmp_path):
+    with pytest.raises(UserError, match="objective ctc_dro weighs groups, and none are given"):
+        dry_run(task, dump, tmp_path / "exp", tmp_path, groups=False)
+    saved = dry_run(task, dump, tmp_path / "ctc", tmp_path, groups=False, objective="ctc")
+    assert "objective" not in saved["model_conf"]
+
+
+def test_a_misspelt_key_of_the_objective_is_answered_with_the_right_one(task, dump, tmp_path):
+    with pytest.raises(UserError, match="Did you mean 'smoothing'"):
+        dry_run(task, dump, tmp_path / "exp", tmp_path, objective_conf={"smothing": 0.1})
+
+
+def test_a_run_is_not_overwritten_unless_asked_for_and_then_kept(task, dump, trained, tmp_path):
+    exp = tmp_path / "exp"
+    shutil.copytree(trained, exp, symlinks=True)
+    words = arguments(dump, exp, write_config(tmp_path / "train.yaml", model="dro"))
+    with pytest.raises(UserError, match=r"holds a training run. Add --resume true"):
+        task.main(cmd=words)
+    task.main(cmd=[*words, "--override", "true"])
+    (aside,) = tmp_path.glob("exp.before_*")
+    assert (aside / "latest.pth").exists() and (exp / "latest.pth").exists()
+
+
+def test_batches_come_from_the_sampler_where_the_iterator_is_ours(task, dump, tmp_path):
+    saved = dry_run(task, dump, tmp_path / "exp", tmp_path, iterator_type="task", sampler="none")
+    args = argparse.Namespace(**saved)
+    with pytest.raises(UserError, match="needs a sampler. Set sampler: group_duration"):
+        task.build_task_iter_factory(args, None, "train")
