@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from espnet2.asr.ctc import CTC
+from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.legacy.nets.pytorch_backend.transformer.label_smoothing_loss import LabelSmoothingLoss
 
 from asr_dro_plugin.errors import UserError
@@ -67,6 +68,24 @@ class UtteranceLosses:
     def mean(self, values_B: torch.Tensor) -> torch.Tensor:
         """Sum over the good utterances / B, as ESPnet's CTC averages under ``zero_infinity``."""
         return values_B.masked_fill(self.bad_B, 0.0).sum() / values_B.shape[0]
+
+
+def refuse_without_losses(model: ESPnetASRModel, objective: str) -> None:
+    """Refuse a stack that has a loss of the batch alone.
+
+    Raises:
+        UserError: a transducer, a classifier, or another CTC than torch's.
+    """
+    if model.use_transducer_decoder or model.use_linear_decoder:
+        raise UserError(
+            f"objective {objective} needs the loss of each utterance, which a transducer or linear "
+            "decoder does not give. Use CTC or an attention decoder, or objective: none."
+        )
+    if model.ctc is not None and model.ctc.ctc_type != "builtin":
+        raise UserError(
+            f"objective {objective} needs the loss of each utterance, which ctc_conf.ctc_type "
+            f"{model.ctc.ctc_type} does not give. Set it to builtin, or objective: none."
+        )
 
 
 def num_needed_frames(text: torch.Tensor, text_lengths: torch.Tensor) -> torch.Tensor:

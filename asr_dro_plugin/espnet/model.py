@@ -22,6 +22,7 @@ from asr_dro_plugin.espnet.losses import (
     ctc_losses,
     num_needed_frames,
     refuse_infeasible,
+    refuse_without_losses,
 )
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.groups import GroupMap
@@ -66,16 +67,7 @@ class DROASRModel(ESPnetASRModel):
     def _built_objective(self, name: str, conf: Mapping) -> torch.nn.Module:
         if self.group_map is None:
             raise UserError(f"objective {name} needs groups. Give --groups (stage 10 writes them).")
-        if self.use_transducer_decoder or self.use_linear_decoder:
-            raise UserError(
-                f"objective {name} needs the loss of each utterance, which a transducer or linear "
-                "decoder does not give. Use CTC or an attention decoder, or objective: none."
-            )
-        if self.ctc is not None and self.ctc.ctc_type != "builtin":
-            raise UserError(
-                f"objective {name} needs the loss of each utterance, which ctc_conf.ctc_type "
-                f"{self.ctc.ctc_type} does not give. Set it to builtin, or objective: none."
-            )
+        refuse_without_losses(self, name)
         names = list(self.group_map.names)
         return build_objective(name, len(names), **{**conf, "group_names": names})
 
@@ -255,12 +247,12 @@ class DROASRModel(ESPnetASRModel):
         self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
     ) -> None:
         """Add a batch to the figures of its groups: by greedy CTC, else by the decoder's labels."""
-        refs = [row[:n] for row, n in zip(text.tolist(), text_lengths.tolist(), strict=True)]
         if self.ctc is not None:
             logits = self.ctc.ctc_lo(parts.encoder_out).float()
             hyps = best_path_ids(logits, parts.encoder_out_lens, self.blank_id)
         else:
             hyps = [ids_before(row, self.eos) for row in parts.decoder_ids.tolist()]
+        refs = [row[:n] for row, n in zip(text.tolist(), text_lengths.tolist(), strict=True)]
         errors, ref_chars = count_errors(refs, hyps, self.token_list, self.token_type)
         self.validation.add(
             parts.group_ids_B, parts.losses_B, errors, ref_chars, infeasible=parts.infeasible_B

@@ -131,3 +131,11 @@ def test_a_model_fills_them_in_evaluation_whatever_the_batches(kind):
     np.testing.assert_allclose(model.validation.sums, together, rtol=1e-5)
     assert model.validation.num_utts_G.tolist() == [2, 0, 1]
     assert model.validation.sums[2].tolist() == [8, 0, 4]
+
+
+def test_a_model_of_nan_is_the_worst_there_is_and_no_crash():
+    model = DROASRModel(**tiny.parts(), groups=tiny.NAMES, objective="ctc").eval()
+    model.ctc.ctc_lo.bias.data[0] = float("nan")
+    model(**tiny.batch(group_ids=(0, 1, 1)))
+    found = model.validation.stats(tiny.NAMES)
+    assert found["worst_group_cer"] == found["macro_cer"] == found["loss_deu"] == math.inf

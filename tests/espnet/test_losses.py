@@ -143,6 +143,31 @@ def test_in_evaluation_they_have_the_error_rates_of_espnet(twins):
         assert float(found[key]) == pytest.approx(float(stats[key])), key
 
 
+def test_a_decoders_language_token_comes_first_as_in_espnet():
+    made = {**tiny.parts(decoder=True), "ctc_weight": 0.5, "lang_token_id": 2}
+    made["decoder"].eval()
+    theirs, ours = ESPnetASRModel(**made).eval(), DROASRModel(**made, groups=tiny.NAMES).eval()
+    expected, _, _ = theirs(**tiny.batch())
+    parts = ours.utterance_losses(**tiny.batch())
+    torch.testing.assert_close(parts.mean(parts.losses_B)[None], expected)
+    assert parts.num_labels_B.tolist() == [5, 4, 2]  # ESPnet counts its token into the text
+
+
+def test_ctc_between_the_layers_may_have_labels_of_its_own():
+    made = tiny.transformer_parts(interctc_layer_idx=[1], interctc_use_conditioning=True)
+    made |= {"interctc_weight": 0.4, "aux_ctc": {"1": "langs"}}
+    theirs, ours = ESPnetASRModel(**made).eval(), DROASRModel(**made, groups=tiny.NAMES).eval()
+    langs = {"langs": torch.tensor([[2], [3], [3]]), "langs_lengths": torch.tensor([1, 1, 1])}
+    expected, stats, _ = theirs(**tiny.batch(), **langs)
+    parts = ours.utterance_losses(**tiny.batch(), **langs)
+    torch.testing.assert_close(parts.mean(parts.losses_B)[None], expected)
+    torch.testing.assert_close(
+        parts.stats["loss_interctc_layer1"][None], stats["loss_interctc_layer1"]
+    )
+    with pytest.raises(UserError, match="aux_ctc names langs for layer 1"):
+        ours.utterance_losses(**tiny.batch())
+
+
 def test_an_utterance_that_cannot_be_aligned_is_infinite_counted_and_gives_no_gradient():
     ours = DROASRModel(**tiny.parts(), groups=tiny.NAMES)
     batch = tiny.batch(lengths=(16000, 2000), labels=(3, 4), group_ids=(0, 1))
