@@ -63,7 +63,7 @@ class Ranks:
 
         A rank without a batch has no stats; its weight of zero says so.
         """
-        values = {key: float(value) for key, value in stats.items()}
+        values = {key: float(value) for key, value in stats.items() if value is not None}
         parts = [part for part in self.gather((values, float(weight))) if part[1]]
         total = sum(part_weight for _, part_weight in parts)
         keys = dict.fromkeys(key for part, _ in parts for key in part)

@@ -127,7 +127,7 @@ class Stepper:
             self._return_gradients(held)
             self._note_split(num_pieces, size)
         stats = self.model.stats_of(losses, value * (normaliser / own))
-        return BatchResult(stats, size, losses.bad_B)
+        return BatchResult(_given(stats), size, losses.bad_B)
 
     def _measure(self, batch: Batch, num_pieces: int):
         """Per-utterance losses: of one piece with their graph, of several without."""
@@ -258,13 +258,18 @@ def _per_utterance(losses) -> dict[str, torch.Tensor]:
     return {name: getattr(losses, name) for name in PER_UTTERANCE}
 
 
+def _given(stats: dict) -> dict:
+    """ESPnet's models name what they do not have, with None."""
+    return {key: value for key, value in stats.items() if value is not None}
+
+
 def _loss_stats_weight(returned) -> tuple[torch.Tensor, dict, torch.Tensor]:
     """ESPnet's models return a tuple or a dictionary."""
     if isinstance(returned, dict):
         loss, stats, weight = (returned[key] for key in ("loss", "stats", "weight"))
     else:
         loss, stats, weight = returned
-    return loss, {key: value for key, value in stats.items() if value is not None}, weight
+    return loss, _given(stats), weight
 
 
 def _mean_stats(results: list[tuple[dict, float]]) -> tuple[dict, float]:

@@ -1,0 +1,103 @@
+"""Trains a tiny model in two processes, for ``test_distributed``; nothing in it is a test."""
+
+import contextlib
+import os
+from types import SimpleNamespace
+
+import torch
+import torch.distributed as dist
+
+from asr_dro_plugin.espnet.distributed import Ranks
+from asr_dro_plugin.espnet.model import DROASRModel
+from asr_dro_plugin.espnet.steps import Stepper
+from asr_dro_plugin.espnet.updates import SkippedSteps, Updater
+from tests.espnet import tiny
+
+DRY = {"hidden_size": 16, "num_blocks": 1, "kernel_size": 3, "dropout": 0.0}
+OPTIONS = SimpleNamespace(grad_clip=5.0, grad_clip_type=2.0, grad_noise=False, ddp_comm_hook=None)
+
+# Batches of each rank by step: sizes differ, groups are mixed in some, and at the end one rank has
+# run out of data.  Each entry is the groups of the batch's utterances.
+STEPS = [
+    [(0, 0, 0), (1,)],
+    [(2, 2), (0, 0)],
+    [(1, 1, 1), (0, 2)],
+    [(2,), (1, 1)],
+    [(0, 0), ()],
+]
+CASES = {
+    "utterance": {"reduction": "utterance"},
+    "batch": {"reduction": "batch", "duration": 3.0},
+    "mean": {"agg": "mean", "step_size_rel": 2.0},
+    "ctc": None,
+}
+
+
+def model_of(case):
+    torch.manual_seed(0)
+    conf = CASES[case]
+    name, conf = ("ctc", {}) if conf is None else ("ctc_dro", {"step_size_rel": 2.0, **conf})
+    made = tiny.parts(encoder_conf=DRY)
+    return DROASRModel(**made, groups=tiny.NAMES, objective=name, objective_conf=conf).train()
+
+
+def batch_of(step, rank):
+    """(utt_ids, batch) of a rank at a step."""
+    groups = STEPS[step][rank]
+    if not groups:
+        return [], {}
+    lengths = tuple(16000 - 1500 * row for row in range(len(groups)))
+    batch = tiny.batch(lengths, (4,) * len(groups), 10 * step + rank, groups)
+    return batch.pop("utt_id"), batch
+
+
+def untimed(_name):
+    return contextlib.nullcontext()
+
+
+def updater_of(model, ranks):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    return Updater(model, [optimizer], [None], None, OPTIONS, ranks, SkippedSteps(0))
+
+
+def train(case, ranks):
+    """State and reported losses after all steps, each rank on its own batches."""
+    model = model_of(case)
+    stepper, updater = Stepper(model, None, 1, ranks, on_gpu=False), updater_of(model, ranks)
+    losses = []
+    for step in range(len(STEPS)):
+        result = stepper.backward(*batch_of(step, ranks.rank), timer=untimed)
+        stats, weight = ranks.mean_stats(result.stats, result.weight)
+        losses.append((stats["loss"], weight))
+        updater.update(step, untimed)
+    return model.state_dict(), losses
+
+
+def fail(ranks):
+    """The first rank runs out of memory for good: what each rank is told."""
+    model = model_of("utterance")
+    if ranks.rank == 0:
+        model.encoder.register_forward_hook(_no_memory)
+    stepper = Stepper(model, None, 1, ranks, on_gpu=False)
+    try:
+        stepper.backward(*batch_of(0, ranks.rank), timer=untimed)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def _no_memory(*_arguments):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def work(rank, folder):
+    """One process: train all cases, save what came out."""
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    ranks = Ranks(distributed=True)
+    out = {case: train(case, ranks) for case in CASES}
+    out["failure"] = fail(ranks)
+    torch.save(out, f"{folder}/rank{rank}.pth")
+    dist.barrier()
+    dist.destroy_process_group()
