@@ -8,10 +8,11 @@ import torch.distributed as dist
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives.log import read_log
 from asr_dro_plugin.objectives.reduce import reduce_totals
-from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState
+from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState, decode_names
 from asr_dro_plugin.objectives.totals import LOSS, NUM_ROWS, UTTERANCES, sum_by_group
 
 REDUCTIONS = ("utterance", "batch")
+BY_GROUP = (WEIGHTS, "pending", "log", "dev_signal")
 LENGTH_NORMS = ("none", "frames", "labels")
 
 
@@ -26,13 +27,15 @@ class AbsObjective(GroupState):
 
     A subclass says in ``advance`` how its weights move.
 
-    State (buffers): ``relative_weights`` G*q, exactly 1 until the first update; ``pending`` and
-    ``log``, totals since the last update and since the last ``read_log``; ``batches_since_update``,
-    ``num_batches``, ``num_updates``, ``num_clipped``; ``mean_loss``, running mean of the groups'
-    losses; ``dev_signal``, the last given by ``observe_dev``.
+    State (buffers): ``relative_weights`` G*q, exactly 1 until the first update; ``pending``, totals
+    since the last update; ``log``, which makes them the totals since the last ``read_log``;
+    ``num_batches`` in all and since the last update; ``num_updates``, ``num_clipped``;
+    ``mean_loss``, running mean of the groups' losses; ``dev_signal``, the last ``observe_dev``.
     """
 
     weighs_loss = True  # False: every utterance counts alike in the loss, whatever q is
+    signal = "sum"
+    signal_needs: tuple[str, ...] = ()  # what of a batch must be given beside its losses
 
     def __init__(
         self,
@@ -49,19 +52,25 @@ class AbsObjective(GroupState):
         if not 0 < duration < float("inf"):
             raise UserError(f"duration is {duration}: it must be above 0 seconds.")
         self.reduction, self.length_norm, self.duration = reduction, length_norm, float(duration)
+        self._rounded_from: tuple = (None, None)
         self._add_state(WEIGHTS, num_groups, dtype=torch.float64, fill=1)
         self._add_state("pending", NUM_ROWS, num_groups, dtype=torch.float64)
         self._add_state("log", NUM_ROWS, num_groups, dtype=torch.float64)
         self._add_state("mean_loss", dtype=torch.float64)
         self._add_state("dev_signal", num_groups, dtype=torch.float64, fill=float("nan"))
-        for name in ("batches_since_update", "num_batches", "num_updates", "num_clipped"):
-            self._add_state(name, dtype=torch.int64)
+        self._add_state("num_batches", 2, dtype=torch.int64)
+        self._add_state("num_updates", dtype=torch.int64)
+        self._add_state("num_clipped", dtype=torch.int64)
+        self._add_state("speech_seen", 2, dtype=torch.float64)  # labels, seconds: signal labels
         self._add_state("logged", 2, dtype=torch.int64)  # num_updates, num_clipped at read_log
 
     # What a member of the family adds.
 
-    def advance(self, totals: torch.Tensor) -> None:
-        """Move the weights by the totals of one step; plain objectives have nothing to move."""
+    def advance(self) -> None:
+        """Move the weights by what is pending; here nothing moves, and nothing stays pending."""
+        self.log.add_(self.pending)
+        self.pending.zero_()
+        self.num_batches[1].zero_()
 
     def observe_dev(self, cer_G: torch.Tensor) -> None:
         """Take the groups' CER of a validation, NaN for a group without dev data."""
@@ -83,6 +92,10 @@ class AbsObjective(GroupState):
         num_labels_B: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Figures of a batch by group, to be summed over ranks: float64 (7, G), see ``totals``."""
+        if self.signal_needs and len(losses_B):
+            given = {"frames": num_frames_B, "labels": num_labels_B, "durations": durations_B}
+            for name in self.signal_needs:
+                require_given(given[name], name, f"signal: {self.signal}")
         return sum_by_group(
             self._normalise(losses_B, num_frames_B, num_labels_B),
             group_ids_B,
@@ -92,13 +105,12 @@ class AbsObjective(GroupState):
             num_labels_B=num_labels_B,
         )
 
-    @torch.no_grad()
     def observe(self, totals: torch.Tensor) -> None:
         """Advance the state by the totals of one step, in training mode only."""
         if self.training:
-            self.log += totals
-            self.num_batches += 1
-            self.advance(totals)
+            self.pending.add_(totals)
+            self.num_batches.add_(1)
+            self.advance()
 
     def normaliser(self, num_utterances: int) -> float:
         """What a rank adds to the divisor of the loss; ranks without utterances add nothing."""
@@ -122,7 +134,10 @@ class AbsObjective(GroupState):
         """
         losses_B = self._normalise(losses_B, num_frames_B, num_labels_B).nan_to_num(0.0, 0.0, 0.0)
         if self.training and self.weighs_loss:
-            losses_B = losses_B * self.relative_weights[group_ids_B].to(losses_B.dtype)
+            single = losses_B.dtype == torch.float32
+            weights_G = self._rounded_weights()[0] if single else self.relative_weights
+            weights_B = weights_G.index_select(0, group_ids_B)
+            losses_B = losses_B * (weights_B if single else weights_B.to(losses_B.dtype))
         total = losses_B.sum()
         return total / normaliser if isinstance(normaliser, torch.Tensor) or normaliser else total
 
@@ -170,8 +185,7 @@ class AbsObjective(GroupState):
         if self.length_norm == "none" or not len(losses_B):
             return losses_B
         lengths_B = num_frames_B if self.length_norm == "frames" else num_labels_B
-        if lengths_B is None:
-            raise UserError(f"length_norm: {self.length_norm} needs num_{self.length_norm}_B.")
+        require_given(lengths_B, self.length_norm, f"length_norm: {self.length_norm}")
         return losses_B / lengths_B
 
     # What is read from outside.
@@ -179,7 +193,17 @@ class AbsObjective(GroupState):
     @property
     def group_weights(self) -> torch.Tensor:
         """q, float32 (G,), on the simplex."""
-        return (self.relative_weights / self.num_groups).float()
+        return self._rounded_weights()[1].clone()
+
+    def _rounded_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """G*q and q in float32, computed anew only when the state was written to."""
+        weights_G = self.relative_weights
+        # Tensors of inference mode count no writes.
+        written = (weights_G, None if weights_G.is_inference() else weights_G._version)
+        if self._rounded_from[0] is not weights_G or self._rounded_from[1] != written[1]:
+            self._rounded_from = written
+            self._rounded = (weights_G.float(), (weights_G / self.num_groups).float())
+        return self._rounded
 
     def read_log(self, reset: bool = True) -> dict[str, list[float]]:
         """Figures since the last reset, on the host; see ``log.read_log``."""
@@ -194,22 +218,27 @@ class AbsObjective(GroupState):
         """
         older = {name: state[prefix + name] for name in self._buffers if prefix + name in state}
         if WEIGHTS not in older:
-            return (
-                f"The older model has no group weights: all {self.num_groups} groups start alike."
-            )
-        names = bytes(older.pop(NAMES).tolist()).decode().split("\n")
-        places = self._places_of([name for name in names if name])
+            return f"No group weights in the older model: {self.num_groups} groups start alike."
+        names = decode_names(older.pop(NAMES))
+        places = self.places_of(names)
         for name, value in older.items():
             buffer = self._buffers[name]
-            by_group = buffer.ndim and buffer.shape[-1] == self.num_groups and name != "logged"
-            (buffer[..., places] if by_group else buffer).copy_(value)
-            if by_group:
+            if name in BY_GROUP:
                 buffer[..., places] = value.to(buffer)
+            else:
+                buffer.copy_(value)
         new = [name for name in self.group_names if name not in names]
         return (
             f"Group weights of {len(places)} groups taken over; "
             f"{len(new)} new ones start at the mean weight: {' '.join(new) or 'none'}."
         )
+
+
+def require_given(value: torch.Tensor | None, name: str, who: str) -> None:
+    """Refuse a batch that lacks what a setting needs."""
+    if value is None:
+        argument = f"{'' if name == 'durations' else 'num_'}{name}_B"
+        raise UserError(f"{who} needs {argument} of every batch. Pass it, or change the setting.")
 
 
 def require_one_of(key: str, value: str, known: Sequence[str]) -> None:

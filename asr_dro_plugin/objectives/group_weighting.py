@@ -89,10 +89,10 @@ class GroupWeighting(AbsObjective):
         check_step_size(self.step_size_rel or 0.0, self.floor + (smoothing or 0.0))
         self.round_limit = _round_limit(round_limit, num_groups)
         self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
+        self.signal_needs = signals.NEEDS.get(signal, ())
         self._check_signal()
         self._add_reference(reference, reference_at)
         self._add_size_adjustment(size_adjustment, group_sizes)
-        self._add_state("speech_seen", 2, dtype=torch.float64)  # labels, seconds
 
     def _check_signal(self) -> None:
         if self.signal in signals.COUNT_ROWS and self.length_norm != "none":
@@ -134,35 +134,37 @@ class GroupWeighting(AbsObjective):
 
     # When q moves, and by what.
 
-    def batch_totals(
-        self, losses_B, group_ids_B, durations_B=None, *, num_frames_B=None, num_labels_B=None
-    ) -> torch.Tensor:
-        """As the contract says; what the signal needs must be there."""
-        given = {"frames": num_frames_B, "labels": num_labels_B, "seconds": durations_B}
-        needed = {"frames": ("frames",), "labels": ("labels", "seconds")}.get(self.signal, ())
-        missing = [name for name in needed if given[name] is None]
-        if missing and len(losses_B):
-            raise UserError(f"signal: {self.signal} needs the {' and '.join(missing)} of a batch.")
-        return super().batch_totals(
-            losses_B, group_ids_B, durations_B, num_frames_B=num_frames_B, num_labels_B=num_labels_B
-        )
+    def observe(self, totals: torch.Tensor) -> None:
+        """As the contract says; ``labels`` needs the mean labels of a second so far, too."""
+        if self.training and self.signal == "labels":
+            self.speech_seen.add_(totals[LABELS : SECONDS + 1].sum(1))
+        super().observe(totals)
 
-    def advance(self, totals: torch.Tensor) -> None:
-        """Add a step to what is pending, and update q when a round is complete."""
+    def advance(self) -> None:
+        """Update q where what is pending completes a round; no value is read off a device."""
         if self.signal == "dev_cer":
-            return
-        if self.signal == "labels":
-            self.speech_seen += totals[LABELS : SECONDS + 1].sum(1)
-        self.pending += totals
-        self.batches_since_update += 1
-        least, most = self.pending[self._count_row].aminmax()
+            return super().advance()
+        if self._surely_not_due():
+            return None
+        seen, most = self.pending[self._count_row].aminmax()
         if self.update == "batch":
-            due = most > 0
-        else:
-            due = (least > 0) | ((most > 0) & (self.batches_since_update >= self.round_limit))
+            seen = most
+        elif self.round_limit:
+            seen = torch.where(self.num_batches[1] >= self.round_limit, most, seen)
+        due = seen > 0
         self._update_where(due, self._pending_loss())
+        self.log.add_(torch.where(due, self.pending, 0.0))
         self.pending.masked_fill_(due, 0.0)
-        self.batches_since_update.masked_fill_(due, 0)
+        self.num_batches[1].masked_fill_(due, 0)
+        return None
+
+    def _surely_not_due(self) -> bool:
+        """On the CPU, where a look waits for nothing, it saves an update to be thrown away."""
+        if self.pending.device.type != "cpu" or self.update == "batch":
+            return False
+        if 0 < self.round_limit <= self.num_batches.numpy()[1]:
+            return False
+        return not self.pending.numpy()[self._count_row].all()
 
     @torch.no_grad()
     def observe_dev(self, cer_G: torch.Tensor) -> None:
@@ -187,7 +189,7 @@ class GroupWeighting(AbsObjective):
                 loss_G = signals.labels_signal(self.pending, labels / seconds * self.duration)
             case "excess":
                 reference_G = reference_run.look_up(
-                    self.reference_steps, self.reference_losses, self.num_batches
+                    self.reference_steps, self.reference_losses, self.num_batches[0]
                 )
                 loss_G = signals.excess_signal(self.pending, self.agg, reference_G)
             case _:
@@ -240,9 +242,9 @@ def absolute_or_relative(
     return None, float(default if relative is None else relative)
 
 
-def _round_limit(batches: int | None, num_groups: int) -> float:
+def _round_limit(batches: int | None, num_groups: int) -> int:
     if batches is None:
         return ROUND_LIMIT_PER_GROUP * num_groups
     if batches < 0:
         raise UserError(f"round_limit is {batches}: it must be 0 (never) or more batches.")
-    return batches or math.inf
+    return batches

@@ -16,7 +16,7 @@ def read_log(objective, reset: bool) -> dict[str, list[float]]:
     """
     counters = torch.stack([objective.num_updates, objective.num_clipped])
     parts = [
-        objective.log.flatten(),
+        (objective.log + objective.pending).flatten(),
         objective.group_weights.double(),
         (counters - objective.logged).double(),
         objective.mean_loss[None],
@@ -25,7 +25,8 @@ def read_log(objective, reset: bool) -> dict[str, list[float]]:
     num_groups = objective.num_groups
     rows = [values[k * num_groups : (k + 1) * num_groups] for k in range(totals.NUM_ROWS + 1)]
     if reset:
-        objective.log.zero_()
+        # What is pending stays so, and has been told.
+        torch.neg(objective.pending, out=objective.log)
         objective.logged.copy_(counters)
     return {
         "loss": _ratios(rows[totals.LOSS], rows[totals.UTTERANCES]),

@@ -10,6 +10,7 @@ from asr_dro_plugin.objectives.totals import BATCHES, FRAMES, LABELS, LOSS, UTTE
 
 # Row that counts how often a group was seen, by signal.
 COUNT_ROWS = {"frames": FRAMES, "labels": LABELS}
+NEEDS = {"frames": ("frames",), "labels": ("labels", "durations")}
 AGG_ROWS = {"sum": BATCHES, "mean": UTTERANCES}
 
 

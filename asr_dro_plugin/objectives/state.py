@@ -33,7 +33,7 @@ class GroupState(nn.Module):
     @property
     def group_names(self) -> list[str]:
         """Names in id order; empty where the objective was built without them."""
-        return _names(getattr(self, NAMES))
+        return decode_names(getattr(self, NAMES))
 
     def _add_state(self, name: str, *shape: int, dtype: torch.dtype, fill: float = 0) -> None:
         self.register_buffer(name, torch.full(shape, fill, dtype=dtype))
@@ -52,13 +52,13 @@ class GroupState(nn.Module):
         if not any(prefix + name in state_dict for name in self._buffers):
             return
         if prefix + NAMES in state_dict and prefix + WEIGHTS in state_dict:
-            theirs = _names(state_dict[prefix + NAMES])
+            theirs = decode_names(state_dict[prefix + NAMES])
             _refuse_other_groups(
                 (self.group_names, self.num_groups), (theirs, len(state_dict[prefix + WEIGHTS]))
             )
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def _places_of(self, names: list[str]) -> list[int]:
+    def places_of(self, names: list[str]) -> list[int]:
         """Ids here of the groups of an older state, all of which must be known."""
         gone = [name for name in names if name not in self.group_names]
         if gone or not names:
@@ -70,7 +70,8 @@ class GroupState(nn.Module):
         return [self.group_names.index(name) for name in names]
 
 
-def _names(utf8: torch.Tensor) -> list[str]:
+def decode_names(utf8: torch.Tensor) -> list[str]:
+    """Group names of a state; empty where it holds none."""
     text = bytes(utf8.tolist()).decode()
     return text.split("\n") if text else []
 

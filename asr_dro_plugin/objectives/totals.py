@@ -1,13 +1,12 @@
 """What one batch adds to the figures of each group: a small matrix that is summed over ranks."""
 
-import math
-
+import numpy as np
 import torch
 
 from asr_dro_plugin.errors import UserError
 
-# Rows of the matrix.  The first six count finite losses only; SKIPPED counts the others.
-LOSS, BATCHES, UTTERANCES, FRAMES, LABELS, SECONDS, SKIPPED = range(7)
+# Rows of the matrix.  All count finite losses only, but SKIPPED, which counts the others.
+LOSS, UTTERANCES, SKIPPED, FRAMES, LABELS, SECONDS, BATCHES = range(7)
 NUM_ROWS = 7
 
 
@@ -32,17 +31,49 @@ def sum_by_group(
             f"losses_B {tuple(losses_B.shape)} and group_ids_B {tuple(group_ids_B.shape)} must be "
             "two vectors of one length."
         )
-    losses_B = losses_B.detach()
-    finite_B = losses_B.abs() < math.inf
-    values = losses_B.new_zeros((NUM_ROWS, len(losses_B)), dtype=torch.float64)
-    values[LOSS] = losses_B.nan_to_num(0.0, 0.0, 0.0)
-    values[UTTERANCES] = 1.0
-    for row, given_B in ((FRAMES, num_frames_B), (LABELS, num_labels_B), (SECONDS, durations_B)):
-        if given_B is not None:
-            values[row] = given_B
-    values *= finite_B
-    values[SKIPPED] = ~finite_B
-    totals = values.new_zeros((NUM_ROWS, num_groups))
-    totals.scatter_add_(1, group_ids_B.long().expand(NUM_ROWS, -1), values)
-    totals[BATCHES] = totals[UTTERANCES] > 0
+    given = {FRAMES: num_frames_B, LABELS: num_labels_B, SECONDS: durations_B}
+    given = {row: given_B.detach() for row, given_B in given.items() if given_B is not None}
+    sums = sum_on_host if losses_B.device.type == "cpu" else sum_on_device
+    return sums(losses_B.detach(), group_ids_B, num_groups, given)
+
+
+def sum_on_device(
+    losses_B: torch.Tensor, group_ids_B: torch.Tensor, num_groups: int, given: dict
+) -> torch.Tensor:
+    """The sums where no value may be read."""
+    losses_B = losses_B.double()
+    clean_B = losses_B.nan_to_num(0.0, 0.0, 0.0)
+    finite_B = (clean_B == losses_B).double()
+    totals = clean_B.new_zeros((NUM_ROWS, num_groups))
+    rows = totals.unbind()
+    rows[LOSS].index_add_(0, group_ids_B, clean_B)
+    rows[UTTERANCES].index_add_(0, group_ids_B, finite_B)
+    rows[SKIPPED].index_add_(0, group_ids_B, 1 - finite_B)
+    for row, given_B in given.items():
+        rows[row].index_add_(0, group_ids_B, given_B * finite_B)
+    torch.clamp(rows[UTTERANCES], max=1.0, out=rows[BATCHES])
     return totals
+
+
+def sum_on_host(
+    losses_B: torch.Tensor, group_ids_B: torch.Tensor, num_groups: int, given: dict
+) -> torch.Tensor:
+    """The same through numpy, which starts an operation in a fraction of torch's time."""
+    columns = {LOSS: losses_B.double().numpy()} | {row: x_B.numpy() for row, x_B in given.items()}
+    ids_B, finite_B = group_ids_B.numpy(), np.isfinite(columns[LOSS])
+    totals = np.zeros((NUM_ROWS, num_groups))
+    try:
+        if not finite_B.all():
+            totals[SKIPPED] = np.bincount(ids_B[~finite_B], minlength=num_groups)
+            columns = {row: values_B[finite_B] for row, values_B in columns.items()}
+            ids_B = ids_B[finite_B]
+        totals[UTTERANCES] = np.bincount(ids_B, minlength=num_groups)
+        for row, values_B in columns.items():
+            totals[row] = np.bincount(ids_B, values_B, num_groups)
+    except ValueError:
+        raise UserError(
+            f"A group id is outside 0..{num_groups - 1}: {sorted(set(group_ids_B.tolist()))}. "
+            "Build the objective for all groups of the data."
+        ) from None
+    np.minimum(totals[UTTERANCES], 1.0, out=totals[BATCHES])
+    return torch.from_numpy(totals)
