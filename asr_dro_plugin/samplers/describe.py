@@ -48,6 +48,10 @@ class PlanStats:
         """One line for a log."""
         low, _, _, median, _, _, high = (100 * q for q in self.fill_quantiles)
         run = f", longest run of one group {self.longest_run}" if len(self.batches_G) else ""
+        if self.max_repeats > 1 or self.num_left_out:
+            run += (
+                f"; utterances occur up to {self.max_repeats} times, {self.num_left_out} not at all"
+            )
         return (
             f"{self.num_batches} batches of up to {self.duration:g} s hold {self.num_utterances} "
             f"utterances; the full ones are filled to {100 * self.mean_fill:.1f} % "

@@ -37,6 +37,8 @@ def test_no_batches_have_no_fill():
 
 
 def test_the_line_for_the_log():
-    line = str(describe_plan([[0, 1], [2, 3], [5]], DURATIONS, GROUPS, 20.0))
-    assert line.startswith("3 batches of up to 20 s hold 5 utterances; the full ones are filled")
+    line = str(describe_plan([[0, 1], [2, 3], [5], [4]], DURATIONS, GROUPS, 20.0))
+    assert line.startswith("4 batches of up to 20 s hold 6 utterances; the full ones are filled")
     assert line.endswith("longest run of one group 2")
+    drawn = str(describe_plan([[0, 1], [0], [5]], DURATIONS, GROUPS, 20.0))
+    assert drawn.endswith("; utterances occur up to 2 times, 3 not at all")
