@@ -28,6 +28,7 @@ from asr_dro_plugin.espnet.experiment import (
     refuse_other_groups,
 )
 from asr_dro_plugin.espnet.freezing import apply_freezing
+from asr_dro_plugin.espnet.iterators import build_planned_factory
 from asr_dro_plugin.espnet.reference import FILE_NAME, GroupLossLog, fingerprint_of
 from asr_dro_plugin.espnet.trainer import DROTrainer
 from asr_dro_plugin.stack import resolve
@@ -159,8 +160,6 @@ class DROASRTask(ASRTask):
             return cls.build_sequence_iter_factory(args, iter_options, mode)
         if args.sampler is None:
             raise UserError("iterator_type: task needs a sampler. Set sampler: group_duration.")
-        from asr_dro_plugin.espnet.iterators import build_planned_factory
-
         return build_planned_factory(args, iter_options, mode, cls.build_dataset)
 
 

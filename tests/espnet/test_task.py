@@ -1,6 +1,7 @@
 """Our task is ESPnet's, and what it adds."""
 
 import argparse
+import json
 import shutil
 
 import pytest
@@ -179,6 +180,35 @@ def test_a_run_is_not_overwritten_unless_asked_for_and_then_kept(task, dump, tra
     task.main(cmd=[*words, "--override", "true"])
     (aside,) = tmp_path.glob("exp.before_*")
     assert (aside / "latest.pth").exists() and (exp / "latest.pth").exists()
+
+
+def test_ctc_dro_on_planned_batches_is_chosen_by_its_worst_group(task, dump, tmp_path):
+    config = write_config(
+        tmp_path / "train.yaml", model="dro", iterator_type="task", max_epoch=2,
+        sampler_conf={"duration": 4.0}, best_model_criterion=[["valid", "worst_group_cer", "min"]],
+    )  # fmt: skip
+    exp = tmp_path / "exp"
+    task.main(cmd=arguments(dump, exp, config))
+    learnt = torch.load(exp / "valid.worst_group_cer.best.pth", weights_only=True)
+    assert learnt["objective.relative_weights"].std() > 0
+    assert learnt["objective.relative_weights"].mean() == pytest.approx(1)
+    losses = json.loads((exp / "group_losses.json").read_text())
+    assert losses["groups"] == ["deu", "eng"] and len(losses["loss"]) == 2
+    assert all(loss > 0 for row in losses["loss"] for loss in row)
+
+
+def test_a_reference_run_is_taken_up_and_refused_where_it_differs(task, dump, tmp_path):
+    plan = {"model": "dro", "iterator_type": "task", "sampler_conf": {"duration": 4.0}}
+    plain = write_config(tmp_path / "ctc.yaml", **plan, objective="ctc")
+    task.main(cmd=arguments(dump, tmp_path / "plain", plain))
+    excess = {"signal": "excess", "reference": str(tmp_path / "plain")}
+    robust = write_config(tmp_path / "excess.yaml", **plan, objective_conf=excess)
+    task.main(cmd=arguments(dump, tmp_path / "exp", robust))
+    saved = yaml.safe_load((tmp_path / "exp" / "config.yaml").read_text())
+    assert len(saved["model_conf"]["objective_conf"]["reference"]["loss"]) == 1
+    robust = write_config(tmp_path / "other.yaml", **plan, objective_conf=excess, accum_grad=2)
+    with pytest.raises(UserError, match=r"1 other settings \(accum_grad 1 there, 2 here\)"):
+        task.main(cmd=arguments(dump, tmp_path / "other", robust))
 
 
 def test_batches_come_from_the_sampler_where_the_iterator_is_ours(task, dump, tmp_path):
