@@ -41,17 +41,29 @@ def nothing_matches(entry: str, names: Iterable[str]) -> str:
     return f"freeze_param '{entry}' matches no parameter.{suggestion(entry, parts(names))}"
 
 
+def gradient_mult(config: Mapping) -> float | None:
+    """``feature_grad_mult`` of a configuration; None where the checkpoint decides."""
+    mult = config.get("feature_grad_mult")
+    return None if mult is None or str(mult).lower() == "none" else float(mult)
+
+
 def freezes_cnn(config: Mapping) -> bool:
     """Whether a configuration keeps the convolutions of its pretrained model as they are."""
-    mult = config.get("feature_grad_mult")
-    return _is_true(config.get("freeze_cnn", False)) or (mult is not None and float(mult) == 0)
+    return is_true(config.get("freeze_cnn", False)) or gradient_mult(config) == 0
 
 
 def frozen_updates(config: Mapping) -> int:
-    """Updates for which the pretrained model is kept still, ESPnet's own key included."""
-    own = config.get("freeze_finetune_updates") or 0
-    return int(own or (config.get("encoder_conf") or {}).get("freeze_finetune_updates") or 0)
+    """Updates for which the pretrained model is kept still; ESPnet's own key means the same."""
+    return int(config.get("freeze_finetune_updates") or espnets_frozen_updates(config))
 
 
-def _is_true(value: object) -> bool:
+def espnets_frozen_updates(config: Mapping) -> int:
+    """``encoder_conf.freeze_finetune_updates`` of the encoder ``wav2vec2``."""
+    if str(config.get("encoder")).lower() != "wav2vec2":
+        return 0
+    return int((config.get("encoder_conf") or {}).get("freeze_finetune_updates") or 0)
+
+
+def is_true(value: object) -> bool:
+    """Whether a YAML's or a command line's value is yes, as ESPnet reads it."""
     return str(value).lower() in ("true", "yes", "y", "t", "on", "1")

@@ -22,6 +22,7 @@ from asr_dro_plugin.stack_names import (
 )
 from asr_dro_plugin.stack_rules import check_combinations
 from asr_dro_plugin.stack_sizes import input_size_of, resolve
+from asr_dro_plugin.training_rules import check_training
 
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 BOOL_WORDS = frozenset(["y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0"])
@@ -33,7 +34,8 @@ _GIVEN_BY_TASK = {
     "decoder": "vocab_size encoder_output_size embed_pad",
     "model": """
         vocab_size token_list frontend specaug normalize preencoder encoder postencoder decoder
-        ctc joint_network""",
+        ctc joint_network groups objective objective_conf""",
+    "objective": "num_groups group_names group_sizes",
     "preprocessor": """
         train token_type token_list bpemodel non_linguistic_symbols text_cleaner g2p_type rir_scp
         rir_apply_prob noise_scp noise_apply_prob noise_db_range short_noise_thres
@@ -65,6 +67,7 @@ def check_config(config: Mapping, where: str) -> None:
         _check_slot(config, slot, where)
     _check_arguments(config.get("ctc_conf", {}), "ctc", CTC_CLASS, f"{where}: ctc_conf")
     check_combinations(config, where)
+    check_training(config, where)
     try:
         resolve(config)
     except UserError as error:
@@ -192,6 +195,8 @@ def _check_arguments(conf: Mapping, slot: str, path: str, where: str) -> None:
     given = GIVEN_BY_TASK.get(slot, frozenset())
     legal = {name: p for name, p in signature.parameters.items() if name not in given}
     for key, value in conf.items():
+        if (slot, key) == ("objective", "reference") and isinstance(value, str):
+            continue  # a file, which the task reads
         if key in given:
             if key != "input_size":  # which is compared with what is inferred in stack_sizes
                 raise UserError(f"{where}: {key} is set by the task. Leave it out.")

@@ -88,6 +88,17 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "pit_espnet": "espnet2.asr.pit_espnet_model:ESPnetASRModel",
         "dro": "asr_dro_plugin.espnet.model:DROASRModel",
     },
+    "objective": {
+        "ctc": "asr_dro_plugin.objectives.ctc:CTC",
+        "group_dro": "asr_dro_plugin.objectives.group_dro:GroupDRO",
+        "ctc_dro": "asr_dro_plugin.objectives.ctc_dro:CTCDRO",
+    },
+    "sampler": {
+        "group_duration": "asr_dro_plugin.samplers.group_duration:GroupDurationSampler",
+        "balanced": "asr_dro_plugin.samplers.balanced:BalancedSampler",
+        "temperature": "asr_dro_plugin.samplers.temperature:TemperatureSampler",
+        "sorted": "asr_dro_plugin.samplers.sorted:SortedSampler",
+    },
     "preprocessor": {
         "default": "espnet2.train.preprocessor:CommonPreprocessor",
         "multi": "espnet2.train.preprocessor:CommonPreprocessor_multi",
@@ -104,13 +115,15 @@ DEFAULTS: dict[str, str | None] = {
     "postencoder": None,
     "decoder": None,
     "model": "espnet",
+    "objective": "ctc_dro",
+    "sampler": "group_duration",
     "preprocessor": "default",
     "optim": "adadelta",
     "scheduler": None,
 }
 
 # Slots that may hold nothing.  ESPnet itself refuses ``frontend: none``; our task takes it.
-OPTIONAL_SLOTS = frozenset(SLOTS) - {"encoder"} | {"scheduler"}
+OPTIONAL_SLOTS = frozenset(SLOTS) - {"encoder"} | {"scheduler", "objective", "sampler"}
 
 # Our ESPnet adapters -> the plain class that holds their parameters, importable without ESPnet,
 # and the attribute under which the adapter keeps it.
@@ -140,6 +153,7 @@ OPTIMIZERS = {
     "rmsprop": "torch.optim.rmsprop:RMSprop",
     "rprop": "torch.optim.rprop:Rprop",
     "radam": "torch.optim.radam:RAdam",
+    "novograd": "asr_dro_plugin.optimizers.novograd:NovoGrad",
 }
 
 _SCHEDULERS = "espnet2.schedulers"
@@ -163,6 +177,8 @@ SCHEDULERS = {
     "CosineAnnealingWarmupRestarts",
     "tristagelr": f"{_SCHEDULERS}.tristage_lr:TristageLR",
     "exponentialdecaywarmup": f"{_SCHEDULERS}.exponential_decay_warmup:ExponentialDecayWarmup",
+    "tri_stage": "asr_dro_plugin.schedulers.tri_stage:TriStage",
+    "warmup_cosine": "asr_dro_plugin.schedulers.warmup_cosine:WarmupCosine",
 }
 
 # Beside the slots: the output layer, what a transducer adds, and what DefaultFrontend hands its own

@@ -99,7 +99,7 @@ def _build(slot: str, name: str, arguments: Mapping) -> Tensors:
         del arguments["encoder_output_size"]
         arguments["embed_pad"] = 0
     try:
-        module = _construct(path, arguments)
+        module = construct(path, arguments)
     except Exception as error:  # whatever a constructor raises is about its arguments
         line = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
@@ -107,8 +107,8 @@ def _build(slot: str, name: str, arguments: Mapping) -> Tensors:
     return {f"{head}{key}": parameter.numel() for key, parameter in module.named_parameters()}
 
 
-def _construct(path: str, arguments: Mapping):
-    """The module ``"package.module:Class"`` on the meta device.
+def construct(path: str, arguments: Mapping, device: str = "meta"):
+    """An object of ``"package.module:Class"``, by default without memory for its tensors.
 
     The one place outside ``asr_dro_plugin.espnet`` that imports ESPnet, by a name of the tables:
     single modules only, for importing a task costs ten seconds.
@@ -118,7 +118,7 @@ def _construct(path: str, arguments: Mapping):
     module_name, class_name = path.split(":")
     with contextlib.redirect_stderr(io.StringIO()):  # ESPnet tells there what it lacks on a GPU
         constructor = getattr(importlib.import_module(module_name), class_name)
-    with torch.device("meta"):
+    with torch.device(device):
         return constructor(**arguments)
 
 
@@ -128,7 +128,7 @@ def _joint_network(config: Mapping, encoder_size: int | None, vocab_size: int) -
     sizes = {
         "output_size": vocab_size, "encoder_size": encoder_size, "decoder_size": decoder_size,
     }  # fmt: skip
-    module = _construct(JOINT_NETWORK_CLASS, {**sizes, **(config.get("joint_net_conf") or {})})
+    module = construct(JOINT_NETWORK_CLASS, {**sizes, **(config.get("joint_net_conf") or {})})
     return {f"joint_network.{key}": p.numel() for key, p in module.named_parameters()}
 
 

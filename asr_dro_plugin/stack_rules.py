@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.parameter_names import is_pattern
 from asr_dro_plugin.signatures import source_file
 from asr_dro_plugin.stack_names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
 from asr_dro_plugin.stack_sizes import RAW_AUDIO, argument, frontend_of, input_size_of
@@ -180,13 +181,15 @@ def s3prl_upstreams() -> tuple[str, ...]:
 
 
 def _freeze_param(config: Mapping) -> Iterator[str]:
-    """ESPnet ignores a prefix that matches no parameter; a misspelt one would freeze nothing."""
-    for prefix in config.get("freeze_param") or []:
-        head = str(prefix).split(".")[0]
+    """A misspelt entry would freeze nothing; what is behind the first word shows a built model."""
+    for entry in config.get("freeze_param") or []:
+        head = str(entry).split(".")[0]
+        if is_pattern(head):
+            continue
         if head not in MODULES:
             yield (
-                f"freeze_param '{prefix}' matches no parameter.{suggestion(head, MODULES)} It must "
+                f"freeze_param '{entry}' matches no parameter.{suggestion(head, MODULES)} It must "
                 f"begin with one of {', '.join(sorted(MODULES))}."
             )
         elif head in SLOTS and component_of(config, head) is None:
-            yield f"freeze_param '{prefix}': {head} is none, so there is nothing to freeze."
+            yield f"freeze_param '{entry}': {head} is none, so there is nothing to freeze."

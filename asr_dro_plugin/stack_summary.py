@@ -1,13 +1,23 @@
 """What a stack consists of: sizes and parameters of every slot, for the plan."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.parameter_names import (
+    CNN_ENTRIES,
+    freezes_cnn,
+    frozen_updates,
+    is_pattern,
+    matches,
+    nothing_matches,
+)
 from asr_dro_plugin.ssl_checkpoints import Checkpoint
 from asr_dro_plugin.stack_names import SLOTS, component_of
 from asr_dro_plugin.stack_params import Tensors, built_component, slot_tensors
-from asr_dro_plugin.stack_sizes import argument, checkpoint_of, output_sizes, resolve
+from asr_dro_plugin.stack_parts import check_parts
+from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes, resolve
 
 
 @dataclass(frozen=True)
@@ -39,17 +49,20 @@ def describe(config: Mapping, vocab_size: int | None) -> list[Slot]:
         vocab_size: V, or None before the token list is made.
 
     Raises:
-        UserError: arguments that a component refuses, or a ``freeze_param`` that matches nothing.
+        UserError: arguments that a component, the objective, the sampler, the optimizer or the
+            schedule refuses, or a ``freeze_param`` that matches nothing.
     """
     config = resolve(config)
+    check_parts(config)
     checkpoint = checkpoint_of(config)
     sizes = _all_sizes(config, checkpoint, vocab_size)
-    prefixes = [str(prefix) for prefix in config.get("freeze_param") or []]
+    entries = [str(entry) for entry in config.get("freeze_param") or []]
+    frozen = [*entries, *(CNN_ENTRIES if freezes_cnn(config) else ())]
     slots = []
     for slot in (*SLOTS, "ctc"):
         tensors, source = slot_tensors(config, slot, sizes, checkpoint, vocab_size)
-        _check_prefixes(slot, tensors, source, prefixes)
-        counts = _split(tensors, source, prefixes)
+        _check_entries(slot, tensors, source, entries)
+        counts = _split(tensors, source, frozen)
         component = built_component(config, slot) or "none"
         slots.append(Slot(slot, component, sizes.get(slot), *counts, source, _note(config, slot)))
     return slots
@@ -61,9 +74,8 @@ def _note(config: Mapping, slot: str) -> str:
         return "raw audio" if config.get("input_size") == 1 else "features from the data"
     if slot == "decoder" and name and built_component(config, slot) is None:
         return f"{name} is dropped: ctc_weight is 1"
-    if slot == "encoder" and name == "wav2vec2":
-        updates = argument(config, slot, "freeze_finetune_updates")
-        return f"pretrained part frozen for the first {updates} updates" if updates else ""
+    if name in ("wav2vec2", "s3prl") and frozen_updates(config):
+        return f"pretrained part frozen for the first {frozen_updates(config)} updates"
     return ""
 
 
@@ -75,40 +87,37 @@ def _all_sizes(
     return {**sizes, **same, "decoder": vocab_size, "ctc": vocab_size}
 
 
-def _matches(name: str, prefix: str) -> bool:
-    """ESPnet's rule for ``freeze_param``."""
-    return name == prefix or name.startswith(f"{prefix}.")
-
-
 def _split(
-    tensors: Tensors | None, source: str, prefixes: Sequence[str]
+    tensors: Tensors | None, source: str, entries: Sequence[str]
 ) -> tuple[int | None, int | None]:
     """(trainable, frozen) parameters; (None, None) where they cannot be told apart."""
     if tensors is None:
         return None, None
-    frozen = {name for name in tensors if any(_matches(name, prefix) for prefix in prefixes)}
-    if source == "table" and any(_is_finer(prefix, tensors) for prefix in prefixes):
+    if source == "table" and any(_is_finer(entry, tensors) for entry in entries):
         return None, None
+    frozen = {name for name in tensors if any(matches(name, entry) for entry in entries)}
     num_frozen = sum(tensors[name] for name in frozen)
     return sum(tensors.values()) - num_frozen, num_frozen
 
 
-def _is_finer(prefix: str, tensors: Tensors) -> bool:
-    """Whether a prefix points at a part of what the table counts as one."""
-    whole = any(_matches(name, prefix) for name in tensors)
-    return not whole and any(_matches(prefix, name) for name in tensors)
+def _is_finer(entry: str, tensors: Tensors) -> bool:
+    """Whether an entry may point at a part of what the table counts as one."""
+    if any(matches(name, entry) for name in tensors):
+        return False
+    if is_pattern(entry):
+        fixed = re.split(r"[*?\[]", entry)[0]
+        return any(name.startswith(fixed) or fixed.startswith(name) for name in tensors)
+    return any(matches(entry, name) for name in tensors)
 
 
-def _check_prefixes(
-    slot: str, tensors: Tensors | None, source: str, prefixes: Sequence[str]
-) -> None:
+def _check_entries(slot: str, tensors: Tensors | None, source: str, entries: Sequence[str]) -> None:
     """Refuse a ``freeze_param`` into this slot that matches nothing: it would freeze nothing."""
     if not tensors or source not in ("meta", "file"):
         return
-    for prefix in prefixes:
-        if _matches(prefix, slot) and not any(_matches(name, prefix) for name in tensors):
-            parts = sorted({".".join(name.split(".")[:3]) for name in tensors})
+    for entry in entries:
+        if entry.split(".")[0] == slot and not any(matches(name, entry) for name in tensors):
+            some = sorted({".".join(name.split(".")[:3]) for name in tensors})
             raise UserError(
-                f"freeze_param '{prefix}' matches no parameter of {slot}. "
-                f"There are {', '.join(parts[:8])}{' ...' if len(parts) > 8 else ''}."
+                f"{nothing_matches(entry, tensors)} There are {', '.join(some[:8])}"
+                f"{' ...' if len(some) > 8 else ''}."
             )

@@ -68,7 +68,17 @@ DEFAULT_CRITERIA = tuple(
 DEFAULT_KEEP = 10
 DEFAULT_MAX_EPOCH = 40
 
-OUR_TRAIN_KEYS = _by_name({"str?": "ssl_checkpoint groups init_exp", "bool": "extend_groups"})
+OUR_TRAIN_KEYS = _by_name(
+    {
+        "str?": "ssl_checkpoint groups init_exp objective sampler",
+        "dict": "objective_conf sampler_conf",
+        "bool": "extend_groups freeze_cnn probe_memory override",
+        "int": """
+            freeze_finetune_updates save_interval_steps keep_checkpoints max_skipped_steps
+            sanity_batches""",
+        "float?": "feature_grad_mult",
+    }
+)
 
 TOP_LEVEL_KEYS = {**ESPNET_TRAIN_KEYS, **OUR_TRAIN_KEYS}
 

@@ -35,6 +35,8 @@ GOOD = {
     "scheduler_conf": {"max_lr": 0.002, "total_steps": 100},
     "max_epoch": 3,
     "best_model_criterion": [["valid", "loss", "min"]],
+    "objective": "ctc_dro",
+    "objective_conf": {"smoothing_rel": 0.6, "step_size_rel": 0.5},
 }
 
 
@@ -89,10 +91,22 @@ def test_every_shipped_decoding_configuration_passes(path):
         ({"encoder_conf": {"hiden_size": 1}}, ["'hiden_size'", "Did you mean 'hidden_size'?"]),
         ({"optim_conf": {"learning_rate": 1}}, ["'learning_rate'", "weight_decay"]),
         ({"scheduler_conf": {"total_step": 1}}, ["Did you mean 'total_steps'?"]),
-        ({"model_conf": {"ctc_weigth": 1.0}}, ["Did you mean 'ctc_weight'?", "groups"]),
+        ({"model_conf": {"ctc_weigth": 1.0}}, ["Did you mean 'ctc_weight'?", "lsm_weight"]),
         ({"ctc_conf": {"zero_infinty": True}}, ["ctc_conf", "Did you mean 'zero_infinity'?"]),
         ({"specaug_conf": {"num_freq_masks": 2}}, ["Did you mean 'num_freq_mask'?"]),
         ({"frontend_conf": {"frontend_conf": {"use_wp": True}}}, ["Did you mean 'use_wpe'?"]),
+        ({"objective": "ctcdro"}, ["objective is 'ctcdro'", "Did you mean 'ctc_dro'?", "none"]),
+        ({"objective_conf": {"smoothing_real": 1}}, ["Did you mean 'smoothing_rel'?", "round_lim"]),
+        ({"objective": "group_dro"}, ["'smoothing_rel' is no argument", "size_adjustment"]),
+        (
+            {"iterator_type": "task", "sampler": "duration"},
+            ["sampler is 'duration'", "group_duration", "temperature"],
+        ),
+        (
+            {"iterator_type": "task", "sampler_conf": {"max_repeat": 3}},
+            ["'max_repeat' is no argument", "duration"],
+        ),
+        ({"freeze_cn": True}, ["Did you mean 'freeze_cnn'?"]),
         ({"encoder": "identity"}, ["'hidden_size' is no argument", "none at all"]),
         ({"batch_type": "num"}, ["batch_type is 'num'", "numel"]),
         ({"token_type": "chars"}, ["Did you mean 'char'?"]),
@@ -120,6 +134,11 @@ def test_an_unknown_name_is_refused_with_a_suggestion(changes, words):
         ({"use_amp": "perhaps"}, "use_amp must be true or false"),
         ({"freeze_param": "encoder"}, "freeze_param must be a list"),
         ({"optim_conf": ["lr"]}, "optim_conf must be a mapping"),
+        ({"objective_conf": {"cap": "big"}}, "cap must be a number, not 'big'"),
+        ({"objective_conf": {"smoothing_rel": "1e-1"}}, "Write 1.0e-1."),
+        ({"feature_grad_mult": "much"}, "feature_grad_mult must be a number"),
+        ({"keep_checkpoints": 2.5}, "keep_checkpoints must be a whole number"),
+        ({"probe_memory": "maybe"}, "probe_memory must be true or false"),
         ({"decoder_conf": None}, "decoder_conf must be a mapping"),
         ({"preencoder_conf": {"output_size": "80"}}, "output_size must be a whole number"),
     ],
@@ -150,6 +169,12 @@ def test_what_espnets_parser_takes_is_taken(changes):
 def test_arguments_of_an_empty_slot_and_of_the_task_are_refused():
     assert "specaug_conf is given, but specaug is none" in refusal(changed(specaug=None))
     assert "vocab_size is set by the task" in refusal(changed(model_conf={"vocab_size": 3}))
+    assert "objective is set by the task" in refusal(changed(model_conf={"objective": "ctc"}))
+    assert "group_names is set" in refusal(changed(objective_conf={"group_names": ["a"]}))
+
+
+def test_the_reference_of_the_signal_excess_is_a_file():
+    check_config(changed(objective_conf={"signal": "excess", "reference": "a.json"}), "x.yaml")
 
 
 def test_a_missing_argument_without_default_is_named():

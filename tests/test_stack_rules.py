@@ -28,6 +28,7 @@ def nested(**conf) -> dict:
         {**MINI, "frontend": "sliding_window", "preencoder": "sinc"},
         {**MINI, "decoder": "transformer", "model_conf": {}},
         {**MINI, "freeze_param": ["encoder.blocks.0", "ctc"]},
+        {**MINI, "freeze_param": ["*.bias", "encoder.*.[0-3]"]},
         {**MINI, "frontend_conf": {"fs": "16k"}},
     ],
 )

@@ -166,9 +166,38 @@ def test_the_tables_feature_extractor_is_the_published_one():
     assert sum(p.numel() for p in module.parameters()) == TABLE_FEATURE_EXTRACTOR
 
 
-def test_updates_without_finetuning_are_noted():
-    config = {**RAW, "encoder_conf": {"freeze_finetune_updates": 500}}
-    assert "first 500 updates" in describe(config, 50)[4].note
+@pytest.mark.parametrize(
+    ("changes", "frozen"),
+    [
+        ({"freeze_cnn": True}, TABLE_FEATURE_EXTRACTOR),
+        ({"feature_grad_mult": 0}, TABLE_FEATURE_EXTRACTOR),
+        ({"feature_grad_mult": 0.1}, 0),
+        ({"freeze_param": ["encoder.*.layers.[0-5]"]}, None),
+        ({"freeze_param": ["enc*"]}, 317_390_592),
+        ({"freeze_param": ["*bias"]}, None),
+        ({"freeze_param": ["ct*"]}, 0),
+    ],
+)
+def test_frozen_convolutions_and_patterns_are_counted_where_they_can_be(changes, frozen):
+    assert describe({**RAW, **changes}, 50)[4].frozen == frozen
+
+
+@pytest.mark.parametrize("layout", ["hf", "fairseq"])
+def test_frozen_convolutions_of_a_file_are_those_that_training_freezes(tiny_ssl, layout):
+    slot = (
+        {"frontend": None, "encoder": "wav2vec2"}
+        if layout == "fairseq"
+        else {"frontend": "s3prl", "encoder": "identity"}
+    )
+    conf = {"model_conf": {"ctc_weight": 1.0}, "ssl_checkpoint": str(getattr(tiny_ssl, layout))}
+    check_against_the_model({**conf, **slot, "freeze_cnn": True})
+
+
+@pytest.mark.parametrize(
+    "conf", [{"encoder_conf": {"freeze_finetune_updates": 500}}, {"freeze_finetune_updates": 500}]
+)
+def test_updates_without_finetuning_are_noted(conf):
+    assert "first 500 updates" in describe({**RAW, **conf}, 50)[4].note
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 import torch
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.parameter_names import freezes_cnn, frozen_updates, matches, nothing_matches
+from asr_dro_plugin.parameter_names import (
+    freezes_cnn,
+    frozen_updates,
+    gradient_mult,
+    matches,
+    nothing_matches,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +60,14 @@ def apply_freezing(model: torch.nn.Module, args: argparse.Namespace) -> Freezing
     """
     config = vars(args)
     freeze_parameters(model, config.get("freeze_param") or [])
-    num_updates, mult = frozen_updates(config), config.get("feature_grad_mult")
+    num_updates, mult = frozen_updates(config), gradient_mult(config)
     if not (num_updates or mult is not None or freezes_cnn(config)):
         return Freezing()
     ssl = ssl_model(model)
     if freezes_cnn(config):
         freeze_cnn(ssl)
     elif mult is not None:
-        scale_cnn_gradient(ssl, float(mult))
+        scale_cnn_gradient(ssl, mult)
     waiting = [parameter for parameter in ssl.parameters() if parameter.requires_grad]
     freezing = Freezing(ssl, num_updates, waiting if num_updates else [])
     freezing.at_update(0)

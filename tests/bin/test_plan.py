@@ -104,7 +104,7 @@ def test_json_holds_the_loss_and_the_frame_shift(write, capsys):
         ("--encoder conv_ctx", "Did you mean 'conv_ctc'"),
         ("--max_epochs 3", "Did you mean 'max_epoch'"),
         ("--encoder_conf kernel_size=4", "train.yaml: encoder_conf .* must be odd"),
-        ("--freeze_param encoder.subsampling.0", "matches no parameter of encoder"),
+        ("--freeze_param encoder.subsampling.0", "matches no parameter. Did you mean"),
     ],
 )
 def test_what_cannot_be_built_is_refused(write, arguments, words):

@@ -174,7 +174,8 @@ def test_what_is_frozen_for_good_stays_frozen_when_the_rest_begins(build):
 
 
 def test_espnets_own_key_of_the_encoder_counts_updates_too(build):
-    training = Training(build("fairseq"), encoder_conf={"freeze_finetune_updates": 1})
+    conf = {"encoder": "wav2vec2", "encoder_conf": {"freeze_finetune_updates": 1}}
+    training = Training(build("fairseq"), **conf)
     assert not training.update() & training.names("ssl")
     assert learns(training.update(), training.names("ssl"))
 

@@ -1,0 +1,197 @@
+"""Rules about how a stack is trained: objective, batches, freezing, schedule, checkpoints.
+
+What a single component refuses of its own arguments is not here: ``stack_parts`` builds it.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.parameter_names import (
+    espnets_frozen_updates,
+    freezes_cnn,
+    frozen_updates,
+    gradient_mult,
+    is_true,
+)
+from asr_dro_plugin.stack_names import component_of
+from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
+from asr_dro_plugin.train_options import DEFAULT_MAX_EPOCH
+
+# Ways to say one thing twice.
+PAIRS = (("smoothing", "smoothing_rel"), ("step_size", "step_size_rel"))
+# ESPnet's options of batches that a sampler of ours has no use for.
+_BATCH_KEYS = """
+    batch_type batch_size batch_bins valid_batch_type valid_batch_size valid_batch_bins
+    sort_in_batch sort_batch shuffle_within_batch drop_last_iter multiple_iterator min_batch_size
+    max_batch_size fold_length chunk_length category_sample_size
+    """
+BATCH_KEYS = frozenset(_BATCH_KEYS.split())
+# What may hold a pretrained speech model with convolutions in front.
+SSL_HOLDERS = {
+    "frontend": {"s3prl", "espnet_ssl", "huggingface", "fused"},
+    "encoder": {"wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert"},
+}
+# How a schedule names the optimizer updates of the whole training.
+LENGTHS = {
+    "onecyclelr": "total_steps", "tri_stage": "max_steps", "warmup_cosine": "max_steps",
+    "tristagelr": "max_steps",
+}  # fmt: skip
+LEAST = {"keep_checkpoints": 2, "save_interval_steps": 0, "max_skipped_steps": 0,
+         "sanity_batches": 0, "freeze_finetune_updates": 0}  # fmt: skip
+
+
+def check_training(config: Mapping, where: str) -> None:
+    """Refuse settings of the training that contradict each other or would be ignored.
+
+    Raises:
+        UserError: the first of them, with the keys, their values and what would be legal.
+    """
+    for rule in (_objective, _objective_conf, _sampler, _freezing, _schedule, _numbers):
+        for problem in rule(config):
+            raise UserError(f"{where}: {problem}")
+
+
+def has_objective(config: Mapping) -> bool:
+    """Whether the loss of the training is an objective of ours."""
+    return component_of(config, "model") == "dro" and component_of(config, "objective") is not None
+
+
+def plans_batches(config: Mapping) -> bool:
+    """Whether a sampler of ours makes the batches."""
+    return str(config.get("iterator_type", "sequence")).lower() == "task"
+
+
+def num_updates(config: Mapping) -> int | None:
+    """Optimizer updates of the whole training; None where the data decide."""
+    iterations = config.get("num_iters_per_epoch")
+    if iterations is None or str(iterations).lower() == "none":
+        return None
+    batches = int(config.get("max_epoch", DEFAULT_MAX_EPOCH)) * int(iterations)
+    return batches // max(1, int(config.get("accum_grad", 1)))
+
+
+def _objective(config: Mapping) -> Iterator[str]:
+    """An objective of ours needs our model and losses by utterance."""
+    named = "objective" in config or config.get("objective_conf")
+    objective, model = component_of(config, "objective"), component_of(config, "model")
+    if model != "dro":
+        if named and objective is not None:
+            yield f"objective {objective} needs model: dro; here model is {model}. Set model: dro."
+        return
+    if objective is None:
+        return
+    if loss_of(config) == "transducer":
+        yield f"objective {objective} needs the loss of each utterance, not a transducer's."
+    ctc_type = (config.get("ctc_conf") or {}).get("ctc_type", "builtin")
+    if ctc_weight_of(config) > 0 and ctc_type != "builtin":
+        yield f"objective {objective} needs ctc_conf.ctc_type builtin, not {ctc_type}."
+
+
+def _objective_conf(config: Mapping) -> Iterator[str]:
+    """Keys of the objective that exclude or need one another."""
+    conf = config.get("objective_conf") or {}
+    for pair in PAIRS:
+        if all(conf.get(key) is not None for key in pair):
+            yield f"objective_conf has both {pair[0]} and {pair[1]}. Leave one of them out."
+    excess, reference = conf.get("signal") == "excess", conf.get("reference")
+    if excess and not reference:
+        yield (
+            "objective_conf.signal is excess, which needs reference: the group_losses.json of a "
+            "run with objective ctc on the same data."
+        )
+    if reference and not excess:
+        yield f"objective_conf.reference is ignored with signal {conf.get('signal', 'sum')}."
+    if conf.get("acts_on", "loss") not in ("sampling", "both"):
+        return
+    sampler = component_of(config, "sampler")
+    if not plans_batches(config) or sampler in (None, "sorted"):
+        yield (
+            f"objective_conf.acts_on is {conf['acts_on']}, which draws batches of one group: set "
+            "iterator_type: task and sampler: group_duration, balanced or temperature."
+        )
+
+
+def _sampler(config: Mapping) -> Iterator[str]:
+    """A sampler of ours and ESPnet's batches exclude each other."""
+    named = [key for key in ("sampler", "sampler_conf") if config.get(key)]
+    if not plans_batches(config):
+        if named and component_of(config, "sampler") is not None:
+            yield (
+                f"{named[0]} is ignored while iterator_type is "
+                f"{config.get('iterator_type', 'sequence')}. Set iterator_type: task."
+            )
+        return
+    if component_of(config, "sampler") is None:
+        yield "iterator_type: task needs a sampler, for example sampler: group_duration."
+    ignored = [key for key in config if key in BATCH_KEYS and not _is_for_validation(key, config)]
+    if ignored:
+        yield (
+            f"{', '.join(ignored)} would be ignored: with iterator_type: task, "
+            "sampler_conf.duration says how many seconds a batch holds. Remove it."
+        )
+
+
+def _is_for_validation(key: str, config: Mapping) -> bool:
+    """Whether ESPnet's batches are used for the dev set, which may have other ones."""
+    other = str(config.get("valid_iterator_type") or "task").lower()
+    return other != "task" and (key.startswith("valid_") or f"valid_{key}" not in config)
+
+
+def _freezing(config: Mapping) -> Iterator[str]:
+    """What is frozen must be there, and must not be frozen and slowed down at once."""
+    mult, updates, inner = (
+        gradient_mult(config),
+        frozen_updates(config),
+        espnets_frozen_updates(config),
+    )
+    if mult is not None and not 0 <= mult <= 1:
+        yield f"feature_grad_mult is {mult}. Legal: 0 (frozen) to 1 (as if it were not there)."
+    if is_true(config.get("freeze_cnn", False)) and mult not in (None, 0):
+        yield f"freeze_cnn is true and feature_grad_mult is {mult}. Leave one of them out."
+    if inner and inner != updates:
+        yield (
+            f"freeze_finetune_updates is {updates}, but encoder_conf.freeze_finetune_updates is "
+            f"{inner}. Leave the second out."
+        )
+    if not (mult is not None or updates or freezes_cnn(config)):
+        return
+    if not any(component_of(config, slot) in names for slot, names in SSL_HOLDERS.items()):
+        yield (
+            "freeze_cnn, feature_grad_mult and freeze_finetune_updates are about a pretrained "
+            "model, and this stack has none. Leave them out."
+        )
+    if updates and is_true(config.get("use_adapter", False)):
+        yield "freeze_finetune_updates would unfreeze what use_adapter freezes. Leave one out."
+    total = num_updates(config)
+    if total is not None and updates >= total:
+        yield (
+            f"freeze_finetune_updates is {updates}, but max_epoch x num_iters_per_epoch / "
+            f"accum_grad is {total}: the pretrained model would never learn."
+        )
+
+
+def _schedule(config: Mapping) -> Iterator[str]:
+    """A schedule is as long as the training; torch ends a run that outlives onecyclelr."""
+    name, total = component_of(config, "scheduler"), num_updates(config)
+    key = LENGTHS.get(name, "")
+    length = (config.get("scheduler_conf") or {}).get(key)
+    if not isinstance(length, (int, float)) or total is None:
+        return
+    if name == "onecyclelr" and length < total:
+        yield (
+            f"scheduler_conf.total_steps is {length}, but max_epoch x num_iters_per_epoch / "
+            f"accum_grad is {total}: training would stop with an error after {length} updates."
+        )
+    if length != total:
+        logging.warning(
+            "scheduler_conf.%s is %s, but training takes %d updates (max_epoch x "
+            "num_iters_per_epoch / accum_grad).", key, length, total
+        )  # fmt: skip
+
+
+def _numbers(config: Mapping) -> Iterator[str]:
+    """Counts that must not be lower."""
+    for key, least in LEAST.items():
+        if key in config and int(config[key]) < least:
+            yield f"{key} is {config[key]}. It must be at least {least}."
