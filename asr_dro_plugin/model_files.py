@@ -5,15 +5,21 @@ of ``keep_nbest_models`` (``espnet2.main_funcs.average_nbest_models``): a name t
 makes would be missed only after the training.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.stack_names import component_of
 from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
 from asr_dro_plugin.train_options import DEFAULT_CRITERIA, DEFAULT_KEEP, DEFAULT_MAX_EPOCH
 
 Criterion = tuple[str, str, str]  # phase, what is reported, min or max
-COMMON = ("loss", "loss_ctc", "cer_ctc", "acc")  # what is worth ranking epochs by
+# What is worth ranking epochs by; the last two need groups (model: dro).
+COMMON = ("loss", "loss_ctc", "cer_ctc", "acc", "worst_group_cer", "macro_cer")
 MADE = re.compile(r"([^.]+)\.(.+)\.(best|ave|ave_(\d+)best)\.pth")
 
 
@@ -59,6 +65,19 @@ def model_files(config: Mapping) -> list[str]:
     ]
 
 
+def default_model_file(config: Mapping) -> str:
+    """The average by the first of ``best_model_criterion`` that the model reports."""
+    names = model_files(config)
+    return names[0] if names else "latest.pth"
+
+
+def best_model_file(exp: str | os.PathLike) -> str:
+    """The first of those files that a trained experiment really holds; see ``model_files``."""
+    config = yaml.safe_load((Path(exp) / "config.yaml").read_text(encoding="utf-8"))
+    names = [*model_files(config), "latest.pth"]
+    return next((name for name in names if (Path(exp) / name).exists()), names[0])
+
+
 def criteria_of(config: Mapping) -> list[Criterion]:
     """``best_model_criterion``: lists in a YAML, ``valid,loss,min`` on a command line."""
     found = []
@@ -90,8 +109,9 @@ def is_reported(phase: str, key: str, config: Mapping) -> bool:
     """Whether the model of ``config`` reports ``key``: not every loss has every number."""
     if key == "acc":
         return loss_of(config) in ("ce", "hybrid")
-    if key == "cer_ctc":  # ESPnet decodes for it, in validation only
-        return phase == "valid" and ctc_weight_of(config) > 0
+    if key in ("cer_ctc", "worst_group_cer", "macro_cer"):  # decoded for in validation only
+        groups = key == "cer_ctc" or component_of(config, "model") == "dro"
+        return groups and phase == "valid" and ctc_weight_of(config) > 0
     if key == "loss_ctc":
         return ctc_weight_of(config) > 0
     return True

@@ -1,9 +1,16 @@
 """Which model files a configuration leads to, and what is said of the others."""
 
 import pytest
+import yaml
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.model_files import check_model_file, criteria_of, model_files
+from asr_dro_plugin.model_files import (
+    best_model_file,
+    check_model_file,
+    criteria_of,
+    default_model_file,
+    model_files,
+)
 
 CTC = {"decoder": "none", "model_conf": {"ctc_weight": 1.0}}
 HYBRID = {"decoder": "transformer", "model_conf": {"ctc_weight": 0.3}}
@@ -86,3 +93,36 @@ def test_criteria_are_read_as_espnet_does(words):
 def test_what_is_no_criterion_is_refused(words):
     with pytest.raises(UserError, match="best_model_criterion holds"):
         criteria_of({"best_model_criterion": [words]})
+
+
+WORST = {**CTC, "model": "dro", "best_model_criterion": [["valid", "worst_group_cer", "min"]]}
+
+
+def test_the_default_is_the_average_by_the_first_criterion_that_is_reported():
+    assert default_model_file(CER) == "valid.cer_ctc.ave.pth"
+    assert default_model_file(WORST) == "valid.worst_group_cer.ave.pth"
+    assert default_model_file(CTC) == "train.loss.ave.pth"
+    plain = {**WORST, "model": "espnet"}  # which knows no groups
+    assert default_model_file(plain) == "latest.pth"
+    both = {
+        **plain,
+        "best_model_criterion": [*WORST["best_model_criterion"], *CER["best_model_criterion"]],
+    }
+    assert default_model_file(both) == "valid.cer_ctc.ave.pth"
+
+
+def test_the_best_of_an_experiment_is_the_first_that_is_there(tmp_path):
+    criteria = [["valid", "worst_group_cer", "min"], ["valid", "cer_ctc", "min"]]
+    config = {**WORST, "best_model_criterion": criteria}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert best_model_file(tmp_path) == "valid.worst_group_cer.ave.pth"  # named in what follows
+    (tmp_path / "latest.pth").touch()
+    assert best_model_file(tmp_path) == "latest.pth"
+    (tmp_path / "valid.cer_ctc.best.pth").touch()
+    assert best_model_file(tmp_path) == "valid.cer_ctc.best.pth"
+
+
+def test_a_figure_of_groups_is_offered_where_there_are_groups():
+    for config, words in ((WORST, "or add .valid, macro_cer, min"), (CER, r"latest\.pth\.$")):
+        with pytest.raises(UserError, match=words):
+            check_model_file("valid.macro_cer.ave.pth", config, "x.yaml")

@@ -11,13 +11,16 @@ from pathlib import Path
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.kaldi_io import read_table, write_table
+from asr_dro_plugin.model_files import best_model_file
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Options of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--exp", required=True, help="trained experiment")
-    parser.add_argument("--model_file", default="valid.cer_ctc.ave.pth", help="its model file")
+    parser.add_argument(
+        "--model_file", help="its model file (default: the average by its best_model_criterion)"
+    )
     parser.add_argument("--config", required=True, help="inference config (conf/decode_*.yaml)")
     parser.add_argument("--data_dir", required=True, help="dumped data, e.g. dump/raw/test_prompts")
     parser.add_argument("--out_dir", required=True, help="where 'text' is written")
@@ -91,10 +94,11 @@ def load(args: argparse.Namespace, config: dict, device: str):
     """The experiment as the recogniser of ``config['mode']``."""
     from asr_dro_plugin.espnet.inference import BeamSearch, load_recogniser
 
+    model_file = args.model_file or best_model_file(args.exp)
     if config["mode"] == "espnet":
         options = {k: v for k, v in config.items() if k not in ("mode", "batch_duration")}
-        return BeamSearch(args.exp, args.model_file, device, options)
-    recogniser = load_recogniser(args.exp, args.model_file, device)
+        return BeamSearch(args.exp, model_file, device, options)
+    recogniser = load_recogniser(args.exp, model_file, device)
     warn_of_unknown_groups(Path(args.data_dir), recogniser.groups)
     return recogniser
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.model_files import best_model_file
 from asr_dro_plugin.quiet import quiet_import
 
 
@@ -16,7 +17,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="asr-dro transcribe", description=__doc__)
     parser.add_argument("audio", nargs="+", help="audio files of any rate and container")
     parser.add_argument("--exp", required=True, help="trained experiment, e.g. exp/asr_...")
-    parser.add_argument("--model_file", default="valid.cer_ctc.ave.pth", help="its model file")
+    parser.add_argument(
+        "--model_file", help="its model file (default: the average by its best_model_criterion)"
+    )
     parser.add_argument("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
     return parser
 
@@ -60,7 +63,7 @@ def load(args: argparse.Namespace, device: str):
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.inference import load_recogniser
 
-        return load_recogniser(args.exp, args.model_file, device)
+        return load_recogniser(args.exp, args.model_file or best_model_file(args.exp), device)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ token_type=char          # char, bpe, word
 nbpe=500                 # sentencepiece vocabulary
 token_list=              # a given tokens.txt instead of one from the training text
 # Model
-asr_config=conf/train_asr_mini.yaml            # training configuration
+asr_config=conf/train_asr_ctc_dro_mini.yaml    # training configuration
 asr_tag=                 # names the experiment (default: from the configuration and the data)
 asr_exp=                 # directory of the experiment (default: exp/asr_TAG)
 asr_args=                # more options for training, for example "--max_epoch 5"
@@ -42,7 +42,7 @@ init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
-inference_asr_model=valid.cer_ctc.ave.pth      # model file in the experiment
+inference_asr_model=     # model file in the experiment (default: the average by the YAML's best_model_criterion)
 inference_tag=           # names the results (default: from the configuration and the model)
 # Machine
 ngpu=0                   # GPUs for training and decoding
@@ -99,6 +99,14 @@ asr_tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${feats_type}_${data_tag}_$
 asr_exp=${asr_exp:-exp/asr_${asr_tag}}
 exp_name=$(basename "${asr_exp}")
 asr_stats_dir=exp/asr_stats_${exp_name#asr_}
+if [ -z "${inference_asr_model}" ]; then
+    inference_asr_model=$(python3 -c 'import sys
+from asr_dro_plugin.config_files import load_config, overrides_from_arguments
+from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.model_files import default_model_file
+run_main(lambda: print(default_model_file(load_config(sys.argv[1], overrides_from_arguments(sys.argv[2])))))' \
+        "${asr_config}" "${asr_args}")
+fi
 inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)_$(basename "${inference_asr_model}" .pth)}
 dumpdir=dump/${feats_type}
 audio_type=kaldi_ark
