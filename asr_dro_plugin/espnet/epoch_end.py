@@ -25,6 +25,7 @@ class EpochEnd:
     def __init__(self, run: "TrainingRun") -> None:
         self.run, self.options = run, run.options
         self.output_dir = Path(run.options.output_dir)
+        self._warned = False
         self.train_writer = self.valid_writer = None
         if self.options.use_tensorboard and run.ranks.is_first:
             from torch.utils.tensorboard import SummaryWriter
@@ -54,6 +55,29 @@ class EpochEnd:
         """Write ``<epoch>epoch.pth`` and what was seen so far."""
         save_epoch(self.output_dir, self.run.model_state(), epoch)
         self.run.seen.write(self.output_dir / "seen.json")
+
+    def report_group_weights(self) -> None:
+        """How the objective fared in this epoch; its losses for a run that refers to this one."""
+        log, loss_log = self.run.group_log, getattr(self.run.model, "loss_log", None)
+        if not log:
+            return
+        if loss_log is not None:
+            loss_log.add(self.run.position.steps, log)
+        if not log["num_updates"][0]:
+            return
+        bound = log["stability"][0] if log["stability"] else None
+        logging.info(
+            "Group weights: %d updates, %d changes held back by the cap, running mean of the group "
+            "losses %.4g%s", log["num_updates"][0], log["num_clipped"][0], log["mean_loss"][0],
+            "" if bound is None else f", stability {bound:.3g} (settles below 2)",
+        )  # fmt: skip
+        if bound is not None and bound >= 2 and not self._warned:
+            self._warned = True
+            logging.warning(
+                "The step size is too large for these losses (stability %.3g, which must stay "
+                "below 2): the group weights will swing. Lower step_size or step_size_rel, or "
+                "raise the smoothing.", bound,
+            )  # fmt: skip
 
     def tidy(self, epoch: int) -> None:
         """Links to the best epochs, averages on the way, and no more models than asked for."""

@@ -204,8 +204,11 @@ class Stepper:
                 loss, stats, weight = _loss_stats_weight(self.model(**piece))
             quiet = contextlib.nullcontext() if results else timer("backward_time")
             with quiet:
-                whole = loss if share == 1 else loss * share
-                self._scaled(whole / self.accum_grad).backward()
+                if share != 1:
+                    loss = loss * share
+                # In place, as ESPnet does: the loss that it reports is the one that is divided.
+                loss /= self.accum_grad
+                self._scaled(loss).backward()
             results.append((stats, float(weight)))
         if len(results) == 1:
             return BatchResult(*results[0])

@@ -244,6 +244,7 @@ class TrainingRun:
     def _end_epoch(self, epoch: int) -> None:
         """Model, then checkpoint, then links: see ``EpochEnd``."""
         self.on_first_rank(self.epoch_end.report)
+        self.on_first_rank(self.epoch_end.report_group_weights)
         self.on_first_rank(lambda: self.epoch_end.save_model(epoch))
         self.saving.save(epoch_is_over=True)
         self.on_first_rank(lambda: self.epoch_end.tidy(epoch))
