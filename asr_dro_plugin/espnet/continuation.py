@@ -132,7 +132,9 @@ def take_over_objective(
     gone = sorted(set(old_groups or []) - set(model.group_map.names))
     if gone:
         return f"Groups are gone ({' '.join(gone)}): the weights of all groups start alike."
-    return objective.extend_from(state, OBJECTIVE)
+    words = objective.extend_from(state, OBJECTIVE)
+    objective.num_batches.zero_()  # a new run: a reference run is looked up by its own batches
+    return words
 
 
 def is_token_table(name: str) -> bool:
