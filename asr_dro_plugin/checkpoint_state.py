@@ -4,9 +4,9 @@
 exception list.  What it would refuse is refused here, at the first save and not after a week.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
-from copy import copy as shallow_copy
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -18,24 +18,60 @@ AS_IT_IS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torc
 SCALARS = (bool, int, float, complex, str, bytes)  # their subclasses (enums) lose their type
 
 
-def plain(value: Any, copy: bool = False) -> Any:
+class _Copies:
+    """Copies on the CPU, in the memory of an earlier one of the same form where there is one."""
+
+    def __init__(self, spare: Any) -> None:
+        self._made: dict = {}
+        self._spare = defaultdict(list)
+        for tensor in {id(tensor): tensor for tensor in tensors_of(spare)}.values():
+            self._spare[_form(tensor)].append(tensor)
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The copy of ``tensor``, the same one for the same memory."""
+        key = (tensor.data_ptr(), tensor.device, _form(tensor))
+        if tensor.numel() == 0 or key not in self._made:
+            # The original is kept with it: freed, its memory could become another tensor's.
+            self._made[key] = (tensor, self._fresh(tensor).copy_(tensor))
+        return self._made[key][1]
+
+    def _fresh(self, tensor: torch.Tensor) -> torch.Tensor:
+        spare = self._spare[_form(tensor)]
+        return spare.pop() if spare else torch.empty_like(tensor, device="cpu")
+
+
+def _form(tensor: torch.Tensor) -> tuple:
+    return tensor.shape, tensor.stride(), tensor.dtype
+
+
+def plain(value: Any) -> Any:
     """``value`` with tensors detached and everything else in built-in types.
 
     Dicts, lists and tuples keep their structure, an ``OrderedDict`` its attributes (a module's
-    versions); arrays become tensors and NumPy scalars become numbers.  With ``copy`` every tensor
-    is a copy on the CPU, independent of ``value``; tensors that were one stay one.
+    versions); arrays become tensors and NumPy scalars become numbers.
 
     Raises:
         UserError: anything else; names its place in ``value``.
     """
-    return _plain(value, "state", {} if copy else None)
+    return _plain(value, "state", None)
 
 
-def _plain(value: Any, where: str, copies: dict | None) -> Any:
+def snapshot(value: Any, spare: Any = None) -> Any:
+    """``plain(value)`` as it is now: every tensor a copy on the CPU; tied weights stay tied.
+
+    Args:
+        value: the state of a training run.
+        spare: an earlier snapshot that nobody needs any more.  Its memory is written to again:
+            to get as much anew from the system takes longer than the copying.
+    """
+    return _plain(value, "state", _Copies(spare))
+
+
+def _plain(value: Any, where: str, copies: _Copies | None) -> Any:
     if type(value) in AS_IT_IS:
         return value
     if isinstance(value, torch.Tensor):
-        return _copy_of(value.detach(), copies)
+        return copies.of(value.detach()) if copies else value.detach()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return torch.from_numpy(value.copy())
     if isinstance(value, np.generic):
@@ -55,22 +91,11 @@ def _plain(value: Any, where: str, copies: dict | None) -> Any:
     )
 
 
-def _plain_mapping(value: Mapping, where: str, copies: dict | None) -> dict:
-    result = shallow_copy(value) if type(value) is OrderedDict else {}
+def _plain_mapping(value: Mapping, where: str, copies: _Copies | None) -> dict:
+    result = copy(value) if type(value) is OrderedDict else {}
     for key, item in value.items():
         result[_plain(key, f"a key of {where}", copies)] = _plain(item, f"{where}[{key!r}]", copies)
     return result
-
-
-def _copy_of(tensor: torch.Tensor, copies: dict | None) -> torch.Tensor:
-    """The tensor's copy on the CPU, the same one for the same memory; itself without ``copies``."""
-    if copies is None:
-        return tensor
-    key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
-    if tensor.numel() == 0 or key not in copies:
-        # The original is kept with it: freed, its memory could become another tensor's.
-        copies[key] = (tensor, tensor.to("cpu", copy=True))
-    return copies[key][1]
 
 
 def tensors_of(state: Any) -> Iterator[torch.Tensor]:

@@ -20,7 +20,7 @@ from asr_dro_plugin.checkpoint_files import (
     save_checkpoint,
     sums_path,
 )
-from asr_dro_plugin.checkpoint_state import plain
+from asr_dro_plugin.checkpoint_state import snapshot
 from asr_dro_plugin.errors import DiskFull, TrainingStopped, UserError
 from asr_dro_plugin.files import link
 
@@ -62,6 +62,7 @@ class CheckpointStore:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._damaged: set[Path] = set()
+        self._last: Any = None  # the latest snapshot: kept for its memory
         self._is_clean = False
 
     def paths(self) -> list[Path]:
@@ -86,7 +87,7 @@ class CheckpointStore:
         self._clean()
         path = self.folder / f"checkpoint.{number:08d}.pth"
         self._check_number(path)
-        state = plain(state, copy=True)
+        state = self._last = snapshot(state, spare=self._last)
         check_room(path, state)
         if sync:
             self._write(path, state)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_dro_plugin.checkpoint_state import num_bytes, plain, tensors_of
+from asr_dro_plugin.checkpoint_state import num_bytes, plain, snapshot, tensors_of
 from asr_dro_plugin.errors import UserError
 
 
@@ -69,7 +69,7 @@ def test_the_state_of_every_random_generator_is_plain():
 def test_a_copy_does_not_follow_the_model_as_it_trains():
     model = torch.nn.Linear(3, 2)
     before = model.weight.detach().clone()
-    copy = plain(model.state_dict(), copy=True)
+    copy = snapshot(model.state_dict())
     with torch.no_grad():
         model.weight.add_(1)
     assert torch.equal(copy["weight"], before)
@@ -78,13 +78,34 @@ def test_a_copy_does_not_follow_the_model_as_it_trains():
 
 def test_tied_weights_stay_tied_and_are_stored_once():
     weight = torch.zeros(1000, 100)
-    copy = plain({"in": weight, "out": weight, "head": weight[:10]}, copy=True)
+    copy = snapshot({"in": weight, "out": weight, "head": weight[:10]})
     assert copy["in"] is copy["out"]
     assert copy["head"].untyped_storage().nbytes() == 4000, "a view takes no more than it shows"
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["<f4", "<i8"])), max_size=6), st.data()
+)
+def test_a_snapshot_in_the_memory_of_another_is_as_good_as_one_in_its_own(forms, data):
+    """Other tensors than the last time, in another order, some of them tied."""
+
+    def state(seed):
+        draw = np.random.default_rng(seed)
+        made = [torch.from_numpy(draw.integers(0, 99, size).astype(dtype)) for size, dtype in forms]
+        return [made[i] for i in data.draw(st.lists(st.integers(0, len(made) - 1)))] if made else []
+
+    first, second = state(1), state(2)
+    spare = snapshot(first)
+    spared = {tensor.data_ptr() for tensor in spare if tensor.numel()}
+    result = snapshot(second, spare=spare)
+    assert [tensor.tolist() for tensor in result] == [tensor.tolist() for tensor in second]
+    assert [tensor.dtype for tensor in result] == [tensor.dtype for tensor in second]
+    if len(forms) == 1 and first and second and forms[0][0]:
+        assert {tensor.data_ptr() for tensor in result} == spared
+
+
 def test_a_modules_versions_survive():
-    result = through_a_file(plain(torch.nn.BatchNorm1d(3).state_dict(), copy=True))
+    result = through_a_file(plain(torch.nn.BatchNorm1d(3).state_dict()))
     assert isinstance(result, OrderedDict)
     assert result._metadata[""]["version"] == 2
 

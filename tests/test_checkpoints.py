@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -14,8 +12,6 @@ from asr_dro_plugin import checkpoints
 from asr_dro_plugin.checkpoint_files import read_checkpoint
 from asr_dro_plugin.checkpoints import CheckpointStore, DiskFull
 from asr_dro_plugin.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def state_of(number: int, take: int = 1) -> dict:
@@ -247,79 +243,3 @@ def test_a_damaged_checkpoint_of_espnet_beside_ours_does_not_cost_the_link(tmp_p
     store.wait()
     assert read_checkpoint(tmp_path / "checkpoint.pth")["number"] == 2
     assert CheckpointStore(tmp_path).load()[0]["number"] == 2
-
-
-class Killed(BaseException):
-    """The process is gone: nothing that it would still have done happens."""
-
-
-CHANGES = ("replace", "rename", "symlink", "unlink", "fsync", "chmod")
-
-
-def die_before_change(monkeypatch, number: int) -> None:
-    """Let the process end before its ``number``-th change of the disk."""
-    made = []
-
-    def wrap(name):
-        change = getattr(os, name)
-
-        def wrapped(*args, **kwargs):
-            if len(made) >= number:
-                raise Killed
-            made.append(name)
-            return change(*args, **kwargs)
-
-        monkeypatch.setattr(os, name, wrapped)
-
-    for name in CHANGES:
-        wrap(name)
-
-
-def scenario(folder: Path, name: str) -> tuple[int, int]:
-    """Prepare a folder; the take that is there before, and the number to be saved."""
-    if name == "espnet":
-        torch.save(state_of(1), folder / "checkpoint.pth")
-    elif name != "empty":
-        filled(folder, 1, 2)
-    return {"empty": (0, 1), "third": (2, 3), "same number": (2, 2), "espnet": (1, 2)}[name]
-
-
-@pytest.mark.parametrize("name", ["empty", "third", "same number", "espnet"])
-def test_a_kill_between_any_two_changes_of_the_disk_loses_nothing(tmp_path, name):
-    moments = 0
-    for moments in range(100):
-        folder = tmp_path / str(moments)
-        folder.mkdir()
-        before, number = scenario(folder, name)
-        with pytest.MonkeyPatch.context() as patch:
-            die_before_change(patch, moments)
-            try:
-                CheckpointStore(folder).save(state_of(number, take=2), number, sync=True)
-            except Killed:
-                pass
-            else:
-                break
-        store = CheckpointStore(folder)
-        loaded = store.load()
-        if loaded is None:
-            assert before == 0
-        else:
-            state = loaded[0]
-            assert is_whole(state)
-            assert state["number"] in (before, number)
-        if name in ("third", "same number"):
-            assert is_whole(read_checkpoint(folder / "checkpoint.pth"))
-        for path in store.paths():
-            assert is_whole(read_checkpoint(path)), "no name stands for a part of a file"
-        store.save(state_of(9), 9, sync=True)
-        assert not list(folder.glob(".*")), "the next run tidies up"
-        assert store.load()[0]["number"] == 9
-        assert len(store.paths()) <= 2
-    assert 10 < moments < 100
-
-
-def test_real_kills_inside_the_writer_lose_nothing(tmp_path):
-    command = [sys.executable, "-m", "tests.checkpoint_kills", str(tmp_path), "6"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "nothing lost" in done.stdout
