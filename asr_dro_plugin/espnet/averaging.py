@@ -122,10 +122,12 @@ def _usable_epochs(reporter: Reporter, phase: str, figure: str, mode: str) -> li
 
 
 def _ranked(reporter: Reporter, phase: str, figure: str, mode: str) -> list[tuple[int, float]]:
+    """(epoch, value), best first and diverged ones (NaN, infinite) last; empty without figure."""
     try:
-        return reporter.sort_epochs_and_values(phase, figure, mode)
+        ranked = reporter.sort_epochs_and_values(phase, figure, mode)
     except KeyError:
         return []
+    return sorted(ranked, key=lambda item: not math.isfinite(item[1]))
 
 
 def _average(path: str, epochs: list[int]) -> bool:
