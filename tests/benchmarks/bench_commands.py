@@ -25,7 +25,7 @@ COMMANDS = {
 
 def write_wrong_configs(folder: Path) -> dict[str, Path]:
     """The default configuration with one mistake each."""
-    text = (ROOT / "conf/train_asr_mini.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "conf/train_asr_ctc_dro_mini.yaml").read_text(encoding="utf-8")
     wrong = {
         "key": text.replace("grad_clip:", "grad_clp:"),
         "component": text.replace("encoder: conv_ctc", "encoder: conv_ct"),

@@ -36,3 +36,13 @@ def test_the_ssl_stacks_make_such_a_claim():
     files = {name for name, _, _ in claims()}
     assert {f"train_asr_{x}.yaml" for x in ("s3prl_identity", "wav2vec2")} <= files
     assert "train_asr_s3prl_linear_transformer.yaml" in files
+
+
+def test_the_twins_and_what_is_derived_from_them_make_such_a_claim():
+    made = {(name, other) for name, other, names in claims() if names == {"objective"}}
+    for suffix in ("", "_mini"):
+        dro, ctc = (f"train_asr_{method}{suffix}.yaml" for method in ("ctc_dro", "ctc"))
+        assert {(dro, ctc), (f"train_asr_group_dro{suffix}.yaml", ctc)} <= made
+    assert ("train_asr_ctc_dro_ml_superb6.yaml", "train_asr_ctc_dro.yaml") in made
+    files = {name for name, _, _ in claims()}
+    assert {path.name for path in CONF.glob("train_asr_*.yaml")} == files

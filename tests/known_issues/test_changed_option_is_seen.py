@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "tools/utils/stage.py"
 SPEC = importlib.util.spec_from_file_location("stage", PROGRAM)
 stage = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(stage)
-COMMAND = "python3 -m asr_dro_plugin.bin.train --config conf/train_asr_mini.yaml --max_epoch 3"
+COMMAND = "python3 -m asr_dro_plugin.bin.train --config conf/train_asr_ctc_mini.yaml --max_epoch 3"
 FOLDER = "/data/" + "a_long_name/" * 10
 
 
@@ -27,7 +27,8 @@ FOLDER = "/data/" + "a_long_name/" * 10
         (
             COMMAND,
             COMMAND.replace("mini", "maxi")[:-1] + "5",
-            "'--config conf/train_asr_mini.yaml' -> '--config conf/train_asr_maxi.yaml' and 1 more",
+            "'--config conf/train_asr_ctc_mini.yaml' -> "
+            "'--config conf/train_asr_ctc_maxi.yaml' and 1 more",
         ),
         ("true", "false", "'true' -> 'false'"),
         ("a b", "a  b", "differs in its spaces"),

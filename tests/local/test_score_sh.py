@@ -38,7 +38,7 @@ def score_sh(recipe, *arguments):
 
 
 def test_every_set_is_scored_and_the_last_tables_come_last(recipe):
-    done = score_sh(recipe, "--asr_config", "conf/train_asr_mini.yaml", "--model_file", "m.pth")
+    done = score_sh(recipe, "--asr_config", "conf/train_asr_ctc_mini.yaml", "--model_file", "m.pth")
     assert done.returncode == 0, done.stderr
     for set_name in ("dev_x", "test_x"):
         assert (recipe / f"exp/asr_a/greedy/{set_name}/score.json").exists()

@@ -17,7 +17,13 @@ def add(exp, tag, set_name, hyp="ab", **run):
 def exp(tmp_path):
     folder = tmp_path / "asr_mini"
     add(folder, "decode_b", "dev_x", "abc", model_file="valid.ave.pth")
-    add(folder, "decode_b", "test_x", asr_config="conf/train_asr_mini.yaml", git_commit="abc123")
+    add(
+        folder,
+        "decode_b",
+        "test_x",
+        asr_config="conf/train_asr_ctc_mini.yaml",
+        git_commit="abc123",
+    )
     add(folder, "decode_a", "test_x", inference_config="conf/decode_asr_greedy.yaml")
     add(folder, "decode_a", "train_x", "abcd")
     return folder
@@ -40,7 +46,7 @@ def test_test_sets_come_first_and_sets_are_never_mixed(exp):
 def test_it_says_what_was_trained_and_decoded(exp):
     text = write_results(exp).read_text()
     for line in (
-        "- training configuration: `conf/train_asr_mini.yaml`",
+        "- training configuration: `conf/train_asr_ctc_mini.yaml`",
         "- decoding configuration: `conf/decode_asr_greedy.yaml`",
         "- model file: `valid.ave.pth`",
         "- git commit: `abc123`",

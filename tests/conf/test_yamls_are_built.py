@@ -1,0 +1,97 @@
+"""Every shipped training configuration becomes a model with its objective, and takes a step."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr_dro_plugin.config_files import load_config
+from asr_dro_plugin.model_files import check_model_file
+from asr_dro_plugin.stack import check_config
+from asr_dro_plugin.training_rules import num_updates
+
+pytest_plugins = ["tests.fixtures_ssl"]
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "conf").glob("train_asr_*.yaml"))
+GROUPS = ["ces", "pol", "spa"]
+TOKENS = ["<blank>", "<unk>", "[ces]", "[pol]", "[spa]", "a", "b", "<sos/eos>"]
+
+
+@pytest.fixture(scope="module")
+def task():
+    import asr_dro_plugin.espnet  # noqa: F401
+    from asr_dro_plugin.espnet.task import DROASRTask
+
+    yield DROASRTask
+    logging.getLogger().setLevel(logging.WARNING)
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+def built(request, task, tiny_ssl):
+    """(arguments, model) of a configuration, on a tiny checkpoint where it names a real one."""
+    config = load_config(request.param)
+    check_config(config, str(request.param))
+    if config.get("ssl_checkpoint"):
+        layout = "fairseq" if config["encoder"] == "wav2vec2" else "hf"
+        config["ssl_checkpoint"] = str(getattr(tiny_ssl, layout))
+    args = argparse.Namespace(**{**vars(task.get_parser().parse_args([])), **config})
+    args.token_list, args.groups = TOKENS, GROUPS
+    for slot in ("frontend", "specaug", "preencoder", "decoder"):  # as the parser reads them
+        if getattr(args, slot) == "none":
+            setattr(args, slot, None)
+    from asr_dro_plugin.espnet.experiment import model_conf_of
+
+    args.model_conf = model_conf_of(args)
+    return args, task.build_model(args)
+
+
+def test_it_is_built_and_takes_a_step(built, task):
+    from espnet2.tasks.abs_task import scheduler_classes
+
+    args, model = built
+    assert model.objective.group_names == GROUPS
+    optimizer = task.build_optimizers(args, model)[0]
+    if args.scheduler:
+        scheduler_classes[args.scheduler](optimizer, **args.scheduler_conf)
+    model.freezing.at_update(0)
+    speech, lengths = torch.randn(2, 16000) * 0.1, torch.tensor([16000, 16000])
+    text = torch.tensor([[2, 5, 6], [3, 6, 5]])
+    groups = torch.tensor([[0], [1]])
+    model.train()
+    loss, stats, _ = model(
+        speech, lengths, text, torch.tensor([3, 3]), group_ids=groups, utt_id=["a", "b"]
+    )
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_schedule_is_as_long_as_the_training(path):
+    config = load_config(path)
+    conf = config.get("scheduler_conf", {})
+    length = conf.get("total_steps", conf.get("max_steps"))
+    assert length in (None, num_updates(config))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_file_says_how_its_batches_and_its_loss_are_made(path):
+    config = load_config(path)
+    assert config["model"] == "dro" and config["objective"] in ("ctc", "group_dro", "ctc_dro")
+    assert ("sampler" in config) == (config.get("iterator_type") == "task")
+    assert ("batch_type" in config) != ("sampler" in config)
+
+
+@pytest.mark.parametrize("suffix", ["", "_mini"])
+def test_twins_differ_only_in_what_the_method_means(suffix):
+    def rest(method):
+        path = CONFIGS[0].parent / f"train_asr_{method}{suffix}.yaml"
+        config = load_config(path)
+        assert config.pop("objective") == method
+        config.pop("objective_conf", None)
+        check_model_file("valid.worst_group_cer.ave.pth", config, str(path))
+        return config
+
+    assert rest("ctc") == rest("group_dro") == rest("ctc_dro")
