@@ -29,7 +29,7 @@ class AbsObjective(GroupState):
 
     State (buffers): ``relative_weights`` G*q, exactly 1 until the first update; ``pending``, totals
     since the last update; ``log``, which makes them the totals since the last ``read_log``;
-    ``num_batches`` in all and since the last update; ``num_updates``, ``num_clipped``;
+    ``batches``, their number in all and since the last update; ``num_updates``, ``num_clipped``;
     ``mean_loss``, running mean of the groups' losses; ``dev_signal``, the last ``observe_dev``.
     """
 
@@ -58,7 +58,7 @@ class AbsObjective(GroupState):
         self._add_state("log", NUM_ROWS, num_groups, dtype=torch.float64)
         self._add_state("mean_loss", dtype=torch.float64)
         self._add_state("dev_signal", num_groups, dtype=torch.float64, fill=float("nan"))
-        self._add_state("num_batches", 2, dtype=torch.int64)
+        self._add_state("batches", 2, dtype=torch.int64)
         self._add_state("num_updates", dtype=torch.int64)
         self._add_state("num_clipped", dtype=torch.int64)
         self._add_state("speech_seen", 2, dtype=torch.float64)  # labels, seconds: signal labels
@@ -70,7 +70,7 @@ class AbsObjective(GroupState):
         """Move the weights by what is pending; here nothing moves, and nothing stays pending."""
         self.log.add_(self.pending)
         self.pending.zero_()
-        self.num_batches[1].zero_()
+        self.batches[1].zero_()
 
     def observe_dev(self, cer_G: torch.Tensor) -> None:
         """Take the groups' CER of a validation, NaN for a group without dev data."""
@@ -109,7 +109,7 @@ class AbsObjective(GroupState):
         """Advance the state by the totals of one step, in training mode only."""
         if self.training:
             self.pending.add_(totals)
-            self.num_batches.add_(1)
+            self.batches.add_(1)
             self.advance()
 
     def normaliser(self, num_utterances: int) -> float:
@@ -189,6 +189,16 @@ class AbsObjective(GroupState):
         return losses_B / lengths_B
 
     # What is read from outside.
+
+    @property
+    def num_batches(self) -> torch.Tensor:
+        """Training batches observed so far, int64 scalar."""
+        return self.batches[0]
+
+    @property
+    def batches_since_update(self) -> torch.Tensor:
+        """Training batches observed since q moved last, int64 scalar."""
+        return self.batches[1]
 
     @property
     def group_weights(self) -> torch.Tensor:

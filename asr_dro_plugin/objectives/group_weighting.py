@@ -86,7 +86,7 @@ class GroupWeighting(AbsObjective):
             "step_size", step_size, step_size_rel, DEFAULT_STEP_SIZE_REL
         )
         check_update(num_groups, self.step_size or 0.0, smoothing, self.cap, self.floor)
-        check_step_size(self.step_size_rel or 0.0, self.floor + (smoothing or 0.0))
+        check_step_size(self.step_size_rel or 0.0)
         self.round_limit = _round_limit(round_limit, num_groups)
         self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
         self.signal_needs = signals.NEEDS.get(signal, ())
@@ -150,19 +150,19 @@ class GroupWeighting(AbsObjective):
         if self.update == "batch":
             seen = most
         elif self.round_limit:
-            seen = torch.where(self.num_batches[1] >= self.round_limit, most, seen)
+            seen = torch.where(self.batches[1] >= self.round_limit, most, seen)
         due = seen > 0
         self._update_where(due, self._pending_loss())
         self.log.add_(torch.where(due, self.pending, 0.0))
         self.pending.masked_fill_(due, 0.0)
-        self.num_batches[1].masked_fill_(due, 0)
+        self.batches[1].masked_fill_(due, 0)
         return None
 
     def _surely_not_due(self) -> bool:
         """On the CPU, where a look waits for nothing, it saves an update to be thrown away."""
         if self.pending.device.type != "cpu" or self.update == "batch":
             return False
-        if 0 < self.round_limit <= self.num_batches.numpy()[1]:
+        if 0 < self.round_limit <= self.batches.numpy()[1]:
             return False
         return not self.pending.numpy()[self._count_row].all()
 
@@ -189,7 +189,7 @@ class GroupWeighting(AbsObjective):
                 loss_G = signals.labels_signal(self.pending, labels / seconds * self.duration)
             case "excess":
                 reference_G = reference_run.look_up(
-                    self.reference_steps, self.reference_losses, self.num_batches[0]
+                    self.reference_steps, self.reference_losses, self.num_batches
                 )
                 loss_G = signals.excess_signal(self.pending, self.agg, reference_G)
             case _:

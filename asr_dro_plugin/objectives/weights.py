@@ -7,6 +7,7 @@ import torch
 from asr_dro_plugin.errors import UserError
 
 _TINY = 1e-300  # keeps log(0) and x / 0 finite in float64
+_LARGEST_STEP_SIZE = 1e20
 _HUGE = 1e300  # an overflown step, still small enough to be summed over the groups
 
 
@@ -106,14 +107,14 @@ def check_update(
         raise UserError(f"cap is {cap}: it must be above 0 (.inf switches it off).")
     if smoothing is not None and not 0 <= smoothing < math.inf:
         raise UserError(f"smoothing is {smoothing}: it must be 0 or above (group_dro has none).")
-    check_step_size(step_size, floor + (smoothing or 0.0))
+    check_step_size(step_size)
 
 
-def check_step_size(step_size: float, smallest_divisor: float) -> None:
-    """Refuse a step size that no loss of speech (up to 1e6 nats) could be multiplied with."""
+def check_step_size(step_size: float) -> None:
+    """Refuse a step size that is no number, or so large that only the cap would be left of it."""
     if not 0 <= step_size < math.inf:
         raise UserError(f"step_size is {step_size}: it must be a number of 0 or above.")
-    if step_size * 1e6 > _HUGE * min(max(smallest_divisor, _TINY), 1.0):
+    if step_size > _LARGEST_STEP_SIZE:
         raise UserError(f"step_size {step_size} would overflow. Usual values are 1e-4 to 1e-2.")
 
 

@@ -1,0 +1,100 @@
+"""Building by name: the defaults of the specification, and every wrong key by its name."""
+
+import math
+
+import pytest
+import torch
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective, build_objective
+from asr_dro_plugin.signatures import signature_of
+
+# Section 9 of the specification, for G = 10.
+DEFAULTS = {
+    "step_size": None, "step_size_rel": 0.5, "smoothing": 0.06, "agg": "sum",
+    "reduction": "utterance", "length_norm": "none", "signal": "sum", "update": "round",
+    "round_limit": 200, "cap": 1.0, "floor": 0.001, "acts_on": "loss", "duration": 50.0,
+    "size_adjustment": 0.0,
+}  # fmt: skip
+
+
+def test_the_defaults_are_those_of_the_specification():
+    objective = build_objective("ctc_dro", 10)
+    assert {key: getattr(objective, key) for key in DEFAULTS} == pytest.approx(DEFAULTS)
+
+
+def test_group_dro_differs_from_ctc_dro_in_the_smoothing_alone():
+    conf = DEFAULTS | {"smoothing": None}
+    objective = build_objective("group_dro", 10)
+    assert {key: getattr(objective, key) for key in conf} == conf
+    keys = {name: set(signature(name)) for name in ("group_dro", "ctc_dro")}
+    assert keys["ctc_dro"] - keys["group_dro"] == {"smoothing", "smoothing_rel"}
+    assert keys["group_dro"] < keys["ctc_dro"]
+
+
+def signature(name):
+    """Keys of an objective, read without importing torch."""
+    cls = OBJECTIVES[name]
+    return signature_of(f"{cls.__module__}:{cls.__name__}").parameters
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_keys_can_be_listed_without_importing(name):
+    keys = signature(name)
+    assert keys["num_groups"].required and not any(
+        parameter.required for key, parameter in keys.items() if key != "num_groups"
+    )
+    literal = {key: parameter.default for key, parameter in keys.items() if key != "num_groups"}
+    assert isinstance(build_objective(name, 3, **literal), AbsObjective)
+
+
+@pytest.mark.parametrize(
+    ("name", "conf", "said"),
+    [
+        ("ctc_dr", {}, "Did you mean 'ctc_dro'"),
+        ("ctc_dro", {"smothing": 0.1}, "Did you mean 'smoothing'"),
+        ("ctc", {"step_size": 0.1}, "step_size is not a key of objective: ctc"),
+        ("group_dro", {"smoothing": 0.1}, "smoothing is not a key of objective: group_dro"),
+        ("ctc_dro", {"smoothing": 0.1, "smoothing_rel": 0.6}, "Both smoothing and smoothing_rel"),
+        ("ctc_dro", {"step_size": 0.1, "step_size_rel": 0.6}, "Both step_size and step_size_rel"),
+        ("ctc_dro", {"step_size": 1e300}, "overflow"),
+        ("ctc_dro", {"step_size": math.inf}, "step_size is inf"),
+        ("ctc_dro", {"step_size_rel": 1e300}, "overflow"),
+        ("ctc_dro", {"smoothing_rel": -1.0}, "smoothing_rel is -1.0"),
+        ("ctc_dro", {"floor": 1 / 3}, "floor"),
+        ("ctc_dro", {"cap": 0}, "cap is 0"),
+        ("ctc_dro", {"signal": "wer"}, "sum frames labels excess dev_cer"),
+        ("ctc_dro", {"signal": "excess"}, "needs a reference"),
+        ("ctc_dro", {"signal": "frames", "length_norm": "frames"}, "divided already"),
+        ("ctc_dro", {"agg": "max"}, "agg is 'max'"),
+        ("ctc_dro", {"update": "epoch"}, "update is 'epoch'"),
+        ("ctc_dro", {"acts_on": "q"}, "acts_on is 'q'"),
+        ("ctc_dro", {"round_limit": -1}, "round_limit"),
+        ("ctc_dro", {"size_adjustment": 1.0}, "group_sizes"),
+        ("ctc_dro", {"size_adjustment": 1.0, "group_sizes": [1, 0, 2]}, "group_sizes"),
+        ("ctc", {"reduction": "mean"}, "reduction is 'mean'"),
+        ("ctc", {"length_norm": "sum"}, "length_norm is 'sum'"),
+        ("ctc", {"duration": 0.0}, "duration is 0"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(name, conf, said):
+    with pytest.raises(UserError, match=said.replace("(", r"\(")):
+        build_objective(name, 3, **conf)
+
+
+def test_no_group_is_no_objective():
+    with pytest.raises(UserError, match="at least one group"):
+        build_objective("ctc", 0)
+
+
+def test_one_group_is_plain_ctc():
+    objective = build_objective("ctc_dro", 1)
+    for _ in range(3):
+        loss, _ = objective(torch.tensor([5.0, 7.0]), torch.tensor([0, 0]))
+    assert float(loss) == 6.0 and objective.group_weights.tolist() == [1.0]
+
+
+def test_the_published_runs_can_be_reproduced():
+    conf = {"smoothing": 0.1, "step_size": 1e-3, "floor": 1e-10, "cap": 1e9}
+    objective = build_objective("ctc_dro", 6, **conf)
+    assert {key: getattr(objective, key) for key in conf} == conf
