@@ -15,6 +15,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -33,21 +34,51 @@ def live(words: list[str]) -> None:
         run_main(lambda: DROASRTask.main(cmd=words))
 
 
-def life(words: list[str], number: int, delay: float | None) -> tuple[int, bool]:
-    """One child: (exit status, whether it was killed)."""
+def life(words: list[str], number: int, wait: Callable[[int], bool] | None) -> tuple[int, bool]:
+    """One child: (exit status, whether it was killed).
+
+    Args:
+        wait: returns when the child (its process id) is to be killed, False if it has ended; None
+            lets it live.
+    """
     child = os.fork()
     if not child:
         live(words)
-    killed = False
-    if delay is not None:
-        time.sleep(delay)
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status, False
-        os.kill(child, number)
-        killed = True
-    _, status = os.waitpid(child, 0)
-    return status, killed
+    if wait is None or not wait(child):
+        return os.waitpid(child, 0)[1], False
+    os.kill(child, number)
+    return os.waitpid(child, 0)[1], True
+
+
+def is_over(child: int) -> bool:
+    """Whether a child has ended; its status can still be waited for."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def a_while(seconds: float) -> Callable[[int], bool]:
+    """Wait for so long."""
+
+    def wait(child: int) -> bool:
+        time.sleep(seconds)
+        return not is_over(child)
+
+    return wait
+
+
+def in_writer(exp: Path, count: int, seconds: float) -> Callable[[int], bool]:
+    """Wait until the ``count``-th checkpoint is being written, and a moment more."""
+
+    def wait(child: int) -> bool:
+        seen: set[str] = set()
+        before = set(os.listdir(exp))
+        while len(seen) < count:
+            seen |= {n for n in os.listdir(exp) if n.startswith(".checkpoint")} - before
+            if is_over(child):
+                return False
+        time.sleep(seconds)
+        return not is_over(child)
+
+    return wait
 
 
 def main() -> int:
@@ -60,17 +91,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=float, default=2.0)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--in_writer", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     import asr_dro_plugin.espnet.task  # noqa: F401  once, for all lives
 
-    words = command(args.dump, args.exp, max_epoch=args.epochs)
+    words = command(args.dump, args.exp, max_epoch=args.epochs, use_matplotlib=False)
     number, draw = signal.Signals[f"SIG{args.signal}"], random.Random(args.seed)
+    args.exp.mkdir(exist_ok=True)
     kills = lives = 0
     while True:
         lives += 1
-        delay = draw.uniform(0.2, args.longest) if kills < args.kills else None
-        status, killed = life(words, number, delay)
+        wait = a_while(draw.uniform(0.2, args.longest))
+        if args.in_writer:
+            wait = in_writer(args.exp, draw.randint(1, 3), draw.uniform(0, 0.004))
+        status, killed = life(words, number, wait if kills < args.kills else None)
         kills += killed
         code = os.waitstatus_to_exitcode(status)
         if code == 0:
