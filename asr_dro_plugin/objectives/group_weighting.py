@@ -160,7 +160,7 @@ class GroupWeighting(AbsObjective):
 
     def _surely_not_due(self) -> bool:
         """On the CPU, where a look waits for nothing, it saves an update to be thrown away."""
-        if self.pending.device.type != "cpu" or self.update == "batch":
+        if not self.pending.is_cpu or self.update == "batch":
             return False
         if 0 < self.round_limit <= self.batches.numpy()[1]:
             return False
@@ -208,8 +208,8 @@ class GroupWeighting(AbsObjective):
         weights_G = torch.where(due, q_G * self.num_groups, self.relative_weights)
         self._buffers[WEIGHTS].copy_(weights_G)
         self.mean_loss.copy_(torch.where(due, mean, self.mean_loss))
-        self.num_updates += due
-        self.num_clipped += clipped * due
+        self.num_updates.add_(due)
+        self.num_clipped.add_(clipped * due)
 
     def _step_size(self, mean_loss: torch.Tensor) -> float | torch.Tensor:
         if self.step_size is not None:

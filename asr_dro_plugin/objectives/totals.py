@@ -33,7 +33,7 @@ def sum_by_group(
         )
     given = {FRAMES: num_frames_B, LABELS: num_labels_B, SECONDS: durations_B}
     given = {row: given_B.detach() for row, given_B in given.items() if given_B is not None}
-    sums = sum_on_host if losses_B.device.type == "cpu" else sum_on_device
+    sums = sum_on_host if losses_B.is_cpu else sum_on_device
     return sums(losses_B.detach(), group_ids_B, num_groups, given)
 
 

@@ -65,15 +65,15 @@ def step_in_log_space(
 
     No value is brought to the host, whatever the device.
     """
-    seen_G = loss_G.abs() < math.inf  # false for NaN, too
-    step_G = loss_G * step_size
+    step_G = loss_G.nan_to_num(math.nan, math.nan, math.nan)  # NaN is: not seen
     if smoothing is not None:
         step_G = step_G / (q_G + max(smoothing, _TINY))
-    step_G = torch.where(seen_G, step_G.clamp(-_HUGE, _HUGE), 0.0)
-    step_G = torch.where(seen_G, step_G - step_G.sum() / seen_G.sum().clamp(min=1), 0.0)
-    clipped_G = step_G.clamp(-cap, cap)
-    new_G = torch.softmax(q_G.clamp(min=_TINY).log() + clipped_G, dim=0)
-    return raise_to_floor(new_G, floor), (clipped_G != step_G).sum()
+    step_G = (step_G * step_size).clamp_(-_HUGE, _HUGE)
+    step_G = step_G - step_G.nanmean()
+    num_clipped = (step_G.abs() > cap).sum()
+    step_G = step_G.clamp_(-cap, cap).nan_to_num_(0.0)
+    new_G = torch.softmax(step_G.add_(q_G.clamp(min=_TINY).log_()), dim=0)
+    return raise_to_floor(new_G, floor), num_clipped
 
 
 def raise_to_floor(q_G: torch.Tensor, floor: float) -> torch.Tensor:

@@ -64,8 +64,8 @@ def draw_round(size: int, mixed: bool, generator: torch.Generator) -> list[tuple
     return batches
 
 
-def median_microseconds(objective, batches: list[tuple]) -> float:
-    """Median over the batches of one forward."""
+def mean_microseconds(objective, batches: list[tuple]) -> float:
+    """Mean over the batches of a round of one forward, the update among them."""
     times = []
     for losses_B, group_ids_B in batches:
         begin = time.perf_counter()
@@ -75,7 +75,7 @@ def median_microseconds(objective, batches: list[tuple]) -> float:
 
 
 def compare(size: int, mixed: bool) -> tuple[float, float]:
-    """Median microseconds of a forward: ours, the plain one's; in turn, a round at a time."""
+    """Microseconds of a forward, ours and the plain one's: medians over rounds, run in turn."""
     generator = torch.Generator().manual_seed(size)
     ours = build_objective(
         "ctc_dro", NUM_GROUPS, smoothing=SMOOTHING, step_size=STEP_SIZE, floor=FLOOR, cap=1e9
@@ -84,10 +84,10 @@ def compare(size: int, mixed: bool) -> tuple[float, float]:
     sides = {ours: [], plain: []}
     for number in range(ROUNDS[size] + 1):
         batches = draw_round(size, mixed, generator)
-        for objective, medians in sides.items():
-            spent = median_microseconds(objective, batches)
+        for objective, spent_by_round in sides.items():
+            spent = mean_microseconds(objective, batches)
             if number:  # the first round warms both up
-                medians.append(spent)
+                spent_by_round.append(spent)
     return statistics.median(sides[ours]), statistics.median(sides[plain])
 
 
