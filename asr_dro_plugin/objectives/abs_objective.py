@@ -1,5 +1,6 @@
 """The contract of an objective: losses of utterances in, one loss to minimise out."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -208,8 +209,8 @@ class AbsObjective(GroupState):
     def _rounded_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
         """G*q and q in float32, computed anew only when the state was written to."""
         weights_G = self.relative_weights
-        # Tensors of inference mode count no writes.
-        written = (weights_G, None if weights_G.is_inference() else weights_G._version)
+        # Tensors of inference mode count no writes; NaN equals no count.
+        written = (weights_G, math.nan if weights_G.is_inference() else weights_G._version)
         if self._rounded_from[0] is not weights_G or self._rounded_from[1] != written[1]:
             self._rounded_from = written
             self._rounded = (weights_G.float(), (weights_G / self.num_groups).float())

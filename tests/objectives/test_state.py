@@ -146,3 +146,11 @@ def test_names_of_any_script_are_kept():
     newer = build_objective("ctc", 3, group_names=names)
     newer.load_state_dict(state)
     assert newer.group_names == names
+
+
+def test_the_shown_weights_are_right_in_inference_mode_too():
+    with torch.inference_mode():
+        objective = build_objective("ctc_dro", 2)
+        assert objective.group_weights.tolist() == [0.5, 0.5]
+        objective.relative_weights.copy_(torch.tensor([0.5, 1.5]))
+        assert objective.group_weights.tolist() == [0.25, 0.75]
