@@ -56,8 +56,18 @@ class StopRequest:
 def leave_signals_to_parent(*_worker_id: object) -> None:
     """In a worker of a data loader: do not die of a signal that the whole job was sent.
 
-    A dead worker raises an error in the middle of a step of the main process; alive, it ends with
-    the loader as always.
+    A dead worker raises an error in the middle of a step of the main process.  Its parent's own
+    TERM still ends it: that is how multiprocessing clears up.
     """
     for number in (*STOP_SIGNALS, *SAVE_SIGNALS):
-        signal.signal(number, signal.SIG_IGN)
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for a TERM of the parent's; only a waiting thread is told who sent it."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -11,6 +11,7 @@ for bit, keeps figures of each group, and tries out early what would otherwise f
     trial           before the first step
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +146,9 @@ class TrainingRun:
             with self.request:
                 self._train()
         finally:
+            # Whatever ended the run, what is being written shall be whole before the process ends.
+            with contextlib.suppress(UserError):
+                self.store.wait()
             self.epoch_end.close()
             if self.progress is not None:
                 self.progress.__exit__(None, None, None)

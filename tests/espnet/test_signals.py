@@ -1,12 +1,20 @@
 """Signals ask; they never break off a step."""
 
+import multiprocessing
 import os
 import signal
+import subprocess
 import threading
+import time
 
 import pytest
 
-from asr_dro_plugin.espnet.signals import SAVE_SIGNALS, STOP_SIGNALS, StopRequest
+from asr_dro_plugin.espnet.signals import (
+    SAVE_SIGNALS,
+    STOP_SIGNALS,
+    StopRequest,
+    leave_signals_to_parent,
+)
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -52,3 +60,26 @@ def test_outside_the_main_thread_nothing_is_installed():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def worker(ready):
+    leave_signals_to_parent()
+    ready.set()
+    time.sleep(60)
+
+
+def test_a_loaders_worker_outlives_the_jobs_signals_and_ends_with_its_parents():
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    child = context.Process(target=worker, args=(ready,), daemon=True)
+    child.start()
+    assert ready.wait(20)
+    names = " ".join(str(int(number)) for number in (*STOP_SIGNALS, *SAVE_SIGNALS))
+    # Another process sends them: a signal of the parent's own means that it clears up.
+    subprocess.run(
+        ["bash", "-c", f"for s in {names}; do kill -$s {child.pid}; done; sleep 0.5"], check=True
+    )
+    assert child.is_alive()
+    child.terminate()
+    child.join(20)
+    assert child.exitcode == 0
