@@ -21,7 +21,7 @@ class PlanStats:
         num_batches, num_utterances: of the plan, repeats counted.
         duration: d, seconds.
         mean_fill: mean seconds of the full batches over d; nan without any.
-        fill_quantiles: of the same, at 0, 5, 25, 50, 75, 95 and 100 %.
+        fill_quantiles: of the same, at 0, 5, 25, 50, 75, 95 and 100 %; empty without any.
         mean_fill_of_all: of every batch, those above d counted as d.
         padding: share of padded time in all, 1 - sum(seconds) / sum(utterances * longest).
         longest_run: most batches of one group in a row (0 where groups are mixed).
@@ -46,7 +46,6 @@ class PlanStats:
 
     def __str__(self) -> str:
         """One line for a log."""
-        low, _, _, median, _, _, high = (100 * q for q in self.fill_quantiles)
         run = f", longest run of one group {self.longest_run}" if len(self.batches_G) else ""
         if self.max_repeats > 1 or self.num_left_out:
             run += (
@@ -54,9 +53,16 @@ class PlanStats:
             )
         return (
             f"{self.num_batches} batches of up to {self.duration:g} s hold {self.num_utterances} "
-            f"utterances; the full ones are filled to {100 * self.mean_fill:.1f} % "
-            f"(least {low:.1f}, median {median:.1f}, most {high:.1f}), padding "
-            f"{100 * self.padding:.1f} %{run}"
+            f"utterances; {self._fill()}, padding {100 * self.padding:.1f} %{run}"
+        )
+
+    def _fill(self) -> str:
+        if not len(self.fill_quantiles):
+            return f"filled to {100 * self.mean_fill_of_all:.1f} %"
+        low, _, _, median, _, _, high = (100 * q for q in self.fill_quantiles)
+        return (
+            f"the full ones are filled to {100 * self.mean_fill:.1f} % "
+            f"(least {low:.1f}, median {median:.1f}, most {high:.1f})"
         )
 
 
@@ -89,9 +95,7 @@ def describe_plan(
         num_utterances=len(flat),
         duration=float(duration),
         mean_fill=float(fills.mean()) if len(fills) else float("nan"),
-        fill_quantiles=tuple(
-            np.quantile(fills, QUANTILES).tolist() if len(fills) else [float("nan")] * 7
-        ),
+        fill_quantiles=tuple(np.quantile(fills, QUANTILES).tolist() if len(fills) else ()),
         mean_fill_of_all=float(np.minimum(seconds / duration, 1).mean()) if batches else 0.0,
         padding=float(1 - seconds.sum() / (sizes * longest).sum()) if batches else 0.0,
         longest_run=0 if is_mixed else longest_run(groups),

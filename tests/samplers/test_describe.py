@@ -34,6 +34,7 @@ def test_batches_of_several_groups_have_no_run():
 def test_no_batches_have_no_fill():
     stats = describe_plan([], [], [], 20.0)
     assert stats.num_batches == 0 and np.isnan(stats.mean_fill)
+    assert "filled to 0.0 %" in str(stats)
 
 
 def test_the_line_for_the_log():

@@ -76,6 +76,16 @@ def test_equal_lengths_are_packed_as_tightly_as_they_can_be():
     assert sorted(sizes) == [3, *[10] * 10]
 
 
+def test_lengths_that_cannot_fill_a_batch_are_tried_once(monkeypatch):
+    tried = []
+    batches = packing._Packer.batches
+    monkeypatch.setattr(
+        packing._Packer, "batches", lambda self, share: tried.append(share) or batches(self, share)
+    )
+    assert {len(batch) for batch in pack(np.full(400, 11.0), 50.0)} == {4}
+    assert tried == [packing.SHARES[0]]
+
+
 def test_the_work_grows_with_the_number_of_utterances_not_with_its_square(monkeypatch):
     steps = 0
     last = packing._Free.last
