@@ -167,7 +167,8 @@ def _freezing(config: Mapping) -> Iterator[str]:
     if total is not None and updates >= total:
         yield (
             f"freeze_finetune_updates is {updates}, but max_epoch x num_iters_per_epoch / "
-            f"accum_grad is {total}: the pretrained model would never learn."
+            f"accum_grad is {total}: the pretrained model would never learn. Lower it, or train "
+            "longer."
         )
 
 
