@@ -1,6 +1,8 @@
 """Stage 12: decode a data directory with a trained experiment.
 
-One process decodes one part; a last call with --merge true puts the parts together.
+One process decodes one part; a last call with --merge true puts the parts together.  A part that
+was killed goes on after its last whole batch when it is started again with the same model,
+configuration and data (``hypotheses.py``).
 """
 
 import argparse
@@ -8,8 +10,11 @@ import logging
 import sys
 from pathlib import Path
 
+from asr_dro_plugin import __version__
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.files import sha256_of
+from asr_dro_plugin.hypotheses import GrowingHypotheses, check_one_source, remove_parts
 from asr_dro_plugin.kaldi_io import read_table, write_table
 from asr_dro_plugin.model_files import best_model_file
 
@@ -62,7 +67,7 @@ def read_durations(data_dir: Path) -> dict[str, float]:
 
 
 def decode_part(args: argparse.Namespace) -> None:
-    """Decode one part and write its hypotheses, whole or not at all."""
+    """Decode what is left of one part, batch by batch."""
     device = device_of(args.ngpu)  # before ten seconds of imports
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
     from asr_dro_plugin.espnet.inference import read_inference_config, transcribe
@@ -72,14 +77,45 @@ def decode_part(args: argparse.Namespace) -> None:
     utt_ids = part_of(durations, args.part, args.num_parts)
     scp = read_table(Path(args.data_dir) / "wav.scp")
     config = read_inference_config(args.config)
+    path = part_file(args.out_dir, args.part, args.num_parts)
+    texts = GrowingHypotheses(path, source_of(args), utt_ids)
+    if texts.is_whole:
+        logging.info("%s is whole already.", path)
+        return
+    if texts.done:
+        logging.info("%s goes on after %d of %d.", path, len(texts.done), len(utt_ids))
     recogniser = load(args, config, device)
-    texts: dict[str, str] = {}
-    with Progress(len(utt_ids), f"decode {Path(args.data_dir).name}") as bar:
-        for batch in batches_of(utt_ids, durations, config.get("batch_duration", 60.0)):
-            speech = {utt_id: read_speech(scp[utt_id]) for utt_id in batch}
-            texts.update(transcribe(recogniser, speech))
+    # Planned over all utterances: a batch's company, which touches its last frames, stays the same.
+    batches = batches_of(utt_ids, durations, config.get("batch_duration", 60.0))
+    with texts, Progress(len(utt_ids), f"decode {Path(args.data_dir).name}") as bar:
+        for batch in batches:
+            if not texts.done.issuperset(batch):
+                speech = {utt_id: read_speech(scp[utt_id]) for utt_id in batch}
+                texts.add(transcribe(recogniser, speech))
             bar.advance(len(batch))
-    write_table(part_file(args.out_dir, args.part, args.num_parts), texts)
+
+
+def source_of(args: argparse.Namespace) -> dict[str, str]:
+    """What decides the hypotheses, by content; a directory that was moved stays the same.
+
+    Files that the configurations only name (a language model) count by their names.
+    """
+    from asr_dro_plugin.espnet.inference import find_model_file, read_experiment_config
+
+    exp, data_dir = Path(args.exp), Path(args.data_dir)
+    read_experiment_config(exp)
+    model_file = find_model_file(exp, args.model_file or best_model_file(exp))
+    files = {
+        "model": model_file,
+        "training configuration": exp / "config.yaml",
+        "inference configuration": Path(args.config),
+        "wav.scp": data_dir / "wav.scp",
+        "utt2num_samples": data_dir / "utt2num_samples",
+    }
+    return {
+        "version of asr-dro": __version__,
+        **{name: sha256_of(path) for name, path in files.items()},
+    }
 
 
 def read_speech(location: str):
@@ -119,6 +155,7 @@ def merge(args: argparse.Namespace) -> None:
     files = [part_file(args.out_dir, n, args.num_parts) for n in range(1, args.num_parts + 1)]
     for file in files:
         texts.update(read_table(file))
+    check_one_source(files)
     missing = sorted(set(wanted) - set(texts))
     if missing:
         raise UserError(
@@ -126,8 +163,7 @@ def merge(args: argparse.Namespace) -> None:
             f"{missing[0]}). Run stage 12 again."
         )
     write_table(Path(args.out_dir) / "text", {utt_id: texts[utt_id] for utt_id in wanted})
-    for file in files:
-        file.unlink()
+    remove_parts(files[0].parent)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,147 @@
+"""Hypotheses under way: cut off anywhere they go on, and those of two models never meet."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.hypotheses import (
+    GrowingHypotheses,
+    check_one_source,
+    read_so_far,
+    remove_parts,
+)
+from asr_dro_plugin.kaldi_io import read_table
+
+TEXTS = {"u1": "[eng] где zażółć", "u2": "", "u3": "[deu] ab"}
+ONE = {"model": "1", "data": "a"}
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "parts" / "text.1of1"
+
+
+def begin(path, texts=None, source=ONE) -> None:
+    """What a process has written that was killed: nothing is moved into place."""
+    growing = GrowingHypotheses(path, source, TEXTS)
+    growing.__enter__().add(texts or {})
+    growing._stream.close()
+
+
+def whole(path, source=ONE) -> GrowingHypotheses:
+    """The same, run to its end."""
+    with GrowingHypotheses(path, source, TEXTS) as growing:
+        growing.add(TEXTS)
+    return growing
+
+
+@given(cut=st.integers(0, 40), zeros=st.integers(0, 3))
+def test_a_file_cut_off_at_any_byte_loses_no_whole_line(tmp_path_factory, cut, zeros):
+    path = tmp_path_factory.mktemp("cut") / "text.1of1"
+    begin(path, TEXTS)
+    growing = path.with_name("text.1of1.partial")
+    raw = growing.read_bytes()[:cut]
+    growing.write_bytes(raw + bytes(zeros))
+    again = GrowingHypotheses(path, ONE, TEXTS)
+    assert again.done == set(list(TEXTS)[: raw.count(b"\n")])
+    assert read_so_far(path.parent) == {utt_id: TEXTS[utt_id] for utt_id in again.done}
+    with again:
+        again.add(TEXTS)
+    assert read_table(path) == TEXTS and not growing.exists()
+
+
+def test_what_was_added_is_on_the_disk_before_anything_is_closed(path):
+    growing = GrowingHypotheses(path, ONE, TEXTS).__enter__()
+    growing.add({"u1": TEXTS["u1"]})
+    assert read_so_far(path.parent) == {"u1": TEXTS["u1"]}
+    assert not path.exists()
+
+
+def test_a_decoding_that_fails_is_not_moved_into_place(path):
+    with pytest.raises(ZeroDivisionError), GrowingHypotheses(path, ONE, TEXTS) as growing:
+        growing.add(TEXTS)
+        raise ZeroDivisionError
+    assert not path.exists() and read_so_far(path.parent) == TEXTS
+
+
+def test_what_is_whole_stays_as_it_is(path):
+    whole(path)
+    before = path.stat().st_mtime_ns
+    again = GrowingHypotheses(path, ONE, TEXTS)
+    assert again.is_whole and path.stat().st_mtime_ns == before
+
+
+def test_a_whole_file_that_lost_a_line_is_completed(path):
+    whole(path)
+    path.write_text("u1 x\n")
+    again = GrowingHypotheses(path, ONE, TEXTS)
+    assert not again.is_whole and again.done == {"u1"}
+    with again:
+        again.add(TEXTS)
+    assert read_table(path) == TEXTS | {"u1": "x"}
+
+
+def test_a_part_without_utterances_is_an_empty_file(path):
+    empty = GrowingHypotheses(path, ONE, [])
+    assert not empty.is_whole
+    with empty:
+        empty.add({})
+    assert path.read_bytes() == b""
+    assert GrowingHypotheses(path, ONE, []).is_whole
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_another_model_begins_anew_and_says_why(path, caplog, finish):
+    whole(path) if finish else begin(path, TEXTS)
+    again = GrowingHypotheses(path, ONE | {"model": "2"}, TEXTS)
+    assert (again.done, again.is_whole, path.exists()) == (set(), False, False)
+    assert "begun anew, for another model." in caplog.text
+
+
+def test_hypotheses_of_unknown_source_are_not_gone_on_with(path, caplog):
+    path.parent.mkdir()
+    path.write_text("u1 old\nu2 old\nu3 old\n")
+    assert GrowingHypotheses(path, ONE, TEXTS).done == set()
+    assert "another data, model" in caplog.text
+
+
+def test_of_two_models_the_one_written_to_last_counts(path):
+    begin(path, {"u1": "old", "u2": "old"})
+    for file in path.parent.iterdir():
+        os.utime(file, (1, 1))
+    other = path.with_name("text.1of2")  # decoded again in more parts
+    begin(other, source=ONE | {"model": "2"})
+    assert read_so_far(path.parent) == {}
+    begin(other, {"u1": "new"}, source=ONE | {"model": "2"})
+    assert read_so_far(path.parent) == {"u1": "new"}
+
+
+def test_parts_of_one_source_are_put_together(path):
+    whole(path)
+    second = path.with_name("text.2of2")
+    with GrowingHypotheses(second, ONE, ["u4", "u5"]) as growing:
+        growing.add({"u4": "x"})
+        assert read_so_far(path.parent) == TEXTS | {"u4": "x"}
+
+
+def test_no_folder_holds_no_hypotheses(tmp_path):
+    assert read_so_far(tmp_path / "nowhere") == {}
+
+
+def test_parts_of_two_models_are_not_joined(path):
+    other = path.with_name("text.2of2")
+    whole(path), whole(other)
+    check_one_source([path, other])
+    whole(other, ONE | {"model": "2"})
+    with pytest.raises(UserError, match="text.2of2 was made by another model"):
+        check_one_source([path, other])
+
+
+def test_after_joining_nothing_of_the_parts_is_left(path):
+    whole(path), begin(path.with_name("text.1of2"), TEXTS)
+    remove_parts(path.parent)
+    assert list(path.parent.iterdir()) == []
