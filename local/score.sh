@@ -8,6 +8,7 @@ sets=             # Data sets to score, separated by spaces; the last one is pri
 dump=dump/raw     # Folder of the sets' references.
 text_norm=lower_no_punct  # What is done to references and hypotheses before they are compared.
 strict=true       # Fail where a hypothesis is missing or has no reference.
+partial=false     # Only print tables of what a decoding has written so far; writes nothing.
 asr_config=       # Noted in the results: the training configuration.
 inference_config= # Noted in the results: the decoding configuration.
 model_file=       # Noted in the results: the model file that was decoded.
@@ -16,7 +17,7 @@ git_commit=       # Noted in the results.
 help_message="Usage: local/score.sh --exp DIR --inference_tag TAG --sets \"dev_X test_X\" [options]
 
 Reads DUMP/SET/{text,utt2lang} and EXP/TAG/SET/text; writes EXP/TAG/SET/score.{json,txt} and
-EXP/RESULTS.md; prints the tables."
+EXP/RESULTS.md; prints the tables. With --partial true reads EXP/TAG/SET/parts too and only prints."
 
 . utils/parse_options.sh
 . utils/log.sh
@@ -30,6 +31,12 @@ done
 for set in ${sets}; do
     folder=${exp}/${inference_tag}/${set}
     require_files "Run stages 3 and 4." "${dump}/${set}/text" "${dump}/${set}/utt2lang"
+    if [[ ${partial} = true ]]; then
+        python -m asr_dro_plugin.bin.score --ref "${dump}/${set}/text" --hyp "${folder}/text" \
+            --name "${set}" --text_norm "${text_norm}" --partial true
+        echo
+        continue
+    fi
     [[ -e ${folder}/text ]] || die "${folder}/text does not exist. Run stage 12."
     python -m asr_dro_plugin.bin.score --ref "${dump}/${set}/text" --hyp "${folder}/text" \
         --name "${set}" --text_norm "${text_norm}" --strict "${strict}" \
@@ -37,6 +44,7 @@ for set in ${sets}; do
         --model_file "${model_file}" --git_commit "${git_commit}" \
         --json "${folder}/score.json" >"${folder}/score.txt"
 done
+if [[ ${partial} = true ]]; then exit 0; fi
 python -m asr_dro_plugin.bin.score --results "${exp}"
 for set in ${sets}; do
     echo

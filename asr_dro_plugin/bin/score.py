@@ -12,6 +12,8 @@ from asr_dro_plugin.options import boolean
 EPILOG = """Three uses:
   --ref dump/raw/test_prompts/text --hyp exp/asr_X/decode_Y/test_prompts/text
         print one set's table (and write --json): CER, WER, LID per language, macro, worst, total
+  --ref dump/raw/test_prompts/text --hyp exp/asr_X/decode_Y/test_prompts/text --partial
+        the same of a decoding that is under way or was killed: what is there so far, printed only
   --results exp/asr_X
         collect exp/asr_X/<inference_tag>/<set>/score.json into exp/asr_X/RESULTS.md
   --spread exp/asr_seed1 exp/asr_seed2 exp/asr_seed3 --set test_prompts
@@ -48,6 +50,10 @@ def get_parser() -> argparse.ArgumentParser:
         "--strict", type=boolean, default=False, metavar="true|false",
         help="fail where ids are missing or extra, after the table (default: false)",
     )  # fmt: skip
+    one.add_argument(
+        "--partial", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
+        help="score what a decoding has written so far, in parts/ beside --hyp (default: false)",
+    )  # fmt: skip
     for name in RUN_OPTIONS:
         one.add_argument(f"--{name}", metavar="…", help="noted in the score, shown in RESULTS.md")
     parser.add_argument("--name", "--set", help="set's name (default: folder of --ref)")
@@ -77,9 +83,9 @@ def score_set(args: argparse.Namespace) -> int:
 
     folder = Path(args.ref).absolute().parent
     languages = read_table(args.utt2lang or folder / "utt2lang", allow_empty_value=False)
-    references = read_table(args.ref)
+    references, hypotheses = _texts(args)
     score = error_rates.score(
-        references, read_table(args.hyp), languages, args.text_norm, _durations(args, folder)
+        references, hypotheses, languages, args.text_norm, _durations(args, folder)
     )
     run = {name: getattr(args, name) for name in RUN_OPTIONS}
     run["model_file"] = _followed(args.model_file)
@@ -93,6 +99,29 @@ def score_set(args: argparse.Namespace) -> int:
             f"against {args.ref}. Decode the set again, or give --strict false."
         )
     return 0
+
+
+def _texts(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
+    """References and hypotheses; with ``--partial`` those of the utterances decoded so far."""
+    references = read_table(args.ref)
+    if not args.partial:
+        return references, read_table(args.hyp)
+    from asr_dro_plugin.hypotheses import read_so_far
+
+    if args.json:
+        raise UserError("--partial prints a score that is not final. Leave --json away.")
+    parts = Path(args.hyp).parent / "parts"
+    hypotheses = read_so_far(parts) or (read_table(args.hyp) if Path(args.hyp).exists() else {})
+    so_far = {utt_id: text for utt_id, text in references.items() if utt_id in hypotheses}
+    if not so_far:
+        raise UserError(
+            f"{parts} holds none of the {len(references)} hypotheses yet. Run stage 12."
+        )
+    print(
+        f"Partial: {len(so_far)} of {len(references)} utterances are decoded, the longest of each "
+        "part first.\n"
+    )
+    return so_far, hypotheses
 
 
 def write_results(exp: str) -> int:

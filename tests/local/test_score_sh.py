@@ -86,3 +86,15 @@ def test_a_required_option_and_a_typo_are_named(recipe):
     typo = score_sh(recipe, "--text_nrm", "none")
     assert typo.returncode == 2
     assert "--text_norm" in typo.stderr
+
+
+def test_a_decoding_under_way_is_scored_so_far_and_nothing_is_written(recipe):
+    folder = recipe / "exp/asr_a/greedy/test_x"
+    (folder / "text").unlink()
+    write(folder / "parts/text.1of1.source", "{}")
+    write(folder / "parts/text.1of1.partial", "u2 [rus] где")
+    before = sorted(recipe.rglob("*"))
+    done = score_sh(recipe, "--partial", "true")
+    assert done.returncode == 0, done.stderr
+    assert "Partial: 2 of 2" in done.stdout and "Partial: 1 of 2" in done.stdout
+    assert sorted(recipe.rglob("*")) == before
