@@ -52,9 +52,8 @@ class EpochEnd:
             reporter.wandb_log()
 
     def save_model(self, epoch: int) -> None:
-        """Write ``<epoch>epoch.pth`` and what was seen so far."""
+        """Write ``<epoch>epoch.pth``."""
         save_epoch(self.output_dir, self.run.model_state(), epoch)
-        self.run.seen.write(self.output_dir / "seen.json")
 
     def report_group_weights(self) -> None:
         """How the objective fared in this epoch; its losses for a run that refers to this one."""

@@ -63,7 +63,7 @@ class RunSaving:
         if epoch_is_over:
             position = Position(position.epoch + 1, steps=position.steps, updates=position.updates)
         randoms = run.ranks.gather(RandomState.now().state_dict())
-        seen = run.seen.add_counts(run.ranks.gather(run.seen.state_dict()))
+        seen = run.seen_by_all()
         unfinished = None if epoch_is_over else self._unfinished(randoms)
         if run.ranks.is_first:
             state = state_of(

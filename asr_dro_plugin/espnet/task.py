@@ -7,6 +7,7 @@ A YAML that uses none of our keys trains exactly as through ``espnet2.bin.asr_tr
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -18,6 +19,7 @@ from espnet2.train.class_choices import ClassChoices
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.children import as_child, is_child, parent_of_children
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
 from asr_dro_plugin.espnet.continuation import initialise_from
 from asr_dro_plugin.espnet.experiment import (
@@ -116,7 +118,26 @@ class DROASRTask(ASRTask):
         return (*super().optional_data_names(train, inference), "group_ids")
 
     @classmethod
+    def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
+        """Train in this process, or in one for each GPU."""
+        if args is None:
+            args = cls.get_parser().parse_args(cmd)
+        if not args.multiprocessing_distributed or args.ngpu < 2:
+            super().main(args)
+            return
+        with parent_of_children():
+            super().main(args)
+
+    @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
+        """Train in one process of perhaps several."""
+        if is_child():
+            as_child(lambda: cls.train_worker(args))
+        else:
+            cls.train_worker(args)
+
+    @classmethod
+    def train_worker(cls, args: argparse.Namespace) -> None:
         """Train, after a look at what the experiment directory was made for."""
         args.groups = read_groups(args.groups)
         args.model_conf = model_conf_of(args)

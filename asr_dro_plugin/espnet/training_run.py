@@ -250,6 +250,8 @@ class TrainingRun:
         self.on_first_rank(self.epoch_end.report)
         self.on_first_rank(self.epoch_end.report_group_weights)
         self.on_first_rank(lambda: self.epoch_end.save_model(epoch))
+        seen = self.seen_by_all()
+        self.on_first_rank(lambda: seen.write(self.output_dir / "seen.json"))
         self.saving.save(epoch_is_over=True)
         self.on_first_rank(lambda: self.epoch_end.tidy(epoch))
 
@@ -266,6 +268,10 @@ class TrainingRun:
         freezing = getattr(self.model, "freezing", None)
         if freezing is not None:
             freezing.at_update(self.updater.updates)
+
+    def seen_by_all(self) -> SeenCounter:
+        """What all ranks have trained on so far."""
+        return self.seen.add_counts(self.ranks.gather(self.seen.state_dict()))
 
     def begin_progress(self, steps_an_epoch: int | None) -> None:
         """Show where the run stands, once the length of an epoch is known."""
