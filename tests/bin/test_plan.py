@@ -1,6 +1,7 @@
 """The plan prints every slot with sizes and parameters, quickly, and touches nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,111 @@ def test_the_plan_of_every_shipped_configuration_imports_no_task_of_espnet(path)
     assert [line for line in lines if not line.startswith("import time:")] == []
     assert not [line for line in lines if "espnet2.tasks" in line or "s3prl" in line]
     assert "frame shift" in run.stdout
+
+
+TASK = MINI + "iterator_type: task\nsampler: group_duration\nsampler_conf: {duration: 10.0}\n"
+
+
+@pytest.fixture
+def stats_dir(tmp_path):
+    """Lengths and groups as stage 10 leaves them: 40 utterances of 1 to 4 s in two groups."""
+    folder = tmp_path / "stats" / "train"
+    folder.mkdir(parents=True)
+    lengths = {f"u{row:02d}": 16000 + 1200 * row for row in range(40)}
+    (folder / "speech_shape").write_text("".join(f"{u} {n}\n" for u, n in lengths.items()))
+    (folder / "utt2group").write_text("".join(f"{u} {n % 3 % 2}\n" for u, n in lengths.items()))
+    return folder.parent
+
+
+def plan_of(config, stats_dir, capsys, *words):
+    plan.main(["--config", config.replace("encoder.subsampling.0", ""), "--stats_dir",
+               str(stats_dir), *words])  # fmt: skip
+    return capsys.readouterr().out
+
+
+def test_the_longest_batch_is_the_one_that_training_tries_first(write, stats_dir, capsys):
+    import argparse
+
+    import numpy as np
+
+    from asr_dro_plugin.samplers import build_sampler
+    from asr_dro_plugin.stack import frame_counter, load_config
+
+    config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", "seed: 5"))
+    found = json.loads(plan_of(config, stats_dir, capsys, "--json"))["batches"]
+    options = argparse.Namespace(**load_config(config))
+    utt_ids, samples, group_ids = plan.read_lengths(stats_dir / "train")
+
+    from asr_dro_plugin.espnet.iterators import PlannedIterFactory
+
+    sampler = build_sampler(options.sampler, **options.sampler_conf)
+    factory = PlannedIterFactory(
+        None, utt_ids, np.array(samples) / 16000, group_ids, sampler, seed=options.seed
+    )
+    longest = factory.longest_batch()
+    at_most = max(samples[utt_ids.index(utt_id)] for utt_id in longest)
+    assert found["num_utterances"] == len(longest) > 1
+    assert samples[utt_ids.index(found["first"])] == at_most
+    assert found["seconds"] == pytest.approx(len(longest) * at_most / 16000)
+    frames = frame_counter(load_config(config)).num_frames(at_most)
+    assert found["frames"] == len(longest) * frames
+    assert found["plan"].startswith(f"{len(factory.plan())} batches of up to 10 s hold 40 utt")
+
+
+def test_the_table_ends_with_the_longest_batch_and_what_an_epoch_is(write, stats_dir, capsys):
+    config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", ""))
+    *_, longest, epoch = plan_of(config, stats_dir, capsys).splitlines()
+    assert re.fullmatch(
+        r"  longest      batch of \d+ utterances: \d+\.\d s and \d+ frames with padding "
+        r"\(longest: u\d\d, \d\.\d s\)", longest
+    )  # fmt: skip
+    assert epoch.split()[:3] == ["epoch", "1", "by"]
+
+
+def test_of_espnets_batches_the_longest_utterance_is_told(write, stats_dir, capsys):
+    config = write(MINI.replace("freeze_param: [encoder.subsampling.0]", "batch_type: sorted"))
+    last = plan_of(config, stats_dir, capsys).splitlines()[-1]
+    assert "longest      utterance: 3.9 s and 99 frames with padding (longest: u39, 3.9 s)" in last
+    assert last.endswith("the batches are ESPnet's (batch_type: sorted)")
+
+
+def test_before_stage_10_the_batches_are_not_known(write, tmp_path, capsys):
+    config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", ""))
+    out = plan_of(config, tmp_path / "stats", capsys)
+    assert re.search(r"^  longest +batch not known before stage 10", out.splitlines()[-1])
+    assert json.loads(plan_of(config, tmp_path / "stats", capsys, "--json"))["batches"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("speech_shape", "u00 x\n", "what is no number .* Run stage 10 again"),
+        ("utt2group", "u00 eng\n", "what is no number"),
+        ("speech_shape", "u99 16000\n", "names no utterance with samples and a group"),
+    ],
+)
+def test_damaged_lengths_are_one_line(write, stats_dir, capsys, name, text, words):
+    (stats_dir / "train" / name).write_text(text)
+    config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", ""))
+    with pytest.raises(UserError, match=words):
+        plan_of(config, stats_dir, capsys)
+
+
+def test_planning_the_batches_loads_neither_torch_nor_espnet(write, stats_dir):
+    config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", ""))
+    program = (
+        "import sys\nfrom asr_dro_plugin.bin import plan\n"
+        "from asr_dro_plugin.kaldi_io import read_table\n"
+        "from asr_dro_plugin.stack import frame_counter, load_config\n"
+        "from pathlib import Path\nconfig = load_config(sys.argv[1])\n"
+        "print(plan.plan_first_epoch(config, Path(sys.argv[2]), frame_counter(config)).plan)\n"
+        "print({'torch', 'espnet2'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, config, stats_dir],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.stdout.endswith("set()\n"), run.stdout + run.stderr
 
 
 def test_an_error_is_one_line_and_a_non_zero_exit(write):

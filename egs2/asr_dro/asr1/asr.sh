@@ -422,7 +422,7 @@ fi
 
 if ${dry_run}; then
     python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" "--asr_args=${asr_args}" "${ssl_args[@]}" \
-        --token_list "${tokens}"
+        --token_list "${tokens}" --stats_dir "${asr_stats_dir}"
 fi
 log "Done."
 exit 0
