@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_dro_plugin.objectives import build_objective
+from asr_dro_plugin.train_options import TOP_LEVEL_KEYS
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -42,8 +45,30 @@ def test_every_option_of_the_recipe_that_the_readme_names_exists():
     for command in ("transcribe", "score"):
         module = importlib.import_module(f"asr_dro_plugin.bin.{command}")
         known |= {flag.lstrip("-") for flag in module.get_parser()._option_string_actions}
+    known |= set(TOP_LEVEL_KEYS)  # what --asr_args hands on to training
     named = set(re.findall(r"--([a-z_0-9]+)\b", README))
     assert named <= known, named - known
+
+
+def test_the_python_of_the_readme_runs():
+    assert blocks("python")
+    for block in blocks("python"):
+        scope: dict = {}
+        exec(compile(block, "README.md", "exec"), scope)
+        assert scope["objective"].group_weights.sum() == pytest.approx(1)
+        assert scope["objective"].group_weights.std() > 0
+
+
+def test_the_table_of_the_readme_holds_the_defaults_of_the_code():
+    objective = build_objective("ctc_dro", 10)
+    assert objective.smoothing == pytest.approx(0.6 / 10) and objective.step_size_rel == 0.5
+    assert (objective.agg, objective.signal, objective.acts_on) == ("sum", "sum", "loss")
+    assert (objective.reduction, objective.length_norm) == ("utterance", "none")
+    assert (objective.update, objective.round_limit) == ("round", 200)
+    assert (objective.cap, objective.floor) == (1.0, pytest.approx(0.001))
+    for row in ("0.6 | alpha", "0.5 | eta", "sum, sum |", "utterance, none |", "round, 20 G |"):
+        assert row in README
+    assert "1.0, 0.01 / G |" in README and "`acts_on` | loss |" in README
 
 
 def test_the_readme_shows_real_output_and_no_placeholder():
