@@ -7,6 +7,7 @@ import sys
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.phases import START
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
     from asr_dro_plugin.espnet.task import DROASRTask
 
+    START.end("imports")
     DROASRTask.main(cmd=argv)
     return 0
 

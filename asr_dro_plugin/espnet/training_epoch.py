@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from espnet2.train.reporter import SubReporter
 
 from asr_dro_plugin.espnet.loaders import batches_from, num_batches
+from asr_dro_plugin.phases import START
 
 if TYPE_CHECKING:
     from asr_dro_plugin.espnet.training_run import TrainingRun
@@ -79,8 +80,7 @@ class TrainingEpoch:
         run.position.batch += 1
         run.position.steps += 1
         self.sub.next()
-        if run.position.steps == 1:
-            logging.info("First step done, %.1f s after the start", run.seconds())
+        START.end("first step", last=True)
         run.advance(self._note() if run.position.batch % NOTE_EVERY == 0 else "")
 
     def _learn(self, utt_ids: Sequence[str], batch: dict) -> None:

@@ -44,6 +44,7 @@ from asr_dro_plugin.espnet.training_state import Parts, Position
 from asr_dro_plugin.espnet.trial import try_out
 from asr_dro_plugin.espnet.updates import SkippedSteps, Updater
 from asr_dro_plugin.espnet.validation import validate
+from asr_dro_plugin.phases import START
 from asr_dro_plugin.progress import Progress
 
 
@@ -93,7 +94,6 @@ class TrainingRun:
         self.sub: SubReporter | None = None
         self.group_log: dict = {}
         self.progress: Progress | None = None
-        self._started = time.perf_counter()
 
     @property
     def parts(self) -> Parts:
@@ -102,10 +102,6 @@ class TrainingRun:
         return Parts(
             self.model, self.optimizers, self.schedulers, self.scaler, self.reporter, counters
         )
-
-    def seconds(self) -> float:
-        """Since the run was made."""
-        return time.perf_counter() - self._started
 
     def on_first_rank(self, work: Callable[[], None]) -> None:
         """Do ``work`` on the first rank; if it raises there, no other rank goes on alone."""
@@ -158,8 +154,10 @@ class TrainingRun:
         if self.position.epoch > 1:
             self.on_first_rank(lambda: self.epoch_end.tidy(self.position.epoch - 1))
         self.freeze()
+        START.end("checkpoint")
         if self.position.steps == 0:
             try_out(self)
+            START.end("trial")
         if self._run_epochs():
             logging.info("The training was finished at %d epochs", self.options.max_epoch)
         self.on_first_rank(self.store.wait)
