@@ -239,3 +239,28 @@ def test_the_oldest_python_promised_runs_it(utils: Path, tmp_path: Path) -> None
     assert subprocess.run(command, cwd=tmp_path).returncode == 0
     command = [old, utils / "stage.py", "check", "mark", "--input", "x.1.log"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).stdout == b"never finished\n"
+
+
+TELLING = [("75 75", 75), ("74 74", 74), ("75 1", 1), ("3 3", 1)]
+
+
+@pytest.mark.parametrize(("codes", "expected"), TELLING)
+def test_a_code_that_tells_what_to_do_comes_through(job, codes: str, expected: int) -> None:
+    words = ["--max_jobs_run", "2", "JOB=1:2", "x.JOB.log", "bash", "-c"]
+    one, two = codes.split()
+    script = f"sleep 0.3; test JOB = 1 && exit {one}; exit {two}"
+    assert finish(job(*words, script))[0] == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_users_signal_reaches_the_command_and_ends_nothing_else(
+    job, tmp_path: Path, number: int
+) -> None:
+    script = f"trap 'touch got' {int(number)}; touch ready; until [ -e got ]; do sleep 0.05; done"
+    process = job("x.log", "bash", "-c", script)
+    wait_until(lambda: (tmp_path / "ready").exists())
+    process.send_signal(number)
+    code, err = finish(process)
+    assert (tmp_path / "got").exists()
+    assert "Interrupted" not in err
+    assert code == 0

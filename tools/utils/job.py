@@ -9,8 +9,10 @@ JOB, where no letter or digit touches it, is replaced by the part's number in LO
 command.  The command is run as it is given, without a shell.  LOG begins with host, date and
 command and ends with the exit code; the log before it is kept as LOG.1.  A part may write
 "done total note" to $ASR_DRO_PROGRESS_FILE; one bar on stderr shows all parts.  Exits with 0 when
-every part did, with 1 and the failed part's last lines when not, and by the same signal when
-interrupted, after every part has been ended.  Python >= 3.9, standard library only.
+every part did, with 1 and the failed part's last lines when not (with 74, the disk is full, or 75,
+stopped and saved, where that is what all failed parts ended with), and by the same signal when
+interrupted, after every part has been ended; USR1 and USR2 are passed on to the commands.
+Python >= 3.9, standard library only.
 """
 
 import difflib
@@ -25,6 +27,7 @@ from jobs import bar, local, slurm, slurm_conf
 OPTIONS = {"backend": "local", "conf": "conf/slurm.conf", "title": "", "grace": "5"}
 RESOURCES = ("gpu", "mem", "num_threads", "max_jobs_run", "time")
 TAIL_LINES, MAX_REPORTED = 20, 3
+TELLING_CODES = {74, 75}  # sysexits.h: an input/output error, a temporary failure
 
 
 class UsageError(Exception):
@@ -210,6 +213,8 @@ def main(arguments):
     remove_progress_files(parts)
     interruption = Interruption()
     backend = make_backend(options, resources, indices, parts)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, _frame: backend.signal(number))
     title = options["title"] or os.path.basename(log).replace(f".{job}.log", "").replace(".log", "")
     try:
         if not watch(backend, parts, title, interruption):
@@ -222,7 +227,13 @@ def main(arguments):
         backend.clean_up()
     if interruption.number:
         interruption.leave()
-    return int(backend.failed)
+    return exit_code(backend)
+
+
+def exit_code(backend):
+    """0, 1, or the one telling code that all failed parts share."""
+    codes = {code for code in backend.codes.values() if code > 0}
+    return codes.pop() if len(codes) == 1 and codes <= TELLING_CODES else int(backend.failed)
 
 
 if __name__ == "__main__":

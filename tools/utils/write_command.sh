@@ -8,6 +8,7 @@ mkdir -p "$(dirname "${file}")"
 {
     printf '#!/usr/bin/env bash\n# The exact command of this stage; run it from the recipe directory.\nset -euo pipefail\n'
     printf '. ./path.sh\n'
+    printf 'exec ' # signals reach the command, not a shell that would die of them
     printf '%q ' "$@"
     printf '"$@"\n'
 } >"${file}.tmp"

@@ -365,7 +365,7 @@ if wanted 11; then
         cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
         utils/write_command.sh "${asr_exp}/run.sh" "${train[@]}" "${where[@]}"
         # shellcheck disable=SC2086
-        ${cuda_cmd} --title "stage 11 train" --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" \
+        ${cuda_cmd} --title "stage 11 train" --grace 600 --gpu "${ngpu}" --num_threads "${num_threads}" "${asr_exp}/train.log" \
             bash "${asr_exp}/run.sh"
         end
     elif ${dry_run} && [ -n "${why}" ]; then

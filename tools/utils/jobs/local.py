@@ -19,6 +19,7 @@ class LocalBackend:
     """
 
     def __init__(self, parts, max_jobs_run):
+        self.parts = parts
         self.waiting = list(enumerate(parts))[::-1]
         self.max_jobs_run = max_jobs_run
         self.running = {}
@@ -57,7 +58,8 @@ class LocalBackend:
     def stop(self, hurry):
         """End every part and wait until it has ended, killing at the last."""
         self.waiting.clear()
-        deadline = time.monotonic() + 60
+        grace = max((part["grace"] for part in self.parts), default=0.0)
+        deadline = time.monotonic() + max(60, grace + 10)
         self.signal(signal.SIGTERM)
         while self.poll():
             time.sleep(0.02)

@@ -18,6 +18,7 @@ import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)  # to the command, which knows what they mean
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -98,6 +99,8 @@ class Part:
         """Run the command to its end; returns its exit code."""
         for number in STOP_SIGNALS:
             signal.signal(number, self.stop)
+        for number in PASSED_ON:
+            signal.signal(number, lambda number, _frame: signal_all(number))
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         started = time.time()
         os.makedirs(os.path.dirname(self.spec["log"]) or ".", exist_ok=True)

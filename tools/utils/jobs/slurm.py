@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -164,6 +165,11 @@ class SlurmBackend:
     def failed(self):
         """Whether a part has failed."""
         return any(code > 0 for code in self.codes.values())
+
+    def signal(self, number):
+        """Send a signal to what the parts run, on their nodes."""
+        name = signal.Signals(number).name[len("SIG") :]
+        call("scancel", f"--signal={name}", "--full", self.job_id)
 
     def stop(self, hurry):
         """Cancel the job and wait, for a while, until squeue has forgotten or ended it."""
