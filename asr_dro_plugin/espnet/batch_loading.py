@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from asr_dro_plugin.errors import UserError
+
 Batch = tuple[list[str], dict[str, torch.Tensor]]
 
 
@@ -52,7 +54,17 @@ class BatchDataset(Dataset):
         if not utt_ids:  # another rank's last batch
             return [], {}
         with drawn_from(self.seed, self.epoch, number):
-            return self.collate_fn([self.dataset[utt_id] for utt_id in utt_ids])
+            return self.collate_fn([self._load(utt_id) for utt_id in utt_ids])
+
+    def _load(self, utt_id: str) -> Any:
+        """One utterance; an error names it (a reader's own may not even survive the way here)."""
+        try:
+            return self.dataset[utt_id]
+        except Exception as error:
+            raise UserError(
+                f"Utterance {utt_id} cannot be loaded ({type(error).__name__}: {error}). Look at "
+                "its line of wav.scp and text, or make the dump again (stage 3)."
+            ) from error
 
 
 class Steps:

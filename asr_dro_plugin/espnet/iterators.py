@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,15 +97,8 @@ class PlannedIterFactory(AbsIterFactory):
         epoch = epoch if self.train else 1
         self._cursor = self._start_of(epoch)
         own = batches_of_rank(self._batches_from(self._cursor), self.rank, self.world_size)
-        return DataLoader(
-            BatchDataset(self.dataset, self.collate_fn, self.seed, epoch),
-            batch_size=None,
-            sampler=Steps(self.utt_ids, own, skip, self.rank, self.world_size),
-            collate_fn=as_is,
-            # Its own, for a loader draws a number from the global one each time it is started.
-            generator=torch.Generator().manual_seed(self.seed),
-            **self.loader_options,
-        )
+        steps = Steps(self.utt_ids, own, skip, self.rank, self.world_size)
+        return self._loader(epoch, steps)
 
     def state_dict(self) -> dict:
         """Where the current epoch began, in plain numbers."""
@@ -129,8 +122,23 @@ class PlannedIterFactory(AbsIterFactory):
         return [self.utt_ids[index] for index in longest]
 
     def load(self, utt_ids: Sequence[str]) -> Batch:
-        """One batch outside of any epoch; draws nothing from the global generators."""
-        return BatchDataset(self.dataset, self.collate_fn, self.seed, 0)[0, utt_ids]
+        """One batch outside of any epoch; draws nothing from the global generators.
+
+        Where there are workers one of them loads it: a file that this process had opened would be
+        inherited by all later ones, with one position between them.
+        """
+        return next(iter(self._loader(0, [(0, list(utt_ids))])))
+
+    def _loader(self, epoch: int, items: Iterable[tuple[int, Sequence[str]]]) -> DataLoader:
+        return DataLoader(
+            BatchDataset(self.dataset, self.collate_fn, self.seed, epoch),
+            batch_size=None,
+            sampler=items,
+            collate_fn=as_is,
+            # Its own, for a loader draws a number from the global one each time it is started.
+            generator=torch.Generator().manual_seed(self.seed),
+            **self.loader_options,
+        )
 
     @property
     def _num_batches(self) -> int | None:

@@ -2,13 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader
 
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.signals import leave_signals_to_parent
 
 
@@ -28,6 +29,18 @@ def batches_from(factory: AbsIterFactory, epoch: int, skip: int = 0) -> Iterable
             iterator, skip = _cut(iterator, skip), 0
         iterator.worker_init_fn = functools.partial(_worker_init, iterator.worker_init_fn)
     return islice(iterator, skip, None) if skip else iterator
+
+
+def next_batch(source: Iterator) -> Any:
+    """The next batch, or None; a worker's ``UserError`` is its own line again.
+
+    torch hands on a worker's exception with its whole traceback as the message.
+    """
+    try:
+        return next(source, None)
+    except UserError as error:
+        _, _, line = str(error).rpartition("UserError: ")
+        raise UserError(line.strip()) from None
 
 
 def num_batches(iterator: Iterable) -> int | None:

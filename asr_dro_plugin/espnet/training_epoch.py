@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from espnet2.train.reporter import SubReporter
 
-from asr_dro_plugin.espnet.loaders import batches_from, num_batches
+from asr_dro_plugin.espnet.loaders import batches_from, next_batch, num_batches
 from asr_dro_plugin.phases import START
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class TrainingEpoch:
         self._step_began = time.perf_counter()
         while True:
             run.saving.between_batches()
-            item = next(batches, None)
+            item = next_batch(batches)
             (num_left,) = run.ranks.sum_host([item is not None])
             if not num_left:
                 return

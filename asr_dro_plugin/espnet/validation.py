@@ -11,6 +11,7 @@ from torch.amp import autocast
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.espnet.distributed import Ranks
+from asr_dro_plugin.espnet.loaders import next_batch
 
 
 @torch.no_grad()
@@ -37,7 +38,7 @@ def validate(
         scores.reset()
     source = iter(iterator)
     while True:
-        item = next(source, None)
+        item = next_batch(source)
         (num_left,) = ranks.sum_host([item is not None])
         if not num_left:
             break

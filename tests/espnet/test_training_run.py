@@ -389,3 +389,17 @@ def test_an_experiment_can_be_copied_and_resumed_elsewhere(train, straight, tmp_
     copy = tmp_path / "elsewhere"
     shutil.copytree(straight, copy, symlinks=True)
     assert CheckpointStore(copy).load()[1].name == CheckpointStore(straight).load()[1].name
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_audio_that_cannot_be_read_ends_training_in_one_line(task, dump, tmp_path, num_workers):
+    copy = tmp_path / "dump"
+    shutil.copytree(dump, copy)
+    scp = copy / "train" / "wav.scp"
+    rows = [line.split() for line in scp.read_text().splitlines()]
+    rows[3][1] = str(tmp_path / "gone.wav")
+    scp.write_text("".join(" ".join(row) + "\n" for row in rows))
+    words = runs.command(copy, tmp_path / "exp", num_workers=num_workers, probe_memory=False)
+    with pytest.raises(UserError, match=rf"^Utterance {rows[3][0]} cannot be loaded \(.*gone") as e:
+        task.main(cmd=words)
+    assert "\n" not in str(e.value)
