@@ -3,7 +3,7 @@
 ========  =============================================================
 TERM HUP  save at the next step, then stop (exit code 75: run it again)
 USR1      the same: Slurm's ``--signal=USR1@60`` before the time limit
-INT       the same (exit code 130); a second one stops at once
+INT       the same; a second one stops at once (exit code 130)
 USR2      save at the next step and go on
 ========  =============================================================
 """
