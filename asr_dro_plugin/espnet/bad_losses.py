@@ -2,11 +2,26 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 MAX_NAMED = 20
+
+
+def _alone(value: list) -> list:
+    return [value]
+
+
+def _flagged(waiting: list[tuple], groups: Sequence[str]) -> list[tuple[str, str]]:
+    """(utterance, group) of the losses that are marked as bad."""
+    if not waiting:
+        return []
+    flags = torch.cat([mask for mask, _, _ in waiting]).tolist()
+    names = [name for _, utt_ids, _ in waiting for name in utt_ids]
+    ids = [group for _, _, group_ids in waiting for group in group_ids]
+    rows = zip(flags, names, ids, strict=True)
+    return [(name, groups[group]) for flag, name, group in rows if flag]
 
 
 class BadLosses:
@@ -24,19 +39,15 @@ class BadLosses:
         if bad_B is not None:
             self._waiting.append((bad_B.detach(), utt_ids, group_ids))
 
-    def report(self, groups: Sequence[str]) -> None:
-        """Look at what was kept: one copy to the host; log and count what is bad."""
+    def report(self, groups: Sequence[str], gather: Callable[[list], list] = _alone) -> None:
+        """Look at what was kept: one copy to the host; log and count what is bad.
+
+        Args:
+            groups: names by id.
+            gather: gives the lists of all ranks, which call this at the same steps.
+        """
         waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        flags = torch.cat([mask for mask, _, _ in waiting]).tolist()
-        names = [name for _, utt_ids, _ in waiting for name in utt_ids]
-        ids = [group for _, _, group_ids in waiting for group in group_ids]
-        bad = [
-            (name, groups[group])
-            for flag, name, group in zip(flags, names, ids, strict=True)
-            if flag
-        ]
+        bad = [pair for own in gather(_flagged(waiting, groups)) for pair in own]
         if not bad:
             return
         here = Counter(group for _, group in bad)

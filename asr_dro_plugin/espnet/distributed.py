@@ -12,6 +12,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from asr_dro_plugin.errors import UserError
+
 BUCKET_ELEMENTS = 32 * 2**20
 PATIENCE = timedelta(hours=2)  # rank 0 alone averages models and plots: the others wait for it
 
@@ -36,7 +38,13 @@ class Ranks:
         if self.world_size == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(tensor, group=self._control)
+        try:
+            dist.all_reduce(tensor, group=self._control)
+        except RuntimeError as error:  # it was killed, or waited for too long
+            raise UserError(
+                "Another process of this training has ended without a word "
+                f"({str(error).splitlines()[0]}). Give the same command again to go on."
+            ) from None
         return tensor.tolist()
 
     def sum_device(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -66,6 +74,8 @@ class Ranks:
         values = {key: float(value) for key, value in stats.items() if value is not None}
         parts = [part for part in self.gather((values, float(weight))) if part[1]]
         total = sum(part_weight for _, part_weight in parts)
+        if not parts:
+            return {}, 0.0
         keys = dict.fromkeys(key for part, _ in parts for key in part)
         means = {
             key: sum(part.get(key, float("nan")) * share for part, share in parts) / total

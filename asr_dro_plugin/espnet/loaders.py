@@ -17,7 +17,8 @@ def batches_from(factory: AbsIterFactory, epoch: int, skip: int = 0) -> Iterable
     """The iterator of an epoch without its first ``skip`` batches.
 
     Our own factory plans past them and ESPnet's loaders of listed batches are cut; any other
-    iterator is run through them.
+    iterator is run through them.  What ESPnet's own iterators draw while they load (noise, room
+    responses) goes on differently after a cut; our factory draws it from the batch's number.
     """
     if "skip" in inspect.signature(factory.build_iter).parameters:
         iterator = factory.build_iter(epoch, skip=skip)

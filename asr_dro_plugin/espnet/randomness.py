@@ -61,7 +61,7 @@ class RandomState:
             (version, tuple(words), gauss),
             {
                 "bit_generator": "MT19937",
-                "state": {"key": numpy["key"].numpy().astype(np.uint32), "pos": numpy["pos"]},
+                "state": {"key": numpy["key"].cpu().numpy().astype(np.uint32), "pos": numpy["pos"]},
                 "has_gauss": numpy["has_gauss"],
                 "gauss": numpy["gauss"],
             },

@@ -3,8 +3,6 @@
 import logging
 from typing import TYPE_CHECKING
 
-import torch
-
 from asr_dro_plugin.checkpoints import TrainingStopped
 from asr_dro_plugin.espnet.randomness import RandomState
 from asr_dro_plugin.espnet.reporter import sub_reporter_state
@@ -56,7 +54,7 @@ class RunSaving:
     def save(self, wait: bool = False, epoch_is_over: bool = False) -> None:
         """Write a checkpoint of this moment, in the background unless ``wait``."""
         run = self.run
-        run.bad_losses.report(run.groups)
+        run.bad_losses.report(run.groups, run.ranks.gather)
         if run.ranks.world_size > 1:
             self._first_rank_takes_all()
         position = run.position
@@ -104,8 +102,7 @@ class RunSaving:
         run, options = self.run, self.run.options
         if not options.resume:
             return
-        on_gpu = f"cuda:{torch.cuda.current_device()}" if options.ngpu > 0 else "cpu"
-        loaded = run.store.load(on_gpu)
+        loaded = run.store.load("cpu")  # what belongs on a GPU is copied there by its owner
         if loaded is None:
             return
         state, path = loaded

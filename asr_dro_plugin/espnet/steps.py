@@ -2,7 +2,8 @@
 
 With an objective the four phases of ``objectives.AbsObjective`` are called one by one: measure the
 losses of the batch, sum the totals over the ranks, let q advance once, weigh and differentiate.
-Neither the number of ranks nor that of pieces changes what is computed.
+Neither the number of ranks nor that of pieces changes what is computed, statistics of the batch
+(BatchNorm) and dropout apart.
 """
 
 import contextlib
@@ -78,7 +79,8 @@ class Stepper:
         if utt_ids:
             batch = to_device({**batch, "utt_id": list(utt_ids)}, self.device)
         step = self._backward_robust if self.objective is not None else self._backward_plain
-        return step(batch if utt_ids else None, timer)
+        with finite_statistics(self.model):
+            return step(batch if utt_ids else None, timer)
 
     def agree_on_failure(self) -> None:
         """Stop all ranks where one of them cannot go on.
@@ -126,6 +128,8 @@ class Stepper:
             value, num_pieces = self._differentiate(batch, losses, normaliser, num_pieces)
             self._return_gradients(held)
             self._note_split(num_pieces, size)
+        if self.failure is not None:
+            return BatchResult({}, 0.0)  # told to all ranks when they next meet
         stats = self.model.stats_of(losses, value * (normaliser / own))
         return BatchResult(_given(stats), size, losses.bad_B)
 
@@ -212,7 +216,7 @@ class Stepper:
             results.append((stats, float(weight)))
         if len(results) == 1:
             return BatchResult(*results[0])
-        return BatchResult(*_mean_stats(results))
+        return BatchResult(*mean_stats(results))
 
     # -- gradients ---------------------------------------------------------------------------------
 
@@ -248,6 +252,25 @@ class Stepper:
         )  # fmt: skip
 
 
+@contextlib.contextmanager
+def finite_statistics(model: torch.nn.Module) -> Iterator[None]:
+    """Keep running statistics (BatchNorm) as they were wherever a batch would make them NaN.
+
+    A step whose gradient is NaN is skipped, but its forward pass has moved them already, and NaN
+    would stay for ever.  Nothing waits for the device.
+    """
+    kept = [
+        (buffer, buffer.clone())
+        for module in model.modules()
+        if isinstance(module, torch.nn.modules.batchnorm._NormBase)
+        for buffer in (module.running_mean, module.running_var)
+        if buffer is not None
+    ]
+    yield
+    for buffer, before in kept:
+        buffer.copy_(torch.where(buffer.isfinite(), buffer, before))
+
+
 def joined(pieces: Iterable[UtteranceLosses]) -> UtteranceLosses:
     """Losses of a whole batch from those of its pieces, without the encoder's output."""
     parts = [dataclasses.replace(piece, encoder_out=None, decoder_ids=None) for piece in pieces]
@@ -275,12 +298,12 @@ def _loss_stats_weight(returned) -> tuple[torch.Tensor, dict, torch.Tensor]:
     return loss, _given(stats), weight
 
 
-def _mean_stats(results: list[tuple[dict, float]]) -> tuple[dict, float]:
+def mean_stats(results: list[tuple[dict, float]]) -> tuple[dict, float]:
     """Means of several pieces' stats, weighted by their utterances."""
     total = sum(weight for _, weight in results)
     means = {
-        key: sum(float(stats[key]) * weight for stats, weight in results) / total
-        for key in results[0][0]
+        key: sum(float(stats[key]) * float(weight) for stats, weight in results) / float(total)
+        for key in _given(results[0][0])
     }
     return means, total
 

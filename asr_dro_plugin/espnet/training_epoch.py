@@ -115,7 +115,7 @@ class TrainingEpoch:
             self.sub.tensorboard_add_scalar(run.epoch_end.train_writer, -log_interval)
         if run.options.use_wandb:
             self.sub.wandb_log()
-        run.bad_losses.report(run.groups)
+        run.bad_losses.report(run.groups, run.ranks.gather)
 
     def _note(self) -> str:
         """For example ``epoch 3/30 loss 41.2``: the loss of the latest step."""

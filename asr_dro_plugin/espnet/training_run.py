@@ -28,8 +28,9 @@ from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
 from espnet2.train.reporter import SubReporter
 from torch.amp import GradScaler
 
+from asr_dro_plugin.checkpoint_files import NO_ROOM
 from asr_dro_plugin.checkpoints import CheckpointStore
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import DiskFull, UserError
 from asr_dro_plugin.espnet.bad_losses import BadLosses
 from asr_dro_plugin.espnet.distributed import Ranks
 from asr_dro_plugin.espnet.epoch_end import EpochEnd
@@ -141,6 +142,13 @@ class TrainingRun:
         try:
             with self.request:
                 self._train()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise DiskFull(
+                f"There is no room left for {error.filename or self.output_dir}. The last "
+                "checkpoint is whole: make room and give the same command again."
+            ) from None
         finally:
             # Whatever ended the run, what is being written shall be whole before the process ends.
             with contextlib.suppress(UserError):
@@ -211,7 +219,7 @@ class TrainingRun:
         if not self.position.is_trained:
             TrainingEpoch(self, self.sub).train(unfinished)
             self.stepper.agree_on_failure()
-            self.bad_losses.report(self.groups)
+            self.bad_losses.report(self.groups, self.ranks.gather)
             if self.objective is not None:
                 self.group_log = self.objective.read_log(reset=True)
             self.position.is_trained = True

@@ -132,6 +132,8 @@ class Updater:
         utt_ids, group_ids = self._utt_ids, self._group_ids
         self._utt_ids, self._group_ids = [], []
         if not finite:
+            parts = self.ranks.gather((utt_ids, group_ids))
+            utt_ids, group_ids = (sum(lists, []) for lists in zip(*parts, strict=True))
             self.skipped.add(utt_ids, group_ids, float(grad_norm))
         return stats
 

@@ -12,6 +12,8 @@ from torch.amp import autocast
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.espnet.distributed import Ranks
 from asr_dro_plugin.espnet.loaders import next_batch
+from asr_dro_plugin.espnet.pieces import in_fitting_pieces, split
+from asr_dro_plugin.espnet.steps import mean_stats
 
 
 @torch.no_grad()
@@ -57,10 +59,24 @@ def validate(
 
 
 def _validate_batch(model: torch.nn.Module, item: tuple, options) -> tuple[dict, torch.Tensor]:
+    """Stats and weight of a batch, in pieces where it does not fit into memory."""
     utt_ids, batch = item
-    batch = to_device({**batch, "utt_id": utt_ids}, "cuda" if options.ngpu > 0 else "cpu")
+    batch = to_device({**batch, "utt_id": list(utt_ids)}, "cuda" if options.ngpu > 0 else "cpu")
     if options.no_forward_run:
         return {}, torch.zeros(1)
+    scores = getattr(model, "validation", None)
+    before = None if scores is None else scores.sums.copy()
+
+    def work(num_pieces: int) -> list[tuple[dict, torch.Tensor]]:
+        if scores is not None:
+            scores.sums = before.copy()  # what a failed attempt has counted
+        return [_forward(model, piece, options) for piece in split(batch, num_pieces)]
+
+    results, _ = in_fitting_pieces(work, batch)
+    return results[0] if len(results) == 1 else mean_stats(results)
+
+
+def _forward(model: torch.nn.Module, batch: dict, options) -> tuple[dict, torch.Tensor]:
     with autocast("cuda", enabled=options.use_amp, **autocast_args):
         returned = model(**batch)
     if isinstance(returned, dict):

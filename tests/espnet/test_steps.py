@@ -167,3 +167,24 @@ def test_losses_of_pieces_join_to_those_of_the_batch():
     parts = joined(model.utterance_losses(**p) for p in split({**batch, "utt_id": utt_ids}, 3))
     for name in ("losses_B", "group_ids_B", "durations_B", "num_labels_B", "bad_B"):
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
+
+
+CONFORMER = {"output_size": 16, "attention_heads": 2, "linear_units": 16, "num_blocks": 1}
+
+
+def test_a_batch_of_nan_leaves_the_running_statistics_finite():
+    torch.manual_seed(0)
+    made = tiny.parts("conformer", encoder_conf={**CONFORMER, "cnn_module_kernel": 3})
+    model = DROASRModel(**made, groups=tiny.NAMES, **CONF).train()
+    stepper = stepper_of(model)
+    stepper.backward(*batch_of(0), timer=untimed)
+    name = next(key for key, _ in model.named_buffers() if key.endswith("running_mean"))
+    before = dict(model.named_buffers())[name].clone()
+    assert before.abs().max() > 0
+    utt_ids, batch = batch_of(1)
+    batch["speech"][0, 100] = float("nan")
+    stepper.backward(utt_ids, batch, timer=untimed)
+    statistics = {key: b for key, b in model.named_buffers() if "running_" in key}
+    assert all(bool(buffer.isfinite().all()) for buffer in statistics.values())
+    stepper.backward(*batch_of(2), timer=untimed)
+    assert not torch.equal(dict(model.named_buffers())[name], before)

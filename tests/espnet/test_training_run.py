@@ -1,5 +1,6 @@
 """A training run as a whole: ESPnet's figures, stopped anywhere, and nothing lost."""
 
+import errno
 import json
 import logging
 import math
@@ -353,6 +354,36 @@ def test_a_full_disk_ends_training_with_its_own_exit_code_and_a_whole_checkpoint
     assert ended.value.exit_code == 74
     monkeypatch.undo()
     assert runs.same_files(straight, train("full")) == []
+
+
+def test_a_disk_that_is_full_for_anything_else_ends_training_in_the_same_way(train, monkeypatch):
+    from asr_dro_plugin.espnet.epoch_end import EpochEnd
+
+    def full(_self):
+        raise OSError(errno.ENOSPC, "No space left on device", "images/loss.png")
+
+    monkeypatch.setattr(EpochEnd, "report", full)
+    with pytest.raises(DiskFull, match="no room left for images/loss.png") as ended:
+        train("full_for_pictures")
+    assert ended.value.exit_code == 74
+
+
+def test_a_batch_of_validation_that_does_not_fit_is_split_and_counted_once(
+    train, monkeypatch, straight
+):
+    real = DROASRModel._score
+
+    def limited(self, parts, *args):
+        if len(parts.losses_B) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, parts, *args)
+
+    monkeypatch.setattr(DROASRModel, "_score", limited)
+    one, two = (
+        runs.newest(e)["reporter"]["stats"][2]["valid"] for e in (straight, train("pieces"))
+    )
+    for key in ("worst_group_cer", "cer_deu", "loss", "total_count"):
+        assert two[key] == pytest.approx(one[key], rel=1e-4), key
 
 
 def test_a_batch_that_does_not_fit_is_split_and_training_goes_on(train, monkeypatch, caplog):

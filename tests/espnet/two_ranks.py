@@ -73,14 +73,17 @@ def train(case, ranks):
     return model.state_dict(), losses
 
 
-def fail(ranks):
+def fail(ranks, where):
     """The first rank runs out of memory for good: what each rank is told."""
     model = model_of("utterance")
-    if ranks.rank == 0:
+    if ranks.rank == 0 and where == "forward":
         model.encoder.register_forward_hook(_no_memory)
+    if ranks.rank == 0 and where == "backward":
+        model.ctc.ctc_lo.weight.register_hook(_no_memory)
     stepper = Stepper(model, None, 1, ranks, on_gpu=False)
     try:
         stepper.backward(*batch_of(0, ranks.rank), timer=untimed)
+        stepper.agree_on_failure()
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return "nothing"
@@ -97,7 +100,7 @@ def work(rank, folder):
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     ranks = Ranks(distributed=True)
     out = {case: train(case, ranks) for case in CASES}
-    out["failure"] = fail(ranks)
+    out["failure"] = {where: fail(ranks, where) for where in ("forward", "backward")}
     torch.save(out, f"{folder}/rank{rank}.pth")
     dist.barrier()
     dist.destroy_process_group()
