@@ -5,6 +5,7 @@ import math
 import torch
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives.checks import require_number
 
 _TINY = 1e-300  # keeps log(0) and x / 0 finite in float64
 _LARGEST_STEP_SIZE = 1e20
@@ -25,7 +26,7 @@ def update_group_weights(
     floor.  Computed in float64, so that long batches neither overflow nor poison q.
 
     Args:
-        q_G: weights on the simplex, float32 or float64.
+        q_G: weights on the simplex, float32 or float64; looked at on the host.
         loss_G: loss of each group in nats.  A group whose loss is NaN or infinite was not seen:
             its log q stays as it is, and the mean is that of the others.
         step_size: eta, absolute, >= 0.
@@ -37,7 +38,8 @@ def update_group_weights(
         The new weights, with the shape, dtype and device of ``q_G``.
 
     Raises:
-        UserError: a setting out of its range, or shapes that differ.
+        UserError: a setting out of its range, shapes that differ, or a ``q_G`` with NaN, infinite
+            or negative entries, or without any above zero.
 
     Source: Bartelds et al. 2025 (arXiv:2502.01777), Sagawa et al. 2020 (arXiv:1911.08731).
     """
@@ -49,7 +51,13 @@ def update_group_weights(
     floor = default_floor(len(q_G)) if floor is None else floor
     check_update(len(q_G), step_size, smoothing, cap, floor)
     loss_G = loss_G.detach().to(q_G.device, torch.float64)
-    new_G, _ = step_in_log_space(q_G.detach().double(), loss_G, step_size, smoothing, cap, floor)
+    exact_G = q_G.detach().double()
+    if not bool((exact_G >= 0).all()) or not 0 < float(exact_G.sum()) < math.inf:
+        raise UserError(
+            f"q_G is {q_G.tolist()}, no weights to start from: they must be finite, none of them "
+            "negative, and not all zero. Begin with 1/G each."
+        )
+    new_G, _ = step_in_log_space(exact_G, loss_G, step_size, smoothing, cap, floor)
     return new_G.to(q_G.dtype)
 
 
@@ -101,19 +109,19 @@ def check_update(
     num_groups: int, step_size: float, smoothing: float | None, cap: float, floor: float
 ) -> None:
     """Refuse settings with which an update could not be computed."""
-    if not 0 <= floor < 1 / num_groups:
+    if not 0 <= require_number("floor", floor) < 1 / num_groups:
         raise UserError(f"floor is {floor}: it must be in [0, 1/{num_groups} groups).")
-    if not cap > 0:
+    if not require_number("cap", cap, infinite=True) > 0:
         raise UserError(f"cap is {cap}: it must be above 0 (.inf switches it off).")
-    if smoothing is not None and not 0 <= smoothing < math.inf:
+    if smoothing is not None and require_number("smoothing", smoothing) < 0:
         raise UserError(f"smoothing is {smoothing}: it must be 0 or above (group_dro has none).")
     check_step_size(step_size)
 
 
 def check_step_size(step_size: float) -> None:
     """Refuse a step size that is no number, or so large that only the cap would be left of it."""
-    if not 0 <= step_size < math.inf:
-        raise UserError(f"step_size is {step_size}: it must be a number of 0 or above.")
+    if require_number("step_size", step_size) < 0:
+        raise UserError(f"step_size is {step_size}: it must be 0 or above.")
     if step_size > _LARGEST_STEP_SIZE:
         raise UserError(f"step_size {step_size} would overflow. Usual values are 1e-4 to 1e-2.")
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
@@ -126,6 +126,7 @@ awkward = st.sampled_from([0.0, 1e-30, 1.0, 5e3, 1e30, 1e300, math.inf, -math.in
 def test_q_stays_on_the_simplex_whatever_the_losses(pairs, step_size, smoothing, cap, floor, dtype):
     q = torch.tensor([weight for weight, _ in pairs], dtype=dtype)
     losses = torch.tensor([loss for _, loss in pairs], dtype=torch.float64)
+    assume(bool(q.any()))
     new = update_group_weights(q, losses, step_size, smoothing, cap=cap, floor=floor)
     assert new.isfinite().all() and (new >= 0).all()
     assert float(new.sum()) == pytest.approx(1.0, abs=1e-5)
@@ -160,6 +161,8 @@ def test_equal_losses_keep_uniform_weights():
         ({"step_size": -1.0}, "step_size"),
         ({"step_size": math.nan}, "step_size"),
         ({"step_size": 1e300}, "overflow"),
+        ({"step_size": True}, "step_size"),
+        ({"cap": "x"}, "cap"),
     ],
 )
 def test_a_setting_out_of_its_range_is_refused_by_name(settings_, word):
@@ -172,6 +175,15 @@ def test_a_setting_out_of_its_range_is_refused_by_name(settings_, word):
 def test_weights_that_do_not_fit_the_losses_are_refused(q):
     with pytest.raises(UserError, match="one length"):
         update_group_weights(q, torch.tensor([1.0, 2.0]), 0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [[0.5, math.nan], [0.5, math.inf], [-math.inf, 0.5], [0.5, -0.1], [0.0, 0.0]],
+)
+def test_weights_that_are_none_are_refused(q):
+    with pytest.raises(UserError, match="q_G is .* no weights to start from"):
+        update_group_weights(torch.tensor(q), torch.tensor([1.0, 2.0]), 0.1, 0.1)
 
 
 # The table of the specification: groups at zero weight, largest q * G.

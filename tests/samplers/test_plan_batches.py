@@ -175,6 +175,7 @@ def test_sorted_without_shuffle_begins_with_the_longest_and_never_changes():
         ([1.0], [0], {"method": "temperature", "max_repeats": 0}, "max_repeats is 0"),
         ([1.0], [0], {"method": "balanced", "num_batches": 0}, "num_batches is 0"),
         ([1.0], [0], {"rank": 2, "world_size": 2}, "Rank 2 is not one of 2"),
+        ([1.0], [0], {"world_size": 0}, "world_size is 0: at least one process"),
         ([1.0], [1], {"group_weights": [1.0]}, "1 group weights for 2 groups"),
         ([1.0], [0], {"group_weights": [float("nan")]}, "must be finite"),
         ([1.0], [0], {"group_weights": [0.0, 1.0]}, "have weight 0"),
@@ -187,5 +188,5 @@ def test_bad_input_is_refused_in_words(durations, groups, conf, words):
 
 
 def test_a_setting_that_a_sampler_lacks_is_refused():
-    with pytest.raises(TypeError, match="tau"):
+    with pytest.raises(UserError, match="tau"):
         plan(([1.0], [0]), "group_duration", tau=2.0)
