@@ -1,12 +1,13 @@
 """The contract of an objective: losses of utterances in, one loss to minimise out."""
 
-import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives.checks import require_given, require_number, require_one_of
 from asr_dro_plugin.objectives.log import read_log
 from asr_dro_plugin.objectives.reduce import reduce_totals
 from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState, decode_names
@@ -50,10 +51,9 @@ class AbsObjective(GroupState):
         super().__init__(num_groups, group_names)
         require_one_of("reduction", reduction, REDUCTIONS)
         require_one_of("length_norm", length_norm, LENGTH_NORMS)
-        if not 0 < duration < float("inf"):
+        if not require_number("duration", duration) > 0:
             raise UserError(f"duration is {duration}: it must be above 0 seconds.")
         self.reduction, self.length_norm, self.duration = reduction, length_norm, float(duration)
-        self._rounded_from: tuple = (None, None)
         self._add_state(WEIGHTS, num_groups, dtype=torch.float64, fill=1)
         self._add_state("pending", NUM_ROWS, num_groups, dtype=torch.float64)
         self._add_state("log", NUM_ROWS, num_groups, dtype=torch.float64)
@@ -135,10 +135,10 @@ class AbsObjective(GroupState):
         """
         losses_B = self._normalise(losses_B, num_frames_B, num_labels_B).nan_to_num(0.0, 0.0, 0.0)
         if self.training and self.weighs_loss:
+            weights_G = self.relative_weights
             single = losses_B.dtype == torch.float32
-            weights_G = self._rounded_weights()[0] if single else self.relative_weights
-            weights_B = weights_G.index_select(0, group_ids_B)
-            losses_B = losses_B * (weights_B if single else weights_B.to(losses_B.dtype))
+            weights_G = in_single(weights_G) if single else weights_G.to(losses_B.dtype)
+            losses_B = losses_B * weights_G.index_select(0, group_ids_B)
         total = losses_B.sum()
         return total / normaliser if isinstance(normaliser, torch.Tensor) or normaliser else total
 
@@ -164,16 +164,21 @@ class AbsObjective(GroupState):
             The scalar loss, and (detached, the same keys every step) ``loss``; ``loss_G`` and
             ``count_G``, sums of the finite losses and their number by group; ``group_weights`` q.
             In a distributed run the groups' figures are those of all ranks, and the loss is this
-            rank's share of the global one: gradients are to be summed over the ranks.
+            rank's share of the global one times the number of ranks: ``DistributedDataParallel``
+            averages gradients over them, and the mean of the ranks' losses is the global one.
+            Who sums gradients instead takes the share itself, from ``weigh``.
         """
         lengths = {"num_frames_B": num_frames_B, "num_labels_B": num_labels_B}
         totals = self.batch_totals(losses_B, group_ids_B, durations_B, **lengths)
         normaliser = self.normaliser(len(losses_B))
-        if self.training and dist.is_available() and dist.is_initialized():
+        in_ranks = self.training and dist.is_available() and dist.is_initialized()
+        if in_ranks:
             totals = reduce_totals(totals)
             normaliser = reduce_totals(totals.new_full((), normaliser)).clamp(min=1e-9)
         self.observe(totals)
         loss = self.weigh(losses_B, group_ids_B, normaliser, **lengths)
+        if in_ranks:
+            loss = loss * dist.get_world_size()
         return loss, {
             "loss": loss.detach(),
             "loss_G": totals[LOSS],
@@ -204,17 +209,7 @@ class AbsObjective(GroupState):
     @property
     def group_weights(self) -> torch.Tensor:
         """q, float32 (G,), on the simplex."""
-        return self._rounded_weights()[1].clone()
-
-    def _rounded_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """G*q and q in float32, computed anew only when the state was written to."""
-        weights_G = self.relative_weights
-        # Tensors of inference mode count no writes; NaN equals no count.
-        written = (weights_G, math.nan if weights_G.is_inference() else weights_G._version)
-        if self._rounded_from[0] is not weights_G or self._rounded_from[1] != written[1]:
-            self._rounded_from = written
-            self._rounded = (weights_G.float(), (weights_G / self.num_groups).float())
-        return self._rounded
+        return in_single(self.relative_weights, self.num_groups)
 
     def read_log(self, reset: bool = True) -> dict[str, list[float]]:
         """Figures since the last reset, on the host; see ``log.read_log``."""
@@ -245,14 +240,8 @@ class AbsObjective(GroupState):
         )
 
 
-def require_given(value: torch.Tensor | None, name: str, who: str) -> None:
-    """Refuse a batch that lacks what a setting needs."""
-    if value is None:
-        argument = f"{'' if name == 'durations' else 'num_'}{name}_B"
-        raise UserError(f"{who} needs {argument} of every batch. Pass it, or change the setting.")
-
-
-def require_one_of(key: str, value: str, known: Sequence[str]) -> None:
-    """Refuse a word that is not in the table."""
-    if value not in known:
-        raise UserError(f"{key} is '{value}'. It is one of: {' '.join(known)}.")
+def in_single(values: torch.Tensor, divisor: int = 1) -> torch.Tensor:
+    """``values / divisor``, rounded to float32 in memory of its own."""
+    if values.is_cpu:  # numpy starts an operation in a fraction of torch's time
+        return torch.from_numpy((values.numpy() / divisor).astype(np.float32))
+    return (values / divisor).float()

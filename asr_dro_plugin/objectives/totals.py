@@ -59,11 +59,13 @@ def sum_on_host(
     losses_B: torch.Tensor, group_ids_B: torch.Tensor, num_groups: int, given: dict
 ) -> torch.Tensor:
     """The same through numpy, which starts an operation in a fraction of torch's time."""
-    columns = {LOSS: losses_B.double().numpy()} | {row: x_B.numpy() for row, x_B in given.items()}
+    if losses_B.dtype == torch.bfloat16:  # which numpy does not know
+        losses_B = losses_B.float()
+    columns = {LOSS: losses_B.numpy()} | {row: x_B.numpy() for row, x_B in given.items()}
     ids_B, finite_B = group_ids_B.numpy(), np.isfinite(columns[LOSS])
     totals = np.zeros((NUM_ROWS, num_groups))
     try:
-        if not finite_B.all():
+        if np.count_nonzero(finite_B) < len(finite_B):
             totals[SKIPPED] = np.bincount(ids_B[~finite_B], minlength=num_groups)
             columns = {row: values_B[finite_B] for row, values_B in columns.items()}
             ids_B = ids_B[finite_B]

@@ -1,9 +1,10 @@
-"""Two processes are one: the same q, and gradients that add up to those of one process."""
+"""Two processes are one: the same q, and gradients whose mean is that of one process."""
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
+from torch.nn.parallel import DistributedDataParallel
 
 from asr_dro_plugin.objectives import build_objective
 
@@ -61,4 +62,68 @@ def test_two_ranks_equal_one_process_given_the_same_batches(reduction, agg, tmp_
         for name, value in alone.state_dict().items():
             torch.testing.assert_close(state[name], value, equal_nan=True)
         for step, grad in enumerate(own):
-            torch.testing.assert_close(grad, grads[step][rank])
+            torch.testing.assert_close(grad / 2, grads[step][rank])
+
+
+class LinearModel(torch.nn.Module):
+    """One layer, whose losses an objective weighs: what users wrap."""
+
+    def __init__(self, reduction, agg):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.objective = torch.nn.Linear(4, 1), build(reduction, agg)
+
+    def losses(self, step, rank):
+        _, ids_B = batch_of(step, rank)
+        generator = torch.Generator().manual_seed(100 + 10 * step + rank)
+        inputs = torch.randn(len(ids_B), 4, generator=generator)
+        return 50 * self.layer(inputs)[:, 0].square(), ids_B
+
+    def forward(self, step, rank):
+        return self.objective(*self.losses(step, rank))[0]
+
+
+def train_wrapped(rank, folder, reduction, agg):
+    """One of two ranks under torch's own wrapper, which averages gradients."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    model = LinearModel(reduction, agg)
+    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+    optimizer, losses = torch.optim.SGD(model.parameters(), 1e-3), []
+    for step in range(len(SIZES)):
+        optimizer.zero_grad()
+        loss = wrapped(step, rank)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    torch.save((model.state_dict(), losses), f"{folder}/{rank}.pth")
+    dist.destroy_process_group()
+
+
+def train_alone(reduction, agg):
+    """One process that is given both ranks' batches: state at the end, losses."""
+    model = LinearModel(reduction, agg)
+    optimizer, losses = torch.optim.SGD(model.parameters(), 1e-3), []
+    for step in range(len(SIZES)):
+        optimizer.zero_grad()
+        batches = [model.losses(step, rank) for rank in range(2)]
+        model.objective.observe(sum(model.objective.batch_totals(*one) for one in batches))
+        divisor = sum(model.objective.normaliser(len(losses_B)) for losses_B, _ in batches)
+        loss = sum(model.objective.weigh(*one, divisor) for one in batches)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return model.state_dict(), losses
+
+
+@pytest.mark.parametrize(("reduction", "agg"), [("utterance", "sum"), ("batch", "mean")])
+def test_under_distributed_data_parallel_two_ranks_train_as_one(reduction, agg, tmp_path):
+    multiprocessing.spawn(train_wrapped, (str(tmp_path), reduction, agg), nprocs=2)
+    alone, losses = train_alone(reduction, agg)
+    assert (alone["objective.relative_weights"] - 1).abs().max() > 0.01
+    ranks = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(2)]
+    for state, _ in ranks:
+        for name, value in alone.items():
+            torch.testing.assert_close(state[name], value, equal_nan=True, msg=name)
+    means = [(one + two) / 2 for one, two in zip(ranks[0][1], ranks[1][1], strict=True)]
+    assert means == pytest.approx(losses)

@@ -1,6 +1,8 @@
 """The state: bit-exact over a stop, bound to the groups' names, and never rounded."""
 
 import copy
+import io
+import itertools
 
 import pytest
 import torch
@@ -107,6 +109,38 @@ def test_the_shown_weights_follow_every_write_to_the_state():
     assert objective.group_weights.tolist() == [0.25, 0.75]
     loss, _ = objective(torch.tensor([1.0, 1.0]), torch.tensor([1, 1]))
     assert float(loss) == 1.5
+
+
+def copied(objective):
+    return copy.deepcopy(objective)
+
+
+def pickled(objective):
+    file = io.BytesIO()
+    torch.save(objective, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("duplicate", [copied, pickled])
+def test_a_copy_shows_its_own_weights_after_the_same_number_of_writes(duplicate):
+    for theirs, own in itertools.product(range(1, 4), repeat=2):
+        objective = build_objective("ctc_dro", 2)
+        for _ in range(theirs):
+            objective.relative_weights.copy_(torch.tensor([0.5, 1.5]))
+        assert objective.group_weights.tolist() == [0.25, 0.75]
+        twin = duplicate(objective)
+        for _ in range(own):
+            twin.relative_weights.copy_(torch.tensor([1.5, 0.5]))
+        assert twin.group_weights.tolist() == [0.75, 0.25]
+        assert float(twin(torch.tensor([1.0]), torch.tensor([1]))[0]) == 0.5
+
+
+def test_the_shown_weights_follow_writes_that_torch_does_not_count():
+    objective = build_objective("ctc_dro", 2)
+    assert objective.group_weights.tolist() == [0.5, 0.5]
+    objective.relative_weights.data.copy_(torch.tensor([0.5, 1.5]))
+    assert objective.group_weights.tolist() == [0.25, 0.75]
 
 
 def test_more_groups_keep_the_old_ratios_and_begin_at_the_mean():

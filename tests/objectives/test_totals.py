@@ -27,6 +27,12 @@ def test_losses_that_are_not_finite_are_counted_apart():
     assert sums[totals.LABELS].tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_losses_of_any_precision_are_summed_in_double(dtype):
+    sums = sum_by_group(LOSSES.to(dtype), IDS, 4)
+    assert sums.dtype == torch.float64 and sums[totals.LOSS].tolist() == [1.0, 0.0, 6.0, 0.0]
+
+
 losses = st.one_of(st.floats(0, 1e4, width=32), st.sampled_from([math.inf, -math.inf, math.nan]))
 
 
