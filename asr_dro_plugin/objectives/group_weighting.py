@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives import reference as reference_run
 from asr_dro_plugin.objectives import signals
-from asr_dro_plugin.objectives.abs_objective import WEIGHTS, AbsObjective, require_one_of
+from asr_dro_plugin.objectives.abs_objective import WEIGHTS, AbsObjective
+from asr_dro_plugin.objectives.checks import require_number, require_one_of
 from asr_dro_plugin.objectives.totals import LABELS, SECONDS
 from asr_dro_plugin.objectives.weights import (
     check_step_size,
@@ -80,12 +82,12 @@ class GroupWeighting(AbsObjective):
         require_one_of("update", update, ("round", "batch"))
         self.agg, self.signal, self.acts_on, self.update = agg, signal, acts_on, update
         self.weighs_loss = acts_on != "sampling"
-        self.smoothing, self.cap = smoothing, float(cap)
-        self.floor = default_floor(num_groups) if floor is None else float(floor)
         self.step_size, self.step_size_rel = absolute_or_relative(
             "step_size", step_size, step_size_rel, DEFAULT_STEP_SIZE_REL
         )
-        check_update(num_groups, self.step_size or 0.0, smoothing, self.cap, self.floor)
+        floor = default_floor(num_groups) if floor is None else floor
+        check_update(num_groups, self.step_size or 0.0, smoothing, cap, floor)
+        self.smoothing, self.cap, self.floor = smoothing, float(cap), float(floor)
         check_step_size(self.step_size_rel or 0.0)
         self.round_limit = _round_limit(round_limit, num_groups)
         self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
@@ -112,9 +114,11 @@ class GroupWeighting(AbsObjective):
         self.register_buffer("reference_losses", losses, persistent=False)
 
     def _add_size_adjustment(self, constant: float, sizes: Sequence[int] | None) -> None:
-        self.size_adjustment = float(constant)
-        if not 0 <= self.size_adjustment < math.inf:
+        self.size_adjustment = float(require_number("size_adjustment", constant))
+        if self.size_adjustment < 0:
             raise UserError(f"size_adjustment is {constant}: it must be 0 or above.")
+        for size in () if sizes is None else sizes:
+            require_number("group_sizes", size, whole=True)
         if constant and (sizes is None or len(sizes) != self.num_groups or min(sizes) < 1):
             raise UserError(
                 f"size_adjustment needs group_sizes: the training utterances of each of the "
@@ -152,7 +156,11 @@ class GroupWeighting(AbsObjective):
         elif self.round_limit:
             seen = torch.where(self.batches[1] >= self.round_limit, most, seen)
         due = seen > 0
-        self._update_where(due, self._pending_loss())
+        # By the batch an absent group is one without loss (Sagawa et al.), or a batch of one group
+        # would never move q.  At the end of a limited round it is left out instead: a rare
+        # language must not fall for being rare.
+        absent = 0.0 if self.update == "batch" else math.nan
+        self._update_where(due, self._pending_loss(), absent)
         self.log.add_(torch.where(due, self.pending, 0.0))
         self.pending.masked_fill_(due, 0.0)
         self.batches[1].masked_fill_(due, 0)
@@ -164,7 +172,7 @@ class GroupWeighting(AbsObjective):
             return False
         if 0 < self.round_limit <= self.batches.numpy()[1]:
             return False
-        return not self.pending.numpy()[self._count_row].all()
+        return np.count_nonzero(self.pending.numpy()[self._count_row]) < self.num_groups
 
     @torch.no_grad()
     def observe_dev(self, cer_G: torch.Tensor) -> None:
@@ -172,15 +180,10 @@ class GroupWeighting(AbsObjective):
         super().observe_dev(cer_G)
         if self.signal == "dev_cer":
             loss_G = signals.dev_cer_signal(self.dev_signal)
-            self._update_where((loss_G == loss_G).any(), loss_G)
+            self._update_where(True, loss_G)
 
     def _pending_loss(self) -> torch.Tensor:
-        """Loss of each group by the chosen signal; of a group not seen NaN, or 0 by the batch.
-
-        By the batch an absent group counts as one without loss (Sagawa et al.), or a batch of one
-        group would never move q.  At the end of a limited round it is left out instead: a rare
-        language must not fall for being rare.
-        """
+        """Loss of each group by the chosen signal; of a group not seen NaN."""
         match self.signal:
             case "frames":
                 loss_G = signals.frames_signal(self.pending)
@@ -196,14 +199,25 @@ class GroupWeighting(AbsObjective):
                 loss_G = signals.sum_signal(self.pending, self.agg)
         if self.size_adjustment:
             loss_G = loss_G + self.adjustment
-        return loss_G.nan_to_num(0.0) if self.update == "batch" else loss_G
+        return loss_G
 
-    def _update_where(self, due: torch.Tensor, loss_G: torch.Tensor) -> None:
-        """Update q, the running mean and the counters where ``due``; without a look at it."""
+    def _update_where(
+        self, due: torch.Tensor | bool, loss_G: torch.Tensor, absent: float = math.nan
+    ) -> None:
+        """Update q, the running mean and the counters where ``due``; without a look at it.
+
+        A loss that is not finite is that of a group not seen: it is no part of the mean, which one
+        such would spoil for good, and enters the update as ``absent``.  Without any other q stays.
+        """
+        loss_G = loss_G.nan_to_num(math.nan, math.nan, math.nan)
         newest = loss_G.nanmean()
-        mean = torch.where(self.num_updates > 0, self.mean_loss.lerp(newest, _MEMORY), newest)
+        due = newest.isfinite() & due
+        goes_on = (self.num_updates > 0) & self.mean_loss.isfinite()
+        mean = torch.where(goes_on, self.mean_loss.lerp(newest, _MEMORY), newest)
         q_G, clipped = self.new_weights(
-            self.relative_weights / self.num_groups, loss_G, self._step_size(mean)
+            self.relative_weights / self.num_groups,
+            loss_G.nan_to_num(absent),
+            self._step_size(mean),
         )
         weights_G = torch.where(due, q_G * self.num_groups, self.relative_weights)
         self._buffers[WEIGHTS].copy_(weights_G)
@@ -235,8 +249,8 @@ def absolute_or_relative(
     if absolute is not None and relative is not None:
         raise UserError(f"Both {key} and {key}_rel are set. Leave one of them out.")
     for name, value in ((key, absolute), (f"{key}_rel", relative)):
-        if value is not None and not 0 <= value < math.inf:
-            raise UserError(f"{name} is {value}: it must be a number of 0 or above.")
+        if value is not None and require_number(name, value) < 0:
+            raise UserError(f"{name} is {value}: it must be 0 or above.")
     if absolute is not None:
         return float(absolute), None
     return None, float(default if relative is None else relative)
@@ -245,6 +259,6 @@ def absolute_or_relative(
 def _round_limit(batches: int | None, num_groups: int) -> int:
     if batches is None:
         return ROUND_LIMIT_PER_GROUP * num_groups
-    if batches < 0:
+    if require_number("round_limit", batches, whole=True) < 0:
         raise UserError(f"round_limit is {batches}: it must be 0 (never) or more batches.")
     return batches

@@ -41,5 +41,12 @@ def excess_signal(pending: torch.Tensor, agg: str, reference_G: torch.Tensor) ->
 
 
 def dev_cer_signal(cer_G: torch.Tensor) -> torch.Tensor:
-    """The CER of the last validation: what is optimised is what is reported."""
-    return torch.where(cer_G >= 0, cer_G.double(), float("nan"))
+    """The CER of the last validation: what is optimised is what is reported.
+
+    An infinite one (the model gave NaN for an utterance) counts as the worst of the finite ones:
+    the group is among the worst, but by how much nobody knows.
+    """
+    cer_G = cer_G.double()
+    worst = cer_G.nan_to_num(-1.0, -1.0, -1.0).amax()
+    cer_G = torch.where(cer_G == float("inf"), worst, cer_G)
+    return torch.where(cer_G >= 0, cer_G, float("nan"))

@@ -1,6 +1,7 @@
 """Building by name: the defaults of the specification, and every wrong key by its name."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -75,11 +76,37 @@ def test_the_keys_can_be_listed_without_importing(name):
         ("ctc", {"reduction": "mean"}, "reduction is 'mean'"),
         ("ctc", {"length_norm": "sum"}, "length_norm is 'sum'"),
         ("ctc", {"duration": 0.0}, "duration is 0"),
+        ("ctc", {"duration": "long"}, "duration is long"),
+        ("ctc", {"duration": math.nan}, "duration is nan"),
+        ("ctc_dro", {"cap": "x"}, "cap is x: it must be a number"),
+        ("ctc_dro", {"cap": True}, "cap is True"),
+        ("ctc_dro", {"cap": None}, "cap is None"),
+        ("ctc_dro", {"floor": "x"}, "floor is x"),
+        ("ctc_dro", {"round_limit": 1.5}, "round_limit is 1.5: it must be a whole number"),
+        ("ctc_dro", {"round_limit": math.nan}, "round_limit is nan"),
+        ("ctc_dro", {"round_limit": True}, "round_limit is True"),
+        ("ctc_dro", {"step_size": True}, "step_size is True"),
+        ("ctc_dro", {"step_size": "1e-3"}, "write 1.0e-3"),
+        ("ctc_dro", {"smoothing_rel": [0.6]}, "smoothing_rel is [0.6]"),
+        ("ctc_dro", {"smoothing": math.nan}, "smoothing is nan"),
+        ("group_dro", {"size_adjustment": "x"}, "size_adjustment is x"),
+        ("group_dro", {"size_adjustment": 1.0, "group_sizes": [1, 2.5, 2]}, "group_sizes is 2.5"),
+        ("group_dro", {"size_adjustment": 1.0, "group_sizes": [1, "2", 2]}, "group_sizes is 2"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(name, conf, said):
-    with pytest.raises(UserError, match=said.replace("(", r"\(")):
+    with pytest.raises(UserError, match=re.escape(said)):
         build_objective(name, 3, **conf)
+
+
+def test_an_infinite_cap_switches_it_off():
+    assert build_objective("ctc_dro", 3, cap=math.inf).cap == math.inf
+
+
+@pytest.mark.parametrize("num_groups", [2.5, True, "3", None])
+def test_the_number_of_groups_is_a_whole_number(num_groups):
+    with pytest.raises(UserError, match="num_groups is"):
+        build_objective("ctc", num_groups)
 
 
 def test_no_group_is_no_objective():

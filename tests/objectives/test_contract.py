@@ -201,6 +201,28 @@ def test_classic_group_dro_moves_q_after_every_batch():
     assert objective.num_updates == 4
 
 
+@pytest.mark.parametrize("update", ["round", "batch"])
+def test_the_running_mean_is_that_of_the_groups_that_were_seen(update):
+    objective = build_objective("ctc_dro", 4, update=update, round_limit=3)
+    for group, loss in ((0, 100.0), (1, 100.0), (0, 100.0)):
+        objective(torch.tensor([loss]), torch.tensor([group]))
+    assert objective.num_updates == (1 if update == "round" else 3)
+    assert float(objective.mean_loss) == pytest.approx(100.0)
+    objective(torch.tensor([200.0, 300.0]), torch.tensor([2, 3]))
+    if update == "batch":
+        assert float(objective.mean_loss) == pytest.approx(0.9 * 100 + 0.1 * 250)
+
+
+@pytest.mark.parametrize("name", ["ctc_dro", "group_dro"])
+def test_by_the_batch_equal_losses_leave_q_about_uniform_and_clip_nothing(name):
+    objective = build_objective(name, 20, update="batch")
+    for step in range(400):
+        objective(torch.tensor([100.0]), torch.tensor([step % 20]))
+    assert objective.num_updates == 400 and objective.num_clipped == 0
+    relative = q_of(objective) * 20
+    assert float(relative.min()) > 0.7 and float(relative.max()) < 1.4
+
+
 def test_size_adjustment_adds_to_the_loss_of_small_groups():
     sizes, conf = [4, 100, 25], {"step_size": 1e-3, "cap": 1e9, "floor": 0.0}
     objective = build_objective("group_dro", 3, size_adjustment=50.0, group_sizes=sizes, **conf)

@@ -138,6 +138,57 @@ def test_a_validation_without_any_cer_moves_nothing():
     assert objective.num_updates == 0 and objective.group_weights.tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_a_cer_that_is_no_number_does_not_freeze_q(bad):
+    objective = build_objective("ctc_dro", 3, signal="dev_cer")
+    objective.observe_dev(torch.tensor([0.3, 0.2, bad]))
+    before = objective.group_weights
+    assert objective.mean_loss.isfinite()
+    objective.observe_dev(torch.tensor([0.1, 0.9, 0.2]))
+    assert objective.num_updates == 2 and objective.group_weights[1] > before[1] + 0.01
+    assert objective.mean_loss.isfinite()
+
+
+def test_an_infinite_cer_counts_as_the_worst_of_the_others():
+    odd, even = (build_objective("ctc_dro", 4, signal="dev_cer", **STEP) for _ in range(2))
+    odd.observe_dev(torch.tensor([0.3, math.inf, math.nan, 0.8]))
+    even.observe_dev(torch.tensor([0.3, 0.8, math.nan, 0.8]))
+    assert torch.equal(odd.group_weights, even.group_weights)
+    assert odd.dev_signal[1] == math.inf  # what was given is kept
+
+
+def test_a_validation_of_infinite_cers_moves_nothing():
+    objective = build_objective("ctc_dro", 2, signal="dev_cer")
+    objective.observe_dev(torch.full((2,), math.inf))
+    assert objective.num_updates == 0 and objective.group_weights.tolist() == [0.5, 0.5]
+
+
+def test_a_running_mean_that_was_spoilt_before_is_begun_anew():
+    objective = build_objective("ctc_dro", 2, signal="dev_cer")
+    objective.observe_dev(torch.tensor([0.5, 0.25]))
+    objective.mean_loss.fill_(math.nan)
+    objective.observe_dev(torch.tensor([0.75, 0.25]))
+    assert float(objective.mean_loss) == 0.5
+
+
+@pytest.mark.parametrize("update", ["round", "batch"])
+def test_speech_without_a_second_or_a_frame_does_not_spoil_the_mean(update):
+    for signal in ("labels", "frames"):
+        objective = build_objective("ctc_dro", 2, signal=signal, update=update)
+        objective(torch.ones(2), torch.tensor([0, 1]), *nothing(signal), **lengths_of(signal))
+        feed(objective, (60.0, 10.0, 100, 10), (90.0, 10.0, 100, 30))
+        assert objective.mean_loss.isfinite() and objective.group_weights.isfinite().all()
+
+
+def nothing(signal):
+    return (torch.zeros(2),) if signal == "labels" else (torch.ones(2),)
+
+
+def lengths_of(signal):
+    frames = torch.tensor([0, 5]) if signal == "frames" else torch.tensor([5, 5])
+    return {"num_frames_B": frames, "num_labels_B": torch.tensor([2, 2])}
+
+
 def test_other_signals_keep_the_cer_and_do_not_move():
     objective = build_objective("ctc_dro", 2)
     objective.observe_dev(torch.tensor([0.5, 0.25]))
