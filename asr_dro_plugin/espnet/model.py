@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.distributed as dist
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.asr.frontend.default import DefaultFrontend
 from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
@@ -27,6 +28,7 @@ from asr_dro_plugin.espnet.losses import (
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
+from asr_dro_plugin.objectives.reduce import reduce_totals
 
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
 Between = Sequence[tuple[int, torch.Tensor]]
@@ -91,7 +93,8 @@ class DROASRModel(ESPnetASRModel):
             kwargs: ``utt_id`` and the lengths of ``group_ids``, as ESPnet passes them.
 
         Returns:
-            loss (1,), stats by name, weight (1,) = B.
+            loss (1,), stats by name, weight (1,) = B.  In a distributed run the losses, averaged
+            over the ranks by these weights as ESPnet's trainer does, are the objective's.
         """
         if self.objective is None:
             if group_ids is not None:
@@ -108,6 +111,7 @@ class DROASRModel(ESPnetASRModel):
                 num_frames_B=parts.num_frames_B,
                 num_labels_B=parts.num_labels_B,
             )
+            loss = loss * utterance_share(len(speech), loss)
         else:
             loss = parts.mean(parts.losses_B)
             self._score(parts, text, text_lengths)
@@ -275,3 +279,15 @@ class DROASRModel(ESPnetASRModel):
                     f"({' '.join(self.group_map.names)}). Run stage 10 again."
                 )
         return flat
+
+
+def utterance_share(num_utterances: int, like: torch.Tensor) -> torch.Tensor | float:
+    """Mean number of utterances of all ranks' batches, divided by this rank's; 1 alone.
+
+    ESPnet's trainer multiplies a loss by the inverse, as fits a mean over utterances.  The
+    objective's loss is divided by the same for all ranks already.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return 1.0
+    total = reduce_totals(like.new_full((), num_utterances, dtype=torch.float64))
+    return (total / (max(num_utterances, 1) * dist.get_world_size())).to(like.dtype)
