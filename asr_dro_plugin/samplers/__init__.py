@@ -3,7 +3,10 @@
 plan_batches(durations, group_ids, method="group_duration", duration=50.0, seed=0, epoch=1)
 """
 
+import inspect
 from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import get_args
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
@@ -33,13 +36,44 @@ SAMPLERS: dict[str, type[AbsBatchSampler]] = {
 
 
 def build_sampler(method: str, **conf) -> AbsBatchSampler:
-    """The sampler of a name, with its own settings (``sampler`` and ``sampler_conf`` of a YAML)."""
+    """The sampler of a name, with its own settings (``sampler`` and ``sampler_conf`` of a YAML).
+
+    Raises:
+        UserError: an unknown name or setting (with the nearest known one), or a value that is of
+            another kind or out of its range.
+    """
     if method not in SAMPLERS:
         raise UserError(
             f"There is no sampler '{method}' (there are {', '.join(SAMPLERS)})."
             + suggestion(method, SAMPLERS)
         )
+    known = inspect.signature(SAMPLERS[method]).parameters
+    for key, value in conf.items():
+        if key not in known:
+            raise UserError(
+                f"sampler_conf.{key} is not a key of sampler: {method}, which has "
+                f"{' '.join(known)}." + suggestion(key, known)
+            )
+        _check_kind(key, value, known[key].annotation)
     return SAMPLERS[method](**conf)
+
+
+# What a setting may be by its annotation; numpy's numbers count too.
+KINDS: dict[type, tuple[type, str]] = {
+    bool: (bool, "true or false"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    type(None): (type(None), "none"),
+}
+
+
+def _check_kind(key: str, value: object, annotation: object) -> None:
+    kinds = [KINDS[kind] for kind in get_args(annotation) or (annotation,)]
+    for kind, _ in kinds:
+        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+            return
+    words = " or ".join(words for _, words in kinds)
+    raise UserError(f"sampler_conf.{key} must be {words}, not {value!r}.")
 
 
 def plan_batches(
@@ -72,8 +106,8 @@ def plan_batches(
         Lists of indices into ``durations``.
 
     Raises:
-        UserError: an unknown method, lengths, ids or weights that no plan can be made of.
-        TypeError: a setting that the sampler does not have.
+        UserError: an unknown method or setting, or lengths, ids or weights that no plan can be
+            made of.
     """
     sampler = build_sampler(method, duration=duration, **conf)
     batches = sampler.plan(durations, group_ids, seed, epoch, group_weights)
