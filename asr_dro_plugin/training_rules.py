@@ -4,6 +4,7 @@ What a single component refuses of its own arguments is not here: ``stack_parts`
 """
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError
@@ -14,7 +15,7 @@ from asr_dro_plugin.parameter_names import (
     gradient_mult,
     is_true,
 )
-from asr_dro_plugin.stack_names import component_of
+from asr_dro_plugin.stack_names import NO_COMPONENT, component_of
 from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
 from asr_dro_plugin.train_options import DEFAULT_MAX_EPOCH
 
@@ -38,7 +39,8 @@ LENGTHS = {
     "tristagelr": "max_steps",
 }  # fmt: skip
 LEAST = {"keep_checkpoints": 2, "save_interval_steps": 0, "max_skipped_steps": 0,
-         "sanity_batches": 0, "freeze_finetune_updates": 0}  # fmt: skip
+         "sanity_batches": 0, "freeze_finetune_updates": 0, "num_iters_per_epoch": 1,
+         "accum_grad": 1, "log_interval": 1}  # fmt: skip
 
 
 def check_training(config: Mapping, where: str) -> None:
@@ -47,7 +49,7 @@ def check_training(config: Mapping, where: str) -> None:
     Raises:
         UserError: the first of them, with the keys, their values and what would be legal.
     """
-    for rule in (_objective, _objective_conf, _sampler, _freezing, _schedule, _numbers):
+    for rule in (_numbers, _objective, _objective_conf, _sampler, _cache, _freezing, _schedule):
         for problem in rule(config):
             raise UserError(f"{where}: {problem}")
 
@@ -132,6 +134,24 @@ def _sampler(config: Mapping) -> Iterator[str]:
         )
 
 
+def _cache(config: Mapping) -> Iterator[str]:
+    """ESPnet's cache holds utterances as they were augmented when they were first read."""
+    size = re.match(r"\s*[\d.]+", str(config.get("max_cache_size", 0)))
+    augments = [key for key in ("rir_scp", "noise_scp") if _is_given(config.get(key))]
+    if plans_batches(config) and augments and size and float(size[0]) > 0:
+        logging.warning(
+            "max_cache_size is %s, which keeps utterances as %s first changed them: later epochs "
+            "hear them so again, and a resumed run, whose cache is empty, is not bit for bit the "
+            "one that was never stopped. Set max_cache_size: 0.",
+            config["max_cache_size"], " and ".join(augments),
+        )  # fmt: skip
+    yield from ()
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and str(value).lower() not in NO_COMPONENT
+
+
 def _is_for_validation(key: str, config: Mapping) -> bool:
     """Whether ESPnet's batches are used for the dev set, which may have other ones."""
     other = str(config.get("valid_iterator_type") or "task").lower()
@@ -194,5 +214,5 @@ def _schedule(config: Mapping) -> Iterator[str]:
 def _numbers(config: Mapping) -> Iterator[str]:
     """Counts that must not be lower."""
     for key, least in LEAST.items():
-        if key in config and int(config[key]) < least:
+        if _is_given(config.get(key)) and int(config[key]) < least:
             yield f"{key} is {config[key]}. It must be at least {least}."

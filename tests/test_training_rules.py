@@ -41,6 +41,10 @@ def conf(**objective_conf) -> dict:
         {**RAW, "feature_grad_mult": "none"},
         {**DRO, **HOUR, "scheduler": "onecyclelr", "scheduler_conf": {"total_steps": 250}},
         {**DRO, "keep_checkpoints": 2, "save_interval_steps": 0, "sanity_batches": 0},
+        {**DRO, "num_iters_per_epoch": "none", "log_interval": None},
+        {**TASK, "max_cache_size": "2GB"},
+        {**TASK, "max_cache_size": 0, "rir_scp": "rirs.scp"},
+        {**TASK, "max_cache_size": "2GB", "rir_scp": "none", "noise_scp": None},
     ],
 )
 def test_what_goes_together_passes_in_silence(config, caplog):
@@ -79,6 +83,9 @@ def test_what_goes_together_passes_in_silence(config, caplog):
          "stop with an error after 249 updates"),
         ({**DRO, "keep_checkpoints": 1}, "keep_checkpoints is 1. It must be at least 2"),
         ({**DRO, "save_interval_steps": -1}, "must be at least 0"),
+        ({**DRO, "num_iters_per_epoch": 0}, "num_iters_per_epoch is 0. It must be at least 1"),
+        ({**DRO, **HOUR, "accum_grad": 0}, "accum_grad is 0. It must be at least 1"),
+        ({**DRO, "log_interval": 0}, "log_interval is 0. It must be at least 1"),
     ],
 )  # fmt: skip
 def test_what_contradicts_itself_is_refused_in_one_line(config, words):
@@ -91,6 +98,15 @@ def test_a_schedule_of_another_length_is_warned_about(caplog):
     with caplog.at_level(logging.WARNING):
         check_training(config, "x.yaml")
     assert "max_steps is 300, but training takes 250 updates" in caplog.text
+
+
+@pytest.mark.parametrize("size", [1e9, "0.5GB", "1000"])
+def test_a_cache_of_augmented_utterances_is_warned_about(size, caplog):
+    config = {**TASK, "max_cache_size": size, "rir_scp": "rirs.scp", "noise_scp": "noises.scp"}
+    with caplog.at_level(logging.WARNING):
+        check_training(config, "x.yaml")
+    assert "as rir_scp and noise_scp first changed them" in caplog.text
+    assert "a resumed run" in caplog.text
 
 
 def test_the_number_of_updates_is_known_where_the_iterations_are():
