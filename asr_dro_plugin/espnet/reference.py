@@ -21,6 +21,7 @@ from asr_dro_plugin.kaldi_io import read_table
 
 FILE_NAME = "group_losses.json"
 DIGITS = 7  # a float32 has no more
+LONGEST = 60  # characters of a value in a message
 
 # Settings that change nothing of what is trained, by the reason why.
 FREE = {
@@ -46,6 +47,9 @@ FREE = {
         multiprocessing_distributed cudnn_benchmark cudnn_enabled cudnn_deterministic""",
 }
 FREE_KEYS = frozenset(" ".join(FREE.values()).split())
+# The same for a run that goes on: its method and its tokens matter, its groups are held against
+# the earlier ones elsewhere, and ``model_conf`` says of the objective what its own keys say.
+FREE_TO_RESUME = FREE_KEYS - {"objective", "objective_conf", "token_list"}
 
 
 @dataclass(frozen=True)
@@ -92,22 +96,43 @@ def hash_of_data(groups: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def settings_of(config: Mapping) -> dict:
-    """Settings by dotted name without ``FREE_KEYS`` and without paths, as JSON gives them back."""
+def settings_of(config: Mapping, free: frozenset[str] = FREE_KEYS) -> dict:
+    """Settings by dotted name without ``free`` ones and without paths, as JSON gives them back."""
     flat: dict[str, object] = {}
-    _flatten("", config, flat)
+    _flatten("", config, flat, free)
     return json.loads(json.dumps(flat, default=str, sort_keys=True))
 
 
-def _flatten(prefix: str, config: Mapping, flat: dict[str, object]) -> None:
+def _flatten(prefix: str, config: Mapping, flat: dict[str, object], free: frozenset[str]) -> None:
     for key, value in config.items():
         name = f"{prefix}{key}"
-        if name in FREE_KEYS or (isinstance(value, str) and "/" in value):
+        if name in free or (isinstance(value, str) and "/" in value):
             continue
         if isinstance(value, Mapping):
-            _flatten(f"{name}.", value, flat)
+            _flatten(f"{name}.", value, flat, free)
         else:
             flat[name] = value
+
+
+def changed_settings(before: Mapping, now: Mapping) -> list[str]:
+    """``name old -> new`` of each setting that a run which goes on would have otherwise.
+
+    Args:
+        before, now: two ``config.yaml``; options that only one of them has are of another version
+            and are passed over.
+    """
+    old, new = (settings_of(config, FREE_TO_RESUME) for config in (before, now))
+    names = [name for name in {*old, *new} if name.split(".")[0] in before.keys() & now.keys()]
+    return [
+        f"{name} {_short(old.get(name))} -> {_short(new.get(name))}"
+        for name in sorted(names)
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _short(value: object) -> str:
+    words = "none" if value is None else str(value)
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 3]}..."
 
 
 class GroupLossLog:

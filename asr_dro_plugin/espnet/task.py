@@ -20,16 +20,21 @@ from espnet2.train.dataset import AbsDataset
 from espnet2.train.distributed_utils import DistributedOption
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
+from asr_dro_plugin.early_log import EarlyLog
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.children import as_child, is_child, parent_of_children
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
 from asr_dro_plugin.espnet.continuation import initialise_from
 from asr_dro_plugin.espnet.experiment import (
+    check_settings,
+    earlier_config,
     is_first_process,
     make_room,
     model_conf_of,
     read_groups,
+    refuse_other_accumulation,
     refuse_other_groups,
+    warn_of_changes,
 )
 from asr_dro_plugin.espnet.freezing import apply_freezing
 from asr_dro_plugin.espnet.iterators import build_planned_factory
@@ -141,20 +146,33 @@ class DROASRTask(ASRTask):
 
     @classmethod
     def train_worker(cls, args: argparse.Namespace) -> None:
-        """Train, after a look at what the experiment directory was made for."""
+        """Train, after a look at the settings and at what the experiment directory holds."""
         START.end("options")
-        args.groups = read_groups(args.groups)
-        args.model_conf = model_conf_of(args)
-        trains = not (args.collect_stats or args.dry_run)
-        if args.resume:
-            refuse_other_groups(Path(args.output_dir), args.model_conf.get("groups"))
-        elif trains and is_first_process(args):
-            make_room(Path(args.output_dir), args.override)
-        if trains and args.model_conf.get("objective"):
-            path = Path(args.output_dir) / FILE_NAME
-            args.loss_log = GroupLossLog(path, args.groups, fingerprint_of(args))
+        early = EarlyLog()
+        with early:
+            check_settings(args, cls.get_parser())
+            args.groups = read_groups(args.groups)
+            args.model_conf = model_conf_of(args)
+            earlier = cls._look_at_experiment(args)
+        if not args.collect_stats:  # which may build no model
+            args.early = (early, earlier)
         START.end("experiment directory")
         super().main_worker(args)
+
+    @classmethod
+    def _look_at_experiment(cls, args: argparse.Namespace) -> dict:
+        """Refuse what does not go with an earlier run; its settings, if it is to go on."""
+        exp, earlier = Path(args.output_dir), {}
+        trains = not (args.collect_stats or args.dry_run)
+        if args.resume:
+            earlier = earlier_config(exp)
+            refuse_other_groups(exp, earlier, args.model_conf.get("groups"))
+            refuse_other_accumulation(exp, earlier, args.accum_grad)
+        elif trains and is_first_process(args):
+            make_room(exp, args.override)
+        if trains and args.model_conf.get("objective"):
+            args.loss_log = GroupLossLog(exp / FILE_NAME, args.groups, fingerprint_of(args))
+        return earlier
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> ESPnetASRModel:
@@ -166,15 +184,20 @@ class DROASRTask(ASRTask):
         Raises:
             UserError: sizes that do not fit, a checkpoint that does not fit its slot.
         """
+        early, earlier = vars(args).pop("early", (None, {}))  # of train_worker
+        if early is not None:
+            early.tell()
         apply_ssl_checkpoint(args)
         for key, value in resolve(vars(args)).items():
             setattr(args, key, value)
-        loss_log = vars(args).pop("loss_log", None)  # of main_worker; no part of config.yaml
+        loss_log = vars(args).pop("loss_log", None)  # no part of config.yaml
         model = super().build_model(args)
         if getattr(args, "init_exp", None):
             initialise_from(model, args)
         model.loss_log, model.token_type = loss_log, args.token_type
         model.freezing = apply_freezing(model, args)
+        if earlier:
+            warn_of_changes(Path(args.output_dir), earlier, args)
         START.end("model")
         return model
 

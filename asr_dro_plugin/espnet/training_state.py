@@ -101,6 +101,11 @@ def restore(parts: Parts, state: Mapping, strict: bool = True) -> tuple[Position
     return Position(**ours.pop("position")), ours
 
 
+def holds_gradients(state: Mapping) -> bool:
+    """Whether a saved state is from amid an accumulation: its gradients fit one ``accum_grad``."""
+    return bool((state.get(OURS) or {}).get("gradients"))
+
+
 def _gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Gradients that wait for the rest of an accumulation; empty after an optimizer step."""
     return {name: param.grad for name, param in model.named_parameters() if param.grad is not None}

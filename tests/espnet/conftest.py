@@ -31,8 +31,12 @@ CONFIG = {
 
 
 def write_config(path: Path, **changes) -> Path:
-    """``CONFIG`` with changes as a YAML."""
-    path.write_text(yaml.safe_dump({**CONFIG, **changes}), encoding="utf-8")
+    """``CONFIG`` with changes as a YAML; a sampler of ours has no use for ESPnet's batches."""
+    config = {**CONFIG, **changes}
+    if config.get("iterator_type") == "task":
+        for key in {"batch_type", "batch_size"} - changes.keys():
+            del config[key]
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path
 
 
