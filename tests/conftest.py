@@ -14,11 +14,13 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 # Started in the background (a CI runner, nohup, `make test &`) the suite inherits an ignored
-# SIGINT, and so would every process that a test starts and then interrupts.  A handler is not
-# inherited; only the main thread may set one.
+# SIGINT, SIGHUP or both, and so would every process that a test starts and then interrupts.  A
+# handler is not inherited; only the main thread may set one.
 _is_main_thread = threading.current_thread() is threading.main_thread()
 if _is_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if _is_main_thread and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_ignored: None)
 
 
 @pytest.fixture(autouse=True)

@@ -151,7 +151,7 @@ def test_an_interrupted_training_leaves_no_mark_and_no_process_and_goes_on(recip
 
 def running_commands() -> str:
     """The command lines of all processes."""
-    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    return subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True).stdout
 
 
 def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):

@@ -88,9 +88,10 @@ def test_the_number_of_parts_and_gpus_changes_nothing_that_is_done(base):
 
 def test_a_model_file_that_is_never_written_is_refused_before_training(base):
     config = base.write_config("loss.yaml", best_model_criterion=[["valid", "loss", "min"]])
-    done = base.run("--asr_config", str(config), check=False)
+    words = ["--asr_config", str(config), "--inference_asr_model", "valid.acc.ave.pth"]
+    done = base.run(*words, check=False)
     assert done.returncode != 0
-    assert "valid.loss.ave.pth" in done.stdout
+    assert "valid.acc.ave.pth" in done.stdout and "valid.loss.ave.pth" in done.stdout
     assert not (base.path / "exp/asr_loss_raw_tsv_char").exists()
 
 
@@ -105,7 +106,8 @@ def test_a_checkpoint_cut_off_by_a_kill_is_named_in_one_line(base):
     (exp / "run.sh").write_text(script)
     failed = subprocess.run(["bash", exp / "run.sh"], cwd=base.path, text=True, capture_output=True)
     assert failed.returncode == 1
-    assert "checkpoint.pth cannot be resumed from" in failed.stderr
+    assert "No checkpoint in exp/asr_cut can be read" in failed.stderr
+    assert "Move them away to train anew" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

@@ -256,7 +256,8 @@ def test_a_code_that_tells_what_to_do_comes_through(job, codes: str, expected: i
 def test_a_users_signal_reaches_the_command_and_ends_nothing_else(
     job, tmp_path: Path, number: int
 ) -> None:
-    script = f"trap 'touch got' {int(number)}; touch ready; until [ -e got ]; do sleep 0.05; done"
+    loop = "until [ -e got ]; do sleep 0.05; done; exit 0"
+    script = f"trap 'touch got' {int(number)}; touch ready; {loop}"
     process = job("x.log", "bash", "-c", script)
     wait_until(lambda: (tmp_path / "ready").exists())
     process.send_signal(number)
