@@ -1,7 +1,8 @@
 """What a user sees when something is wrong: one line with the fact, the place and the remedy.
 
-Exit codes of every command: 0 done, 1 bad input, 2 wrong usage (argparse), 74 disk full (EX_IOERR),
-75 stopped on a signal with everything saved, start again to go on (EX_TEMPFAIL), 130 interrupted.
+Exit codes of every command: 0 done, 1 bad input, 2 wrong usage (argparse), 3 done but for some
+items, which are listed, 74 disk full (EX_IOERR), 75 stopped on a signal with everything saved, start
+again to go on (EX_TEMPFAIL), 130 interrupted.
 """
 
 import difflib
@@ -13,6 +14,12 @@ class UserError(Exception):
     """Bad input that the user can mend.  The message is one line: fact, where, remedy."""
 
     exit_code = 1
+
+
+class SomeLeftOut(UserError):
+    """All was done that could be; some items (named in the message) could not."""
+
+    exit_code = 3
 
 
 class DiskFull(UserError):

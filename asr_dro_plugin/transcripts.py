@@ -1,0 +1,92 @@
+"""What a recogniser says of an utterance: n-best texts with scores, and words and characters with times.
+
+Every decoder ends here, and every writer (Kaldi ``text``, ``ctm``, JSONL, subtitles) begins here.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A word or a character: seconds from the beginning of the original audio, confidence 0..1."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One text for an utterance.
+
+    Args:
+        text: as the model spells it, the language tag first where it writes one.
+        score: natural logarithm, all that the decoder added up; larger is better.
+        am_score: the acoustic part of it, None where the decoder does not tell.
+        lm_score: the language model's log probability, unweighted; None without one.
+        words: words in order, without the tag; empty where times were not asked for.
+        chars: characters in order, the same way.
+    """
+
+    text: str
+    score: float
+    am_score: float | None = None
+    lm_score: float | None = None
+    words: tuple[Unit, ...] = ()
+    chars: tuple[Unit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All that is said of one utterance.
+
+    Args:
+        utt_id: its id (or the path of a file).
+        hypotheses: the n best, best first; never empty, an empty text is legal.
+        lang: the language decided on or given (ISO 639-3), None where the model knows none.
+        duration: seconds of audio, None where unknown.
+        fault: why there is no text (unreadable audio, too short), else empty.
+    """
+
+    utt_id: str
+    hypotheses: tuple[Hypothesis, ...]
+    lang: str | None = None
+    duration: float | None = None
+    fault: str = ""
+
+    @property
+    def best(self) -> Hypothesis:
+        """The best hypothesis."""
+        return self.hypotheses[0]
+
+    @property
+    def text(self) -> str:
+        """The best hypothesis' text."""
+        return self.hypotheses[0].text
+
+
+def to_json(transcript: Transcript) -> str:
+    """One line of JSON, keys in the order of the fields; floats are finite."""
+    return json.dumps(asdict(transcript), ensure_ascii=False, allow_nan=False)
+
+
+def from_json(line: str) -> Transcript:
+    """The transcript of a line that ``to_json`` wrote.
+
+    Raises:
+        ValueError: the line is not whole, or not a transcript.
+    """
+    data = json.loads(line)
+    try:
+        hypotheses = tuple(_hypothesis(each) for each in data.pop("hypotheses"))
+        return Transcript(hypotheses=hypotheses, **data)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a transcript: {error}") from None
+
+
+def _hypothesis(data: Mapping) -> Hypothesis:
+    words, chars = (tuple(Unit(**unit) for unit in data[key]) for key in ("words", "chars"))
+    return Hypothesis(**{**data, "words": words, "chars": chars})
