@@ -1,4 +1,4 @@
-"""What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,dev]``.
+"""What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,lm,vad,dev]``.
 
 The core is light and holds no torch, so that the ``serve`` and ``export`` extras stay light too: a
 machine that only transcribes downloads some 200 MB, not 6 GB.  Training adds the ``train`` extra.
@@ -37,8 +37,10 @@ EXTRAS = {
     "ssl": [*TORCH, "espnet-s3prl==2026.5.14"],
     # fairseq continued, with wheels for CPython 3.12; fairseq's own 0.12.2 contradicts omegaconf.
     "fairseq": [*TORCH, "fairseq-fixed==0.12.3.1"],
-    # Beam search with a word or character n-gram; kenlm's wheel queries, it does not estimate.
+    # Beam search with a word or character n-gram; kenlm's package queries, it does not estimate.
     "lm": ["flashlight-text==0.0.7", "kenlm==0.3.0"],
+    # Where speech is in a recording; the wheel carries its model (2 MB, MIT).
+    "vad": [*TORCH, "silero-vad==6.2.3"],
     # The service runs an exported model: onnxruntime, never torch.
     "serve": [
         "fastapi==0.165.0",

@@ -154,11 +154,18 @@ COMPONENTS = [
         "flashlight", "flashlight-text", importing("flashlight.lib.text"), "beam search", "lm"
     ),
     Component("kenlm", "kenlm", importing("kenlm"), "n-gram language models", "lm"),
+    Component("silero_vad", "silero-vad", importing("silero_vad"), "finding speech", "vad", True),
     Component("fastapi", "fastapi", importing("fastapi", "uvicorn"), "the service", "serve"),
     Component("onnxruntime", "onnxruntime", importing("onnxruntime"), "the service", "serve"),
     Component("onnx", "onnx", importing("onnx"), "ONNX export", "export"),
 ]
-DEFAULT_EXTRAS = {"s3prl", "fairseq"}  # installed unless they cannot be had
+DEFAULT_EXTRAS = {
+    "s3prl",
+    "fairseq",
+    "flashlight",
+    "kenlm",
+    "silero_vad",
+}  # installed unless they cannot be had
 
 
 def version_of(component: Component) -> str:
@@ -237,7 +244,11 @@ def is_fault(row: dict, strict: bool) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="without espnet2, s3prl and fairseq")
-    parser.add_argument("--strict", action="store_true", help="missing s3prl or fairseq is a fault")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="what may be missing (s3prl, fairseq …) is a fault then",
+    )
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:

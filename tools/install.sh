@@ -10,7 +10,7 @@ help_message="Usage: tools/install.sh [options]       makes or repairs the Pytho
   --torch auto|cpu|cuda  which build of PyTorch. auto (default): without an NVIDIA driver the CPU
                          wheels, where PyTorch's own CPU index answers; else the package index's.
   --python PROGRAM       the Python 3.12 or 3.13 to build on (default: \$PYTHON, else it looks)
-  --extras \"NAMES\"       more extras of setup.py, beside train, ssl, fairseq and dev: lm serve export
+  --extras \"NAMES\"       more extras of setup.py, beside train, ssl, fairseq, lm, vad and dev: serve export
   --venv DIR             where the environment goes (default: tools/venv)
   --installer pip|uv     what installs (default: pip, which reads your pip configuration; uv is
                          about twice as fast and reads its own, UV_INDEX_URL and so on)
@@ -47,8 +47,8 @@ parse_options() {
     [[ $torch =~ ^(auto|cpu|cuda)$ ]] || die "--torch is auto, cpu or cuda, not '$torch'"
     [[ $installer =~ ^(pip|uv)$ ]] || die "--installer is pip or uv, not '$installer'"
     for name in $extras; do
-        [[ $name =~ ^(train|ssl|fairseq|lm|serve|export|dev)$ ]] ||
-            die "setup.py has no extra '$name'; it has train ssl fairseq lm serve export dev"
+        [[ $name =~ ^(train|ssl|fairseq|lm|vad|serve|export|dev)$ ]] ||
+            die "setup.py has no extra '$name'; it has train ssl fairseq lm vad serve export dev"
     done
 }
 
@@ -249,21 +249,40 @@ install_packages() {
     need editable "asr-dro itself" --no-deps --no-build-isolation -e "$root"
 }
 
-# fairseq alone may be missing: without a wheel for this Python it must be compiled.
-install_fairseq() {
-    local spec=${ASR_DRO_FAIRSEQ_SPEC:-$(grep ^fairseq-fixed== "$tools/constraints.txt")}
-    say "[4/5] $spec (compiles for some minutes where no wheel is for this Python)"
-    if ! run "$work/fairseq.log" pip_install "$spec"; then missing=fairseq; fi
+# These alone may be missing: without a wheel for this Python they must be compiled.
+compiled_extras="fairseq lm"
+
+specs_of() { # specs_of EXTRA: its packages, one a line
+    case $1 in
+        fairseq) echo "${ASR_DRO_FAIRSEQ_SPEC:-$(grep ^fairseq-fixed== "$tools/constraints.txt")}" ;;
+        lm) grep -E '^(flashlight-text|kenlm)==' "$tools/constraints.txt" ;;
+    esac
+}
+
+needed_by() { # needed_by EXTRA: what does not work without it
+    case $1 in
+        fairseq) echo "conf/train_asr_wav2vec2.yaml needs it" ;;
+        lm) echo "decoding with a language model (conf/decode_asr_lm_*.yaml) needs it" ;;
+    esac
+}
+
+install_compiled() {
+    local name
+    local -a specs
+    for name in $compiled_extras; do
+        mapfile -t specs < <(specs_of "$name")
+        say "[4/5] ${specs[*]} (compiles for some minutes where no wheel is for this Python)"
+        if ! run "$work/$name.log" pip_install "${specs[@]}"; then missing="${missing:+$missing }$name"; fi
+    done
 }
 
 last_line() {
-    if [ -n "$1" ]; then
-        say "ready: $venv, but $1 is missing (no wheel for this Python and no compiler, or no network;" \
-            "log: $work/fairseq.log): conf/train_asr_wav2vec2.yaml needs it." \
-            "To try again: tools/install.sh --extras fairseq"
-    else
-        say "ready: $venv"
-    fi
+    local name
+    say "ready: $venv"
+    for name in $1; do
+        say "but $name is missing (no wheel for this Python and no compiler, or no network; log:" \
+            "$work/$name.log): $(needed_by "$name"). To try again: tools/install.sh --extras $name"
+    done
 }
 
 # ready: nothing to do.  $state holds the reason when there is something.
@@ -273,11 +292,14 @@ ready() {
     state=$("$venv/bin/python" "$tools/venv_state.py" ready --extras "$wanted" --torch "$torch" 2>/dev/null) ||
         return 1
     missing=$("$venv/bin/python" "$tools/venv_state.py" missing)
-    [ -z "$missing" ] || [[ " $extras " != *" $missing "* ]]
+    local name
+    for name in $missing; do # asked for by name, it is tried again
+        [[ " $extras " != *" $name "* ]] || return 1
+    done
 }
 
-# The extras among the words, each once, without fairseq, which has a step of its own.
-words_of() { tr -s ' ' '\n' <<<"$1" | grep -vx -e fairseq -e '' | sort -u | paste -sd ' ' -; }
+# The extras among the words, each once, without those that have a step of their own.
+words_of() { tr -s ' ' '\n' <<<"$1" | grep -vx -e fairseq -e lm -e '' | sort -u | paste -sd ' ' -; }
 
 take_lock() {
     mkdir -p "$work"
@@ -293,7 +315,7 @@ main() {
     unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX
     export PIP_USER=0 PYTHONNOUSERSITE=1
     missing=
-    wanted=$(words_of "train ssl dev $extras")
+    wanted=$(words_of "train ssl vad dev $extras")
     if ready; then last_line "$missing" && return; fi
     take_lock
     trap interrupted INT TERM HUP
@@ -307,7 +329,7 @@ main() {
     choose_installer
     install_torch
     install_packages
-    install_fairseq
+    install_compiled
     say "[5/5] trying what was installed"
     "$venv/bin/python" "$tools/check_install.py" --quick || die "the environment does not work (see the table above)"
     rm -f "$venv/.unfinished"

@@ -168,7 +168,7 @@ def main() -> int:
     parser.add_argument("action", choices=actions)
     parser.add_argument("--extras", default="", help="names, separated by spaces")
     parser.add_argument("--torch", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--missing", default="", help="the extra that could not be had")
+    parser.add_argument("--missing", default="", help="the extras that could not be had")
     args = parser.parse_args()
     extras = set(args.extras.split())
     if args.action == "ready":

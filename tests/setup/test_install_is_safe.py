@@ -19,6 +19,7 @@ pip_install() {
     echo "$*" >>"$root/asked"
     case "$*" in
         *fairseq-fixed*) [ -z "${NO_FAIRSEQ:-}" ] ;;
+        *kenlm==*) [ -z "${NO_LM:-}" ] ;;
         *setuptools==*) [ -z "${HANG:-}" ] || sleep 300 ;;
         *"-e "*)
             local site
@@ -91,11 +92,12 @@ def test_the_second_run_does_nothing_until_something_changes(start, checkout):
     first = asked(checkout)
     assert "espnet[asr]==" in first[0] and "espnet-s3prl==" in first[0] and "pytest" in first[0]
     assert len(finish(start())) == 1 and asked(checkout) == first
-    finish(start("--extras", "lm"))
-    assert "kenlm" in asked(checkout)[len(first)]
+    assert "kenlm==" in first[-1]
+    finish(start("--extras", "export"))
+    assert "onnx==" in asked(checkout)[len(first)]
     (checkout / "setup.py").write_text((checkout / "setup.py").read_text() + "# changed\n")
     assert "changed" in finish(start())[0]
-    assert "kenlm" in asked(checkout)[-3]  # what was added before is kept
+    assert "onnx==" in asked(checkout)[-4]  # what was added before is kept
     os.rename(checkout / "tools/venv", checkout / "moved")  # its programs name the old folder
     out = finish(start("--venv", "moved"))
     assert "moved from another folder" in out[0] and "finishing" not in out[1]
@@ -108,6 +110,14 @@ def test_where_fairseq_cannot_be_had_the_rest_installs_and_the_last_line_says_so
     count = len(asked(checkout))
     assert finish(start())[-1] == last and len(asked(checkout)) == count  # not tried every time
     assert "missing" not in finish(start("--extras", "fairseq"))[-1]
+
+
+def test_two_that_cannot_be_had_are_both_named_and_one_can_be_tried_again_alone(start, checkout):
+    said = finish(start(NO_FAIRSEQ="1", NO_LM="1"))
+    assert "fairseq is missing" in said[-2] and "lm is missing" in said[-1]
+    assert json.loads(mark(checkout).read_text())["missing"] == "fairseq lm"
+    again = finish(start("--extras", "lm", NO_FAIRSEQ="1"))
+    assert "fairseq is missing" in again[-1] and "lm is missing" not in " ".join(again)
 
 
 def test_an_interrupted_run_leaves_no_mark_and_no_process_and_is_finished_by_the_next(
