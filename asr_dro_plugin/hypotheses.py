@@ -1,28 +1,30 @@
-"""Hypotheses of a decoding that is under way, such that a kill at any moment loses none of them.
+"""Transcripts of a decoding that is under way, such that a kill at any moment loses none of them.
 
-parts/text.1of2.partial   in the order of decoding; the last line may be cut off
-parts/text.1of2           the same file once it is whole
-parts/text.1of2.source    what they were made from (JSON); hypotheses of another source are
-                          never added to them
+parts/hyp.1of2.jsonl.partial  one transcript a line in the order of decoding; the last line may be
+                              cut off
+parts/hyp.1of2.jsonl          the same file once it is whole
+parts/hyp.1of2.jsonl.source   what they were made from (JSON); transcripts of another source are
+                              never added to them
 """
 
 import contextlib
 import json
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write, sync_folder
+from asr_dro_plugin.transcripts import Transcript, from_json, to_json
 
 PARTIAL, SOURCE = ".partial", ".source"
 Source = Mapping[str, str]  # for example model -> SHA-256 of its file
 
 
 class GrowingHypotheses:
-    """The hypotheses of one part: goes on where an earlier process was killed.
+    """The transcripts of one part: goes on where an earlier process was killed.
 
     Args:
         path: where they are once they are whole.
@@ -30,7 +32,7 @@ class GrowingHypotheses:
         utt_ids: utterances of the part.
 
     Attributes:
-        done: utterances whose hypotheses are on the disk.
+        done: utterances whose transcripts are on the disk.
         is_whole: whether an earlier process has finished this part.
     """
 
@@ -38,13 +40,15 @@ class GrowingHypotheses:
         self.path, self.utt_ids = Path(path), set(utt_ids)
         self.growing = _beside(self.path, PARTIAL)
         self._use_source(source)
-        self.is_whole = self.path.exists() and self.utt_ids <= set(_whole_lines(self.path)[0])
-        if not self.is_whole and self.path.exists():  # someone has edited it
-            os.replace(self.path, self.growing)
-        texts, size = _whole_lines(self.path if self.is_whole else self.growing)
-        self.done = self.utt_ids & set(texts)
-        if not self.is_whole and self.growing.exists():
-            os.truncate(self.growing, size)  # what a kill has left of a last line
+        there, size = _ids_and_size(self.path)
+        self.is_whole = self.path.exists() and self.utt_ids <= there
+        if not self.is_whole:
+            if self.path.exists():  # someone has edited it
+                os.replace(self.path, self.growing)
+            there, size = _ids_and_size(self.growing)
+            if self.growing.exists():
+                os.truncate(self.growing, size)  # what a kill has left of a last line
+        self.done = self.utt_ids & there
         self._stream: IO[str] | None = None
 
     def _use_source(self, source: Source) -> None:
@@ -55,7 +59,8 @@ class GrowingHypotheses:
             return
         there = [path for path in (self.path, self.growing) if path.exists()]
         if there:
-            changed = sorted(key for key in source if (before or {}).get(key) != source[key])
+            keys = sorted({*source, *(before or {})})
+            changed = [key for key in keys if (before or {}).get(key) != source.get(key)]
             logging.warning("%s: begun anew, for another %s.", self.path, ", ".join(changed))
         # In this order: killed between the two, the next start finds nothing of a wrong source.
         for path in there:
@@ -67,12 +72,12 @@ class GrowingHypotheses:
         self._stream = open(self.growing, "a", encoding="utf-8", newline="\n")
         return self
 
-    def add(self, texts: Mapping[str, str]) -> None:
-        """Append hypotheses of utterances that have none yet; no kill loses what was added."""
-        for utt_id, text in texts.items():
-            if utt_id not in self.done:
-                self._stream.write(f"{utt_id} {text}".rstrip(" ") + "\n")
-                self.done.add(utt_id)
+    def add(self, transcripts: Iterable[Transcript]) -> None:
+        """Append transcripts of utterances that have none yet; no kill loses what was added."""
+        for transcript in transcripts:
+            if transcript.utt_id not in self.done:
+                self._stream.write(to_json(transcript) + "\n")
+                self.done.add(transcript.utt_id)
         self._stream.flush()
 
     def __exit__(self, kind: type | None, *_exception: object) -> None:
@@ -85,8 +90,43 @@ class GrowingHypotheses:
             sync_folder(self.path.parent)
 
 
+class JoinedParts:
+    """Whole parts as one collection: only the places of the transcripts are kept in memory.
+
+    Args:
+        paths: the parts' files.
+
+    Raises:
+        UserError: a part that is not there, or has a line that is no transcript.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+        self._places: dict[str, tuple[int, int]] = {}  # id -> number of the file, byte
+        for number, path in enumerate(self.paths):
+            if not path.exists():
+                raise UserError(f"{path} does not exist. Run stage 12 again.")
+            size = 0
+            for transcript, begin, size in _whole_lines(path):
+                self._places[transcript.utt_id] = (number, begin)
+            if size != path.stat().st_size:
+                raise UserError(f"{path} is damaged after byte {size}. Run stage 12 again.")
+
+    def __contains__(self, utt_id: str) -> bool:
+        return utt_id in self._places
+
+    def read(self, utt_ids: Iterable[str]) -> Iterator[Transcript]:
+        """The transcripts of these utterances, in this order, one at a time."""
+        with contextlib.ExitStack() as stack:
+            streams = [stack.enter_context(open(path, "rb")) for path in self.paths]
+            for utt_id in utt_ids:
+                number, begin = self._places[utt_id]
+                streams[number].seek(begin)
+                yield from_json(streams[number].readline().decode("utf-8"))
+
+
 def read_so_far(folder: str | os.PathLike) -> dict[str, str]:
-    """Hypotheses of all parts below ``folder``, whole or growing, while they are being written.
+    """Texts of all parts below ``folder``, whole or growing, while they are being written.
 
     Where parts of several sources lie there, those of the source that was written to last count.
     """
@@ -99,7 +139,7 @@ def read_so_far(folder: str | os.PathLike) -> dict[str, str]:
     texts: dict[str, str] = {}
     for file in max(by_source.values(), key=_last_written, default=[]):
         if file.suffix != SOURCE:
-            texts.update(_whole_lines(file)[0])
+            texts.update((each.utt_id, each.text) for each, _, _ in _whole_lines(file))
     return texts
 
 
@@ -116,7 +156,7 @@ def check_one_source(paths: Sequence[Path]) -> None:
 
 def remove_parts(folder: str | os.PathLike) -> None:
     """Remove all parts, once they are joined."""
-    for path in Path(folder).glob("text.*"):
+    for path in Path(folder).glob("hyp.*"):
         path.unlink(missing_ok=True)
 
 
@@ -139,24 +179,31 @@ def _read_source(path: Path) -> dict | None:
         return None
 
 
-def _whole_lines(path: Path) -> tuple[dict[str, str], int]:
-    """The table up to its first line that is not whole, and the bytes until there.
+def _ids_and_size(path: Path) -> tuple[set[str], int]:
+    """Utterances up to the first line that is not whole, and the bytes until there."""
+    utt_ids, size = set(), 0
+    for transcript, _, size in _whole_lines(path):
+        utt_ids.add(transcript.utt_id)
+    return utt_ids, size
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[Transcript, int, int]]:
+    """Each transcript with its first byte and the one after it, up to a line that is not whole.
 
     A kill cuts a file off; a power cut may also leave zeros.  An absent file is an empty one.
     """
-    texts: dict[str, str] = {}
-    size = 0
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        stream = open(path, "rb")
     except FileNotFoundError:
-        return texts, size
-    for line in lines:
-        try:
-            utt_id, _, text = line.decode("utf-8").partition(" ")
-        except UnicodeDecodeError:
-            break
-        if not utt_id or b"\0" in line:
-            break
-        texts[utt_id] = text
-        size += len(line) + 1
-    return texts, size
+        return
+    with stream:
+        begin = 0
+        for line in stream:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                transcript = from_json(line.decode("utf-8"))
+            except ValueError:
+                return
+            yield transcript, begin, begin + len(line)
+            begin += len(line)
