@@ -53,6 +53,7 @@ class Stepper:
         self.model, self.scaler, self.accum_grad, self.ranks = model, scaler, accum_grad, ranks
         self.device = "cuda" if on_gpu else "cpu"
         self.objective = getattr(model, "objective", None)
+        self.norms = norms_of(model)
         self.num_split = 0
         self.failure: BaseException | None = None
 
@@ -63,7 +64,7 @@ class Stepper:
 
     def amp(self) -> contextlib.AbstractContextManager:
         """ESPnet's automatic mixed precision, where it is on."""
-        return autocast("cuda", enabled=self.scaler is not None, **autocast_args)
+        return mixed_precision(self.scaler is not None)
 
     def backward(
         self,
@@ -79,7 +80,7 @@ class Stepper:
         if utt_ids:
             batch = to_device({**batch, "utt_id": list(utt_ids)}, self.device)
         step = self._backward_robust if self.objective is not None else self._backward_plain
-        with finite_statistics(self.model):
+        with finite_statistics(self.norms):
             return step(batch if utt_ids else None, timer)
 
     def agree_on_failure(self) -> None:
@@ -205,7 +206,7 @@ class Stepper:
             share = len(piece["utt_id"]) / total
             quiet = contextlib.nullcontext() if results else timer("forward_time")
             with quiet, self.amp():
-                loss, stats, weight = _loss_stats_weight(self.model(**piece))
+                loss, stats, weight = loss_stats_weight(self.model(**piece))
             quiet = contextlib.nullcontext() if results else timer("backward_time")
             with quiet:
                 if share != 1:
@@ -213,7 +214,7 @@ class Stepper:
                 # In place, as ESPnet does: the loss that it reports is the one that is divided.
                 loss /= self.accum_grad
                 self._scaled(loss).backward()
-            results.append((stats, float(weight)))
+            results.append((_given(stats), float(weight)))
         if len(results) == 1:
             return BatchResult(*results[0])
         return BatchResult(*mean_stats(results))
@@ -252,8 +253,21 @@ class Stepper:
         )  # fmt: skip
 
 
+def mixed_precision(is_on: bool) -> contextlib.AbstractContextManager:
+    """ESPnet's automatic mixed precision."""
+    return autocast("cuda", enabled=is_on, **autocast_args)
+
+
+Norm = torch.nn.modules.batchnorm._NormBase
+
+
+def norms_of(model: torch.nn.Module) -> list[Norm]:
+    """The layers with running statistics."""
+    return [module for module in model.modules() if isinstance(module, Norm)]
+
+
 @contextlib.contextmanager
-def finite_statistics(model: torch.nn.Module) -> Iterator[None]:
+def finite_statistics(norms: Sequence[Norm]) -> Iterator[None]:
     """Keep running statistics (BatchNorm) as they were wherever a batch would make them NaN.
 
     A step whose gradient is NaN is skipped, but its forward pass has moved them already, and NaN
@@ -261,9 +275,8 @@ def finite_statistics(model: torch.nn.Module) -> Iterator[None]:
     """
     kept = [
         (buffer, buffer.clone())
-        for module in model.modules()
-        if isinstance(module, torch.nn.modules.batchnorm._NormBase)
-        for buffer in (module.running_mean, module.running_var)
+        for norm in norms
+        for buffer in (norm.running_mean, norm.running_var)
         if buffer is not None
     ]
     yield
@@ -289,13 +302,11 @@ def _given(stats: dict) -> dict:
     return {key: value for key, value in stats.items() if value is not None}
 
 
-def _loss_stats_weight(returned) -> tuple[torch.Tensor, dict, torch.Tensor]:
-    """ESPnet's models return a tuple or a dictionary."""
+def loss_stats_weight(returned) -> tuple[torch.Tensor, dict, torch.Tensor]:
+    """What a model of ESPnet's returned, be it a tuple or a dictionary."""
     if isinstance(returned, dict):
-        loss, stats, weight = (returned[key] for key in ("loss", "stats", "weight"))
-    else:
-        loss, stats, weight = returned
-    return loss, _given(stats), weight
+        return tuple(returned[key] for key in ("loss", "stats", "weight"))
+    return returned
 
 
 def mean_stats(results: list[tuple[dict, float]]) -> tuple[dict, float]:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable
 import torch
 from espnet2.torch_utils.device_funcs import to_device
 from espnet2.train.reporter import SubReporter
-from espnet2.train.trainer import autocast_args
-from torch.amp import autocast
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.espnet.distributed import Ranks
 from asr_dro_plugin.espnet.loaders import next_batch
 from asr_dro_plugin.espnet.pieces import in_fitting_pieces, split
-from asr_dro_plugin.espnet.steps import mean_stats
+from asr_dro_plugin.espnet.steps import loss_stats_weight, mean_stats, mixed_precision
 
 
 @torch.no_grad()
@@ -77,11 +75,8 @@ def _validate_batch(model: torch.nn.Module, item: tuple, options) -> tuple[dict,
 
 
 def _forward(model: torch.nn.Module, batch: dict, options) -> tuple[dict, torch.Tensor]:
-    with autocast("cuda", enabled=options.use_amp, **autocast_args):
-        returned = model(**batch)
-    if isinstance(returned, dict):
-        return returned["stats"], returned["weight"]
-    _, stats, weight = returned
+    with mixed_precision(options.use_amp):
+        _, stats, weight = loss_stats_weight(model(**batch))
     return stats, weight
 
 
