@@ -12,10 +12,24 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT)
 SAVE_SIGNALS = (signal.SIGUSR2,)
+
+
+@contextlib.contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Send these signals to ``handler`` within the block, and to whom they went after it."""
+    numbers = (*STOP_SIGNALS, *SAVE_SIGNALS)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            # None is a handler that Python did not install and cannot name.
+            signal.signal(number, earlier if earlier is not None else signal.SIG_DFL)
 
 
 class StopRequest:
@@ -27,18 +41,15 @@ class StopRequest:
     def __init__(self) -> None:
         self.stop: int | None = None
         self.save = False
-        self._before: dict[int, object] = {}
+        self._handling = contextlib.ExitStack()
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            for number in (*STOP_SIGNALS, *SAVE_SIGNALS):
-                self._before[number] = signal.signal(number, self._on_signal)
+            self._handling.enter_context(handled_by(self._on_signal))
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        self._before = {}
+        self._handling.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in SAVE_SIGNALS:

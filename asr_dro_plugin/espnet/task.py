@@ -21,8 +21,8 @@ from espnet2.train.distributed_utils import DistributedOption
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
 from asr_dro_plugin.early_log import EarlyLog
-from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.children import as_child, is_child, parent_of_children
+from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.espnet.children import is_child, parent_of_children
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
 from asr_dro_plugin.espnet.continuation import initialise_from
 from asr_dro_plugin.espnet.experiment import (
@@ -140,7 +140,7 @@ class DROASRTask(ASRTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train in one process of perhaps several."""
         if is_child():
-            as_child(lambda: cls.train_worker(args))
+            run_main(lambda: cls.train_worker(args))  # a line and an exit code, no traceback
         else:
             cls.train_worker(args)
 

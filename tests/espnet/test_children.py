@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.multiprocessing import ProcessContext
 
-from asr_dro_plugin.errors import TrainingStopped, UserError
-from asr_dro_plugin.espnet.children import as_child, parent_of_children
+from asr_dro_plugin.errors import TrainingStopped, UserError, run_main
+from asr_dro_plugin.espnet.children import parent_of_children
 from asr_dro_plugin.espnet.signals import StopRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ def stops_when_asked(ready):
 
 
 def child(ready):
-    as_child(lambda: stops_when_asked(ready))
+    run_main(lambda: stops_when_asked(ready))
 
 
 def test_a_signal_to_the_parent_stops_the_children_and_their_exit_code_comes_up():
