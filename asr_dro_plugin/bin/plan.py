@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.stack import (
     FrameCounter,
@@ -19,7 +20,6 @@ from asr_dro_plugin.stack import (
 )
 from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
 
-SAMPLE_RATE = 16000  # of the lengths
 # Slots that a plan always shows; the others where they hold something.
 ALWAYS = ("frontend", "preencoder", "encoder", "decoder", "ctc")
 HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted from")

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.kaldi_io import read_table
 
-UNITS = ("utterances", "samples", "labels")
 NO_CORPUS = "-"
 
 
@@ -27,13 +27,10 @@ class SeenCounter:
         self,
         groups: Sequence[str] = (),
         utt2corpus: Mapping[str, str] | None = None,
-        sample_rate: int = 16000,
+        sample_rate: int = SAMPLE_RATE,
     ) -> None:
-        self.groups, self.utt2corpus, self.sample_rate = (
-            tuple(groups),
-            utt2corpus or {},
-            sample_rate,
-        )
+        self.groups, self.utt2corpus = tuple(groups), utt2corpus or {}
+        self.sample_rate = sample_rate
         self.counts: dict[tuple[str, str], list[int]] = {}
 
     def add(self, utt_ids: Sequence[str], batch: Mapping[str, torch.Tensor]) -> None:
