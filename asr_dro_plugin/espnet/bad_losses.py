@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-MAX_NAMED = 20
+from asr_dro_plugin.espnet.words import MAX_NAMED, counted, few
 
 
 def _alone(value: list) -> list:
@@ -56,9 +56,7 @@ class BadLosses:
         self.utt_ids = [*self.utt_ids, *new][:MAX_NAMED]
         logging.warning(
             "%d utterances had no finite loss (too few frames for their text, or NaN) and were "
-            "passed over: %s%s. By group: %s", len(bad), " ".join(new[:MAX_NAMED]) or "seen before",
-            " ..." * (len(new) > MAX_NAMED),
-            " ".join(f"{group}:{count}" for group, count in sorted(here.items())),
+            "passed over: %s. By group: %s", len(bad), few(new) or "seen before", counted(here),
         )  # fmt: skip
 
     def state_dict(self) -> dict:

@@ -12,8 +12,7 @@ from torch.amp import GradScaler
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.distributed import Ranks
-
-MAX_NAMED = 20
+from asr_dro_plugin.espnet.words import MAX_NAMED, counted, few
 
 
 class SkippedSteps:
@@ -44,11 +43,9 @@ class SkippedSteps:
         here = Counter(known)
         self.by_group.update(here)
         self.utt_ids = [*self.utt_ids, *utt_ids][:MAX_NAMED]
-        words = " ".join(f"{name}:{count}" for name, count in sorted(here.items()))
         logging.warning(
-            "The gradient is %s: step skipped, the %d. in a row. Utterances: %s%s%s", grad_norm,
-            self.in_a_row, " ".join(utt_ids[:MAX_NAMED]), " ..." * (len(utt_ids) > MAX_NAMED),
-            f". Groups: {words}" if words else "",
+            "The gradient is %s: step skipped, the %d. in a row. Utterances: %s%s", grad_norm,
+            self.in_a_row, few(utt_ids), f". Groups: {counted(here)}" if here else "",
         )  # fmt: skip
         if self.limit and self.in_a_row >= self.limit:
             raise UserError(

@@ -4,7 +4,8 @@ import logging
 
 import torch
 
-from asr_dro_plugin.espnet.bad_losses import MAX_NAMED, BadLosses
+from asr_dro_plugin.espnet.bad_losses import BadLosses
+from asr_dro_plugin.espnet.words import MAX_NAMED
 
 GROUPS = ["deu", "eng"]
 
