@@ -32,6 +32,5 @@ class Phases:
             self._untold.clear()
 
 
-START = (
-    Phases()
-)  # of this process: it begins where this module is imported, before all that is slow
+# Of this process: it begins where this module is imported, before all that is slow.
+START = Phases()

@@ -1,7 +1,6 @@
 """What an epoch leaves behind: log lines, curves, model files and links, a checkpoint."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_dro_plugin.espnet.averaging import (
@@ -24,14 +23,13 @@ class EpochEnd:
 
     def __init__(self, run: "TrainingRun") -> None:
         self.run, self.options = run, run.options
-        self.output_dir = Path(run.options.output_dir)
         self._warned = False
         self.train_writer = self.valid_writer = None
         if self.options.use_tensorboard and run.ranks.is_first:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.train_writer = SummaryWriter(str(self.output_dir / "tensorboard" / "train"))
-            self.valid_writer = SummaryWriter(str(self.output_dir / "tensorboard" / "valid"))
+            self.train_writer = SummaryWriter(str(self.run.output_dir / "tensorboard" / "train"))
+            self.valid_writer = SummaryWriter(str(self.run.output_dir / "tensorboard" / "valid"))
 
     @property
     def keep(self) -> list[int]:
@@ -44,7 +42,7 @@ class EpochEnd:
         reporter = self.run.reporter
         logging.info(reporter.log_message())
         if self.options.use_matplotlib:
-            reporter.matplotlib_plot(self.output_dir / "images")
+            reporter.matplotlib_plot(self.run.output_dir / "images")
         if self.train_writer is not None:
             reporter.tensorboard_add_scalar(self.train_writer, key1="train")
             reporter.tensorboard_add_scalar(self.valid_writer, key1="valid")
@@ -53,7 +51,7 @@ class EpochEnd:
 
     def save_model(self, epoch: int) -> None:
         """Write ``<epoch>epoch.pth``."""
-        save_epoch(self.output_dir, self.run.model_state(), epoch)
+        save_epoch(self.run.output_dir, self.run.model_state(), epoch)
 
     def report_group_weights(self) -> None:
         """How the objective fared in this epoch; its losses for a run that refers to this one."""
@@ -81,7 +79,7 @@ class EpochEnd:
     def tidy(self, epoch: int) -> None:
         """Links to the best epochs, averages on the way, and no more models than asked for."""
         criteria, reporter = self.options.best_model_criterion, self.run.reporter
-        improved = update_best_links(self.output_dir, reporter, criteria, epoch)
+        improved = update_best_links(self.run.output_dir, reporter, criteria, epoch)
         if improved:
             logging.info("The best model has been updated: %s", ", ".join(improved))
         else:
@@ -89,7 +87,7 @@ class EpochEnd:
         interval = self.options.nbest_averaging_interval
         if interval > 0 and epoch % interval == 0:
             self.average(suffix=f"till{epoch}epoch")
-        removed = prune_epochs(self.output_dir, reporter, criteria, self.keep, epoch)
+        removed = prune_epochs(self.run.output_dir, reporter, criteria, self.keep, epoch)
         if removed:
             names = ", ".join(str(path) for path in removed)
             logging.info("The model files were removed: %s", names)
@@ -97,7 +95,7 @@ class EpochEnd:
     def average(self, suffix: str | None = None) -> None:
         """The mean of the n best epochs of each criterion."""
         criteria = self.options.best_model_criterion
-        average_nbest(self.output_dir, self.run.reporter, criteria, self.keep, suffix)
+        average_nbest(self.run.output_dir, self.run.reporter, criteria, self.keep, suffix)
 
     def close(self) -> None:
         """Write out the curves."""
