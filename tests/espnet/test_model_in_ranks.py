@@ -5,6 +5,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from tests.espnet import wrapped_ranks
+from tests.espnet.two_ranks import model_of
 from tests.espnet.wrapped_ranks import CASES, STEPS
 
 
@@ -18,7 +19,7 @@ def results(tmp_path_factory):
 
 def alone(case):
     """One process over the same rank batches: totals and divisors summed by hand."""
-    model = wrapped_ranks.model_of(case)
+    model = model_of(case)
     objective, optimizer, losses = model.objective, wrapped_ranks.optimizer_of(model), []
     for step in range(len(STEPS)):
         optimizer.zero_grad()
@@ -53,7 +54,7 @@ def test_two_processes_learn_what_one_does(results, case):
 @pytest.mark.parametrize("case", CASES)
 def test_the_comparison_sees_a_wrong_weighting(results, case):
     """Parameters have moved by far more than the tolerance."""
-    begin, (end, _) = wrapped_ranks.model_of(case).state_dict(), results[0][case]
+    begin, (end, _) = model_of(case).state_dict(), results[0][case]
     moved = max(
         float((end[name] - value).abs().max())
         for name, value in begin.items()

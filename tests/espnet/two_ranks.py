@@ -46,9 +46,14 @@ def batch_of(step, rank):
     groups = STEPS[step][rank]
     if not groups:
         return [], {}
-    lengths = tuple(16000 - 1500 * row for row in range(len(groups)))
-    batch = tiny.batch(lengths, (4,) * len(groups), 10 * step + rank, groups)
+    batch = batch_of_groups(groups, seed=10 * step + rank)
     return batch.pop("utt_id"), batch
+
+
+def batch_of_groups(groups, seed):
+    """Utterances of these groups, each a little shorter than the one before."""
+    lengths = tuple(16000 - 1500 * row for row in range(len(groups)))
+    return tiny.batch(lengths, (4,) * len(groups), seed, groups)
 
 
 def untimed(_name):
@@ -93,14 +98,21 @@ def _no_memory(*_arguments):
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def work(rank, folder):
-    """One process: train all cases, save what came out."""
+@contextlib.contextmanager
+def one_of_two(rank, folder):
+    """This process as one of two that meet in ``folder``."""
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
-    ranks = Ranks(distributed=True)
-    out = {case: train(case, ranks) for case in CASES}
-    out["failure"] = {where: fail(ranks, where) for where in ("forward", "backward")}
-    torch.save(out, f"{folder}/rank{rank}.pth")
+    yield
     dist.barrier()
     dist.destroy_process_group()
+
+
+def work(rank, folder):
+    """One process: train all cases, save what came out."""
+    with one_of_two(rank, folder):
+        ranks = Ranks(distributed=True)
+        out = {case: train(case, ranks) for case in CASES}
+        out["failure"] = {where: fail(ranks, where) for where in ("forward", "backward")}
+        torch.save(out, f"{folder}/rank{rank}.pth")
