@@ -28,7 +28,8 @@ class Utterance:
 
     ``audio`` is a file; ``start`` and ``end`` (seconds) cut the utterance out of a longer
     recording.  ``duration`` is in seconds, None until measured.  ``category`` is the group.
-    ``source`` is ``file:line`` where it came from, for messages.
+    ``source`` is ``file:line`` where it came from, for messages.  ``corpus`` is where it was
+    published, one word (``local/corpora.tsv`` lists licences by it).
     """
 
     utt_id: str
@@ -41,6 +42,7 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     source: str = ""
+    corpus: str = ""
 
 
 def kaldi_ids(lang: str, speaker: str, utt_id: str) -> tuple[str, str]:
@@ -57,6 +59,11 @@ def kaldi_ids(lang: str, speaker: str, utt_id: str) -> tuple[str, str]:
     if rest == utt_id or (rest and rest[0] not in "-_."):
         utt_id = f"{speaker}-{utt_id.removeprefix(prefix)}"
     return speaker, utt_id
+
+
+def one_word(name: str) -> str:
+    """A name as a table of one word a line holds it: ``"Common Voice"`` -> ``Common-Voice``."""
+    return "-".join(name.split())
 
 
 def refuse_duplicates(utterances: Iterable[Utterance]) -> None:
@@ -158,7 +165,7 @@ def write_sets(
                 raise UserError(
                     f"{out / target.name} would be empty. Choose other --langs or --source."
                 )
-            _write_directory(target, utterances, lid)
+            _write_directory(target, utterances, lid, corpus)
             ledger.write(target / "dropped.tsv")
             if split_file:
                 shutil.copyfile(split_file, target / SPLIT_COPY)
@@ -196,8 +203,8 @@ def _conclude(out: Path, corpus: str, sets: Mapping, cap: float) -> None:
     dropped.unlink()
 
 
-def _write_directory(path: Path, utterances: Sequence[Utterance], lid: bool) -> None:
-    """The tables of one set."""
+def _write_directory(path: Path, utterances: Sequence[Utterance], lid: bool, corpus: str) -> None:
+    """The tables of one set; ``corpus`` names the utterances that name none themselves."""
     utts = {u.utt_id: u for u in utterances}
     utt2spk = {u.utt_id: u.speaker for u in utterances}
     tables = {
@@ -206,6 +213,7 @@ def _write_directory(path: Path, utterances: Sequence[Utterance], lid: bool) -> 
         "spk2utt": spk2utt(utt2spk),
         "utt2lang": {i: u.lang for i, u in utts.items()},
         "utt2category": {i: u.category or u.lang for i, u in utts.items()},
+        "utt2corpus": {i: one_word(u.corpus) or one_word(corpus) for i, u in utts.items()},
         "utt2dur": {i: f"{u.duration:.3f}" for i, u in utts.items()},
         **_recordings(utts),
     }

@@ -16,7 +16,7 @@ from asr_dro_plugin.data_tables import Table, is_legal_id, scan
 from asr_dro_plugin.kaldi_io import spk2utt
 
 REQUIRED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2lang", "utt2category")
-ONE_WORD = ("utt2spk", "utt2lang", "utt2category")
+ONE_WORD = ("utt2spk", "utt2lang", "utt2category", "utt2corpus")
 POSITIVE = ("utt2dur", "utt2num_samples", "utt2speed")
 ARCHIVE_OFFSET = re.compile(rb":\d+$")
 MAX_PRINTED = 20

@@ -1,7 +1,7 @@
 """Tables of utterances as people have them: TSV, CSV and JSON lines, with their own column names.
 
 Every row becomes a dictionary under our names (``utt_id lang split path duration speaker
-transcript offset``), whatever the header calls them.
+transcript offset corpus``), whatever the header calls them.
 """
 
 import csv
@@ -22,6 +22,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "speaker": ("speaker", "speaker_id", "spk", "spk_id", "client_id"),
     "transcript": ("transcript", "text", "sentence", "transcription"),
     "offset": ("offset", "start", "start_time"),
+    "corpus": ("corpus", "corpus_name", "dataset"),
 }
 REQUIRED = ("path", "transcript")
 

@@ -10,6 +10,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.kaldi_io import missing_keys, read_table, spk2utt, write_table
 
 REQUIRED = ("text", "utt2spk", "utt2lang", "utt2category")
+CARRIED = ("utt2corpus",)  # from stage to stage, where stage 1 has made it
 
 
 @dataclass
@@ -24,7 +25,7 @@ class UttTables:
         cls,
         path: str | os.PathLike,
         required: Iterable[str] = REQUIRED,
-        optional: Iterable[str] = (),
+        optional: Iterable[str] = CARRIED,
     ) -> "UttTables":
         """Read the tables; ``optional`` ones only where the file is there.
 
@@ -57,12 +58,16 @@ class UttTables:
     def write(self, path: str | os.PathLike, utt_ids: Collection[str], **more: Mapping) -> None:
         """Write the tables restricted to ``utt_ids``, the tables in ``more``, and spk2utt.
 
-        ``wav.scp`` comes last: a directory without it is not finished.
+        ``wav.scp`` comes last: a directory without it is not finished.  What is carried along but
+        not here any more does not stay behind from an earlier run.
         """
         path, keep = Path(path), set(utt_ids)
         if not keep:
             raise UserError(f"{path} would be empty: no utterance of {self.path} is usable.")
         tables = {**self.tables, **more}
+        for name in CARRIED:
+            if name not in tables:
+                (path / name).unlink(missing_ok=True)
         tables["spk2utt"] = spk2utt({u: self.tables["utt2spk"][u] for u in keep})
         for name in sorted(tables, key=lambda name: (name == "wav.scp", name)):
             table = tables[name]

@@ -61,7 +61,7 @@ def read_part(part: Path) -> Iterator[corpus.Utterance]:
             speaker, utt_id = corpus.kaldi_ids(LANG, fields[0].split("-")[0], fields[0])
             yield corpus.Utterance(
                 utt_id, str(audio), fields[1] if len(fields) == 2 else "", LANG, speaker,
-                source=f"{path}:{number}",
+                source=f"{path}:{number}", corpus="librispeech",
             )  # fmt: skip
     orphans = sorted(set(part.glob("*/*/*.flac")) - named)
     if orphans:

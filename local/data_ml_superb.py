@@ -131,6 +131,7 @@ def read_transcript(
             utt_id, str(folder / "wav" / f"{fields[0]}.wav"),
             NOT_SPEECH.sub(" ", fields[2]) if len(fields) == 3 else "", lang, utt_id,
             category=lang if group_by == "lang" else f"{lang}_{source}", source=f"{path}:{number}",
+            corpus=source,
         )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Corpus ``tsv``: any table of utterances (TSV, CSV, JSON lines as NeMo writes them).
 
-Columns: utterance id, language, split, path, duration, speaker, transcript; others may group.
-Paths are relative to the table.  A missing duration is measured; without a split column the
-split is made by speaker, or by recording where no speakers are named.
+Columns: utterance id, language, split, path, duration, speaker, transcript, corpus; others may
+group.  Paths are relative to the table.  A missing duration is measured; without a split column
+the split is made by speaker, or by recording where no speakers are named; without a corpus column
+the corpus is called as the sets are.
 """
 
 import logging
@@ -95,6 +96,7 @@ def _utterance(
         utt_id, str(audio), row["transcript"], lang, speaker, duration,
         _category(row, group_by, lang, where), start,
         None if start is None or duration is None else start + duration, where,
+        row.get("corpus", ""),
     )  # fmt: skip
 
 

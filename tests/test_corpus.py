@@ -1,6 +1,7 @@
 """asr_dro_plugin/corpus.py: utterances -> Kaldi data directories."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -120,7 +121,7 @@ def test_a_set_is_a_valid_kaldi_directory(tmp_path):
         "eng_a-train1": "[eng] hello world",
     }
     ids = list(read_table(folder / "text"))
-    for name in ("wav.scp", "utt2spk", "utt2lang", "utt2category", "utt2dur"):
+    for name in ("wav.scp", "utt2spk", "utt2lang", "utt2category", "utt2dur", "utt2corpus"):
         assert list(read_table(folder / name)) == ids
     assert read_table(folder / "spk2utt") == {"eng_a": "eng_a-train0 eng_a-train1"}
     assert read_table(folder / "utt2dur")["eng_a-train0"] == "0.500"
@@ -190,3 +191,11 @@ def test_a_language_that_a_set_lacks_is_said(tmp_path, caplog):
     write_sets(tmp_path, "toy", sets)
     lacking = [r.message for r in caplog.records if "has no fra" in r.message]
     assert lacking == [f"{tmp_path}/{name}_toy has no fra utterances" for name in ("train", "test")]
+
+
+def test_each_utterance_names_its_corpus_in_one_word(tmp_path):
+    sets = three_sets(tmp_path)
+    named = [replace(utt, corpus="Common Voice") for utt in sets["dev"][0]]
+    write_sets(tmp_path, "toy", {**sets, "dev": (named, sets["dev"][1])})
+    assert set(read_table(tmp_path / "dev_toy" / "utt2corpus").values()) == {"Common-Voice"}
+    assert set(read_table(tmp_path / "train_toy" / "utt2corpus").values()) == {"toy"}

@@ -8,7 +8,7 @@ import pytest
 
 from asr_dro_plugin.bin import dump_audio, filter_data, make_shapes, make_tokens, perturb_speed
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.kaldi_io import read_table, write_table
 from tests.sounds import data_dir, noise, write_flac
 
 BINS = ["perturb_speed", "dump_audio", "filter_data", "make_tokens", "make_shapes"]
@@ -57,6 +57,18 @@ def test_from_data_to_shapes(recipe):
         assert set(shapes) == set(texts)
         assert all(abs(int(n) - 0.6 * 16000) <= 16 for n in shapes.values())  # 1 ms
     assert "\tz\t" in (recipe / "dump/raw/dev/unseen_characters.tsv").read_text()
+
+
+def test_the_corpus_of_each_utterance_reaches_training(recipe):
+    corpora = dict(zip(TRAIN, ("mls", "mls", "fleurs", "cv"), strict=True))
+    write_table(recipe / "data/train/utt2corpus", corpora)
+    perturb_speed.main(["--data_dir", "data/train", "--out_dir", "data/sp", "--factors", "0.9 1.0"])
+    dump_and_filter("sp", "train")
+    slow = {f"sp0.9-{utt_id}": corpus for utt_id, corpus in corpora.items()}
+    assert read_table("dump/raw/sp/utt2corpus") == corpora | slow
+    (recipe / "data/sp/utt2corpus").unlink()  # data made anew by a script that names none
+    dump_and_filter("sp", "train")
+    assert not (recipe / "dump/raw/sp/utt2corpus").exists()
 
 
 def test_without_nlsyms_the_tags_of_the_list_are_whole(recipe):

@@ -35,6 +35,7 @@ def test_parts_become_sets_and_speakers_come_from_the_folders(prepare, tree, bel
     }
     assert set(table(prepare, "dev", "utt2spk").values()) == {"eng_84"}
     assert set(table(prepare, "test", "utt2lang").values()) == {"eng"}
+    assert set(table(prepare, "train", "utt2corpus").values()) == {"librispeech"}
 
 
 def test_a_recording_without_text_is_told(prepare, tree):

@@ -79,6 +79,11 @@ def test_set_1_takes_each_language_from_its_own_corpus(prepare, tree):
     langs = table(prepare, "train", "utt2lang")
     assert set(langs.values()) == {"pol", "spa", "ces", "ron", "nan", "cmn"}
     assert not any("commonvoice_pol" in utt_id for utt_id in langs)
+    corpora = table(prepare, "train", "utt2corpus")
+    assert {langs[utt_id]: corpus for utt_id, corpus in corpora.items()} == {
+        "pol": "M-AILABS", "spa": "voxforge", "ces": "commonvoice", "ron": "fleurs",
+        "nan": "commonvoice", "cmn": "fleurs",
+    }  # fmt: skip
 
 
 def test_groups_are_languages_or_languages_with_corpora(prepare, tree):

@@ -66,6 +66,7 @@ def test_a_folder_becomes_three_sets_in_five_languages(prepare, tree):
     train = prepare.folder / "data" / "train_prompts"
     assert set(read_table(train / "utt2lang").values()) == set(LANGS.values())
     assert set(read_table(train / "utt2dur").values()) == {"1.200"}
+    assert set(read_table(train / "utt2corpus").values()) == {"prompts"}
     assert set(read_table(train / "utt2spk").values()) == {
         f"{iso}_asterisk" for iso in LANGS.values()
     }

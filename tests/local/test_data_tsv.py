@@ -210,3 +210,16 @@ def test_a_malformed_row_is_an_error_with_file_and_line(prepare, tmp_path, chang
 def test_a_source_that_is_no_table_is_refused(prepare, tmp_path):
     assert "set TSV in db.sh" in refusal(prepare("--corpus", "tsv", TSV=""))
     assert "is not a table" in refusal(prepare("--corpus", "tsv", "--source", tmp_path))
+
+
+@pytest.mark.parametrize("header", ["corpus", "dataset"])
+def test_a_corpus_column_is_kept_and_without_one_the_sets_name_it(prepare, tmp_path, header):
+    rows = [{**row, header: f"set {row['lang']}"} for row in make_rows()]
+    write_rows(tmp_path, rows, f"{HEADER}\t{header}", "named.tsv")
+    assert prepare("--corpus", "tsv", "--source", tmp_path / "named.tsv").returncode == 0
+    made = read_table(prepare.folder / "data" / "train_tsv" / "utt2corpus")
+    assert set(made.values()) == {"set-eng", "set-rus"}
+    table = write_rows(tmp_path, make_rows())
+    prepare("--corpus", "tsv", "--source", table, "--name", "mine")
+    made = read_table(prepare.folder / "data" / "train_mine" / "utt2corpus")
+    assert set(made.values()) == {"mine"}
