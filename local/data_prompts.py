@@ -206,12 +206,7 @@ def _one_set(
     ledger = DropLedger()
     utterances = [
         corpus.Utterance(
-            _utt_id(p),
-            str(p.audio),
-            p.text,
-            p.lang,
-            f"{p.lang}_asterisk",
-            source=p.source,
+            _utt_id(p), str(p.audio), p.text, p.lang, f"{p.lang}_asterisk", source=p.source,
             corpus="prompts",
         )  # fmt: skip
         for p in prompts
