@@ -107,8 +107,9 @@ class JoinedParts:
             if not path.exists():
                 raise UserError(f"{path} does not exist. Run stage 12 again.")
             size = 0
-            for transcript, begin, size in _whole_lines(path):
+            for transcript, begin, end in _whole_lines(path):
                 self._places[transcript.utt_id] = (number, begin)
+                size = end
             if size != path.stat().st_size:
                 raise UserError(f"{path} is damaged after byte {size}. Run stage 12 again.")
 
@@ -182,8 +183,9 @@ def _read_source(path: Path) -> dict | None:
 def _ids_and_size(path: Path) -> tuple[set[str], int]:
     """Utterances up to the first line that is not whole, and the bytes until there."""
     utt_ids, size = set(), 0
-    for transcript, _, size in _whole_lines(path):
+    for transcript, _, end in _whole_lines(path):
         utt_ids.add(transcript.utt_id)
+        size = end
     return utt_ids, size
 
 
@@ -192,18 +194,21 @@ def _whole_lines(path: Path) -> Iterator[tuple[Transcript, int, int]]:
 
     A kill cuts a file off; a power cut may also leave zeros.  An absent file is an empty one.
     """
-    try:
-        stream = open(path, "rb")
-    except FileNotFoundError:
+    if not path.exists():
         return
-    with stream:
+    with open(path, "rb") as stream:
         begin = 0
         for line in stream:
-            if not line.endswith(b"\n"):
-                return
-            try:
-                transcript = from_json(line.decode("utf-8"))
-            except ValueError:
+            transcript = _transcript_of(line)
+            if transcript is None:
                 return
             yield transcript, begin, begin + len(line)
             begin += len(line)
+
+
+def _transcript_of(line: bytes) -> Transcript | None:
+    """What a line says; None if it is not whole."""
+    try:
+        return from_json(line.decode("utf-8")) if line.endswith(b"\n") else None
+    except ValueError:
+        return None

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_dro_plugin.decoding.greedy import greedy, tokens_to_text
+from asr_dro_plugin.decoding.greedy import GreedyDecoder, greedy, speller, tokens_to_text
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 
@@ -98,5 +98,20 @@ def test_tokens_are_spelled_as_text(token_type, symbols, text):
 
 
 def test_an_unknown_token_type_is_refused():
-    with pytest.raises(UserError, match="char, bpe or word"):
+    with pytest.raises(UserError, match="Give one of char, bpe, word"):
         tokens_to_text([], [], "phone")
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_the_decoder_scores_the_best_path_and_only_within_the_utterance(library):
+    emission = emission_of([[1, 1, 0, 2], [2]], 0, 4, library)
+    paths = GreedyDecoder()(emission)
+    assert [[path.ids for path in nbest] for nbest in paths] == [[(1, 2)], [(2,)]]
+    assert [nbest[0].score for nbest in paths] == pytest.approx([-0.4, -0.1])
+    assert paths[0][0].am_score == paths[0][0].score and paths[0][0].lm_score is None
+
+
+@given(ids=st.lists(st.integers(0, 6)), token_type=st.sampled_from(["char", "bpe", "word"]))
+def test_the_speller_spells_as_tokens_to_text(ids, token_type):
+    tokens = ["<blank>", "<unk>", "[eng]", "<space>", "\u2581a", "b", "<sos/eos>"]
+    assert speller(tokens, token_type)(ids) == tokens_to_text(ids, tokens, token_type)
