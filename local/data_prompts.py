@@ -206,9 +206,14 @@ def _one_set(
     ledger = DropLedger()
     utterances = [
         corpus.Utterance(
-            _utt_id(p), str(p.audio), p.text, p.lang, f"{p.lang}_asterisk", source=p.source,
+            _utt_id(p),
+            str(p.audio),
+            p.text,
+            p.lang,
+            f"{p.lang}_asterisk",
+            source=p.source,
             corpus="prompts",
-        )  # fmt: skip
+        )
         for p in prompts
         if split[p.key] == name
     ]
