@@ -1,0 +1,97 @@
+"""Write RESULTS.md and one HTML page of experiments: who fails, how sure, what to try next."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
+from asr_dro_plugin.options import boolean
+
+EPILOG = """The page needs nothing else: no network, no other file. Mail it, open it on a phone.
+  asr-dro report exp/asr_X                              exp/asr_X/RESULTS.md and report.html
+  asr-dro report exp/asr_A exp/asr_B --out report.html  B against A, significant changes marked
+Several decodings of one experiment (greedy, beam, lm) are compared with each other as well.
+
+What is missing is named on the page, with how to get it.
+Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for damaged files, which are named.
+"""
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """All options of the command."""
+    parser = argparse.ArgumentParser(
+        prog="report", description=__doc__, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
+    parser.add_argument("--out", metavar="FILE", help="the page (default of one: EXP/report.html)")
+    parser.add_argument(
+        "--set", metavar="NAME", help="set shown in full (default: the first test set)"
+    )
+    parser.add_argument("--inference_tag", metavar="TAG", help="this decoding only (default: all)")
+    parser.add_argument(
+        "--dump", metavar="DIR", help="folder of the data sets (default: where training read them)"
+    )
+    parser.add_argument(
+        "--audio", type=_count, default=12, metavar="N",
+        help="worst utterances with sound, 0 for none (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--results", type=boolean, default=True, metavar="true|false",
+        help="write EXP/RESULTS.md too (default: true)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strict", type=boolean, default=False, metavar="true|false",
+        help="fail before writing where a file is damaged (default: false)",
+    )  # fmt: skip
+    return parser
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{word}' is no number of utterances")
+    return int(word)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the files and say where they are; the exit code."""
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if len(args.exp) > 1 and not args.out:
+        parser.error("several experiments need --out FILE, the page that shows them all")
+    from asr_dro_plugin.files import atomic_write
+    from asr_dro_plugin.reporting.experiment import open_experiments
+    from asr_dro_plugin.reporting.page import collect, page
+
+    experiments = open_experiments(args.exp, args.dump)
+    material = collect(experiments, args.set, args.inference_tag, args.audio)
+    content = page(material)
+    faults = [fault for experiment in experiments for fault in experiment.faults]
+    if faults and args.strict:
+        raise UserError(f"{faults[0]} (--strict: nothing was written)")
+    out = Path(args.out) if args.out else experiments[0].path / "report.html"
+    with atomic_write(out) as stream:
+        stream.write(content)
+    print(f"Wrote {out} ({len(content.encode()) / 1e6:.1f} MB)")
+    if args.results:
+        _write_results(experiments)
+    if faults:
+        listed = "; ".join(fault.rstrip(".") for fault in faults)
+        raise SomeLeftOut(f"{len(faults)} damaged files are left out: {listed}.")
+    return 0
+
+
+def _write_results(experiments: Sequence) -> None:
+    from asr_dro_plugin.reporting.results_md import write_results
+
+    for experiment in experiments:
+        if not experiment.decodings:
+            print(f"{experiment.path} has no score yet, so no RESULTS.md. Run stages 12 and 13.")
+            continue
+        path = experiment.attempt(lambda folder=experiment.path: write_results(folder))
+        if path:
+            print(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,249 @@
+"""What to try next: rules that look at the figures, each stating what it saw.
+
+A rule is a function of one decoding that gives an ``Advice`` or None; ``RULES`` is all of them, in
+the order of the page.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from asr_dro_plugin.reporting.experiment import Decoding
+from asr_dro_plugin.reporting.part_confusion import NO_TAG, confused_pairs
+from asr_dro_plugin.reporting.score_files import interval_of, macro_interval, rate_of, worst_of
+from asr_dro_plugin.reporting.words import hours_words, listed, percent, plural
+
+MOST_DELETIONS, MOST_INSERTIONS = 0.6, 0.4  # of a language's errors
+MANY_CONFUSED, FEWEST_CONFUSED = 0.05, 2  # share of the spoken, utterances
+FEW_HOURS = 0.5  # of the median language's hours
+HIGH_WEIGHT = 1.5  # times an equal weight
+STILL_FALLING, LAST_PART = 0.02, 0.2  # relative fall of the CER over this part of the training
+RISEN = 1.1  # last development loss over its lowest
+WIDE = 0.1  # width of an interval, 10 points
+WORDS_PER_CHARACTER_ERROR, READABLE = 2.2, 0.5  # WER over CER; highest CER where an LM can help
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What was found (with its figures), what to try, and the rule that says so."""
+
+    found: str
+    attempt: str
+    rule: str
+
+
+def advice_for(system: Decoding) -> list[Advice]:
+    """All that the rules have to say of a decoding."""
+    return [advice for rule in RULES if (advice := rule(system))]
+
+
+def _hard(system: Decoding) -> list[str]:
+    """Languages above the macro CER, worst first; the only one of a single language."""
+    groups, macro = system.report["groups"], system.report["macro"]["cer"]
+    found = [lang for lang in groups if rate_of(groups[lang], "cer") >= macro > 0]
+    return sorted(found, key=lambda lang: (-rate_of(groups[lang], "cer"), lang))
+
+
+def _share(system: Decoding, lang: str, kind: str) -> float:
+    counts = system.report["groups"][lang]["cer"]
+    return counts[kind] / max(counts["errors"], 1)
+
+
+def deletions(system: Decoding) -> Advice | None:
+    """Hard languages whose text is mostly left out."""
+    found = [lang for lang in _hard(system) if _share(system, lang, "deletions") >= MOST_DELETIONS]
+    if not found:
+        return None
+    shares = [f"{lang} {percent(_share(system, lang, 'deletions'), 0)} %" for lang in found]
+    return Advice(
+        f"The model stays silent: most errors are characters left out ({listed(shares)}).",
+        "Train longer or with more of that language; look whether its audio is cut or its "
+        "transcripts say more than is spoken; with a language model raise word_score.",
+        f"CER at or above the mean, {percent(MOST_DELETIONS, 0)} % of its errors deletions",
+    )
+
+
+def insertions(system: Decoding) -> Advice | None:
+    """Hard languages to which text is added."""
+    found = [
+        lang for lang in _hard(system) if _share(system, lang, "insertions") >= MOST_INSERTIONS
+    ]
+    if not found:
+        return None
+    shares = [f"{lang} {percent(_share(system, lang, 'insertions'), 0)} %" for lang in found]
+    return Advice(
+        f"The model hears what is not written ({listed(shares)} of the errors are insertions).",
+        "Listen to the worst utterances: transcripts that lack words, noise, or second voices. "
+        "With a language model lower word_score.",
+        f"CER at or above the mean, {percent(MOST_INSERTIONS, 0)} % of its errors insertions",
+    )
+
+
+def confusion(system: Decoding) -> Advice | None:
+    """Languages often taken for another."""
+    pairs = [
+        f"{lang} for {named} {percent(share, 0)} %"
+        for lang, named, count, share in confused_pairs(system.report.get("lid_confusion") or {})
+        if share >= MANY_CONFUSED and count >= FEWEST_CONFUSED and named != NO_TAG
+    ]
+    if not pairs:
+        return None
+    return Advice(
+        f"Languages are mistaken: {listed(pairs)} of the utterances.",
+        "Decode with the language given (lang: forced in the decoding's YAML). If the error falls, "
+        "naming the language is what fails: more speakers of both help; else it is not the cause.",
+        f"{percent(MANY_CONFUSED, 0)} % or more of a language's utterances, at least "
+        f"{FEWEST_CONFUSED}, named as one other",
+    )
+
+
+def few_hours(system: Decoding) -> Advice | None:
+    """Hard languages of which there is little."""
+    training = system.experiment.training_set
+    hours = training.hours_by_language() if training else {}
+    if len(hours) < 2:
+        return None
+    median = statistics.median(hours.values())
+    found = [lang for lang in _hard(system) if lang in hours and hours[lang] < FEW_HOURS * median]
+    if not found:
+        return None
+    words = [f"{lang} {hours_words(hours[lang])}" for lang in found]
+    return Advice(
+        f"Little speech to learn from: {listed(words)}; the median language has "
+        f"{hours_words(median)}.",
+        "More data of these languages is worth most. Without it: a pretrained model (s3prl or "
+        "wav2vec 2.0 stack), or sampler: temperature, which draws small languages more often.",
+        f"CER at or above the mean, less than {percent(FEW_HOURS, 0)} % of the median hours",
+    )
+
+
+def _last(system: Decoding, phase: str, name: str) -> float | None:
+    history = system.experiment.history
+    values = history.series(phase, name).values if history else ()
+    return float(values[-1]) if len(values) else None
+
+
+def _weights(system: Decoding) -> dict[str, float]:
+    """Last weight of each group times their number: 1 is an equal weight."""
+    groups = system.experiment.groups
+    weights = {group: _last(system, "train", f"q_{group}") for group in groups}
+    return {group: q * len(groups) for group, q in weights.items() if q is not None}
+
+
+def high_weight(system: Decoding) -> Advice | None:
+    """Hard languages that training already counts the most."""
+    weights = _weights(system)
+    found = [lang for lang in _hard(system) if weights.get(lang, 0) >= HIGH_WEIGHT]
+    if not found:
+        return None
+    words = [f"{lang} {weights[lang]:.1f} times" for lang in found]
+    return Advice(
+        f"Already weighted up and still hard: {listed(words)} an equal weight.",
+        "Weighting has done what it can there. Look at the data (worst utterances, transcripts), "
+        "add some, or take a larger or pretrained model.",
+        f"CER at or above the mean, last weight at least {HIGH_WEIGHT:g} times 1/G",
+    )
+
+
+def low_weight(system: Decoding) -> Advice | None:
+    """Hard languages that the group weights pass over."""
+    weights = _weights(system)
+    found = [lang for lang in _hard(system) if weights.get(lang, 9.0) < 1 / HIGH_WEIGHT]
+    if not found:
+        return None
+    words = [f"{lang} {weights[lang]:.1f} times" for lang in found]
+    return Advice(
+        f"Hard, yet weighted down: {listed(words)} an equal weight.",
+        "The loss does not show that these languages are hard, for instance because their "
+        "utterances are short. Try objective_conf signal: labels or signal: dev_cer.",
+        f"CER at or above the mean, last weight below {1 / HIGH_WEIGHT:.2f} times 1/G",
+    )
+
+
+def _at(values: Sequence[float], part: float) -> float:
+    return float(values[int(part * (len(values) - 1))])
+
+
+def still_falling(system: Decoding) -> Advice | None:
+    """Training that ended while it was getting better."""
+    history = system.experiment.history
+    values = history.series("valid", "macro_cer").values if history else ()
+    if len(values) < 5:
+        return None
+    before, last = _at(values, 1 - LAST_PART), float(values[-1])
+    if not before or last > before * (1 - STILL_FALLING):
+        return None
+    return Advice(
+        f"Training was still getting better: the development set's macro CER went from "
+        f"{percent(before)} to {percent(last)} % in its last fifth.",
+        "Raise max_epoch (and the scheduler's steps with it).",
+        f"a fall of {percent(STILL_FALLING, 0)} % or more in the last fifth of the epochs",
+    )
+
+
+def risen(system: Decoding) -> Advice | None:
+    """Training that learnt its training set by heart."""
+    history = system.experiment.history
+    values = [float(v) for v in history.series("valid", "loss").values] if history else []
+    if len(values) < 5 or not values[-1] > RISEN * min(values):
+        return None
+    return Advice(
+        f"The development loss rose from {min(values):.1f} to {values[-1]:.1f} after epoch "
+        f"{values.index(min(values)) + 1}.",
+        "More augmentation (specaug, speed perturbation), more dropout, more data, or fewer "
+        "epochs. The best epochs are what is averaged, so the result itself is spared.",
+        f"last loss {percent(RISEN - 1, 0)} % above the lowest",
+    )
+
+
+def language_model(system: Decoding) -> Advice | None:
+    """Words that break on single letters."""
+    macro = system.report["macro"]
+    cer, wer = macro["cer"], macro["wer"]
+    if cer is None or wer is None or not 0 < cer <= READABLE:
+        return None
+    if wer < WORDS_PER_CHARACTER_ERROR * cer:
+        return None
+    return Advice(
+        f"Words break on single letters: macro WER {percent(wer)} % at a CER of {percent(cer)} %.",
+        "A language model mends spelling: asr-dro lm build, asr-dro tune-lm, and a decoding with "
+        "mode: lm.",
+        f"WER at least {WORDS_PER_CHARACTER_ERROR:g} times the CER, CER up to "
+        f"{percent(READABLE, 0)} %",
+    )
+
+
+def unsure(system: Decoding) -> Advice | None:
+    """A worst language that was hardly tested."""
+    name, worst = worst_of(system.report)
+    interval = interval_of(worst, "cer")
+    if interval is None or interval[1] - interval[0] < WIDE:
+        return None
+    macro = macro_interval(system.report, "cer")
+    sure = f" (the mean's is {percent(macro[1] - macro[0])} points wide)" if macro else ""
+    return Advice(
+        f"The worst language is not sure: {name} lies between {percent(interval[0])} and "
+        f"{percent(interval[1])} %, from {plural(worst['num_utts'], 'utterance')}{sure}.",
+        "Test more utterances, or several seeds (asr-dro score --spread), before a change is "
+        "judged by this figure.",
+        f"its interval is {percent(WIDE, 0)} points or wider",
+    )
+
+
+def left_out(system: Decoding) -> Advice | None:
+    """Utterances that were not decoded."""
+    count = system.report["missing"]["count"]
+    if not count:
+        return None
+    return Advice(
+        f"{plural(count, 'utterance')} of the set "
+        f"{'was' if count == 1 else 'were'} not decoded and count as left out whole.",
+        "See the decoding's logs for what was wrong with them, mend it and run stage 12 again.",
+        "any reference without a hypothesis",
+    )
+
+
+RULES: tuple[Callable[[Decoding], Advice | None], ...] = (
+    left_out, deletions, insertions, confusion, few_hours, high_weight, low_weight, still_falling,
+    risen, language_model, unsure,
+)  # fmt: skip

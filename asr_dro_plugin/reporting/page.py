@@ -1,0 +1,165 @@
+"""``report.html``: one file that needs nothing else, made of the parts in the order of a reader.
+
+The page may load nothing from anywhere: its security policy says so, and styles, script, pictures
+and sound are inside.  The same inputs give the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.languages import Language, read_languages
+from asr_dro_plugin.reporting.compare import Comparison, compare
+from asr_dro_plugin.reporting.data_sets import recipe_of
+from asr_dro_plugin.reporting.experiment import Decoding, Experiment
+from asr_dro_plugin.reporting.markup import Markup, el
+from asr_dro_plugin.reporting.part_advice import advice_part
+from asr_dro_plugin.reporting.part_comparison import comparison_part
+from asr_dro_plugin.reporting.part_confusion import confusion_part
+from asr_dro_plugin.reporting.part_data import data_part
+from asr_dro_plugin.reporting.part_languages import languages_part
+from asr_dro_plugin.reporting.part_making import making_part
+from asr_dro_plugin.reporting.part_summary import summary_part
+from asr_dro_plugin.reporting.part_training import training_part
+from asr_dro_plugin.reporting.part_utterances import utterances_part
+from asr_dro_plugin.reporting.parts import Material, section
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
+)
+PARTS = (
+    ("summary", "In short", summary_part),
+    ("languages", "Languages", languages_part),
+    ("comparison", "Comparison", comparison_part),
+    ("advice", "What to try", advice_part),
+    ("utterances", "Utterances", utterances_part),
+    ("lid", "Mix-ups", confusion_part),
+    ("training", "Training", training_part),
+    ("data", "Data", data_part),
+    ("making", "How made", making_part),
+)
+
+
+def collect(
+    experiments: Sequence[Experiment],
+    set_name: str | None = None,
+    tag: str | None = None,
+    num_audio: int = 12,
+) -> Material:
+    """Choose what is shown and compare it.
+
+    Args:
+        experiments: the first is what the others are compared with.
+        set_name: the set shown in full; by default the first test set that all experiments have.
+        tag: only this decoding.
+        num_audio: utterances with sound.
+
+    Raises:
+        UserError: ``set_name`` or ``tag`` is of no score.
+    """  # fmt: skip
+    decodings = [each for experiment in experiments for each in experiment.decodings]
+    _check_known("--set", set_name, [each.set_name for each in decodings])
+    _check_known("--inference_tag", tag, [each.tag for each in decodings])
+    decodings = [each for each in decodings if tag in (None, each.tag)]
+    set_name = set_name or _common_set(decodings)
+    systems = [each for each in decodings if each.set_name == set_name]
+    return Material(
+        experiments, set_name, systems, _comparisons(systems), _languages(experiments[0]),
+        num_audio, _labels(systems),
+    )  # fmt: skip
+
+
+def _check_known(option: str, value: str | None, known: Sequence[str]) -> None:
+    if value is not None and value not in known:
+        raise UserError(
+            f"No experiment has a score of {option} {value}.{suggestion(value, known)} "
+            f"There are: {' '.join(sorted(set(known))) or 'none'}."
+        )
+
+
+def _common_set(decodings: Sequence[Decoding]) -> str | None:
+    """The set that most experiments have; of equals the first, and test sets come first."""
+    owners: dict[str, set[Experiment]] = {}
+    for each in decodings:
+        owners.setdefault(each.set_name, set()).add(each.experiment)
+    return max(owners, key=lambda name: len(owners[name]), default=None)
+
+
+def _comparisons(systems: Sequence[Decoding]) -> dict[Decoding, Comparison | str]:
+    found: dict[Decoding, Comparison | str] = {}
+    for other in systems[1:]:
+        base = systems[0].utterances
+        if base is None or other.utterances is None:
+            found[other] = "Score both again (stage 13): the paired test reads utts.tsv."
+            continue
+        try:
+            found[other] = compare(base, other.utterances)
+        except UserError as error:
+            found[other] = str(error)
+    return found
+
+
+def _labels(systems: Sequence[Decoding]) -> dict[Decoding, str]:
+    """As short as tells the systems apart: the decoding, the experiment, or both."""
+    experiments = {system.experiment for system in systems}
+    tags = {system.tag for system in systems}
+    if len(experiments) == 1:
+        return {system: system.tag for system in systems}
+    if len(tags) == 1:
+        return {system: system.experiment.name for system in systems}
+    return {system: f"{system.experiment.name}, {system.tag}" for system in systems}
+
+
+def _languages(experiment: Experiment) -> Mapping[str, Language]:
+    path = recipe_of(experiment.path) / "local" / "languages.tsv"
+    return experiment.attempt(lambda: read_languages(path), {}) if path.exists() else {}
+
+
+def page(material: Material) -> str:
+    """The whole file."""
+    parts = [(key, name, part(material)) for key, name, part in PARTS]
+    parts = [each for each in parts if each[2] is not None]
+    names = [experiment.name for experiment in material.experiments]
+    title = names[0] if len(names) == 1 else f"{len(names)} experiments"
+    links = [el("a", name, href=f"#{key}") for key, name, _ in parts]
+    body = el(
+        "body",
+        el("a", "To the content", href="#main", class_="aloud"),
+        el("header", el("h1", f"Report: {title}"), _subtitle(material, names),
+           el("nav", links, aria_label="Contents")),
+        el("main", [part for _, _, part in parts], _faults(material), id="main"),
+        el("script", _inline("page.js")),
+    )  # fmt: skip
+    head = el(
+        "head", el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("link", rel="icon", href="data:,"),
+        el("title", f"{title} - speech recognition report"), el("style", _inline("page.css")),
+    )  # fmt: skip
+    return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _subtitle(material: Material, names: Sequence[str]) -> Markup:
+    words = []
+    if len(names) > 1:
+        words.append(", ".join(names))
+    if material.set_name:
+        words.append(f"Shown in full: {material.set_name}")
+    return el("p", ". ".join(words), class_="lead")
+
+
+def _faults(material: Material) -> Markup | None:
+    """What could not be read, so that no one takes its absence for a result."""
+    faults = [fault for experiment in material.experiments for fault in experiment.faults]
+    if not faults:
+        return None
+    lead = "These files are there but could not be used; what they hold is not on this page."
+    return section("faults", "What was damaged", lead, el("ul", [el("li", f) for f in faults]))
+
+
+def _inline(name: str) -> Markup:
+    """A file beside this one, as the content of a style or script."""
+    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))

@@ -1,0 +1,51 @@
+"""What the data is like: how long utterances and transcripts are, set by set."""
+
+from asr_dro_plugin.reporting.data_sets import DataSet
+from asr_dro_plugin.reporting.markup import Markup, el
+from asr_dro_plugin.reporting.parts import Material, missing, section
+from asr_dro_plugin.reporting.svg import histogram
+from asr_dro_plugin.reporting.words import hours_words, plural
+
+
+def data_part(material: Material) -> Markup:
+    """Histograms of each set that any experiment was trained on or decoded."""
+    title, sets = "What is the data like?", _sets(material)
+    if not sets:
+        how = (
+            "Make the report from the recipe's folder, or name the folder of the data sets: "
+            "--dump dump/raw."
+        )
+        return section("data", title, None, missing("the data directories", how))
+    lead = (
+        "A model does worst on what it met least: compare the training set with what it is tested "
+        "on. The last bar holds whatever is longer."
+    )
+    return section("data", title, lead, el("div", [_one(each) for each in sets], class_="grid"))
+
+
+def _sets(material: Material) -> list[DataSet]:
+    """Training sets first, then those decoded; each folder once."""
+    found: dict[DataSet, None] = {}
+    for experiment in material.experiments:
+        if experiment.training_set:
+            found[experiment.training_set] = None
+    for experiment in material.experiments:
+        for decoding in experiment.decodings:
+            if data_set := experiment.data_set(decoding.set_name):
+                found[data_set] = None
+    return list(found)
+
+
+def _one(data_set: DataSet) -> Markup:
+    count = max(len(data_set.durations), len(data_set.lengths))
+    facts = [plural(count, "utterance"), plural(len(set(data_set.langs)), "language")]
+    if data_set.durations:
+        facts.append(hours_words(data_set.hours))
+    pictures = []
+    if data_set.durations:
+        label = f"How long the utterances of {data_set.name} are"
+        pictures.append(histogram(data_set.durations, "seconds", label))
+    if data_set.lengths:
+        label = f"How long the transcripts of {data_set.name} are"
+        pictures.append(histogram(data_set.lengths, "characters", label))
+    return el("div", el("h3", data_set.name), el("p", ", ".join(facts)), pictures, class_="card")

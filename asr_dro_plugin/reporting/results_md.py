@@ -1,0 +1,191 @@
+"""``RESULTS.md`` of an experiment: how it was made, and every score found under it.
+
+It is made from the files of the experiment and its data alone and holds no date, so making it again
+without a new score gives the same bytes.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.reporting.data_sets import read_set, recipe_of, training_folder
+from asr_dro_plugin.reporting.facts import command_of, read_config, versions_line, versions_of
+from asr_dro_plugin.reporting.score_files import (
+    METRICS,
+    find_reports,
+    interval_of,
+    macro_interval,
+    rate_of,
+    role_of,
+    share_of,
+    summary_figure,
+    worst_of,
+)  # fmt: skip
+from asr_dro_plugin.reporting.words import interval_words, percent
+
+HEADINGS = {"test": "Test sets", "dev": "Development sets"}
+HEADER = (
+    "lang", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %", "95 %",
+    "LID %",
+)  # fmt: skip
+LEGEND = (
+    "CER = sub + del + ins, each in % of the reference's characters, single spaces included: all",
+    "errors of a language over all its characters (corpus error). ML-SUPERB's convention, the mean",
+    "of the utterances' rates, is named apart. macro: mean of the languages. worst: the language",
+    "of highest CER. total: all text pooled. 95 %: interval by bootstrap; - where none was made.",
+)
+RUN_NAMES = {
+    "asr_config": "training configuration",
+    "inference_config": "decoding configuration",
+    "model_file": "model file",
+    "git_commit": "git commit",
+}
+KINDS = ("substitutions", "deletions", "insertions")
+MAX_NAMED = 5
+WORST_15 = 15
+
+
+def write_results(exp: str | os.PathLike) -> Path:
+    """Write ``exp/RESULTS.md`` from the scores under it.
+
+    Raises:
+        UserError: no such folder, no score in it, or a score that lies under another set's name.
+    """
+    path = Path(exp) / "RESULTS.md"
+    content = results_markdown(find_reports(exp), Path(exp))
+    with atomic_write(path) as stream:
+        stream.write(content)
+    return path
+
+
+def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> str:
+    """The whole file; test, development and other sets in sections of their own.
+
+    Args:
+        reports: (inference tag, set) -> score, test sets first.
+        exp: the experiment's folder.
+    """
+    lines = [f"# Results of {Path(os.path.abspath(exp)).name}", "", *LEGEND, ""]
+    lines += _training(exp)
+    heading = None
+    for (tag, set_name), report in reports.items():
+        if heading != (heading := HEADINGS.get(role_of(set_name), "Other sets")):
+            lines += [f"## {heading}", ""]
+        lines += _one_set(tag, report, command_of(exp / tag / set_name))
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _training(exp: Path) -> list[str]:
+    config = read_config(exp)
+    facts = [f"- versions: {versions_line(versions_of(exp, config))}"]
+    facts += _hours(exp, config)
+    command = command_of(exp)
+    block = ["", "```bash", command, "```"] if command else ["- command: not recorded (no run.sh)"]
+    return ["## Training", "", *facts, *block, ""]
+
+
+def _hours(exp: Path, config: Mapping) -> list[str]:
+    folder = training_folder(config, recipe_of(exp))
+    hours = read_set(folder).hours_by_language() if folder else {}
+    if not hours:
+        return ["- training data: hours not known (its data directory is not here)"]
+    each = ", ".join(f"{lang} {value:.2f}" for lang, value in hours.items())
+    return [f"- training data: {folder.name}, {sum(hours.values()):.2f} hours ({each})"]
+
+
+def _one_set(tag: str, report: Mapping, command: str | None) -> list[str]:
+    facts = [f"- text normalised by: `{report['normalizer']}`"]
+    run = report["run"]
+    facts += [f"- {name}: `{run[key]}`" for key, name in RUN_NAMES.items() if key in run]
+    facts += [f"- {line}" for line in (*_summary(report), *remarks(report))]
+    if command:
+        facts += ["", "```bash", command, "```"]
+    table = markdown_table([HEADER, *_rows(report)])
+    return [f"### {report['set']}, decoded by {tag}", "", *facts, "", *table, ""]
+
+
+def _summary(report: Mapping) -> list[str]:
+    """Macro, worst, worst-15, spread, both conventions: a line a metric."""
+    lines = []
+    for metric in METRICS:
+        name, worst = worst_of(report, metric)
+        words = [f"macro {percent(report['macro'][metric])}"
+                 + interval_words(macro_interval(report, metric)),
+                 f"worst {name} {percent(rate_of(worst, metric))}"
+                 + interval_words(interval_of(worst, metric))]  # fmt: skip
+        if len(report["groups"]) > WORST_15:
+            words.append(f"mean of the worst 15 {_figure(report, metric, 'worst_15')}")
+        words.append(f"standard deviation over languages {_figure(report, metric, 'std')}")
+        mean = (report["total"].get(metric) or {}).get("utterance_mean")
+        words.append(f"utterance mean (ML-SUPERB's convention) {percent(mean)}")
+        lines.append(f"{metric.upper()} %: {', '.join(words)}")
+    return lines
+
+
+def _figure(report: Mapping, metric: str, name: str) -> str:
+    return percent(summary_figure(report, metric, name))
+
+
+def remarks(report: Mapping) -> list[str]:
+    """What a reader must know besides the figures: ids and texts that were amiss."""
+    found = []
+    for key, meaning in (
+        ("missing", "references without hypothesis, counted as deletions"),
+        ("extra", "hypotheses without reference, not counted"),
+        ("duplicates", "ids given more than once"),
+        ("empty", "references without text after normalisation"),
+    ):
+        entry = report.get(key) or {}
+        count, ids = entry.get("count", 0), entry.get("utt_ids", [])
+        if count:
+            more = " …" if count > MAX_NAMED else ""
+            found.append(f"{key}: {count} {meaning}: {' '.join(ids[:MAX_NAMED])}{more}")
+    return found
+
+
+def _rows(report: Mapping) -> list[list[str]]:
+    """One row a language, sorted by name, then macro, worst and total."""
+    rows = [_row(lang, group) for lang, group in sorted(report["groups"].items())]
+    blank = [""] * 3
+    macro = report["macro"]
+    rows.append(
+        ["macro", *blank, percent(macro["cer"]), _cell(macro_interval(report, "cer")), *blank,
+         percent(macro["wer"]), _cell(macro_interval(report, "wer")), percent(macro["lid"])]
+    )  # fmt: skip
+    name, worst = worst_of(report)
+    return [*rows, _row(f"worst: {name}", worst), _row("total", report["total"])]
+
+
+def _row(name: str, group: Mapping) -> list[str]:
+    cer, duration = group["cer"], group["duration"]
+    return [
+        name,
+        str(group["num_utts"]),
+        str(cer["ref"]),
+        "-" if duration is None else f"{duration / 60:.1f}",
+        percent(cer["rate"]),
+        _cell(interval_of(group, "cer")),
+        *(percent(share_of(cer, kind)) for kind in KINDS),
+        percent(rate_of(group, "wer")),
+        _cell(interval_of(group, "wer")),
+        percent(rate_of(group, "lid")),
+    ]
+
+
+def _cell(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{percent(interval[0])}-{percent(interval[1])}"
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table whose source is aligned too; the first column is text, the others figures.
+
+    Names may hold what Markdown reads as a column's end; it is escaped.
+    """
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    body = [
+        [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows
+    ]  # fmt: skip
+    return [f"| {' | '.join(cells)} |" for cells in (body[0], rule, *body[1:])]
