@@ -1,13 +1,33 @@
-"""Files that an experiment's ``config.yaml`` names and that its model cannot be built without."""
+"""Files that an experiment's ``config.yaml`` names and that its model cannot be built without.
 
+In an experiment their names start where it was trained; in an unpacked model (``asr-dro unpack``,
+ESPnet's model zoo) at the folder that holds ``meta.yaml``, wherever that folder has been moved to.
+"""
+
+import contextlib
+import copy
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import yaml
 
 from asr_dro_plugin.errors import UserError
 
 # Of s3prl's upstreams these load a checkpoint from ``path_or_url``; it may also be a hub's name.
 CHECKPOINT_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+META = "meta.yaml"  # ESPnet's list of what is in a packed model
+MAX_DEPTH = 6  # folders between a packed config.yaml and its meta.yaml
+# Every place of a configuration that may name a file or folder of the model: (sections, key).
+PLACES = (
+    ((), "bpemodel"),
+    ((), "non_linguistic_symbols"),
+    (("normalize_conf",), "stats_file"),
+    (("encoder_conf",), "w2v_url"),
+    (("encoder_conf",), "w2v_dir_path"),
+    (("frontend_conf", "frontend_conf"), "path_or_url"),
+)
 
 
 def check_named_files(config: Mapping, where: str | os.PathLike, tokenizer: bool = False) -> None:
@@ -21,7 +41,8 @@ def check_named_files(config: Mapping, where: str | os.PathLike, tokenizer: bool
     Raises:
         UserError: names the key, the path and the directory that a relative one starts from.
     """
-    for key, path in named_files(config, tokenizer):
+    root = pack_root(Path(where).parent)
+    for key, path in named_files(in_place(config, root) if root else config, tokenizer):
         if not path.exists():
             start = "" if path.is_absolute() else f" below {Path.cwd()}"
             remedy = (
@@ -51,3 +72,40 @@ def _of(config: Mapping, section: str, key: str) -> Iterator[tuple[str, Path]]:
     value = (config.get(section) or {}).get(key)
     if value and "://" not in str(value):
         yield f"{section}.{key}", Path(value)
+
+
+def pack_root(exp: str | os.PathLike) -> Path | None:
+    """The folder of the unpacked model that ``exp`` is or lies in; None for an experiment."""
+    exp = Path(exp).absolute()
+    return next((p for p in [exp, *exp.parents][:MAX_DEPTH] if (p / META).is_file()), None)
+
+
+def in_place(config: Mapping, root: Path) -> dict:
+    """A copy of a packed ``config`` whose relative files below ``root`` are named absolutely."""
+    config = copy.deepcopy(dict(config))
+    for section, key in PLACES:
+        part = config
+        for name in section:
+            part = part.get(name) if isinstance(part, dict) else None
+        value = part.get(key) if isinstance(part, dict) else None
+        if isinstance(value, str) and value and (root / value).exists():
+            part[key] = str(root / value)
+    return config
+
+
+@contextlib.contextmanager
+def config_in_place(exp: str | os.PathLike) -> Iterator[Path]:
+    """A ``config.yaml`` that can be built from anywhere: the experiment's own, or one made from it.
+
+    For an unpacked model it is a temporary file with the names made absolute, gone after the block.
+    """
+    path, root = Path(exp) / "config.yaml", pack_root(exp)
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) if root else {}
+    placed = in_place(config, root) if root else config
+    if placed == config:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="asr_dro.") as folder:
+        made = Path(folder, "config.yaml")
+        made.write_text(yaml.safe_dump(placed, allow_unicode=True), encoding="utf-8")
+        yield made

@@ -1,0 +1,45 @@
+"""Stage 14: pack a trained experiment into one file, with a model card, to give it away."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError, run_main
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="asr-dro pack", description=__doc__)
+    add = parser.add_argument
+    add("exp", help="trained experiment, for example exp/asr_...")
+    add("--out", required=True, help="the archive to write, for example model.zip")
+    add("--model_file", help="its model file (default: the average by its best_model_criterion)")
+    add("--inference_config", help="decoding settings to go with it, conf/decode_asr_...yaml")
+    add("--inference_tag", help="the decoding whose scores the card shows (default: of the model)")
+    add("--lm_dir", help="language models to go with it, as asr-dro lm build makes them")
+    add("--licence", "--license", default="unknown", metavar="NAME",
+        help="licence of the model, for example cc-by-4.0 (default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Pack, and say what to do with it."""
+    args = get_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    if Path(args.out).suffix != ".zip":
+        raise UserError(f"--out {args.out} must end in .zip: the only kind that both loaders read.")
+    from asr_dro_plugin.export.pack import Options, pack
+
+    options = Options(
+        args.model_file, args.inference_config, args.inference_tag, args.lm_dir, args.licence
+    )
+    for warning in pack(args.exp, args.out, options):
+        logging.warning(warning)
+    size = Path(args.out).stat().st_size / 2**20
+    print(f"{args.out}: {size:.1f} MiB. Look at it: asr-dro unpack {args.out} --out FOLDER")
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""Stage 14: a trained experiment as one file, for ESPnet's model zoo and for ``asr-dro unpack``.
+
+The archive holds the weights, the training configuration with names that start at its own root,
+tokens, groups, decoding settings, perhaps a language model, the scores, a card (``README.md``),
+ESPnet's ``meta.yaml``, and ``asr_dro.json`` with a checksum of every other member.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+from asr_dro_plugin import pack_config, pack_manifest, pack_weights, pack_zip
+from asr_dro_plugin.config_files import load_config
+from asr_dro_plugin.corpora import read_corpora
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.languages import read_languages
+from asr_dro_plugin.model_files import default_model_file, model_files
+from asr_dro_plugin.named_files import META
+from asr_dro_plugin.pack_zip import Source
+from asr_dro_plugin.progress import Progress
+from asr_dro_plugin.reporting import card, card_facts
+from asr_dro_plugin.reporting.data_sets import recipe_of, training_folder
+from asr_dro_plugin.reporting.facts import read_config, versions_of
+from asr_dro_plugin.reporting.score_files import read_score, score_paths
+from asr_dro_plugin.ssl_checkpoints import read_checkpoint_table
+
+CARD, CONFIG, TOKENS, GROUPS, DECODE, LM = (
+    "README.md", "config.yaml", "tokens.txt", "groups.txt", "decode.yaml", "lm",
+)  # fmt: skip
+LM_FILES = ("lm.json", "lm.arpa", "lm.arpa.gz", "lm.bin", "unigrams.txt")
+LEGAL_NAME = re.compile(r"[\w.+=-]+")
+EPOCH_SECONDS = 315532800.0  # 1980, as the members: ESPnet's meta.yaml has a date
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user chooses of a pack; None takes what the experiment says.
+
+    ``inference_tag`` is the folder whose scores the card speaks of; by default that of
+    ``inference_config`` with the model, else every one of the model.
+    """
+
+    model_file: str | None = None
+    inference_config: str | None = None
+    inference_tag: str | None = None
+    lm_dir: str | None = None
+    licence: str = "unknown"
+
+
+def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> list[str]:
+    """Write the archive ``out``; returns warnings.
+
+    Raises:
+        UserError: a file is not there (yet), or they do not fit together.
+    """
+    exp = Path(exp)
+    config = _read_training(exp)
+    name = _name_of(exp)
+    model_file = options.model_file or default_model_file(config)
+    weights = pack_weights.find_weights(exp, model_file)
+    state = pack_weights.read_weights(weights, config)
+    num_trained, num_parameters = (
+        pack_weights.pretrained_numel(state), pack_weights.num_parameters(state),
+    )  # fmt: skip
+    packed, members, warnings = pack_config.packed_config(config, num_trained, exp / CONFIG)
+    members[Path(model_file).name] = pack_weights.resolved(weights)
+    members |= _tables(config) | {CONFIG: pack_config.to_bytes(packed)}
+    members |= _decoding(options)
+    scores = _scores(exp, model_file, options)
+    members |= {f"scores/{p.parent.parent.name}/{p.parent.name}/{p.name}": p for p in scores}
+    run = _describe_run(exp, config, name, Path(model_file).name, num_parameters, scores, options)
+    members[CARD] = card.write_card(run).encode()
+    members[META] = _meta(Path(model_file).name, run.versions)
+    _write(Path(out), members, _manifest(run, members, options))
+    return warnings
+
+
+def _read_training(exp: Path) -> dict:
+    config = read_config(exp)
+    if not config:
+        raise UserError(f"{exp} holds no {CONFIG}. Give a trained experiment (stage 11).")
+    if not isinstance(config.get("token_list"), list):
+        raise UserError(f"{exp}/{CONFIG} has no list of tokens. Give a trained experiment.")
+    return config
+
+
+def _name_of(exp: Path) -> str:
+    name = Path(os.path.abspath(exp)).name
+    if not LEGAL_NAME.fullmatch(name):
+        raise UserError(
+            f"The experiment's name '{name}' cannot name a model: it may have letters, digits and "
+            "_ . + = - only. Rename the folder."
+        )
+    return name
+
+
+def _tables(config: Mapping) -> dict[str, Source]:
+    """tokens.txt and groups.txt, as the configuration has them."""
+    tokens = "".join(f"{token}\n" for token in config["token_list"])
+    made: dict[str, Source] = {TOKENS: tokens.encode()}
+    if groups := _groups(config):
+        made[GROUPS] = "".join(f"{group}\n" for group in groups).encode()
+    return made
+
+
+def _groups(config: Mapping) -> list[str]:
+    return list((config.get("model_conf") or {}).get("groups") or config.get("groups") or [])
+
+
+def _decoding(options: Options) -> dict[str, Source]:
+    """decode.yaml and the files of the language models."""
+    made: dict[str, Source] = {}
+    if options.inference_config:
+        load_config(options.inference_config)
+        made[DECODE] = Path(options.inference_config).resolve()
+    if options.lm_dir:
+        folder = Path(options.lm_dir)
+        found = sorted(p for p in folder.glob("*/*") if p.name in LM_FILES and p.is_file())
+        if not any(p.name.startswith(("lm.arpa", "lm.bin")) for p in found):
+            raise UserError(
+                f"--lm_dir {folder} holds no <name>/lm.arpa.gz. Make one: asr-dro lm build."
+            )
+        made |= {f"{LM}/{p.parent.name}/{p.name}": p.resolve() for p in found}
+    return made
+
+
+def _scores(exp: Path, model_file: str, options: Options) -> list[Path]:
+    """``score.json`` and ``score.txt`` of the decodings with this model, test sets first."""
+    stem = Path(model_file).stem
+    tags = {path.parent.parent.name for path in score_paths(exp)}
+    if options.inference_tag and options.inference_tag not in tags:
+        raise UserError(
+            f"{exp} has no scores under --inference_tag {options.inference_tag}. There are: "
+            f"{' '.join(sorted(tags)) or 'none (run stages 12 and 13)'}."
+        )
+    chosen = {tag for tag in tags if tag.endswith(f"_{stem}")}
+    if options.inference_tag:
+        chosen = {options.inference_tag}
+    elif options.inference_config:
+        own = f"{Path(options.inference_config).stem}_{stem}"
+        chosen = {own} & tags or chosen
+    json_files = [path for path in score_paths(exp) if path.parent.parent.name in chosen]
+    return [
+        file for path in json_files for file in (path, path.with_suffix(".txt")) if file.is_file()
+    ]
+
+
+def _describe_run(
+    exp: Path, config: Mapping, name: str, model_file: str, num_parameters: int,
+    scores: Sequence[Path], options: Options,
+) -> card.Run:  # fmt: skip
+    groups, recipe = _groups(config), recipe_of(exp)
+    return card.Run(
+        name, config, model_file, num_parameters,
+        langs=card_facts.languages_of(config, groups),
+        training=card_facts.training_facts(exp),
+        cells=card_facts.training_data(config, recipe, training_folder(config, recipe)),
+        reports=[read_score(path) for path in scores if path.suffix == ".json"],
+        versions=_versions(exp, config),
+        licence=options.licence,
+        corpora=read_corpora(),
+        languages=_languages(),
+        pretrained=_pretrained(config),
+        decode_options=_decode_options(config, name, model_file, options),
+    )  # fmt: skip
+
+
+def _versions(exp: Path, config: Mapping) -> dict[str, str]:
+    """Those that trained it, and the asr-dro that packs it."""
+    return versions_of(exp, config) | {"packed_by": f"asr-dro {metadata.version('asr-dro')}"}
+
+
+def _languages() -> dict:
+    path = Path("local", "languages.tsv")
+    if not path.is_file():
+        path = Path(__file__).resolve().parents[2] / path
+    return read_languages(path) if path.is_file() else {}
+
+
+def _pretrained(config: Mapping) -> tuple[str, str] | None:
+    """Name and licence of the pretrained checkpoint, if it is one of the recipe's."""
+    inner = (config.get("frontend_conf") or {}).get("frontend_conf") or {}
+    encoder = config.get("encoder_conf") or {}
+    path = str(inner.get("path_or_url") or encoder.get("w2v_dir_path") or "")
+    if not path:
+        return (str(inner["upstream"]), "unknown") if inner.get("upstream") else None
+    try:
+        rows = read_checkpoint_table()
+    except OSError:
+        rows = []
+    for row in rows:
+        if row["name"] in Path(path).parts:
+            return row["name"], row.get("licence") or "unknown"
+    return "a pretrained checkpoint", "licence unknown"
+
+
+def _decode_options(config: Mapping, name: str, model_file: str, options: Options) -> str:
+    words = []
+    if model_file not in [*model_files(config), "latest.pth"]:
+        words.append(f" --model_file {model_file}")
+    if options.inference_config:
+        words.append(f" --config {name}/{DECODE}")
+    if options.lm_dir:
+        words.append(f" --lm_dir {name}/{LM}")
+    return "".join(words)
+
+
+def _meta(model_file: str, versions: Mapping[str, str]) -> bytes:
+    """ESPnet's list, as its own packer writes it."""
+    meta = {
+        "files": {"asr_model_file": model_file},
+        "yaml_files": {"asr_train_config": CONFIG},
+        "timestamp": EPOCH_SECONDS,
+        **{key: versions[key] for key in ("espnet", "python", "torch") if key in versions},
+    }
+    return yaml.safe_dump(meta).encode()
+
+
+def _manifest(run: card.Run, members: Mapping[str, Source], options: Options) -> dict:
+    """``asr_dro.json`` without the members' checksums."""
+    return {
+        "format": pack_manifest.FORMAT, "schema": pack_manifest.SCHEMA, "name": run.name,
+        "config": CONFIG, "model_file": run.model_file, "tokens": TOKENS,
+        "groups": GROUPS if GROUPS in members else None,
+        "inference_config": DECODE if DECODE in members else None,
+        "lm_dir": LM if options.lm_dir else None,
+        "token_type": str(run.config.get("token_type")),
+        "num_tokens": len(run.config["token_list"]),
+        "num_parameters": run.num_parameters, "languages": list(run.langs),
+        "licence": run.licence, "features": card_facts.features_of(run.config),
+        "training": dict(run.training), "versions": dict(run.versions),
+    }  # fmt: skip
+
+
+def _write(out: Path, members: dict[str, Source], manifest: dict) -> None:
+    steps = 2 * pack_zip.num_chunks(members.values()) + 1
+    with Progress(steps, f"pack {out.name} (MiB)") as bar:
+        described = {name: pack_zip.describe(source, bar) for name, source in members.items()}
+        members[pack_manifest.NAME] = pack_manifest.to_bytes({**manifest, "members": described})
+        pack_zip.write_zip(out, members, described, bar)

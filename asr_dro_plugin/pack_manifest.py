@@ -1,0 +1,84 @@
+"""``asr_dro.json``: what a packed model consists of, with a checksum of every member.
+
+::
+
+    {"format": "asr-dro model", "schema": 1, "name": "asr_train_…",
+     "config": "config.yaml", "model_file": "valid.worst_group_cer.ave.pth",
+     "tokens": "tokens.txt", "groups": "groups.txt", "inference_config": "decode.yaml",
+     "lm_dir": "lm", "token_type": "char", "num_tokens": 83, "num_parameters": 1426643,
+     "languages": ["eng", …], "licence": "unknown",
+     "features": {"sample_rate": 16000, "frame_shift": 0.04, "frontend": "default", …},
+     "training": {"items_seen": 49000, "seconds_seen": 98000.0, "seen": [one row a group and
+                  corpus], …},
+     "versions": {"torch": "2.13.0", …},
+     "members": {"config.yaml": {"bytes": 5836, "sha256": "…"}, …}}
+
+It is data: nothing in it names code, and a key or a kind of value that schema 1 does not know is
+refused rather than passed on.
+"""
+
+import json
+from collections.abc import Mapping
+
+from asr_dro_plugin.errors import UserError
+
+NAME = "asr_dro.json"
+FORMAT = "asr-dro model"
+SCHEMA = 1
+# Key -> kinds of its value; the rest of the schema is checked by ``_check_members``.
+KEYS: dict[str, tuple[type, ...]] = {
+    "format": (str,), "schema": (int,), "name": (str,), "config": (str,), "model_file": (str,),
+    "tokens": (str,), "groups": (str, type(None)), "inference_config": (str, type(None)),
+    "lm_dir": (str, type(None)), "token_type": (str,), "num_tokens": (int,),
+    "num_parameters": (int,), "languages": (list,), "licence": (str,), "features": (dict,),
+    "training": (dict,), "versions": (dict,), "members": (dict,),
+}  # fmt: skip
+FILES = ("config", "model_file", "tokens", "groups", "inference_config")  # keys that name a member
+
+
+def to_bytes(manifest: Mapping) -> bytes:
+    """The file's content: sorted, so that the same model gives the same bytes."""
+    text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def from_bytes(raw: bytes, where: str) -> dict:
+    """Read and check a manifest.
+
+    Raises:
+        UserError: no JSON, an unknown key, a missing one, a value of another kind, a newer schema.
+    """
+    try:
+        manifest = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: {NAME} is no JSON ({error}). Get the file again.") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{where}: {NAME} does not describe an asr-dro model. Get the file again.")
+    if manifest.get("schema") != SCHEMA:
+        raise UserError(
+            f"{where} has schema {manifest.get('schema')!r}, and this asr-dro reads schema "
+            f"{SCHEMA}. Install the version that packed it."
+        )
+    for key in manifest.keys() ^ KEYS.keys():
+        what = "lacks" if key in KEYS else "holds an unknown key"
+        raise UserError(f"{where}: {NAME} {what} '{key}'. It was not made by asr-dro pack.")
+    for key, kinds in KEYS.items():
+        if not isinstance(manifest[key], kinds) or isinstance(manifest[key], bool):
+            raise UserError(f"{where}: {NAME} has a value of another kind for '{key}'.")
+    _check_members(manifest, where)
+    return manifest
+
+
+def _check_members(manifest: Mapping, where: str) -> None:
+    members = manifest["members"]
+    for name, entry in members.items():
+        whole = isinstance(entry, dict) and entry.keys() == {"bytes", "sha256"}
+        if not whole or not isinstance(entry["bytes"], int) or not _is_sha256(entry["sha256"]):
+            raise UserError(f"{where}: {NAME} has no size and checksum for '{name}'.")
+    for key in FILES:
+        if manifest[key] is not None and manifest[key] not in members:
+            raise UserError(f"{where}: {NAME} names {key} {manifest[key]}, which is no member.")
+
+
+def _is_sha256(word: object) -> bool:
+    return isinstance(word, str) and len(word) == 64 and set(word) <= set("0123456789abcdef")
