@@ -80,7 +80,8 @@ def lm_names(lm_dir: str | os.PathLike) -> list[str]:
     folder = Path(lm_dir)
     if not folder.is_dir():
         return []
-    return sorted(path.name for path in folder.iterdir() if _model_of(path))
+    found = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path.name for path in found if _model_of(path))
 
 
 def find_lm(lm_dir: str | os.PathLike, name: str = JOINT) -> LmFiles:

@@ -1,0 +1,6 @@
+"""N-gram language models: training text, estimation, ARPA files, perplexity.
+
+``text`` reads and normalises; ``counts`` and ``kneser_ney`` are the built-in estimator's
+arithmetic; ``arpa`` writes the result; ``programs`` runs KenLM's own where they are installed;
+``build`` makes the folder that ``lm_files`` describes; ``perplexity`` measures it.
+"""

@@ -1,0 +1,201 @@
+"""A language model's folder from its text: whole or absent, the same bytes from the same text."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.lm.arpa import deterministic_gzip, write_arpa
+from asr_dro_plugin.lm.counts import encode, symbols_of
+from asr_dro_plugin.lm.kneser_ney import Grams, estimate
+from asr_dro_plugin.lm.programs import (
+    BUILD_BINARY,
+    LMPLZ,
+    is_installed,
+    run_build_binary,
+    run_lmplz,
+)
+from asr_dro_plugin.lm.text import read_text
+from asr_dro_plugin.lm_files import SPECIAL, arpa_words, characters_of, read_arpa_header
+
+ESTIMATORS = ("auto", "builtin", "lmplz")
+UNITS = ("word", "char")
+ARPA, BINARY, UNIGRAMS, ABOUT = "lm.arpa.gz", "lm.bin", "unigrams.txt", "lm.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a model is made with.
+
+    Attributes:
+        order: the longest n-grams, at least 1.
+        unit: ``word`` or ``char``.
+        prune: for each order, n-grams that occur so often or less are left out; the last is for
+            all higher orders.
+        estimator: ``builtin``, ``lmplz``, or ``auto``: lmplz where it is on PATH.
+
+    Raises:
+        UserError: a value that no model can have.
+    """
+
+    order: int = 3
+    unit: str = "word"
+    prune: tuple[int, ...] = (0,)
+    estimator: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.order < 1:
+            raise UserError(f"--order {self.order} is less than 1. Usual: 3, for characters 6.")
+        words = " ".join(map(str, self.prune))
+        if not self.prune or self.prune[0] != 0 or list(self.prune) != sorted(self.prune):
+            raise UserError(
+                f'--prune "{words}" must begin with 0, for words stay, and must not fall: "0 0 1".'
+            )
+        if len(self.prune) > self.order:
+            raise UserError(f'--prune "{words}" has more numbers than --order {self.order}.')
+        if self.unit not in UNITS or self.estimator not in ESTIMATORS:
+            raise UserError(f"'{self.unit}' or '{self.estimator}' is no unit or estimator.")
+
+    @property
+    def program(self) -> str:
+        """``builtin`` or ``lmplz``."""
+        if self.estimator != "auto":
+            return self.estimator
+        return LMPLZ if is_installed(LMPLZ) else "builtin"
+
+
+def build_lm(
+    text: str | os.PathLike,
+    out_dir: str | os.PathLike,
+    name: str,
+    settings: Settings,
+    text_norm: str = "none",
+) -> dict:
+    """Make ``out_dir/name`` with ``lm.arpa.gz``, ``unigrams.txt`` and ``lm.json``.
+
+    A folder of that name is replaced, so that no file of an older model stays.
+
+    Args:
+        text: a collected text: one sentence a line, words separated by single spaces.
+        out_dir: the folder of the models.
+        name: ``joint`` or an ISO code.
+        settings: order, unit, pruning, estimator.
+        text_norm: what was done to the text, noted in lm.json.
+
+    Returns:
+        What lm.json says.
+
+    Raises:
+        UserError: too little text for the order or the pruning, or lmplz failed.
+    """
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=f".{name}.") as temporary:
+        folder = Path(temporary) / name
+        folder.mkdir()
+        if settings.program == LMPLZ:
+            figures = _with_lmplz(text, folder, settings)
+        else:
+            figures = _built_in(text, folder, settings)
+        about = {"name": name, "text_norm": text_norm, "unit": settings.unit, **figures}
+        with atomic_write(folder / ABOUT) as stream:
+            json.dump(about, stream, indent=1, ensure_ascii=False)
+            stream.write("\n")
+        _replace(folder, out / name)
+    return about
+
+
+def make_binary(folder: str | os.PathLike) -> bool:
+    """Make ``lm.bin`` of a model's ARPA file; False where build_binary is not on PATH."""
+    if not is_installed(BUILD_BINARY):
+        return False
+    folder = Path(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".binary.") as temporary:
+        run_build_binary(folder / ARPA, Path(temporary) / BINARY)
+        os.replace(Path(temporary) / BINARY, folder / BINARY)
+    return True
+
+
+def _built_in(text: str | os.PathLike, folder: Path, settings: Settings) -> dict:
+    corpus = encode(text, settings.unit)
+    model = list(estimate(corpus, settings.order, settings.prune))
+    sizes = [len(grams.log_probs) for grams in model]
+    _check_sizes(sizes, settings, text)
+    write_arpa(folder / ARPA, corpus, model)
+    return {
+        **_figures(settings, sizes, corpus.num_sentences, corpus.num_tokens),
+        "estimator": "modified_kneser_ney",
+        "discounts": [_rounded(grams) for grams in model],
+        "fallback_orders": [grams.order for grams in model if grams.discounts.fallback],
+        "characters": _write_words(folder, corpus.words[len(SPECIAL) :]),
+    }
+
+
+def _with_lmplz(text: str | os.PathLike, folder: Path, settings: Settings) -> dict:
+    spaced, arpa = folder / "spaced.txt", folder / "lm.arpa"
+    num_sentences = num_tokens = 0
+    with open(spaced, "w", encoding="utf-8", newline="\n") as stream:
+        for sentence in read_text(text):
+            symbols = symbols_of(sentence, settings.unit)
+            num_sentences, num_tokens = num_sentences + 1, num_tokens + len(symbols)
+            stream.write(" ".join(symbols) + "\n")
+    run_lmplz(spaced, arpa, settings.order, settings.prune)
+    sizes = read_arpa_header(arpa)
+    _check_sizes(sizes, settings, text)
+    words = sorted(set(arpa_words(arpa)) - set(SPECIAL))
+    with open(arpa, "rb") as plain, deterministic_gzip(folder / ARPA) as packed:
+        shutil.copyfileobj(plain, packed)
+    spaced.unlink()
+    arpa.unlink()
+    return {
+        **_figures(settings, sizes, num_sentences, num_tokens),
+        "estimator": LMPLZ,
+        "characters": _write_words(folder, words),
+    }
+
+
+def _check_sizes(sizes: Sequence[int], settings: Settings, text: str | os.PathLike) -> None:
+    if len(sizes) < settings.order:
+        raise UserError(
+            f"{text} has no {settings.order}-grams, the longest are {len(sizes)}-grams "
+            f"(a sentence's ends count). Give --order {len(sizes)} or more text."
+        )
+    if not all(sizes):
+        words = " ".join(map(str, settings.prune))
+        raise UserError(
+            f'--prune "{words}" leaves none of the {sizes.index(0) + 1}-grams of {text}. '
+            "Prune less, or give more text."
+        )
+
+
+def _figures(settings: Settings, sizes: Sequence[int], sentences: int, tokens: int) -> dict:
+    return {
+        "order": settings.order,
+        "prune": list(settings.prune),
+        "sentences": sentences,
+        "tokens": tokens,
+        "ngrams": list(sizes),
+    }
+
+
+def _rounded(grams: Grams) -> list[float]:
+    return [round(value, 6) for value in grams.discounts.values]
+
+
+def _write_words(folder: Path, words: list[str]) -> list[str]:
+    """Write unigrams.txt; the characters that its words have."""
+    with atomic_write(folder / UNIGRAMS) as stream:
+        stream.writelines(word + "\n" for word in words)
+    return characters_of(set(words))
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Put a folder in another's place; for a moment there is neither, never half of one."""
+    if target.exists():
+        os.rename(target, new.parent / "old")
+    os.rename(new, target)

@@ -1,0 +1,205 @@
+"""Training and evaluation text: sentences with their language, read once, in file order.
+
+A text is plain (one sentence a line) or Kaldi's (an utterance id first), gzip or not.
+"""
+
+import gzip
+import io
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.lm_files import JOINT, SPECIAL
+from asr_dro_plugin.progress import Progress
+from asr_dro_plugin.text import get_normalizer, split_tag
+
+GZIP_MAGIC = b"\x1f\x8b"
+LINES_A_STEP = 10_000  # between two looks at the progress
+MEGABYTE = 1_000_000
+COLLECTED = "collect.json"
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass
+class Sentences:
+    """The sentences of some files: iterate for (language, sentence), then read what was left out.
+
+    The language tag is taken off, the text normalised, KenLM's symbols ``<s> </s> <unk>`` are
+    dropped as its ``--skip_symbols`` does; words are separated by single spaces.  The language
+    is that of ``languages``, else the tag's, else ''.
+
+    Attributes:
+        paths: the files.
+        text_norm: a normaliser of ``asr_dro_plugin/text.py``.
+        kaldi: whether an utterance id begins each line.
+        languages: utterance id -> language; an id that is not there is left out.
+        need_language: leave out what has neither language nor tag.
+        num_sentences, num_empty, num_symbols: counted while iterating.
+        unknown: ids (``file:line`` of a plain text) that were left out for want of a language.
+    """
+
+    paths: Sequence[str | os.PathLike]
+    text_norm: str = "none"
+    kaldi: bool = False
+    languages: Mapping[str, str] | None = None
+    need_language: bool = False
+    num_sentences: int = field(default=0, init=False)
+    num_empty: int = field(default=0, init=False)
+    num_symbols: int = field(default=0, init=False)
+    unknown: list[str] = field(default_factory=list, init=False)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        normalize = get_normalizer(self.text_norm)
+        self.num_sentences = self.num_empty = self.num_symbols = 0
+        self.unknown = []
+        for place, utt_id, line in self._lines():
+            tag, text = split_tag(line)
+            lang = self.languages.get(utt_id) if self.languages is not None else tag or ""
+            if lang is None or (self.need_language and not lang):
+                self.unknown.append(utt_id or place)
+                continue
+            if sentence := self._without_symbols(normalize(text, lang)):
+                self.num_sentences += 1
+                yield lang, sentence
+            else:
+                self.num_empty += 1
+
+    def _lines(self) -> Iterator[tuple[str, str, str]]:
+        """(place, utterance id or '', text) of each line that is not blank."""
+        size = sum(os.path.getsize(path) for path in self.paths if os.path.isfile(path))
+        with Progress(size // MEGABYTE, "read text, MB") as progress:
+            for path in self.paths:
+                for number, line in enumerate(read_text(path, progress), 1):
+                    utt_id, text = "", line.strip()
+                    if self.kaldi:
+                        utt_id, _, text = text.replace("\t", " ").partition(" ")
+                    if utt_id or text:
+                        yield f"{path}:{number}", utt_id, text.strip()
+
+    def _without_symbols(self, text: str) -> str:
+        """The text without KenLM's own symbols; a NUL parts words, for KenLM reads it so."""
+        words = text.replace("\0", " ").split()
+        kept = [word for word in words if word not in SPECIAL] if "<" in text else words
+        self.num_symbols += len(words) - len(kept)
+        return " ".join(kept)
+
+
+def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iterator[str]:
+    """Lines of a UTF-8 text without their newlines, gzip or not; a byte order mark is dropped.
+
+    Raises:
+        UserError: missing, not UTF-8, or a gzip file that was cut; names file and line.
+    """
+    number = shown = 0
+    try:
+        with open(path, "rb") as raw:
+            for number, line in enumerate(_unpacked(raw), 1):
+                yield (
+                    line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"")
+                    .decode()
+                    .rstrip("\r\n")
+                )
+                if progress and number % LINES_A_STEP == 0:
+                    progress.advance(raw.tell() // MEGABYTE - shown)
+                    shown = raw.tell() // MEGABYTE
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Name the text to be read.") from None
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UserError(
+            f"{path}:{number} is not UTF-8 (byte 0x{byte:02x}). "
+            f"Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read after line {number} ({why}).") from None
+
+
+def _unpacked(raw: io.BufferedReader) -> io.BufferedIOBase:
+    return gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP_MAGIC else raw
+
+
+def collect(sentences: Sentences, out_dir: str | os.PathLike, per: str = JOINT) -> dict[str, int]:
+    """Write the text of each model, ``out_dir/<name>.txt``, and ``collect.json`` when all is there.
+
+    Args:
+        sentences: what to read.
+        out_dir: gets the texts; those of an earlier run are removed.
+        per: ``joint`` (one text of all), ``language`` (one each), or ``both``.
+
+    Returns:
+        Number of sentences of each name.
+
+    Raises:
+        UserError: nothing is left to write, or a language cannot name a file.
+    """
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / COLLECTED).unlink(missing_ok=True)  # it says that the texts are whole
+    for old in out.glob("*.txt"):
+        old.unlink()
+    counts: dict[str, int] = {}
+    with ExitStack() as files:
+        streams: dict[str, io.TextIOBase] = {}
+        for lang, sentence in sentences:
+            for name in _names(lang, per):
+                if name not in streams:
+                    streams[name] = files.enter_context(atomic_write(_text_of(out, name)))
+                streams[name].write(sentence + "\n")
+                counts[name] = counts.get(name, 0) + 1
+        if not counts:
+            raise UserError(_nothing(sentences))
+    counts = dict(sorted(counts.items()))
+    with atomic_write(out / COLLECTED) as stream:
+        json.dump({"text_norm": sentences.text_norm, "sentences": counts}, stream, indent=1)
+        stream.write("\n")
+    return counts
+
+
+def collected(text_dir: str | os.PathLike) -> tuple[str, dict[str, Path]]:
+    """Text normaliser and name -> text of a folder that ``collect`` wrote.
+
+    Raises:
+        UserError: it is not there, is unfinished or lacks a text.
+    """
+    path = Path(text_dir) / COLLECTED
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        texts = {name: Path(text_dir) / f"{name}.txt" for name in found["sentences"]}
+        if all(text.is_file() for text in texts.values()):
+            return found["text_norm"], texts
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UserError(
+        f"{text_dir} holds no finished texts. Run stage 6, or: asr-dro lm collect --out {text_dir}"
+    )
+
+
+def _names(lang: str, per: str) -> list[str]:
+    return {"joint": [JOINT], "language": [lang], "both": [JOINT, lang]}[per]
+
+
+def _text_of(out: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise UserError(f"The language '{name}' cannot name a file. Use ISO 639-3 codes.")
+    return out / f"{name}.txt"
+
+
+def _nothing(sentences: Sentences) -> str:
+    """Why no sentence came of a text."""
+    where = " ".join(str(path) for path in sentences.paths)
+    if not sentences.unknown:
+        return f"{where} holds no sentence ({sentences.num_empty} empty). Give some text."
+    if sentences.languages is None:
+        return f"{where}: no line has a language tag. Give --groups utt2lang, or --per joint."
+    return (
+        f"{where}: none of its ids is in --groups (first: {sentences.unknown[0]}). "
+        "Give the utt2lang of this text; a plain text has no ids and needs --kaldi false."
+    )
