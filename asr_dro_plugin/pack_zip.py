@@ -1,5 +1,6 @@
 """Writing the archive: the same members give the same bytes, and a crash leaves no half of one."""
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -71,17 +72,29 @@ def write_zip(
         DiskFull: no room; the file that was there before is whole.
     """
     folders = {str(p) + "/" for name in members for p in Path(name).parents if len(p.parts) > 1}
+    with (
+        as_disk_full(out),
+        atomic_write(out, "wb") as stream,
+        zipfile.ZipFile(stream, "w") as archive,
+    ):
+        for name in sorted([*members, *folders]):
+            if name in folders:
+                archive.writestr(_entry(name, stat.S_IFDIR | 0o755), b"")
+            else:
+                _store(archive, name, members[name], described.get(name), bar)
+
+
+@contextlib.contextmanager
+def as_disk_full(out: str | os.PathLike) -> Iterator[None]:
+    """An error of the disk for want of room, as the one line that says so."""
     try:
-        with atomic_write(out, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
-            for name in sorted([*members, *folders]):
-                if name in folders:
-                    archive.writestr(_entry(name, stat.S_IFDIR | 0o755), b"")
-                else:
-                    _store(archive, name, members[name], described.get(name), bar)
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise DiskFull(f"{out} cannot be written: no space left. Make room, or pack elsewhere.")  # noqa: B904
+        raise DiskFull(
+            f"{out} cannot be written: no space left. Make room, or choose another disk."
+        ) from None
 
 
 def _entry(name: str, mode: int) -> zipfile.ZipInfo:
