@@ -7,12 +7,14 @@ library's ``chunk_length_s``: what is kept follows on without gap or overlap, an
 utterance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.frame_rules import SAMPLE_RATE
 
 STRIDE_SHARE = 6  # a stride of None is a sixth of the chunk on each side
 
@@ -79,6 +81,34 @@ def _chunks(num_samples: int, length: int, left: int, right: int, align_to: int)
             chunks.append(Chunk(start * align_to, end, first, length - right))
         start += length - left - right
     return chunks
+
+
+def emission_in_chunks(
+    emission_of: Callable[[Sequence[np.ndarray]], Emission],
+    samples: np.ndarray,
+    frame_shift: float,
+    chunk_length_s: float,
+    stride_s: tuple[float, float] | None = None,
+) -> Emission:
+    """The emission of one recording of any length, on the CPU, chunk by chunk.
+
+    Args:
+        emission_of: the model, for a list of utterances.
+        samples: (N,) at ``SAMPLE_RATE``, long enough for a frame.
+        frame_shift: seconds a frame of the model.
+        chunk_length_s: as in ``plan_chunks``.
+        stride_s: as in ``plan_chunks``.
+    """
+    align_to = round(frame_shift * SAMPLE_RATE)
+    chunks = plan_chunks(len(samples), chunk_length_s, stride_s, align_to, SAMPLE_RATE)
+    pieces = []
+    for chunk in chunks:
+        emission = emission_of([samples[chunk.start : chunk.end]])
+        piece = emission.log_probs[0, : int(emission.lengths[0])]
+        pieces.append(piece if isinstance(piece, np.ndarray) else piece.cpu().numpy())
+    whole = stitch(pieces, chunks)[None]
+    lengths = np.array(whole.shape[1:2])
+    return Emission(whole, lengths, frame_shift, emission.blank_id, emission.tokens)
 
 
 def stitch(pieces: Sequence[Any], chunks: Sequence[Chunk]) -> Any:

@@ -8,7 +8,7 @@ it is installed (the service has no torch), else torch.  All times are of the re
 import functools
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -96,12 +96,15 @@ def _active(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     return (last >= 0) & on[last]
 
 
-def _frames(samples: np.ndarray) -> np.ndarray:
-    """(n, 64 + 512): each frame behind the end of the one before it; silence fills both ends."""
-    count = -(-len(samples) // FRAME)
-    whole = np.zeros(CONTEXT + count * FRAME, dtype=np.float32)
-    whole[CONTEXT : CONTEXT + len(samples)] = samples
-    return np.lib.stride_tricks.sliding_window_view(whole, CONTEXT + FRAME)[::FRAME]
+def _blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """(n, 64 + 512) frames, each with the end of the one before it; silence fills both ends."""
+    for first in range(0, len(samples), BLOCK * FRAME):
+        piece = samples[max(first - CONTEXT, 0) : first + BLOCK * FRAME]
+        before = CONTEXT if not first else 0
+        frames = -(-(len(piece) + before - CONTEXT) // FRAME)
+        whole = np.zeros(CONTEXT + frames * FRAME, dtype=np.float32)
+        whole[before : before + len(piece)] = piece
+        yield np.lib.stride_tricks.sliding_window_view(whole, CONTEXT + FRAME)[::FRAME].copy()
 
 
 @functools.cache
@@ -133,11 +136,11 @@ def _with_onnxruntime(file: Path) -> Callable[[np.ndarray], np.ndarray]:
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
     def probabilities(samples: np.ndarray) -> np.ndarray:
-        frames, found = _frames(samples), []
+        found = []
         hidden = cell = np.zeros((1, 1, STATE), dtype=np.float32)
-        for first in range(0, len(frames), BLOCK):
-            block = {"input": frames[first : first + BLOCK], "h": hidden, "c": cell}
-            said, hidden, cell = session.run(["speech_probs", "hn", "cn"], block)
+        for block in _blocks(samples):
+            given = {"input": block, "h": hidden, "c": cell}
+            said, hidden, cell = session.run(["speech_probs", "hn", "cn"], given)
             found.append(said.reshape(-1))
         return np.concatenate(found)
 
@@ -154,11 +157,10 @@ def _with_torch(file: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     @torch.no_grad()
     def probabilities(samples: np.ndarray) -> np.ndarray:
-        frames, found = _frames(samples), []
+        found = []
         state = torch.zeros(2, 1, STATE)
-        for first in range(0, len(frames), BLOCK):
-            block = torch.from_numpy(frames[first : first + BLOCK].copy())
-            for heard in model.encoder(model.run_extractors(block)).split(1):
+        for block in _blocks(samples):
+            for heard in model.encoder(model.run_extractors(torch.from_numpy(block))).split(1):
                 said, state = model.decoder(heard, state)
                 found.append(said.flatten())
         return torch.cat(found).numpy()

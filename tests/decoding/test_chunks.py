@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_dro_plugin.decoding.chunks import ChunkError, plan_chunks, stitch
+from asr_dro_plugin.decoding.chunks import ChunkError, emission_in_chunks, plan_chunks, stitch
+from asr_dro_plugin.emissions import Emission
 
 RATE = 16000
 
@@ -76,6 +77,25 @@ def test_lengths_are_whole_frames_of_the_model():
         assert all(chunk.start % align_to == 0 for chunk in chunks)
         assert all(chunk.end % align_to == 0 for chunk in chunks[:-1])
         assert chunks[-1].end == 10 * RATE + 7
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_long_recordings_emission_is_that_of_one_pass(library):
+    def model(speech):
+        """Batches of one, padded by a frame that must not count."""
+        log_probs = local_model(speech[0], 320, 400)
+        padded = np.concatenate([log_probs, np.full((1, 3), np.nan, np.float32)])[None]
+        lengths = np.array([len(log_probs)])
+        if library == "torch":
+            torch = pytest.importorskip("torch")
+            padded, lengths = torch.from_numpy(padded), torch.from_numpy(lengths)
+        return Emission(padded, lengths, 0.02, 1, ["a", "_", "b"])
+
+    samples = np.random.default_rng(0).standard_normal(5 * RATE + 123).astype(np.float32)
+    emission = emission_in_chunks(model, samples, 0.02, 1.0, (0.2, 0.1))
+    np.testing.assert_array_equal(emission.log_probs[0], local_model(samples, 320, 400))
+    assert emission.lengths.tolist() == [emission.log_probs.shape[1]]
+    assert (emission.blank_id, emission.frame_shift) == (1, 0.02)
 
 
 def test_tensors_are_stitched_to_a_tensor():
