@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.named_files import check_named_files
 from asr_dro_plugin.stack_names import component_of
 from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
 from asr_dro_plugin.train_options import DEFAULT_CRITERIA, DEFAULT_KEEP, DEFAULT_MAX_EPOCH
@@ -72,10 +73,38 @@ def default_model_file(config: Mapping) -> str:
 
 
 def best_model_file(exp: str | os.PathLike) -> str:
-    """The first of those files that a trained experiment really holds; see ``model_files``."""
-    config = yaml.safe_load((Path(exp) / "config.yaml").read_text(encoding="utf-8"))
-    names = [*model_files(config), "latest.pth"]
-    return next((name for name in names if (Path(exp) / name).exists()), names[0])
+    """The first of those files that a trained experiment really holds; see ``model_files``.
+
+    A folder with one model file, whatever its name (a model that was given away), holds that.
+    """
+    names = [*model_files(_config_of(exp)), "latest.pth"]
+    there = sorted(path.name for path in Path(exp).glob("*.pth"))
+    return next(
+        (name for name in names if name in there), there[0] if len(there) == 1 else names[0]
+    )
+
+
+def find_model_file(exp: str | os.PathLike, model_file: str) -> Path:
+    """The model file in ``exp``; an absent one is an error that lists what is there."""
+    path = Path(exp) / model_file
+    if not path.exists():
+        there = sorted(file.name for file in Path(exp).glob("*.pth"))
+        raise UserError(f"{path} does not exist. {exp} has: {' '.join(there) or 'no model'}.")
+    return path
+
+
+def read_experiment_config(exp: str | os.PathLike, tokenizer: bool = False) -> dict:
+    """``config.yaml`` of an experiment, all of whose files are there."""
+    config = _config_of(exp)
+    check_named_files(config, Path(exp) / "config.yaml", tokenizer)
+    return config
+
+
+def _config_of(exp: str | os.PathLike) -> dict:
+    path = Path(exp) / "config.yaml"
+    if not path.exists():
+        raise UserError(f"{exp} holds no config.yaml. Give --exp a trained experiment (stage 11).")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def criteria_of(config: Mapping) -> list[Criterion]:

@@ -110,6 +110,13 @@ def parse_formats(words: str, option: str) -> tuple[str, ...]:
     return names
 
 
+def content_of(name: str, transcript: Transcript) -> str:
+    """What a format of one file says of a transcript, its header left out."""
+    if name in ONE_FILE_EACH:
+        return ONE_FILE_EACH[name](transcript)
+    return "".join(line(transcript) for _, _, line in ONE_FILE[name])
+
+
 class TranscriptFiles:
     """Files of some formats, written transcript by transcript.
 

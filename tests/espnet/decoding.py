@@ -8,10 +8,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # Decodes as stage 12 does, and stands still after a number of batches.
 STANDING_STILL = """
 import sys, time
-from asr_dro_plugin.espnet import inference
+from asr_dro_plugin.espnet.transcriber import Transcriber
 from asr_dro_plugin.bin import decode
 
-real, left = inference.transcribe, [int(sys.argv[1])]
+real, left = Transcriber.__call__, [int(sys.argv[1])]
 
 def transcribe(*args):
     if left[0] == 0:
@@ -20,7 +20,7 @@ def transcribe(*args):
     left[0] -= 1
     return real(*args)
 
-inference.transcribe = transcribe
+Transcriber.__call__ = transcribe
 decode.main(sys.argv[2:])
 """
 

@@ -8,22 +8,22 @@ import yaml
 
 from asr_dro_plugin.bin import decode, score
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.hypotheses import read_so_far
 from tests.espnet import decoding
 
 
 @pytest.fixture
 def decoded(monkeypatch):
     """Utterances that this process decodes, batch by batch."""
-    from asr_dro_plugin.espnet import inference
+    from asr_dro_plugin.espnet.transcriber import Transcriber
 
-    real, seen = inference.transcribe, []
+    real, seen = Transcriber.__call__, []
 
-    def transcribe(recogniser, speech):
-        seen.append(list(speech))
-        return real(recogniser, speech)
+    def transcribe(transcriber, batch):
+        seen.append([utterance.utt_id for utterance in batch])
+        return real(transcriber, batch)
 
-    monkeypatch.setattr(inference, "transcribe", transcribe)
+    monkeypatch.setattr(Transcriber, "__call__", transcribe)
     return seen
 
 
@@ -43,8 +43,8 @@ def test_kill_9_loses_no_batch_and_the_same_command_goes_on(
 ):
     words = decoding.words(trained, dump / "test", tmp_path / "out")
     decoding.killed_after(3, words)
-    growing = tmp_path / "out/parts/text.1of1.partial"
-    there = read_table(growing)
+    growing = tmp_path / "out/parts/hyp.1of1.jsonl.partial"
+    there = read_so_far(growing.parent)
     assert 3 <= len(there) < 16 and not (tmp_path / "out/text").exists()
 
     langs = tmp_path / "utt2lang"
@@ -54,7 +54,7 @@ def test_kill_9_loses_no_batch_and_the_same_command_goes_on(
     assert capsys.readouterr().out.startswith(f"Partial: {len(there)} of 16 utterances")
 
     with growing.open("a") as stream:
-        stream.write("engspktest-0")  # what a kill within a line leaves
+        stream.write('{"utt_id": "engspktest-0')  # what a kill within a line leaves
     with caplog.at_level(logging.INFO):
         decode.main(words)
     assert f"goes on after {len(there)} of 16" in caplog.text
@@ -68,11 +68,11 @@ def test_a_batch_that_is_half_there_is_decoded_in_the_same_company(
 ):
     words = decoding.words(trained, dump / "test", tmp_path / "out", seconds=6.0)
     decode.main(words)
-    whole = tmp_path / "out/parts/text.1of1"
+    whole = tmp_path / "out/parts/hyp.1of1.jsonl"
     batches = list(decoded)
     lines = whole.read_text().splitlines(keepends=True)
     assert len(batches[0]) > 1
-    whole.with_name("text.1of1.partial").write_text("".join(lines[: len(batches[0]) + 1]))
+    whole.with_name("hyp.1of1.jsonl.partial").write_text("".join(lines[: len(batches[0]) + 1]))
     whole.unlink()
     decoded.clear()
     decode.main(words)
@@ -102,9 +102,17 @@ def changed_training_config(exp, data, words):
     (exp / "config.yaml").write_text(yaml.safe_dump(config | {"seed": 77}))
 
 
-def changed_inference_config(exp, data, words):
+def changed_decoding_config(exp, data, words):
     with open(words[words.index("--config") + 1], "a") as stream:
-        stream.write("# another one\n")
+        stream.write("times: true\n")
+
+
+def changed_option(exp, data, words):
+    words += ["--chunk_length", "20"]
+
+
+def asked_for_subtitles(exp, data, words):
+    words += ["--formats", "text srt"]
 
 
 def changed_data(exp, data, words):
@@ -117,7 +125,9 @@ def changed_data(exp, data, words):
     [
         (changed_model, "model"),
         (changed_training_config, "training configuration"),
-        (changed_inference_config, "inference configuration"),
+        (changed_decoding_config, "decoding configuration"),
+        (changed_option, "decoding configuration"),
+        (asked_for_subtitles, "decoding configuration"),
         (changed_data, "utt2num_samples"),
     ],
 )
@@ -136,5 +146,5 @@ def test_what_another_model_or_config_or_data_made_is_not_gone_on_with(
     decode.main(words)
     assert f"begun anew, for another {name}." in caplog.text
     assert sum(map(len, decoded)) == 8
-    with pytest.raises(UserError, match="text.2of2 was made by another model"):
+    with pytest.raises(UserError, match="hyp.2of2.jsonl was made by another model"):
         decode.main([*words, "--merge", "true"])

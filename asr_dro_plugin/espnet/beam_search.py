@@ -1,0 +1,65 @@
+"""ESPnet's own decoding (``mode: espnet``), with transcripts as of every other decoder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from espnet2.bin.asr_inference import Speech2Text
+
+from asr_dro_plugin.decoding.greedy import GreedyDecoder
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.inference import as_recogniser
+from asr_dro_plugin.espnet.transcriber import Settings, Transcriber, finite
+from asr_dro_plugin.model_files import find_model_file, read_experiment_config
+from asr_dro_plugin.speech import Utterance
+from asr_dro_plugin.text import split_tag
+from asr_dro_plugin.transcripts import Hypothesis, Transcript
+
+OURS = ("mode", "batch_duration", "times")  # keys of the configuration that ESPnet does not know
+
+
+class BeamSearch(Transcriber):
+    """ESPnet's ``Speech2Text``, one utterance at a time; the text is as ESPnet spells it.
+
+    Args:
+        exp: the experiment.
+        model_file: its model.
+        device: cpu or cuda.
+        config: the decoding configuration: keyword arguments of ``Speech2Text`` (beam_size,
+            ctc_weight, penalty, nbest …) and ours.
+
+    Raises:
+        UserError: as ``load_recogniser``, or an argument that ``Speech2Text`` does not have.
+    """
+
+    def __init__(self, exp: str | Path, model_file: str, device: str, config: Mapping) -> None:
+        read_experiment_config(exp, tokenizer=True)
+        path = find_model_file(exp, model_file)
+        options = {key: value for key, value in config.items() if key not in OURS}
+        try:
+            self.speech2text = Speech2Text(
+                asr_train_config=str(Path(exp) / "config.yaml"),
+                asr_model_file=str(path),
+                device=device,
+                **options,
+            )
+        except TypeError as error:
+            raise UserError(f"The inference config does not suit ESPnet: {error}") from None
+        model, args = self.speech2text.asr_model, self.speech2text.asr_train_args
+        super().__init__(as_recogniser(model, args, path), GreedyDecoder(), Settings.of(config))
+
+    @torch.no_grad()
+    def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:
+        return [self._searched(utterance) for utterance in batch]
+
+    def _searched(self, utterance: Utterance) -> Transcript:
+        found = [
+            (Hypothesis(text or "", finite(float(hypothesis.score))), ids)
+            for text, _, ids, hypothesis in self.speech2text(utterance.samples)
+        ] or [(Hypothesis("", 0.0), [])]
+        hypotheses = [hypothesis for hypothesis, _ in found]
+        if self.settings.times:
+            emission = self.recogniser.emission([utterance.samples])
+            hypotheses[0] = self._timed(hypotheses[0], found[0][1], utterance, emission, 0)
+        lang = split_tag(hypotheses[0].text)[0] or utterance.lang
+        return Transcript(utterance.utt_id, tuple(hypotheses), lang, round(utterance.duration, 6))

@@ -1,0 +1,43 @@
+"""The transcriber that a decoding configuration asks for."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from asr_dro_plugin.decode_options import LANGUAGE_RULES
+from asr_dro_plugin.espnet.beam_search import BeamSearch
+from asr_dro_plugin.espnet.inference import load_recogniser
+from asr_dro_plugin.espnet.transcriber import Settings, Transcriber
+
+
+def load_transcriber(
+    exp: str | Path,
+    model_file: str,
+    device: str,
+    config: Mapping,
+    lm_dir: str | os.PathLike | None = None,
+) -> Transcriber:
+    """Load a trained experiment with the decoder of ``config`` (``read_decode_config``).
+
+    Raises:
+        UserError: as ``load_recogniser`` and ``build_decoder``.
+    """
+    if config["mode"] == "espnet":
+        return BeamSearch(exp, model_file, device, config)
+    recogniser = load_recogniser(exp, model_file, device)
+    if config["mode"] == "greedy" and config["lang"] == "free":  # FIXME H3
+        from asr_dro_plugin.decoding.greedy import GreedyDecoder
+
+        return Transcriber(recogniser, GreedyDecoder(), Settings.of(config))
+    from asr_dro_plugin.decoding import build_decoder
+
+    decoder = build_decoder(
+        config, recogniser.tokens, recogniser.token_type, recogniser.model.blank_id, lm_dir
+    )
+    return Transcriber(recogniser, decoder, Settings.of(config), only_language(config))
+
+
+def only_language(config: Mapping) -> str | None:
+    """The language that ``lang`` leaves, where it leaves one alone."""
+    codes = config.get("lang", "free").split()
+    return codes[0] if len(codes) == 1 and codes[0] not in LANGUAGE_RULES else None
