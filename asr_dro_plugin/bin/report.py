@@ -15,6 +15,7 @@ Several decodings of one experiment (greedy, beam, lm) are compared with each ot
 What is missing is named on the page, with how to get it.
 Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for damaged files, which are named.
 """
+MAX_NAMED = 3
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -60,13 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(args.exp) > 1 and not args.out:
         parser.error("several experiments need --out FILE, the page that shows them all")
     from asr_dro_plugin.files import atomic_write
-    from asr_dro_plugin.reporting.experiment import open_experiments
+    from asr_dro_plugin.reporting.experiment import faults_of, open_experiments
     from asr_dro_plugin.reporting.page import collect, page
 
     experiments = open_experiments(args.exp, args.dump)
     material = collect(experiments, args.set, args.inference_tag, args.audio)
     content = page(material)
-    faults = [fault for experiment in experiments for fault in experiment.faults]
+    faults = faults_of(experiments)
     if faults and args.strict:
         raise UserError(f"{faults[0]} (--strict: nothing was written)")
     out = Path(args.out) if args.out else experiments[0].path / "report.html"
@@ -76,8 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.results:
         _write_results(experiments)
     if faults:
-        listed = "; ".join(fault.rstrip(".") for fault in faults)
-        raise SomeLeftOut(f"{len(faults)} damaged files are left out: {listed}.")
+        listed = " ".join(faults[:MAX_NAMED])
+        more = f" All are on the page {out}." if len(faults) > MAX_NAMED else ""
+        raise SomeLeftOut(f"{len(faults)} files could not be used and are left out: {listed}{more}")
     return 0
 
 

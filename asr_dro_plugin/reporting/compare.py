@@ -5,35 +5,41 @@ utterances (or speakers, recordings).  With many languages some would look diffe
 Holm's correction keeps the chance of a single false mark at 5 %.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.reporting.score_files import NORMAL_95
 from asr_dro_plugin.reporting.utterances import Utterance
-from asr_dro_plugin.resampling import paired_test
+from asr_dro_plugin.resampling import (
+    PairedGroups,
+    PairedResult,
+    holm,
+    paired_groups,
+    sampling_units,
+)
 
 LEVEL = 0.05
-FEW_SAMPLES, MANY_SAMPLES = 1000, 20000
-LOOK_CLOSER = 0.1  # p of the few samples below which the many are drawn
-SEED = 0
+# With G languages Holm asks for p values below 0.05 / G, which few samples cannot show: where the
+# few leave doubt, many are drawn.
+FEW_SAMPLES, MANY_SAMPLES = 1000, 10000
+LOOK_CLOSER = 0.05
 
 
 @dataclass(frozen=True)
 class Difference:
     """Other minus base, in CER 0..1: negative is better than the base.
 
-    ``p_value`` is of this language alone; ``significant`` is after Holm's correction.
+    ``low`` and ``high`` are None where there is one unit only; ``p_value`` is of this language
+    alone; ``significant`` is after Holm's correction.
     """
 
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float
-    significant: bool = False
+    significant: bool
 
 
 @dataclass(frozen=True)
@@ -67,15 +73,24 @@ def compare(base: Sequence[Utterance], other: Sequence[Utterance]) -> Comparison
         UserError: no utterance in common, or references that were counted differently.
     """
     pairs = _pairs(base, other)
-    found = {group: _difference(rows) for group, rows in sorted(pairs.items())}
-    kept = holm({group: each.p_value for group, each in found.items()})
+    names = sorted(pairs)
+    found = _tested([pairs[name] for name in names], FEW_SAMPLES)
+    each = dict(zip(names, found.groups, strict=True))
+    doubtful = [name for name in names if each[name].p_value < LOOK_CLOSER]
+    if len(names) > 1 and doubtful:
+        closer = _tested([pairs[name] for name in doubtful], MANY_SAMPLES)
+        each |= dict(zip(doubtful, closer.groups, strict=True))
+    corrected = holm([each[name].p_value for name in names])
     groups = {
-        group: Difference(each.difference, each.low, each.high, each.p_value, group in kept)
-        for group, each in found.items()
+        name: _difference(each[name], float(p_value))
+        for name, p_value in zip(names, corrected, strict=True)
     }
-    return Comparison(
-        groups, macro_difference(list(groups.values())), sum(map(len, pairs.values()))
-    )
+    macro = _difference(found.macro, found.macro.p_value)
+    return Comparison(groups, macro, sum(map(len, pairs.values())))
+
+
+def _difference(result: PairedResult, corrected: float) -> Difference:
+    return Difference(result.difference, result.low, result.high, result.p_value, corrected < LEVEL)
 
 
 def _pairs(
@@ -99,47 +114,14 @@ def _pairs(
     return pairs
 
 
-def _difference(rows: Sequence[tuple[Utterance, Utterance]]) -> Difference:
-    """Paired test of one language; the many samples only where the few leave doubt."""
-    ours, theirs = (np.array([pair[side].errors for pair in rows]) for side in (0, 1))
-    refs = np.array([pair[0].ref_chars for pair in rows])
-    units = _units([pair[0] for pair in rows])
-    for samples in (FEW_SAMPLES, MANY_SAMPLES):
-        found = paired_test(ours, theirs, refs, units, samples, SEED)
-        if found.p_value > LOOK_CLOSER:
-            break
-    return Difference(found.difference, found.low, found.high, found.p_value)
-
-
-def _units(utterances: Sequence[Utterance]) -> np.ndarray | None:
-    """Numbers of speakers or recordings; None where each utterance stands for itself."""
-    names = [utterance.unit for utterance in utterances]
-    distinct = sorted(set(names))
-    if len(distinct) == len(names):
-        return None
-    number = {name: index for index, name in enumerate(distinct)}
-    return np.array([number[name] for name in names])
-
-
-def holm(p_values: Mapping[str, float]) -> set[str]:
-    """Names whose null hypothesis is rejected at 5 % over all of them together.
-
-    Source: S. Holm 1979, Scandinavian Journal of Statistics 6:65.
-    """
-    ranked = sorted(p_values.items(), key=lambda item: (item[1], item[0]))
-    kept = set()
-    for position, (name, p_value) in enumerate(ranked):
-        if p_value > LEVEL / (len(ranked) - position):
-            break
-        kept.add(name)
-    return kept
-
-
-def macro_difference(each: Sequence[Difference]) -> Difference:
-    """Of the mean over languages, which are independent of each other: their variances add."""
-    difference = sum(one.difference for one in each) / len(each)
-    errors = [(one.high - one.low) / 2 / NORMAL_95 for one in each]
-    error = math.sqrt(sum(value**2 for value in errors)) / len(each)
-    p_value = math.erfc(abs(difference) / error / math.sqrt(2)) if error else float(not difference)
-    half = NORMAL_95 * error
-    return Difference(difference, difference - half, difference + half, p_value, p_value < LEVEL)
+def _tested(rows: Sequence[Sequence[tuple[Utterance, Utterance]]], samples: int) -> PairedGroups:
+    """The paired test of each language's utterances."""
+    groups = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
+    ours, theirs = ([pair[side] for each in rows for pair in each] for side in (0, 1))
+    units, _ = sampling_units(groups, [utterance.unit for utterance in ours])
+    return paired_groups(
+        [utterance.errors for utterance in ours],
+        [utterance.errors for utterance in theirs],
+        [utterance.ref_chars for utterance in ours],
+        groups, units, samples,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ What is there but damaged is noted in ``faults`` and left out.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -147,6 +147,11 @@ def _read_seen(path: Path) -> list[dict]:
         raise UserError(
             f"{path} is no count of what was seen ({error}). Remove it; training writes it anew."
         ) from None
+
+
+def faults_of(experiments: Iterable[Experiment]) -> list[str]:
+    """What could not be read, each once."""
+    return list(dict.fromkeys(fault for each in experiments for fault in each.faults))
 
 
 def open_experiments(paths: list[str | os.PathLike], dump: str | None) -> list[Experiment]:

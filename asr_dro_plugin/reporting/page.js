@@ -6,16 +6,19 @@ function valueOf(row, column) {
   return cell.dataset.v !== undefined ? cell.dataset.v : cell.textContent.trim();
 }
 
+function asNumber(text) {
+  return text === "-" || text === "" ? -Infinity : Number(text.replace(/,/g, ""));
+}
+
+// Figures begin with the highest, names with the first; the same title again turns the order.
 function sortBy(table, column, head) {
-  const down = head.getAttribute("aria-sort") !== "descending";
   const rows = Array.from(table.tBodies[0].rows);
-  const numeric = rows.every((row) => !Number.isNaN(Number(valueOf(row, column).replace(/,/g, "") || 0) )
-    || valueOf(row, column) === "-");
-  // Figures begin with the highest, names with the first.
-  const falling = numeric ? down : head.getAttribute("aria-sort") === "ascending";
+  const numeric = rows.every((row) => !Number.isNaN(asNumber(valueOf(row, column))));
+  const before = head.getAttribute("aria-sort");
+  const falling = before ? before === "ascending" : numeric;
   const key = (row) => {
     const text = valueOf(row, column);
-    return numeric ? (text === "-" ? -Infinity : Number(text.replace(/,/g, ""))) : text.toLowerCase();
+    return numeric ? asNumber(text) : text.toLowerCase();
   };
   rows.sort((a, b) => {
     const x = key(a), y = key(b);
@@ -42,16 +45,25 @@ for (const box of document.querySelectorAll("input.filter")) {
   });
 }
 
-for (const menu of document.querySelectorAll("select[data-blocks]")) {
+function showBlock(menu) {
   const key = menu.dataset.blocks;
-  const show = () => {
-    for (const block of document.querySelectorAll(`[data-block^="${key}-"]`)) {
-      block.hidden = block.dataset.block !== `${key}-${menu.value}`;
-    }
-  };
-  menu.addEventListener("change", show);
-  show();
+  for (const block of document.querySelectorAll(`[data-block^="${key}-"]`)) {
+    block.hidden = block.dataset.block !== `${key}-${menu.value}`;
+  }
 }
+
+const menus = Array.from(document.querySelectorAll("select[data-blocks]"));
+for (const menu of menus) {
+  menu.addEventListener("change", () => {
+    for (const other of menus) {
+      if (other.dataset.kind !== menu.dataset.kind) continue;
+      other.value = menu.value;
+      showBlock(other);
+    }
+  });
+  showBlock(menu);
+}
+document.documentElement.classList.add("script"); // the menus say what the headings said
 
 for (const menu of document.querySelectorAll("select[data-pick]")) {
   const block = document.getElementById(menu.dataset.pick);

@@ -11,7 +11,7 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.languages import Language, read_languages
 from asr_dro_plugin.reporting.compare import Comparison, compare
 from asr_dro_plugin.reporting.data_sets import recipe_of
-from asr_dro_plugin.reporting.experiment import Decoding, Experiment
+from asr_dro_plugin.reporting.experiment import Decoding, Experiment, faults_of
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.part_advice import advice_part
 from asr_dro_plugin.reporting.part_comparison import comparison_part
@@ -23,6 +23,7 @@ from asr_dro_plugin.reporting.part_summary import summary_part
 from asr_dro_plugin.reporting.part_training import training_part
 from asr_dro_plugin.reporting.part_utterances import utterances_part
 from asr_dro_plugin.reporting.parts import Material, section
+from asr_dro_plugin.reporting.words import short_names
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -101,14 +102,16 @@ def _comparisons(systems: Sequence[Decoding]) -> dict[Decoding, Comparison | str
 
 
 def _labels(systems: Sequence[Decoding]) -> dict[Decoding, str]:
-    """As short as tells the systems apart: the decoding, the experiment, or both."""
-    experiments = {system.experiment for system in systems}
-    tags = {system.tag for system in systems}
+    """As short as tells the systems apart: by the decoding, the experiment, or both."""
+    experiments = list(dict.fromkeys(system.experiment for system in systems))
+    tags = list(dict.fromkeys(system.tag for system in systems))
+    names = dict(zip(experiments, short_names([each.name for each in experiments])))
+    short = dict(zip(tags, short_names(tags)))
     if len(experiments) == 1:
-        return {system: system.tag for system in systems}
+        return {system: short[system.tag] for system in systems}
     if len(tags) == 1:
-        return {system: system.experiment.name for system in systems}
-    return {system: f"{system.experiment.name}, {system.tag}" for system in systems}
+        return {system: names[system.experiment] for system in systems}
+    return {system: f"{names[system.experiment]}, {short[system.tag]}" for system in systems}
 
 
 def _languages(experiment: Experiment) -> Mapping[str, Language]:
@@ -153,11 +156,13 @@ def _subtitle(material: Material, names: Sequence[str]) -> Markup:
 
 def _faults(material: Material) -> Markup | None:
     """What could not be read, so that no one takes its absence for a result."""
-    faults = [fault for experiment in material.experiments for fault in experiment.faults]
+    faults = faults_of(material.experiments)
     if not faults:
         return None
     lead = "These files are there but could not be used; what they hold is not on this page."
-    return section("faults", "What was damaged", lead, el("ul", [el("li", f) for f in faults]))
+    return section(
+        "faults", "What could not be used", lead, el("ul", [el("li", f) for f in faults])
+    )
 
 
 def _inline(name: str) -> Markup:

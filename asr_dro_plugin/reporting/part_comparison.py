@@ -6,7 +6,7 @@ from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.part_languages import FILTER_FROM
 from asr_dro_plugin.reporting.parts import Material, cell, missing, section, table
 from asr_dro_plugin.reporting.score_files import rate_of
-from asr_dro_plugin.reporting.words import listed, percent, plural, signed
+from asr_dro_plugin.reporting.words import listed, percent, plural, range_words, signed
 
 MARKS = {True: "\u25bc better", False: "\u25b2 worse"}
 
@@ -43,7 +43,7 @@ def _verdict(material: Material, other: Decoding) -> Markup:
     return el(
         "li", el("strong", name), f": {', '.join(words)}, of {len(found.groups)}. "
         f"Mean over languages {signed(macro.difference)} points "
-        f"({signed(macro.low)} to {signed(macro.high)}): {sure} difference. "
+        f"({range_words(macro.low, macro.high)}): {sure} difference. "
         f"{plural(found.utterances, 'utterance')} compared.",
     )  # fmt: skip
 
@@ -87,4 +87,4 @@ def _cell(material: Material, other: Decoding, lang: str) -> Markup:
 
 
 def _sure(each: Difference) -> str:
-    return f"{signed(each.low)} to {signed(each.high)} points, p = {each.p_value:.2g}"
+    return f"{range_words(each.low, each.high)} points, p = {each.p_value:.2g}"

@@ -1,10 +1,18 @@
 """What the data is like: how long utterances and transcripts are, set by set."""
 
+from collections.abc import Mapping
+from operator import attrgetter
+
 from asr_dro_plugin.reporting.data_sets import DataSet
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.parts import Material, missing, section
-from asr_dro_plugin.reporting.svg import histogram
+from asr_dro_plugin.reporting.svg import histogram, histogram_end
 from asr_dro_plugin.reporting.words import hours_words, plural
+
+MEASURES = {  # unit -> (of a data set, what a screen reader says)
+    "seconds": (attrgetter("durations"), "How long the utterances are:"),
+    "characters": (attrgetter("lengths"), "How long the transcripts are:"),
+}
 
 
 def data_part(material: Material) -> Markup:
@@ -18,9 +26,15 @@ def data_part(material: Material) -> Markup:
         return section("data", title, None, missing("the data directories", how))
     lead = (
         "A model does worst on what it met least: compare the training set with what it is tested "
-        "on. The last bar holds whatever is longer."
+        "on. The axes are the same for all sets; the last bar holds whatever is longer."
     )
-    return section("data", title, lead, el("div", [_one(each) for each in sets], class_="grid"))
+    ends = {
+        unit: max((histogram_end(values) for each in sets if (values := read(each))), default=1.0)
+        for unit, (read, _) in MEASURES.items()
+    }
+    return section(
+        "data", title, lead, el("div", [_one(each, ends) for each in sets], class_="grid")
+    )
 
 
 def _sets(material: Material) -> list[DataSet]:
@@ -36,16 +50,14 @@ def _sets(material: Material) -> list[DataSet]:
     return list(found)
 
 
-def _one(data_set: DataSet) -> Markup:
+def _one(data_set: DataSet, ends: Mapping[str, float]) -> Markup:
     count = max(len(data_set.durations), len(data_set.lengths))
     facts = [plural(count, "utterance"), plural(len(set(data_set.langs)), "language")]
     if data_set.durations:
         facts.append(hours_words(data_set.hours))
-    pictures = []
-    if data_set.durations:
-        label = f"How long the utterances of {data_set.name} are"
-        pictures.append(histogram(data_set.durations, "seconds", label))
-    if data_set.lengths:
-        label = f"How long the transcripts of {data_set.name} are"
-        pictures.append(histogram(data_set.lengths, "characters", label))
+    pictures = [
+        histogram(values, ends[unit], unit, f"{what} {data_set.name}, {unit}")
+        for unit, (read, what) in MEASURES.items()
+        if (values := read(data_set))
+    ]
     return el("div", el("h3", data_set.name), el("p", ", ".join(facts)), pictures, class_="card")

@@ -15,7 +15,7 @@ from asr_dro_plugin.reporting.parts import (
 )
 from asr_dro_plugin.reporting.score_files import interval_of, rate_of, share_of
 from asr_dro_plugin.reporting.svg import error_bar, scale_of
-from asr_dro_plugin.reporting.words import hours_words, percent
+from asr_dro_plugin.reporting.words import hours_words, percent, span_words
 
 KINDS = {"substitutions": "sub", "deletions": "del", "insertions": "ins"}
 FILTER_FROM = 12  # languages
@@ -43,7 +43,7 @@ def languages_part(material: Material) -> Markup:
         how = "Run stages 12 and 13 (decoding and scoring), then this again."
         return section("languages", title, None, missing("a score per language", how))
     lead = (
-        "Longest bar first. Dark to light: characters taken for others, left out, invented. "
+        "Longest bar first. A bar's parts are characters taken for others, left out, and invented. "
         "The thin line is the 95 % interval: a short one means that the figure is sure. "
         "A click on a column's title sorts by it."
     )
@@ -104,5 +104,4 @@ def _interval(group: Mapping, metric: str) -> Markup:
     interval = interval_of(group, metric)
     if interval is None:
         return cell("-", 0)
-    words = f"{percent(interval[0])}\u2013{percent(interval[1])}"
-    return cell(words, f"{interval[1] - interval[0]:.4f}")
+    return cell(span_words(interval), f"{interval[1] - interval[0]:.4f}")

@@ -10,8 +10,8 @@ DEFINITIONS = (
     "CER and WER are corpus errors: all errors of a language over all its reference characters "
     "or words. ML-SUPERB's convention, the mean of the utterances' rates, stands in RESULTS.md. "
     "Intervals are 2.5 % to 97.5 % of a bootstrap over utterances, or over speakers or recordings "
-    "where they are known; of LID they are Wilson's. A language's paired test resamples the same "
-    "utterances of both systems; the macro's adds the languages' variances."
+    "where there are at least five of a language; of LID they are Wilson's. The paired test swaps "
+    "the two systems' results at random, utterance by utterance."
 )
 
 

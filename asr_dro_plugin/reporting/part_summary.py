@@ -13,7 +13,7 @@ from asr_dro_plugin.reporting.score_files import (
     summary_figure,
     worst_of,
 )
-from asr_dro_plugin.reporting.words import interval_words, percent, plural, signed
+from asr_dro_plugin.reporting.words import interval_words, percent, plural, range_words, signed
 
 MANY = 15  # languages above which the mean of the worst 15 says something of its own
 
@@ -116,7 +116,7 @@ def _against(material: Material, system: Decoding) -> Markup:
     if isinstance(found, str):
         return cell("not comparable", 0)
     macro = found.macro
-    words = f"{signed(macro.difference)} ({signed(macro.low)} to {signed(macro.high)})"
+    words = f"{signed(macro.difference)} ({range_words(macro.low, macro.high)})"
     class_ = None
     if macro.significant:
         class_ = "better" if macro.difference < 0 else "worse"

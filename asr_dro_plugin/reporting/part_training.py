@@ -54,8 +54,9 @@ def _block(experiment: Experiment, index: int) -> Markup:
     colours = in_colour(history, groups)
     charts = [chart for each in CHARTS if (chart := _chart(history, groups, colours, *each))]
     return el(
-        "div", _menu(groups, colours, index), charts, _overall(history), _seen(experiment),
-        class_="training", id=f"training-block-{index}",
+        "div", _menu(groups, colours, index),
+        el("div", charts, _overall(history), class_="charts"), _seen(experiment),
+        id=f"training-block-{index}",
     )  # fmt: skip
 
 

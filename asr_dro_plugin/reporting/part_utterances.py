@@ -23,7 +23,7 @@ from asr_dro_plugin.sound_items import Item, read_items
 SHOWN_ALONE, SHOWN_OF_EACH = 30, 10  # utterances of one system, of each of several
 SOUND_BUDGET = 4_000_000  # characters of the page for sound and pictures
 RIGHT_TO_LEFT = ("R", "AL")
-ABSENT = "\u2205"
+ABSENT, SPACE = "\u2205", "\u2423"
 
 
 class SoundBudget:
@@ -162,7 +162,12 @@ def _words(kind: str, ref: str, hyp: str) -> Iterator[AlignedPiece]:
 def _column(kind: str, ref: str, hyp: str) -> Markup:
     if kind == "equal":
         return el("span", el("b", ref), el("b", hyp), class_="eq")
-    return el("span", el("b", ref or ABSENT), el("b", hyp or ABSENT), class_=kind)
+    return el("span", el("b", _seen(ref)), el("b", _seen(hyp)), class_=kind)
+
+
+def _seen(piece: str) -> str:
+    """A piece with its spaces to be seen; the empty set where there is none."""
+    return piece.replace(" ", SPACE) or ABSENT
 
 
 def direction(text: str) -> str:

@@ -8,6 +8,8 @@ from asr_dro_plugin.reporting.compare import Comparison
 from asr_dro_plugin.reporting.experiment import Decoding, Experiment
 from asr_dro_plugin.reporting.markup import Markup, el
 
+TALL = 30  # rows above which a table scrolls within the page
+
 
 @dataclass(frozen=True)
 class Material:
@@ -72,7 +74,7 @@ def table(
     class_: str = "",
     attributes: Mapping[str, object] | None = None,
 ) -> Markup:
-    """A table in a box of its own that scrolls sideways on a narrow screen.
+    """A table in a box of its own that scrolls: sideways, and down where there are many rows.
 
     Args:
         heads: titles of the columns, or (title, what it means).
@@ -80,13 +82,13 @@ def table(
         caption: what the table shows; read aloud, not shown.
         sort: whether a click on a title sorts.
         class_: more classes.
-        attributes: of the table itself.
     """  # fmt: skip
     head = el("thead", el("tr", [_head(each, sort) for each in heads]))
     body = el("tbody", [el("tr", row) for row in rows])
     classes = " ".join(filter(None, ["sortable" if sort else "", class_])) or None
-    inner = el("table", el("caption", caption), head, body, class_=classes, **(attributes or {}))
-    return el("div", inner, class_="scroll", tabindex="0", role="group", aria_label=caption)
+    inner = el("table", el("caption", caption), head, body, class_=classes)
+    box = "scroll tall" if len(rows) > TALL else "scroll"
+    return el("div", inner, class_=box, tabindex="0", role="group", aria_label=caption)
 
 
 def _head(each: str | tuple[str, str], sort: bool) -> Markup:
@@ -100,13 +102,15 @@ def one_of_several(key: str, label: str, blocks: Sequence[tuple[str, Markup]]) -
 
     Args:
         key: names the group on the page.
-        label: of the menu.
+        label: of the menu; menus of the same label change together.
         blocks: (name, content).
     """
     if len(blocks) == 1:
         return blocks[0][1]
     options = [el("option", name, value=index) for index, (name, _) in enumerate(blocks)]
-    menu = el("label", label, " ", el("select", options, data_blocks=key), class_="menu")
+    menu = el(
+        "label", label, " ", el("select", options, data_blocks=key, data_kind=label), class_="menu"
+    )  # fmt: skip
     shown = [
         el("div", el("h3", name), content, data_block=f"{key}-{index}")
         for index, (name, content) in enumerate(blocks)

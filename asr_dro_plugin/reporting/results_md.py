@@ -22,7 +22,7 @@ from asr_dro_plugin.reporting.score_files import (
     summary_figure,
     worst_of,
 )  # fmt: skip
-from asr_dro_plugin.reporting.words import interval_words, percent
+from asr_dro_plugin.reporting.words import interval_words, percent, span_words
 
 HEADINGS = {"test": "Test sets", "dev": "Development sets"}
 HEADER = (
@@ -150,8 +150,8 @@ def _rows(report: Mapping) -> list[list[str]]:
     blank = [""] * 3
     macro = report["macro"]
     rows.append(
-        ["macro", *blank, percent(macro["cer"]), _cell(macro_interval(report, "cer")), *blank,
-         percent(macro["wer"]), _cell(macro_interval(report, "wer")), percent(macro["lid"])]
+        ["macro", *blank, percent(macro["cer"]), span_words(macro_interval(report, "cer")), *blank,
+         percent(macro["wer"]), span_words(macro_interval(report, "wer")), percent(macro["lid"])]
     )  # fmt: skip
     name, worst = worst_of(report)
     return [*rows, _row(f"worst: {name}", worst), _row("total", report["total"])]
@@ -165,16 +165,12 @@ def _row(name: str, group: Mapping) -> list[str]:
         str(cer["ref"]),
         "-" if duration is None else f"{duration / 60:.1f}",
         percent(cer["rate"]),
-        _cell(interval_of(group, "cer")),
+        span_words(interval_of(group, "cer")),
         *(percent(share_of(cer, kind)) for kind in KINDS),
         percent(rate_of(group, "wer")),
-        _cell(interval_of(group, "wer")),
+        span_words(interval_of(group, "wer")),
         percent(rate_of(group, "lid")),
     ]
-
-
-def _cell(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"{percent(interval[0])}-{percent(interval[1])}"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -81,17 +81,22 @@ def error_bar(
     )  # fmt: skip
 
 
-def histogram(values: Sequence[float], unit: str, label: str) -> Markup:
-    """How many values lie where; the highest hundredth is counted into the last bar.
+def histogram_end(values: Sequence[float]) -> float:
+    """End of an axis that holds all but the highest hundredth of the values."""
+    ranked = sorted(values)
+    return scale_of(max(ranked[int(0.99 * (len(ranked) - 1))], 1e-9))
+
+
+def histogram(values: Sequence[float], end: float, unit: str, label: str) -> Markup:
+    """How many values lie where; what is beyond the axis is counted into the last bar.
 
     Args:
         values: not empty, none negative.
+        end: of the axis.
         unit: word under the axis.
         label: what a screen reader says.
     """
     width, height = HISTOGRAM
-    ranked = sorted(values)
-    end = scale_of(max(ranked[int(0.99 * (len(ranked) - 1))], 1e-9))
     counts = [0] * BINS
     for value in values:
         counts[min(int(value / end * BINS), BINS - 1)] += 1

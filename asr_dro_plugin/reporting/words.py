@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+LONG_NAME = 24  # characters
+
 
 def percent(rate: float | None, digits: int = 1) -> str:
     """A rate 0..1 as a percentage; ``-`` where it was not measured."""
@@ -9,14 +11,24 @@ def percent(rate: float | None, digits: int = 1) -> str:
 
 
 def interval_words(interval: tuple[float, float] | None) -> str:
-    """`` (31.0-38.2)`` after a percentage; empty where there is no interval."""
-    return "" if interval is None else f" ({percent(interval[0])}-{percent(interval[1])})"
+    """`` (31.0–38.2)`` after a percentage; empty where there is no interval."""
+    return "" if interval is None else f" ({span_words(interval)})"
+
+
+def span_words(interval: tuple[float, float] | None) -> str:
+    """``31.0–38.2``; ``-`` where there is no interval."""
+    return "-" if interval is None else f"{percent(interval[0])}\u2013{percent(interval[1])}"
 
 
 def signed(difference: float) -> str:
     """A difference of two rates in percentage points, with its sign."""
     text = f"{100 * difference:+.1f}".replace("-", "\u2212")
     return "0.0" if text in ("+0.0", "\u22120.0") else text
+
+
+def range_words(low: float | None, high: float | None) -> str:
+    """Where a difference lies, in percentage points."""
+    return "range unknown" if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
 def hours_words(hours: float) -> str:
@@ -32,6 +44,27 @@ def listed(words: Sequence[str], most: int = 5) -> str:
     if len(words) > most:
         return f"{', '.join(shown)} and {len(words) - most} more"
     return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names without the parts, between underscores, with which all begin or end.
+
+    Only where a name would be too long for a column.
+    """
+    parts = [name.split("_") for name in names]
+    if len(parts) < 2 or max(map(len, names)) <= LONG_NAME:
+        return list(names)
+    shortest = min(map(len, parts))
+    head = _shared(parts, shortest)
+    tail = _shared([part[::-1] for part in parts], shortest - head)
+    while shortest - head - tail < 1:  # no name may vanish
+        head, tail = (head - 1, tail) if head else (head, tail - 1)
+    return ["_".join(part[head : len(part) - tail]) for part in parts]
+
+
+def _shared(parts: Sequence[Sequence[str]], most: int) -> int:
+    same = (len({part[index] for part in parts}) == 1 for index in range(most))
+    return next((index for index, equal in enumerate(same) if not equal), most)
 
 
 def plural(count: int, word: str) -> str:

@@ -82,9 +82,9 @@ def score_of(rows, set_name, ci=True):
 
     def group(part):
         correct = sum(row["lid"] == row["group"] for row in part)
-        return {"num_utts": len(part), "duration": 2.0 * len(part),
-                "cer": counts_of(part, "cer", ci), "wer": counts_of(part, "wer", ci),
-                "lid": {"correct": correct, "total": len(part), "rate": correct / len(part)}}  # fmt: skip
+        lid = {"correct": correct, "total": len(part), "rate": correct / len(part)}
+        counts = {metric: counts_of(part, metric, ci) for metric in ("cer", "wer")}
+        return {"num_utts": len(part), "duration": 2.0 * len(part), **counts, "lid": lid}
 
     groups = {lang: group(part) for lang, part in by_lang.items()}
     rates = {m: {lang: groups[lang][m]["rate"] for lang in langs} for m in ("cer", "wer", "lid")}
