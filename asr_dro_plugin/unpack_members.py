@@ -109,6 +109,8 @@ def _folded(name: str) -> str:
 
 def _refuse_overlaps(members: Sequence[zipfile.ZipInfo], where: str) -> None:
     ordered = sorted(members, key=lambda info: info.header_offset)
+    if ordered and ordered[0].header_offset:  # a torn one may end in a whole one: weights are zips
+        raise UserError(f"{where} is no whole zip archive (it begins with something else).")
     for info, following in zip(ordered, ordered[1:], strict=False):
         end = info.header_offset + LOCAL_HEADER + len(info.orig_filename) + info.compress_size
         if following.header_offset < end:
