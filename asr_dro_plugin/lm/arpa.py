@@ -17,6 +17,8 @@ COMPRESSION = 6  # gzip's own default; 9 takes twice the time for one per cent
 def write_arpa(path: str | os.PathLike, corpus: Corpus, model: Sequence[Grams]) -> None:
     """Write a model as gzip-compressed ARPA, whole or not at all.
 
+    KenLM reads no file without 2-grams, so that a model of order 1 declares 0 of them.
+
     Args:
         path: the file, ``.arpa.gz``.
         corpus: the text that the n-grams point into.
@@ -24,12 +26,13 @@ def write_arpa(path: str | os.PathLike, corpus: Corpus, model: Sequence[Grams]) 
     """
     with deterministic_gzip(path) as stream:
         head = [f"ngram {grams.order}={len(grams.log_probs)}\n" for grams in model]
-        stream.write("".join(["\\data\\\n", *head]).encode())
+        none = len(model) == 1
+        stream.write("".join(["\\data\\\n", *head, "ngram 2=0\n" * none]).encode())
         for grams in model:
             stream.write(f"\n\\{grams.order}-grams:\n".encode())
             for lines in _lines(corpus, grams):
                 stream.write(lines.encode())
-        stream.write(b"\n\\end\\\n")
+        stream.write(b"\n\\2-grams:\n" * none + b"\n\\end\\\n")
 
 
 @contextlib.contextmanager

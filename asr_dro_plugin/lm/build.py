@@ -21,10 +21,11 @@ from asr_dro_plugin.lm.programs import (
     run_lmplz,
 )
 from asr_dro_plugin.lm.text import read_text
-from asr_dro_plugin.lm_files import SPECIAL, arpa_words, characters_of, read_arpa_header
+from asr_dro_plugin.lm_files import SPECIAL, LmFiles, arpa_words, characters_of, read_arpa_header
 
 ESTIMATORS = ("auto", "builtin", "lmplz")
 UNITS = ("word", "char")
+MAX_ORDER = 6  # of the KenLM that kenlm's and flashlight-text's wheels are built with
 ARPA, BINARY, UNIGRAMS, ABOUT = "lm.arpa.gz", "lm.bin", "unigrams.txt", "lm.json"
 
 
@@ -33,7 +34,7 @@ class Settings:
     """What a model is made with.
 
     Attributes:
-        order: the longest n-grams, at least 1.
+        order: the longest n-grams, 1 to ``MAX_ORDER``.
         unit: ``word`` or ``char``.
         prune: for each order, n-grams that occur so often or less are left out; the last is for
             all higher orders.
@@ -51,6 +52,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.order < 1:
             raise UserError(f"--order {self.order} is less than 1. Usual: 3, for characters 6.")
+        if self.order > MAX_ORDER:
+            raise UserError(
+                f"--order {self.order} is more than KenLM reads. Give {MAX_ORDER} or less."
+            )
+        if self.order == 1 and self.estimator == LMPLZ:
+            raise UserError("KenLM reads no 1-gram model of lmplz. Give --estimator builtin.")
         words = " ".join(map(str, self.prune))
         if not self.prune or self.prune[0] != 0 or list(self.prune) != sorted(self.prune):
             raise UserError(
@@ -66,7 +73,7 @@ class Settings:
         """``builtin`` or ``lmplz``."""
         if self.estimator != "auto":
             return self.estimator
-        return LMPLZ if is_installed(LMPLZ) else "builtin"
+        return LMPLZ if self.order > 1 and is_installed(LMPLZ) else "builtin"
 
 
 def build_lm(
@@ -110,14 +117,14 @@ def build_lm(
     return about
 
 
-def make_binary(folder: str | os.PathLike) -> bool:
-    """Make ``lm.bin`` of a model's ARPA file; False where build_binary is not on PATH."""
+def make_binary(lm: LmFiles) -> bool:
+    """Make ``lm.bin`` of a model's ARPA file, if it has one; False without build_binary on PATH."""
     if not is_installed(BUILD_BINARY):
         return False
-    folder = Path(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".binary.") as temporary:
-        run_build_binary(folder / ARPA, Path(temporary) / BINARY)
-        os.replace(Path(temporary) / BINARY, folder / BINARY)
+    if arpa := lm.arpa():
+        with tempfile.TemporaryDirectory(dir=lm.folder, prefix=".binary.") as temporary:
+            run_build_binary(arpa, Path(temporary) / BINARY)
+            os.replace(Path(temporary) / BINARY, lm.folder / BINARY)
     return True
 
 
@@ -125,7 +132,7 @@ def _built_in(text: str | os.PathLike, folder: Path, settings: Settings) -> dict
     corpus = encode(text, settings.unit)
     model = list(estimate(corpus, settings.order, settings.prune))
     sizes = [len(grams.log_probs) for grams in model]
-    _check_sizes(sizes, settings, text)
+    _check_sizes(sizes, settings, folder.name)
     write_arpa(folder / ARPA, corpus, model)
     return {
         **_figures(settings, sizes, corpus.num_sentences, corpus.num_tokens),
@@ -146,7 +153,7 @@ def _with_lmplz(text: str | os.PathLike, folder: Path, settings: Settings) -> di
             stream.write(" ".join(symbols) + "\n")
     run_lmplz(spaced, arpa, settings.order, settings.prune)
     sizes = read_arpa_header(arpa)
-    _check_sizes(sizes, settings, text)
+    _check_sizes(sizes, settings, folder.name)
     words = sorted(set(arpa_words(arpa)) - set(SPECIAL))
     with open(arpa, "rb") as plain, deterministic_gzip(folder / ARPA) as packed:
         shutil.copyfileobj(plain, packed)
@@ -159,18 +166,21 @@ def _with_lmplz(text: str | os.PathLike, folder: Path, settings: Settings) -> di
     }
 
 
-def _check_sizes(sizes: Sequence[int], settings: Settings, text: str | os.PathLike) -> None:
-    if len(sizes) < settings.order:
-        raise UserError(
-            f"{text} has no {settings.order}-grams, the longest are {len(sizes)}-grams "
-            f"(a sentence's ends count). Give --order {len(sizes)} or more text."
-        )
-    if not all(sizes):
+def _check_sizes(sizes: Sequence[int], settings: Settings, name: str) -> None:
+    """A model whose highest order is empty is none."""
+    longest = next((n for n, size in enumerate(sizes) if not size), len(sizes))
+    if longest == settings.order:
+        return
+    if any(settings.prune):
         words = " ".join(map(str, settings.prune))
         raise UserError(
-            f'--prune "{words}" leaves none of the {sizes.index(0) + 1}-grams of {text}. '
-            "Prune less, or give more text."
+            f"--prune \"{words}\" leaves no {longest + 1}-grams of the text of '{name}'. "
+            "Prune less, give a lower --order or more text."
         )
+    raise UserError(
+        f"The text of '{name}' has no {longest + 1}-grams (the ends of a sentence count). "
+        f"Give --order {longest} or more text."
+    )
 
 
 def _figures(settings: Settings, sizes: Sequence[int], sentences: int, tokens: int) -> dict:

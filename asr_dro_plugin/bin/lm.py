@@ -1,0 +1,220 @@
+"""Build n-gram language models, and measure their perplexity (stages 6-9)."""
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
+from asr_dro_plugin.options import boolean
+
+EPILOG = """Uses:
+  asr-dro lm build --order 3 corpus.txt
+        lm/joint/ with lm.arpa.gz, unigrams.txt, lm.json (and lm.bin where build_binary is on PATH)
+  asr-dro lm build --groups data/train/utt2lang --per both --out exp/lm data/train/text
+        one model of all languages and one of each
+  asr-dro lm perplexity exp/lm data/dev/text --groups data/dev/utt2lang
+        perplexity and unknown words per language
+
+`build` does what the recipe's stages do one by one: `collect` (6), `estimate` (7), `binary` (9).
+A text is plain, one sentence a line, or Kaldi's with an id first (--kaldi true, or by --groups);
+gzip or not; a language tag [eng] at its beginning is taken off.
+
+Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
+"""
+MAX_NAMED = 5
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """All options of the command."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="asr-dro lm", description=__doc__, epilog=EPILOG, formatter_class=form
+    )
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+
+    def step(name: str, run: Callable, what: str) -> argparse.ArgumentParser:
+        found = steps.add_parser(name, help=what, description=what, allow_abbrev=False)
+        found.set_defaults(run=run)
+        return found
+
+    build = step("build", run_build, "all steps: from text to models")
+    collect = step("collect", run_collect, "stage 6: the text of each model, normalised")
+    estimate = step("estimate", run_estimate, "stage 7: models of collected texts")
+    perplexity = step("perplexity", run_perplexity, "stage 8: perplexity and unknown words")
+    binary = step("binary", run_binary, "stage 9: KenLM's binary of each model")
+    for one in (build, collect):
+        _text_options(one)
+        _collect_options(one)
+    collect.add_argument("--out", required=True, help="folder that gets the texts")
+    estimate.add_argument("text_dir", help="folder that `collect` wrote")
+    for one in (build, estimate):
+        one.add_argument("--out", default="lm", help="folder of the models (default: lm)")
+        _model_options(one)
+    for one in (perplexity, binary):
+        one.add_argument("lm_dir", metavar="LM", help="folder of models, or one model's file")
+    _text_options(perplexity)
+    perplexity.add_argument("--text_norm", help="normaliser (default: that of the models)")
+    perplexity.add_argument("--json", metavar="FILE", help="write every figure here")
+    for one in (build, collect, estimate, perplexity):
+        one.add_argument(
+            "--strict", type=boolean, default=False, metavar="true|false",
+            help="fail where something must be left out (default: false, exit code 3)",
+        )  # fmt: skip
+    return parser
+
+
+def _text_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="+", metavar="TEXT", help="plain or Kaldi's, gzip or not")
+    parser.add_argument("--groups", metavar="UTT2LANG", help="language of each utterance id")
+    parser.add_argument(
+        "--kaldi", type=boolean, metavar="true|false",
+        help="whether an id begins each line (default: true with --groups)",
+    )  # fmt: skip
+
+
+def _collect_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--per", choices=["joint", "language", "both"], default="joint",
+        help="one model of all text, one of each language, or both (default: joint)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text_norm", default="none", help="none, nfc, lower_no_punct … (default: none)"
+    )
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--order", type=int, default=3, help="longest n-grams (default: 3)")
+    parser.add_argument(
+        "--unit", choices=["word", "char"], default="word", help="of n-grams (default: word)"
+    )
+    parser.add_argument(
+        "--prune", default="0", metavar='"0 0 1"',
+        help="leave out n-grams that occur so often or less, a number for each order (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--estimator", choices=["auto", "builtin", "lmplz"], default="auto",
+        help="auto: KenLM's lmplz where it is on PATH, else our own (default: auto)",
+    )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do one step; the exit code."""
+    args = get_parser().parse_args(argv)
+    if Path(getattr(args, "out", "")).is_file():
+        raise UserError(f"--out {args.out} is a file. Name a folder.")
+    return args.run(args)
+
+
+def run_build(args: argparse.Namespace) -> int:
+    """From text to models; every model is whole or absent."""
+    settings, out = _settings(args), Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out, prefix=".text.") as text_dir:
+        unknown = _collected(args, text_dir)
+        _estimated(args, text_dir, settings, binary=True)
+    _refuse_unknown(unknown)
+    return 0
+
+
+def run_collect(args: argparse.Namespace) -> int:
+    """Write the text of each model."""
+    _refuse_unknown(_collected(args, args.out))
+    return 0
+
+
+def run_estimate(args: argparse.Namespace) -> int:
+    """Estimate a model of each collected text."""
+    _estimated(args, args.text_dir, _settings(args), binary=False)
+    return 0
+
+
+def run_binary(args: argparse.Namespace) -> int:
+    """Make KenLM's binary beside each model."""
+    from asr_dro_plugin.lm.stages import binaries
+
+    print(binaries(args.lm_dir))
+    return 0
+
+
+def run_perplexity(args: argparse.Namespace) -> int:
+    """Print the table; 3 where a language or an utterance could not be scored."""
+    from asr_dro_plugin.files import atomic_write
+    from asr_dro_plugin.lm.perplexity import measure, text_norm_of
+    from asr_dro_plugin.lm.table import perplexity_table, remarks
+
+    text_norm = args.text_norm or text_norm_of(args.lm_dir)
+    found = measure(args.lm_dir, _sentences(args, text_norm))
+    if args.json:
+        with atomic_write(args.json) as stream:
+            json.dump({"text": args.text, "text_norm": text_norm, **found}, stream, indent=1)
+            stream.write("\n")
+    print(perplexity_table(found))
+    if left := remarks(found):
+        raise (UserError if args.strict else SomeLeftOut)("; ".join(left))
+    return 0
+
+
+def _settings(args: argparse.Namespace):
+    from asr_dro_plugin.lm.build import Settings
+
+    words = args.prune.replace(",", " ").split()
+    if not all(word.isdigit() for word in words):
+        raise UserError(f'--prune "{args.prune}" is not a list of numbers, as in "0 0 1".')
+    return Settings(args.order, args.unit, tuple(map(int, words)), args.estimator)
+
+
+def _sentences(args: argparse.Namespace, text_norm: str, need_language: bool = False):
+    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.lm.text import Sentences
+
+    languages = read_table(args.groups, allow_empty_value=False) if args.groups else None
+    kaldi = args.kaldi if args.kaldi is not None else languages is not None
+    if languages is not None and not kaldi:
+        raise UserError("--groups needs utterance ids, and --kaldi false says there are none.")
+    return Sentences(args.text, text_norm, kaldi, languages, need_language)
+
+
+def _collected(args: argparse.Namespace, text_dir: str) -> list[str]:
+    """Collect the texts; ids that were left out."""
+    from asr_dro_plugin.lm.text import collect
+
+    sentences = _sentences(args, args.text_norm, need_language=args.per != "joint")
+    counts = collect(sentences, text_dir, args.per)
+    texts = ", ".join(f"{name} {count}" for name, count in counts.items())
+    more = f"; {sentences.num_empty} empty" if sentences.num_empty else ""
+    more += f"; {sentences.num_symbols} <s> </s> <unk> dropped" if sentences.num_symbols else ""
+    print(f"sentences: {texts}{more}")
+    if args.strict and sentences.unknown:
+        raise UserError(_left_out(sentences.unknown))
+    return sentences.unknown
+
+
+def _estimated(args: argparse.Namespace, text_dir: str, settings, binary: bool) -> None:
+    """Estimate and say what came of it."""
+    from asr_dro_plugin.lm.stages import estimate_all, refuse_failed
+
+    made, failed = estimate_all(text_dir, args.out, settings, binary, args.strict)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print("\n".join([*made, f"peak memory {peak:.0f} MiB", *failed]))
+    refuse_failed(failed, made)
+
+
+def _refuse_unknown(unknown: list[str]) -> None:
+    if unknown:
+        raise SomeLeftOut(_left_out(unknown))
+
+
+def _left_out(unknown: list[str]) -> str:
+    more = " …" if len(unknown) > MAX_NAMED else ""
+    return (
+        f"{len(unknown)} lines have no language and were left out: "
+        f"{' '.join(unknown[:MAX_NAMED])}{more}. Complete --groups."
+    )
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""All models of a folder: estimation and KenLM's binaries, one name after the other."""
+
+import os
+import shutil
+from pathlib import Path
+
+from asr_dro_plugin.errors import SomeLeftOut, UserError
+from asr_dro_plugin.lm.build import Settings, build_lm, make_binary
+from asr_dro_plugin.lm.text import collected
+from asr_dro_plugin.lm_files import find_lm, lm_names
+from asr_dro_plugin.progress import Progress
+
+
+def estimate_all(
+    text_dir: str | os.PathLike,
+    out_dir: str | os.PathLike,
+    settings: Settings,
+    binary: bool = False,
+    strict: bool = False,
+) -> tuple[list[str], list[str]]:
+    """Estimate a model of each collected text.
+
+    Args:
+        text_dir: what ``text.collect`` wrote.
+        out_dir: gets ``<name>/`` of each text.
+        settings: of all of them.
+        binary: whether to make lm.bin too, where build_binary is on PATH.
+        strict: stop at the first text that no model can be made of.
+
+    Returns:
+        A line about each model, and a line about each text that none could be made of; a model
+        of that name from an earlier run is removed, for it is not of this text.
+
+    Raises:
+        UserError: there is no text, or none of them makes a model.
+    """
+    text_norm, texts = collected(text_dir)
+    made, failed = [], []
+    with Progress(len(texts), "estimate") as progress:
+        for name, text in texts.items():
+            try:
+                about = build_lm(text, out_dir, name, settings, text_norm)
+                has_binary = binary and make_binary(find_lm(out_dir, name))
+                made.append(_summary(Path(out_dir) / name, about, has_binary))
+            except UserError as error:
+                shutil.rmtree(Path(out_dir) / name, ignore_errors=True)
+                if strict or len(texts) == 1:
+                    raise
+                failed.append(str(error))
+            progress.advance(note=name)
+    if not made:
+        raise UserError(f"{failed[0]} ({len(failed)} texts, none makes a model)")
+    return made, failed
+
+
+def binaries(lm_dir: str | os.PathLike) -> str:
+    """Make lm.bin of each model of a folder; a line that says what came of it."""
+    names = lm_names(lm_dir)
+    if not names:
+        find_lm(lm_dir)  # says what is missing and how to make it
+    made = [make_binary(find_lm(lm_dir, name)) for name in names]
+    if all(made):
+        return f"{lm_dir}: lm.bin of {len(names)} models"
+    return f"{lm_dir}: no build_binary on PATH; lm.arpa.gz is used, which loads slower"
+
+
+def refuse_failed(failed: list[str], made: list[str]) -> None:
+    """Raise ``SomeLeftOut`` where some texts made no model."""
+    if failed:
+        raise SomeLeftOut(f"{len(failed)} of {len(failed) + len(made)} left out: {failed[0]}")
+
+
+def _summary(folder: Path, about: dict, has_binary: bool) -> str:
+    sizes = " + ".join(f"{size:,}" for size in about["ngrams"])
+    fallback = about.get("fallback_orders")
+    note = f"; fallback discounts in order {' '.join(map(str, fallback))}" if fallback else ""
+    return (
+        f"{folder}: {about['sentences']:,} sentences, {about['tokens']:,} {about['unit']}s; "
+        f"n-grams {sizes}; {about['estimator']}{note}{'; lm.bin' if has_binary else ''}"
+    )
