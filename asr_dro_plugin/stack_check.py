@@ -105,7 +105,8 @@ def check_options(
                 f"{where}: {key} must be {_KIND_WORDS[keys[key].rstrip('?')]}, not {value!r}."
             )
         if key in choices and value is not None:
-            _check_choice(str(value), choices[key], f"{where}: {key}", keys[key].endswith("?"))
+            for word in value if keys[key] == "list" else [value]:
+                _check_choice(str(word), choices[key], f"{where}: {key}", keys[key].endswith("?"))
 
 
 SLOTS_NAMED = frozenset({*COMPONENTS, "optim"})

@@ -71,14 +71,17 @@ DEFAULT_MAX_EPOCH = 40
 OUR_TRAIN_KEYS = _by_name(
     {
         "str?": "ssl_checkpoint groups init_exp objective sampler",
-        "dict": "objective_conf sampler_conf",
+        "dict": "objective_conf sampler_conf tracker_conf",
+        "list": "trackers",
         "bool": "extend_groups freeze_cnn probe_memory override",
         "int": """
             freeze_finetune_updates save_interval_steps keep_checkpoints max_skipped_steps
-            sanity_batches""",
+            sanity_batches augmentation_examples augmentation_interval""",
         "float?": "feature_grad_mult",
     }
 )
+
+TRACKERS = ("tensorboard", "wandb", "comet", "mlflow")
 
 TOP_LEVEL_KEYS = {**ESPNET_TRAIN_KEYS, **OUR_TRAIN_KEYS}
 
@@ -98,6 +101,7 @@ _G2P = """
 
 # Legal values of the options that are no component (those are in ``stack_names``).
 TRAIN_CHOICES: dict[str, tuple[str, ...]] = {
+    "trackers": TRACKERS,
     "log_level": ("ERROR", "WARNING", "INFO", "DEBUG", "NOTSET"),
     "iterator_type": _ITERATORS,
     "valid_iterator_type": _ITERATORS,

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.parameter_names import (
     espnets_frozen_updates,
     freezes_cnn,
@@ -17,7 +17,7 @@ from asr_dro_plugin.parameter_names import (
 )
 from asr_dro_plugin.stack_names import NO_COMPONENT, component_of
 from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
-from asr_dro_plugin.train_options import DEFAULT_MAX_EPOCH
+from asr_dro_plugin.train_options import DEFAULT_MAX_EPOCH, TRACKERS
 
 # Ways to say one thing twice.
 PAIRS = (("smoothing", "smoothing_rel"), ("step_size", "step_size_rel"))
@@ -40,7 +40,8 @@ LENGTHS = {
 }  # fmt: skip
 LEAST = {"keep_checkpoints": 2, "save_interval_steps": 0, "max_skipped_steps": 0,
          "sanity_batches": 0, "freeze_finetune_updates": 0, "num_iters_per_epoch": 1,
-         "accum_grad": 1, "log_interval": 1}  # fmt: skip
+         "accum_grad": 1, "log_interval": 1, "augmentation_examples": 0,
+         "augmentation_interval": 0}  # fmt: skip
 
 
 def check_training(config: Mapping, where: str) -> None:
@@ -49,7 +50,16 @@ def check_training(config: Mapping, where: str) -> None:
     Raises:
         UserError: the first of them, with the keys, their values and what would be legal.
     """
-    for rule in (_numbers, _objective, _objective_conf, _sampler, _cache, _freezing, _schedule):
+    for rule in (
+        _numbers,
+        _objective,
+        _objective_conf,
+        _sampler,
+        _cache,
+        _freezing,
+        _schedule,
+        _trackers,
+    ):
         for problem in rule(config):
             raise UserError(f"{where}: {problem}")
 
@@ -216,3 +226,15 @@ def _numbers(config: Mapping) -> Iterator[str]:
     for key, least in LEAST.items():
         if _is_given(config.get(key)) and int(config[key]) < least:
             yield f"{key} is {config[key]}. It must be at least {least}."
+
+
+def _trackers(config: Mapping) -> Iterator[str]:
+    """Settings of trackers go by the trackers' names."""
+    for name, conf in (config.get("tracker_conf") or {}).items():
+        if name not in TRACKERS:
+            yield (
+                f"tracker_conf names '{name}', which is no tracker.{suggestion(name, TRACKERS)} "
+                f"Legal: {', '.join(TRACKERS)}."
+            )
+        if not isinstance(conf, Mapping):
+            yield f"tracker_conf.{name} must be a mapping of setting: value, not {conf!r}."

@@ -110,6 +110,7 @@ def test_every_shipped_decoding_configuration_passes(path):
         ({"encoder": "identity"}, ["'hidden_size' is no argument", "none at all"]),
         ({"batch_type": "num"}, ["batch_type is 'num'", "numel"]),
         ({"token_type": "chars"}, ["Did you mean 'char'?"]),
+        ({"trackers": ["tensorboard", "wand"]}, ["trackers is 'wand'", "Did you mean 'wandb'?"]),
     ],
 )
 def test_an_unknown_name_is_refused_with_a_suggestion(changes, words):
@@ -133,6 +134,7 @@ def test_an_unknown_name_is_refused_with_a_suggestion(changes, words):
         ({"grad_clip": "big"}, "grad_clip must be a number"),
         ({"use_amp": "perhaps"}, "use_amp must be true or false"),
         ({"freeze_param": "encoder"}, "freeze_param must be a list"),
+        ({"trackers": "wandb"}, "trackers must be a list"),
         ({"optim_conf": ["lr"]}, "optim_conf must be a mapping"),
         ({"objective_conf": {"cap": "big"}}, "cap must be a number, not 'big'"),
         ({"objective_conf": {"smoothing_rel": "1e-1"}}, "Write 1.0e-1."),

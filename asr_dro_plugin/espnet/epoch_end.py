@@ -24,12 +24,6 @@ class EpochEnd:
     def __init__(self, run: "TrainingRun") -> None:
         self.run, self.options = run, run.options
         self._warned = False
-        self.train_writer = self.valid_writer = None
-        if self.options.use_tensorboard and run.ranks.is_first:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.train_writer = SummaryWriter(str(self.run.output_dir / "tensorboard" / "train"))
-            self.valid_writer = SummaryWriter(str(self.run.output_dir / "tensorboard" / "valid"))
 
     @property
     def keep(self) -> list[int]:
@@ -38,16 +32,12 @@ class EpochEnd:
         return [keep] if isinstance(keep, int) else (keep or [1])
 
     def report(self) -> None:
-        """The epoch's figures to the log, the pictures, TensorBoard and wandb."""
+        """The epoch's figures to the log, the pictures and the trackers."""
         reporter = self.run.reporter
         logging.info(reporter.log_message())
         if self.options.use_matplotlib:
             reporter.matplotlib_plot(self.run.output_dir / "images")
-        if self.train_writer is not None:
-            reporter.tensorboard_add_scalar(self.train_writer, key1="train")
-            reporter.tensorboard_add_scalar(self.valid_writer, key1="valid")
-        if self.options.use_wandb:
-            reporter.wandb_log()
+        self.run.records.epoch()
 
     def save_model(self, epoch: int) -> None:
         """Write ``<epoch>epoch.pth``."""
@@ -96,8 +86,3 @@ class EpochEnd:
         """The mean of the n best epochs of each criterion."""
         criteria = self.options.best_model_criterion
         average_nbest(self.run.output_dir, self.run.reporter, criteria, self.keep, suffix)
-
-    def close(self) -> None:
-        """Write out the curves."""
-        for writer in filter(None, (self.train_writer, self.valid_writer)):
-            writer.close()

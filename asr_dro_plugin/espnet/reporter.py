@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import torch
-from espnet2.train.reporter import Average, Reporter, SubReporter, WeightedAverage
+from espnet2.train.reporter import Average, Reporter, SubReporter, WeightedAverage, aggregate
 
 
 class DROReporter(Reporter):
@@ -57,6 +57,15 @@ class DROReporter(Reporter):
         figures = self.stats.setdefault(epoch, {}).setdefault(key, {})
         figures.update({name: float(value) for name, value in values.items()})
 
+    def values_of(self, key: str) -> dict[str, float]:
+        """The figures of the current epoch, ESPnet's own clock and counter apart."""
+        figures = self.stats.get(self.epoch, {}).get(key, {})
+        return {
+            name: float(value)
+            for name, value in figures.items()
+            if name not in ("time", "total_count") and value is not None
+        }
+
     def _all_keys(self) -> list[str]:
         return [f"{key}.{key2}" for key, key2 in self.get_all_keys()] if self.stats else []
 
@@ -64,6 +73,12 @@ class DROReporter(Reporter):
 def _rank(value: float, sign: int) -> tuple[bool, float]:
     """Sorts numbers by ``sign`` times their value and NaN behind them all."""
     return (True, 0.0) if math.isnan(value) else (False, sign * value)
+
+
+def latest_values(sub: SubReporter, count: int) -> dict[str, float]:
+    """Means over the last ``count`` batches of an unfinished epoch, as ESPnet logs them."""
+    start = max(0, sub.count - count)
+    return {name: float(aggregate(entries[start:])) for name, entries in sub.stats.items()}
 
 
 def sub_reporter_state(sub: SubReporter) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from espnet2.tasks.asr import ASRTask, frontend_choices
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.dataset import AbsDataset
 from espnet2.train.distributed_utils import DistributedOption
+from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
 from asr_dro_plugin.early_log import EarlyLog
@@ -42,6 +43,7 @@ from asr_dro_plugin.espnet.reference import FILE_NAME, GroupLossLog, fingerprint
 from asr_dro_plugin.espnet.trainer import DROTrainer
 from asr_dro_plugin.phases import START
 from asr_dro_plugin.stack import resolve
+from asr_dro_plugin.train_options import TRACKERS
 
 # Name, type, default and help of each option beside the slots.
 OPTIONS = (
@@ -84,6 +86,14 @@ OPTIONS = (
     ("probe_memory", str2bool, True, "Try the longest planned batch before the first step"),
     ("sanity_batches", int, 2, "Validation batches to try before the first step"),
     (
+        "augmentation_examples", int, 2,
+        "Utterances to show before and after augmentation, in augmentation/ and the trackers",
+    ),
+    (
+        "augmentation_interval", int, 0,
+        "Show them again every so many epochs; 0 is before the first epoch only",
+    ),
+    (
         "override", str2bool, False,
         "Without --resume: move a run that is in --output_dir aside instead of refusing to train",
     ),
@@ -119,6 +129,17 @@ class DROASRTask(ASRTask):
         group = parser.add_argument_group("asr-dro related")
         for name, kind, default, text in OPTIONS:
             group.add_argument(f"--{name}", type=kind, default=default, help=text)
+        group.add_argument(
+            "--trackers",
+            nargs="*",
+            choices=TRACKERS,
+            default=["tensorboard"],
+            help="Where figures, pictures and sounds go beside metrics.jsonl",
+        )
+        group.add_argument(
+            "--tracker_conf", action=NestedDictAction, default={},
+            help="Settings by tracker, for example wandb='{project: dro, mode: online}'",
+        )  # fmt: skip
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
@@ -151,6 +172,7 @@ class DROASRTask(ASRTask):
         early = EarlyLog()
         with early:
             check_settings(args, cls.get_parser())
+            adopt_wandb(args, project=f"ESPnet_{cls.__name__}")
             args.groups = read_groups(args.groups)
             args.model_conf = model_conf_of(args)
             earlier = cls._look_at_experiment(args)
@@ -232,6 +254,20 @@ class DROASRTask(ASRTask):
             return dataset
 
         return build_planned_factory(args, iter_options, mode, build_dataset)
+
+
+def adopt_wandb(args: argparse.Namespace, project: str) -> None:
+    """ESPnet's ``--use_wandb`` becomes a tracker of ours: ESPnet's own start ends the training
+    where wandb is not installed, and sends by default."""
+    if not args.use_wandb:
+        return
+    args.use_wandb = False
+    args.trackers = [*args.trackers, *(["wandb"] if "wandb" not in args.trackers else [])]
+    given = {key: getattr(args, f"wandb_{key}") for key in ("project", "entity", "name", "id")}
+    given = {"project": project, **{key: value for key, value in given.items() if value}}
+    given["allow_val_change"] = args.wandb_allow_val_change
+    own = args.tracker_conf.get("wandb") or {}
+    args.tracker_conf = {**args.tracker_conf, "wandb": {**given, **own}}
 
 
 def apply_ssl_checkpoint(args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
@@ -28,6 +28,8 @@ class DROTrainerOptions(TrainerOptions):
         max_skipped_steps: optimizer steps in a row without a finite gradient that end training.
         probe_memory: try the longest planned batch before the first step.
         sanity_batches: batches of validation to try before the first step.
+        augmentation_examples, augmentation_interval: see ``augmentation.AugmentationLog``.
+        trackers, tracker_conf: see ``tracker_adapters``.
         train_data_path_and_name_and_type: ESPnet's, to find ``utt2corpus``.
     """
 
@@ -36,6 +38,10 @@ class DROTrainerOptions(TrainerOptions):
     max_skipped_steps: int
     probe_memory: bool
     sanity_batches: int
+    augmentation_examples: int
+    augmentation_interval: int
+    trackers: Sequence
+    tracker_conf: Mapping
     train_data_path_and_name_and_type: Sequence
 
 
@@ -89,7 +95,7 @@ class DROTrainer(Trainer):
                 cls.plot_attention(
                     model=run.model,
                     output_dir=run.output_dir / "att_ws",
-                    summary_writer=run.epoch_end.train_writer,
+                    summary_writer=run.records.summary_writer,
                     iterator=factory.build_iter(run.position.epoch),
                     reporter=sub,
                     options=run.options,
@@ -112,5 +118,5 @@ def refuse_unsupported(options: DROTrainerOptions, distributed: DistributedOptio
         )
     if options.create_graph_in_tensorboard:
         logging.warning("create_graph_in_tensorboard is ignored by this trainer.")
-    if options.use_wandb and options.wandb_model_log_interval > 0:
+    if "wandb" in options.trackers and options.wandb_model_log_interval > 0:
         logging.warning("wandb_model_log_interval is ignored: models are not sent to wandb.")

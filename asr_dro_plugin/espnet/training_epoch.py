@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from espnet2.train.reporter import SubReporter
 
 from asr_dro_plugin.espnet.loaders import batches_from, next_batch, num_batches
+from asr_dro_plugin.espnet.reporter import latest_values
 from asr_dro_plugin.phases import START
 
 if TYPE_CHECKING:
@@ -111,10 +112,8 @@ class TrainingEpoch:
     def _log(self, log_interval: int) -> None:
         run = self.run
         logging.info(self.sub.log_message(-log_interval))
-        if run.epoch_end.train_writer is not None:
-            self.sub.tensorboard_add_scalar(run.epoch_end.train_writer, -log_interval)
-        if run.options.use_wandb:
-            self.sub.wandb_log()
+        values = latest_values(self.sub, log_interval)
+        run.records.figures("train", values, self.sub.get_total_count())
         run.bad_losses.report(run.groups, run.ranks.gather)
 
     def _note(self) -> str:

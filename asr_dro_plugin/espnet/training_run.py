@@ -36,6 +36,7 @@ from asr_dro_plugin.espnet.distributed import Ranks
 from asr_dro_plugin.espnet.epoch_end import EpochEnd
 from asr_dro_plugin.espnet.loaders import batches_from
 from asr_dro_plugin.espnet.reporter import DROReporter, restore_sub_reporter
+from asr_dro_plugin.espnet.run_records import RunRecords
 from asr_dro_plugin.espnet.run_saving import RunSaving
 from asr_dro_plugin.espnet.seen import SeenCounter
 from asr_dro_plugin.espnet.signals import StopRequest
@@ -91,6 +92,7 @@ class TrainingRun:
         )
         self.store = CheckpointStore(self.output_dir, keep=options.keep_checkpoints)
         self.request, self.saving, self.epoch_end = StopRequest(), RunSaving(self), EpochEnd(self)
+        self.records = RunRecords(self)
         self.position, self.unfinished = Position(), {}
         self.sub: SubReporter | None = None
         self.group_log: dict = {}
@@ -153,7 +155,7 @@ class TrainingRun:
             # Whatever ended the run, what is being written shall be whole before the process ends.
             with contextlib.suppress(UserError):
                 self.store.wait()
-            self.epoch_end.close()
+            self.records.trackers.close()
             if self.progress is not None:
                 self.progress.__exit__(None, None, None)
 
@@ -166,6 +168,7 @@ class TrainingRun:
         if self.position.steps == 0:
             try_out(self)
             START.end("trial")
+        self.records.start()
         if self._run_epochs():
             logging.info("The training was finished at %d epochs", self.options.max_epoch)
         self.on_first_rank(self.store.wait)
@@ -195,6 +198,7 @@ class TrainingRun:
             set_all_random_seed(self.options.seed + epoch)
             steps, updates = self.position.steps, self.position.updates
             self.position = Position(epoch, steps=steps, updates=updates)
+            self.records.augmentation.before_epoch(epoch)
         self.reporter.set_epoch(epoch)
         self._train_epoch(unfinished)
         self._validate_epoch(epoch)

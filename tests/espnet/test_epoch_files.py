@@ -19,6 +19,7 @@ WORST, MACRO = "worst_group_cer", "macro_cer"
 FIGURES = {WORST: [5.0, 2.0, 3.0, math.nan, 4.0], MACRO: [0.9, 0.4, 0.1, math.nan, 0.2]}
 CHANGES = {
     "use_matplotlib": False,
+    "augmentation_examples": 0,
     "sanity_batches": 0,
     "probe_memory": False,
     "save_interval_steps": 0,
@@ -40,7 +41,7 @@ def links(monkeypatch):
 
     def with_look(self, epoch):
         tidy(self, epoch)
-        paths = (self.output_dir / f"valid.{name}.best.pth" for name in (WORST, MACRO))
+        paths = (self.run.output_dir / f"valid.{name}.best.pth" for name in (WORST, MACRO))
         seen.append(tuple(os.readlink(path).removesuffix("epoch.pth") for path in paths))
 
     monkeypatch.setattr(TrainingRun, "_validate_epoch", with_figures)
@@ -105,7 +106,8 @@ def test_beside_the_models_there_are_two_checkpoints_and_no_remains(train):
     checkpoints = {name for name in names if name.startswith("checkpoint.0")}
     assert len(checkpoints) == 4  # two, each with its checksum
     others = names - checkpoints
-    assert others == {"checkpoint.pth", "config.yaml", "seen.json", "group_losses.json"}
+    records = {"seen.json", "group_losses.json", "metrics.jsonl", "versions.json"}
+    assert others == {"checkpoint.pth", "config.yaml", *records}
 
 
 @pytest.mark.parametrize("keep", [1, [1, 3]])
