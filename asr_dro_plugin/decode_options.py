@@ -21,7 +21,7 @@ key                       default     meaning
 ``lm_weight``             0.5         alpha: weight of the language model's natural logarithm
 ``word_score``            0.0         beta: added for each unit of the language model
 ``unk_score``             null        added for a word that the language model does not know, on
-                                      top of its <unk>; null: no such word (lexicon), 0 (without)
+                                      top of its <unk> (lexicon false; null: 0)
 ``lm``                    joint       joint: one for all; language: that of the decided language
 ========================  ==========  =========================================================
 
@@ -215,5 +215,8 @@ def _check_contradictions(config: Mapping, where: str) -> None:
         )
     if config.get("lm_unit") == "char" and config["lexicon"]:
         raise UserError(f"{where}: lm_unit char has no words. Set lexicon false, or lm_unit word.")
-    if config.get("lm_unit") == "char" and config["unk_score"] is not None:
-        raise UserError(f"{where}: unk_score is for words. Delete it, or set lm_unit word.")
+    if config.get("unk_score") is not None and (config["lexicon"] or config["lm_unit"] == "char"):
+        raise UserError(
+            f"{where}: unk_score is for words outside the lexicon. Delete it, or set lexicon false "
+            "and lm_unit word."
+        )

@@ -72,6 +72,7 @@ def test_mode_espnet_keeps_its_own_keys_and_gets_no_others():
         ({"mode": "beam", "nbest": 30}, "nbest 30 is more than beam_size 20"),
         ({"mode": "lm", "lm_unit": "char", "lexicon": True}, "lm_unit char has no words"),
         ({"mode": "lm", "lm_unit": "char", "unk_score": -5.0}, "unk_score is for words"),
+        ({"mode": "lm", "unk_score": -5.0}, "set lexicon false"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_with_its_remedy(config, words):

@@ -1,0 +1,253 @@
+"""Language models inside the prefix beam search (``prefix_beam.Scorer``).
+
+A prefix of the text has the bonus ``lm_weight * log P_LM + word_score * units + unk_score *
+unknown words``, natural logarithms; at its end the end of the sentence counts too.  Sources: Hannun
+et al. 2014, algorithm 1 (words are scored where they end); Ortmanns et al., "Language-Model
+Look-Ahead for Large Vocabulary Speech Recognition", 1996 (here with unigrams).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr_dro_plugin.decoding.lm_ngram import NO_CONTEXT, START, NGram
+from asr_dro_plugin.decoding.lm_spelling import NO_NODE, ROOT, Lexicon, OpenLexicon, Spelling
+from asr_dro_plugin.tokens import SPACE
+
+UNKNOWN = "<unk>"
+MAX_CACHED = 1 << 22  # numbers in a table; a fuller one is begun anew with the next batch
+
+
+@dataclass(frozen=True)
+class Weights:
+    """alpha, beta and the bonus of an unknown word, each in natural logarithms."""
+
+    lm_weight: float
+    word_score: float
+    unk_score: float = 0.0
+
+    def gain(self, log_prob, units=1, unknown=0):
+        """The bonus of ``units`` units of which ``unknown`` are; numbers or arrays."""
+        score = self.lm_weight * log_prob if self.lm_weight else 0.0
+        return score + self.word_score * units + self.unk_score * unknown
+
+    @property
+    def most(self) -> float:
+        """The factor that one unit can gain a prefix at most (probabilities are at most 1)."""
+        return float(np.exp(max(0.0, self.word_score, self.word_score + self.unk_score)))
+
+
+class TokenScorer:
+    """A model whose units the tokens spell one by one: characters, or words that are tokens.
+
+    Args:
+        lm: the model.
+        units: V tuples of units; a ``<space>`` that begins the text does not count.
+        weights: alpha, beta, unk_score.
+    """
+
+    def __init__(self, lm: NGram, units: list[tuple[str, ...]], weights: Weights) -> None:
+        self.lm, self.units = lm, units
+        self.counts = np.array([len(u) for u in units])
+        self.unknown = np.array([sum(u not in lm for u in some) for some in units])
+        self.reweigh(weights)
+        self._clear()
+
+    def reweigh(self, weights: Weights) -> None:
+        """Use other weights from the next batch on."""
+        self.weights = weights
+        self.most = weights.most ** max(1, int(self.counts.max()))
+
+    def _clear(self) -> None:
+        self.lm.forget()
+        self.log_probs = np.full((2, len(self.units)), np.nan)
+        self.after = np.zeros((2, len(self.units)), np.int64)
+
+    def start(self, num_utterances: int, beam_size: int) -> None:
+        """See ``Scorer``."""
+        if self.log_probs.size > MAX_CACHED:
+            self._clear()
+        shape = (num_utterances, beam_size)
+        self.state = np.full(shape, START)
+        self.bonus, self.total = np.zeros(shape), np.zeros(shape)
+
+    def weigh(self, extended: np.ndarray, candidates: np.ndarray, floor: np.ndarray) -> None:
+        """See ``Scorer``."""
+        row, slot, column = np.nonzero(extended * self.most > floor[:, None, None])
+        token, state = candidates[row, column], self.state[row, slot]
+        self._fill(state, token)
+        gain = self._gain(state, token)
+        weighed = extended[row, slot, column] * np.exp(gain)
+        extended[:] = 0.0
+        extended[row, slot, column] = weighed
+
+    def advance(self, source: np.ndarray, token: np.ndarray) -> None:
+        """See ``Scorer``."""
+        n = len(source)
+        state, bonus, total = (
+            np.take_along_axis(values[:n], source, 1)
+            for values in (self.state, self.bonus, self.total)
+        )
+        # A pair that was never scored has no mass: its slot is empty, whatever stands in it.
+        grown = (token >= 0) & ~np.isnan(self.log_probs[state, token])
+        state, token = state[grown], token[grown]
+        bonus[grown] += self._gain(state, token)
+        total[grown] += self.log_probs[state, token]
+        self.bonus[:n], self.total[:n] = bonus, total
+        moved = np.take_along_axis(self.state[:n], source, 1)
+        moved[grown] = self.after[state, token]
+        self.state[:n] = moved
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See ``Scorer``."""
+        states, where = np.unique(self.state, return_inverse=True)
+        ends = np.array([self.lm.end(int(state)) for state in states])[where]
+        ends = ends.reshape(self.state.shape)
+        return self.weights.lm_weight * ends, self.total + ends, np.ones(ends.shape, bool)
+
+    def _gain(self, state: np.ndarray, token: np.ndarray) -> np.ndarray:
+        log_prob = self.log_probs[state, token]
+        return self.weights.gain(log_prob, self.counts[token], self.unknown[token])
+
+    def _fill(self, state: np.ndarray, token: np.ndarray) -> None:
+        """Ask the model for the pairs that it was not asked for yet."""
+        unknown = np.isnan(self.log_probs[state, token])
+        if not unknown.any():
+            return
+        pairs = set(zip(state[unknown].tolist(), token[unknown].tolist(), strict=True))
+        for one, grown in sorted(pairs):
+            self.log_probs[one, grown], self.after[one, grown] = self._scored(one, grown)
+        if len(self.lm) > len(self.log_probs):
+            more = 2 * len(self.lm) - len(self.log_probs)
+            empty = np.full((more, len(self.units)), np.nan)
+            self.log_probs = np.concatenate([self.log_probs, empty])
+            self.after = np.concatenate([self.after, np.zeros(empty.shape, np.int64)])
+
+    def _scored(self, state: int, token: int) -> tuple[float, int]:
+        total = 0.0
+        for unit in self.units[token]:
+            if unit == SPACE and state == START:
+                continue
+            log_prob, state = self.lm.score(state, unit)
+            total += log_prob
+        return total, state
+
+
+class WordScorer:
+    """A word model over tokens that spell words: a word is scored where the next one begins.
+
+    Args:
+        lm: the model.
+        lexicon: which words there are; an ``OpenLexicon`` allows every spelling.
+        spelling: of the tokens.
+        weights: alpha, beta, unk_score.
+    """
+
+    def __init__(
+        self, lm: NGram, lexicon: Lexicon | OpenLexicon, spelling: Spelling, weights: Weights
+    ) -> None:
+        self.lm, self.lexicon, self.spelling = lm, lexicon, spelling
+        self._unigrams = np.zeros(1)
+        if not lexicon.is_open:
+            words = filter(None, map(lexicon.word, range(len(lexicon))))
+            scores = {word: lm.score(NO_CONTEXT, word)[0] for word in words}
+            self._unigrams = lexicon.look_ahead(scores)
+        self.reweigh(weights)
+
+    def reweigh(self, weights: Weights) -> None:
+        """Use other weights from the next batch on."""
+        self.weights = weights
+        self.ahead = weights.lm_weight * self._unigrams
+        self._endings: dict[tuple[int, int], tuple[float, int, float]] = {}
+
+    def start(self, num_utterances: int, beam_size: int) -> None:
+        """See ``Scorer``."""
+        if len(self._endings) + len(self.lexicon) * self.lexicon.is_open > MAX_CACHED // 16:
+            self._endings.clear()
+            self.lm.forget()
+            if self.lexicon.is_open:
+                self.lexicon.forget()
+        shape = (num_utterances, beam_size)
+        self.state, self.node = np.full(shape, START), np.full(shape, ROOT)
+        self.bonus, self.total = np.zeros(shape), np.zeros(shape)
+
+    def weigh(self, extended: np.ndarray, candidates: np.ndarray, floor: np.ndarray) -> None:
+        """See ``Scorer``."""
+        row, slot, column = np.nonzero(self._at_most(extended, candidates) > floor[:, None, None])
+        token, node = candidates[row, column], self.node[row, slot]
+        ends = self.spelling.starts[token]
+        gain = np.zeros(len(row))
+        at = ends & (node != ROOT)
+        gain[at] = self._gains(self.state[row[at], slot[at]], node[at])
+        if not self.lexicon.is_open:
+            child = self.lexicon.child(np.where(ends, ROOT, node), token)
+            gain += np.where(child == NO_NODE, -np.inf, self.ahead[child] - self.ahead[node])
+        weighed = extended[row, slot, column] * np.exp(gain)
+        extended[:] = 0.0
+        extended[row, slot, column] = weighed
+
+    def _at_most(self, extended: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """Masses no model can raise above; where a word ends its look-ahead is taken back."""
+        most = self.weights.most * np.exp(-self._look_ahead(self.node[: len(extended)]))
+        ends = self.spelling.starts[candidates]
+        return extended * np.where(ends[:, None, :], most[:, :, None], 1.0)
+
+    def _gains(self, states: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        pairs = zip(states.tolist(), nodes.tolist(), strict=True)
+        return np.array([self._ending(*pair)[2] for pair in pairs])
+
+    def _ending(self, state: int, node: int) -> tuple[float, int, float]:
+        """Log probability of the word that ends at a node, the state after it, its bonus."""
+        found = self._endings.get((state, node))
+        if found is None:
+            word = self.lexicon.word(node)
+            found = (-np.inf, state, -np.inf) if word is None else self._scored(state, word)
+            self._endings[state, node] = found
+        return found
+
+    def _scored(self, state: int, word: str) -> tuple[float, int, float]:
+        log_prob, after = self.lm.score(state, word)
+        return log_prob, after, self.weights.gain(log_prob, 1, word not in self.lm)
+
+    def advance(self, source: np.ndarray, token: np.ndarray) -> None:
+        """See ``Scorer``."""
+        n = len(source)
+        state, node, bonus, total = (
+            np.take_along_axis(values[:n], source, 1)
+            for values in (self.state, self.node, self.bonus, self.total)
+        )
+        grown = np.nonzero(token >= 0)
+        ends = self.spelling.starts[token[grown]]
+        begun = node[grown]
+        before = self._look_ahead(begun)
+        for row, slot, word in zip(*(i[ends].tolist() for i in grown), begun[ends].tolist()):
+            ended = self._endings.get((int(state[row, slot]), word))
+            # One that was never scored, and no word at all, have no mass.
+            if word != ROOT and ended is not None and ended[0] > -np.inf:
+                total[row, slot] += ended[0]
+                bonus[row, slot] += ended[2]
+                state[row, slot] = ended[1]
+        child = self.lexicon.child(np.where(ends, ROOT, begun), token[grown])
+        node[grown] = np.maximum(child, ROOT)
+        bonus[grown] += self._look_ahead(node[grown]) - before
+        self.state[:n], self.node[:n], self.bonus[:n], self.total[:n] = state, node, bonus, total
+
+    def _look_ahead(self, nodes: np.ndarray) -> np.ndarray:
+        return np.zeros(nodes.shape) if self.lexicon.is_open else self.ahead[nodes]
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See ``Scorer``.  An unfinished word counts as unknown, and is not whole."""
+        gain, total = -self._look_ahead(self.node), self.total.copy()
+        whole = np.ones(self.bonus.shape, bool)
+        for place in np.ndindex(*self.bonus.shape):
+            state, node = int(self.state[place]), int(self.node[place])
+            if node != ROOT:
+                ended = self._ending(state, node)
+                whole[place] = ended[0] > -np.inf
+                log_prob, state, added = ended if whole[place] else self._scored(state, UNKNOWN)
+                gain[place] += added
+                total[place] += log_prob
+            end = self.lm.end(state)
+            gain[place] += self.weights.gain(end, units=0)
+            total[place] += end
+        return gain, total, whole
