@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.svg import number, scale_of, text, tick_word, ticks
 
-WIDTH, HEIGHT = 640, 290
-LEFT, RIGHT, TOP, BOTTOM = 52, 92, 12, 40
+WIDTH, HEIGHT = 540, 280
+LEFT, RIGHT, TOP, BOTTOM = 50, 84, 12, 40
 MOST_POINTS = 100
 NUM_COLOURS = 8
 LINE_HEIGHT = 13

@@ -96,8 +96,8 @@ class Experiment:
         return command_of(self.path)
 
     @cached_property
-    def versions(self) -> dict[str, str]:
-        """What the training recorded of its versions."""
+    def versions(self) -> list[dict]:
+        """What the training recorded of its versions, start by start where they changed."""
         return versions_of(self.path, self.config)
 
     @cached_property

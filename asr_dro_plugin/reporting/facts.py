@@ -6,7 +6,7 @@ or empty, and the reader is told.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -14,7 +14,8 @@ import yaml
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.kaldi_io import read_lines
 
-VERSIONS = {"asr_dro": "asr-dro", "espnet": "espnet", "torch": "torch", "python": "python"}
+VERSIONS_FILE = "versions.json"
+ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
 TORCH_LINE = re.compile(r"pytorch\.version=([^\s,]+)")
 LOG_LINES = 400  # ESPnet says its version of PyTorch before the model's structure
 # Settings of a training in the order in which a reader asks for them; a _conf goes with its name.
@@ -24,6 +25,7 @@ SETTINGS = (
     "specaug", "normalize", "optim", "scheduler", "grad_clip", "max_epoch", "num_iters_per_epoch",
     "best_model_criterion", "keep_nbest_models", "token_type", "use_amp", "seed", "ngpu",
 )  # fmt: skip
+UNREAD_BESIDE_SAMPLER = ("batch_type", "batch_size", "batch_bins")
 
 
 def read_config(exp: Path) -> dict:
@@ -53,24 +55,20 @@ def command_of(folder: Path) -> str | None:
     return lines[0].removeprefix("exec ").removesuffix('"$@"').strip() if lines else None
 
 
-def versions_of(exp: Path, config: Mapping) -> dict[str, str]:
-    """Versions that the training ran with, as far as it recorded them.
+def versions_of(exp: Path, config: Mapping) -> list[dict]:
+    """Versions that the training ran with: an entry, and one for each later start that differs.
 
     ``versions.json`` says all; of an experiment without one, ``config.yaml`` has ESPnet's and the
     head of the log PyTorch's.
     """
-    found = {}
-    if config.get("version"):
-        found["espnet"] = str(config["version"])
-    torch = _torch_in_log(Path(exp) / "train.log")
-    if torch:
-        found["torch"] = torch
     try:
-        recorded = json.loads((Path(exp) / "versions.json").read_text(encoding="utf-8"))
+        recorded = json.loads((Path(exp) / VERSIONS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        recorded = {}
-    recorded = recorded if isinstance(recorded, dict) else {}
-    return found | {key: str(value) for key, value in recorded.items() if value}
+        recorded = []
+    if isinstance(recorded, list) and recorded and all(isinstance(e, dict) for e in recorded):
+        return recorded
+    known = {"espnet": config.get("version"), "torch": _torch_in_log(Path(exp) / "train.log")}
+    return [{name: str(version) for name, version in known.items() if version}]
 
 
 def _torch_in_log(path: Path) -> str | None:
@@ -84,23 +82,38 @@ def _torch_in_log(path: Path) -> str | None:
     return None
 
 
-def versions_line(versions: Mapping[str, str]) -> str:
-    """``asr-dro 0.1.0, espnet 202611, torch 2.13.0``; those not recorded are said to be so."""
-    known = [f"{word} {versions[key]}" for key, word in VERSIONS.items() if key in versions]
-    lacking = [word for key, word in VERSIONS.items() if key not in versions]
-    return ", ".join(known + ([f"{' and '.join(lacking)} not recorded"] if lacking else []))
+def versions_line(entries: Sequence[Mapping]) -> str:
+    """``asr-dro 0.1.0, git 504f6ab, espnet 202611 …``; what is not recorded is said to be so."""
+    first, *later = entries
+    known = [f"{name} {_short(first[name])}" for name in ALWAYS if name in first]
+    known += [f"{name} {version}" for name, version in first.items()
+              if name not in (*ALWAYS, "from_update")]  # fmt: skip
+    lacking = [name for name in ALWAYS if name not in first]
+    known += [f"{' and '.join(lacking)} not recorded"] if lacking else []
+    return "; ".join([", ".join(known), *(_changed(entry) for entry in later)])
+
+
+def _changed(entry: Mapping) -> str:
+    words = [f"{name} {_short(entry[name])}" for name in entry if name != "from_update"]
+    return f"from update {entry.get('from_update', '?')} on {', '.join(words)}"
+
+
+def _short(version: str) -> str:
+    """A commit by its first letters; a version as it is."""
+    is_commit = len(version) >= 40 and version.rstrip("+").isalnum()
+    return version[:10] + ("+" if version.endswith("+") else "") if is_commit else version
 
 
 def settings_of(config: Mapping) -> list[tuple[str, str]]:
-    """(name, value) of what was chosen: without paths, sizes that follow, and defaults of none."""
+    """(name, value) of what was chosen: without paths, what is off, and what nothing reads."""
     rows = []
     for name in SETTINGS:
         value = config.get(name)
-        if value in (None, "", [], {}):
+        unread = name in UNREAD_BESIDE_SAMPLER and config.get("sampler")
+        if value in (None, "", [], {}, False) or unread:
             continue
-        conf = config.get(f"{name}_conf")
-        words = _flat(value) + (f" ({_flat(conf)})" if conf else "")
-        rows.append((name, words))
+        conf = None if name == "model" else config.get(f"{name}_conf")  # the model's is listed
+        rows.append((name, _flat(value) + (f" ({_flat(conf)})" if conf else "")))
     return rows
 
 

@@ -13,7 +13,14 @@ from asr_dro_plugin.reporting.score_files import (
     summary_figure,
     worst_of,
 )
-from asr_dro_plugin.reporting.words import interval_words, percent, plural, range_words, signed
+from asr_dro_plugin.reporting.words import (
+    hours_words,
+    interval_words,
+    percent,
+    plural,
+    range_words,
+    signed,
+)
 
 MANY = 15  # languages above which the mean of the worst 15 says something of its own
 
@@ -49,7 +56,12 @@ def _sentence(material: Material, report: Mapping) -> str:
             f"and best for {material.language(best)} with "
             f"{percent(rate_of(report['groups'][best], 'cer'))} %."
         )
-    return text
+    return f"{text} {_tested(report['total'])}"
+
+
+def _tested(total: Mapping) -> str:
+    hours = None if total["duration"] is None else hours_words(total["duration"] / 3600)
+    return f"Tested on {plural(total['num_utts'], 'utterance')}{f', {hours}' if hours else ''}."
 
 
 def _cards(material: Material, report: Mapping) -> Markup:

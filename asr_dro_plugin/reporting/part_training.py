@@ -7,10 +7,12 @@ from asr_dro_plugin.reporting.experiment import Experiment
 from asr_dro_plugin.reporting.history import History
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.parts import Material, cell, missing, one_of_several, section, table
+from asr_dro_plugin.reporting.sound import data_url
 from asr_dro_plugin.reporting.svg import hour_bar, scale_of
 from asr_dro_plugin.reporting.words import hours_words
 
 WORST, BEST = 4, 2  # groups in colour where there are more than colours
+PICTURES, PICTURE_SIZE = 3, 300_000  # number, bytes each
 FEW_EPOCHS = 5  # below this many the figures within epochs show more
 CHARTS = (
     # phase, name, title, what it says, percentage, logarithmic where it spans much
@@ -33,7 +35,7 @@ def training_part(material: Material) -> Markup:
         "line names it."
     )
     blocks = [
-        (experiment.name, _block(experiment, index))
+        (experiment.name, _block(experiment, index, len(material.experiments) == 1))
         for index, experiment in enumerate(material.experiments)
     ]
     return section(
@@ -42,7 +44,7 @@ def training_part(material: Material) -> Markup:
     )  # fmt: skip
 
 
-def _block(experiment: Experiment, index: int) -> Markup:
+def _block(experiment: Experiment, index: int, alone: bool) -> Markup:
     history = experiment.history
     if history is None or not (history.names("train") or history.names("valid")):
         how = (
@@ -56,6 +58,7 @@ def _block(experiment: Experiment, index: int) -> Markup:
     return el(
         "div", _menu(groups, colours, index),
         el("div", charts, _overall(history), class_="charts"), _seen(experiment),
+        _augmentation(experiment) if alone else None,
         id=f"training-block-{index}",
     )  # fmt: skip
 
@@ -159,3 +162,18 @@ def _hours(hours: float | None) -> Markup:
 
 def _passes(there: float | None, seen: float | None) -> Markup:
     return cell(f"{seen / there:.1f}") if there and seen is not None else cell("-", 0)
+
+
+def _augmentation(experiment: Experiment) -> Markup | None:
+    """Pictures that training made of what augmentation does, where there are any."""
+    found = sorted(experiment.path.glob("augmentation/epoch*/*.png"))
+    small = [path for path in found if path.stat().st_size <= PICTURE_SIZE][:PICTURES]
+    if not small:
+        return None
+    images = [
+        el("img", src=data_url("image/png", path.read_bytes()), class_="picture",
+           alt=f"{path.stem}: features before and after augmentation, {path.parent.name}")
+        for path in small
+    ]  # fmt: skip
+    lead = "Before and after, of a few utterances; masked stretches must not hide whole words."
+    return el("details", el("summary", "What augmentation does"), el("p", lead), images)

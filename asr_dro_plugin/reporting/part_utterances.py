@@ -10,14 +10,22 @@ from asr_dro_plugin.reporting.data_sets import recipe_of
 from asr_dro_plugin.reporting.experiment import Decoding
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.parts import Material, missing, one_of_several, section, swatch
-from asr_dro_plugin.reporting.sound import LONGEST, data_url, mp3, png, read_sound, spectrogram
+from asr_dro_plugin.reporting.sound import (
+    LONGEST,
+    data_url,
+    is_here,
+    mp3,
+    png,
+    read_sound,
+    spectrogram,
+)
 from asr_dro_plugin.reporting.utterances import (
     AlignedPiece,
     Utterance,
     aligned_pieces,
     worst_utterances,
 )
-from asr_dro_plugin.reporting.words import percent
+from asr_dro_plugin.reporting.words import percent, plural
 from asr_dro_plugin.sound_items import Item, read_items
 
 SHOWN_ALONE, SHOWN_OF_EACH = 30, 10  # utterances of one system, of each of several
@@ -45,10 +53,10 @@ def utterances_part(material: Material) -> Markup | None:
         return None
     count = len(material.systems)
     most = SHOWN_ALONE if count == 1 else SHOWN_OF_EACH
-    budget = SoundBudget(-(-material.num_audio // count) if material.num_audio else 0)
+    budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0)
     lead = (
         "Listen to what went wrong. Upper line: what was said; lower line: what was recognised. "
-        f"Highest error first, at most three of a language; sound up to {LONGEST:g} s."
+        f"Highest error first, no language more often than its share; sound up to {LONGEST:g} s."
     )
     legend = el(
         "p", swatch("sub", "taken for another"), swatch("del", "left out"),
@@ -73,22 +81,26 @@ def _block(material: Material, system: Decoding, most: int, budget: SoundBudget)
         return el("p", "No utterance has an error.")
     sounds = _sounds(system, worst[: budget.each])
     items = [_utterance(material, each, sounds, budget) for each in worst]
+    silent = sum(each.utt_id not in sounds for each in worst[: budget.each])
     note = None
-    if budget.each and not any(sounds.values()):
+    if silent:
         how = "Name the folder of the data sets: --dump dump/raw (its audio files must be there)."
-        note = missing("sound", how)
+        note = missing(f"the sound of {plural(silent, 'utterance')}", how)
     return el("div", note, el("ol", items, class_="utterances"))
 
 
 def _sounds(system: Decoding, chosen: Sequence[Utterance]) -> dict[str, Markup | None]:
-    """Utterance -> player and picture; a damaged file is noted among the experiment's faults."""
+    """Utterance -> player and picture, of those whose file is here.
+
+    A damaged one is noted among the experiment's faults, and its player is None.
+    """
     experiment, folder = system.experiment, system.experiment.set_folder(system.set_name)
     items = experiment.attempt(lambda: _items(folder), {}) if folder and chosen else {}
     recipe = recipe_of(experiment.path)
     return {
         each.utt_id: experiment.attempt(lambda item=items[each.utt_id]: _player(item, recipe))
         for each in chosen
-        if each.utt_id in items
+        if each.utt_id in items and is_here(items[each.utt_id], recipe)
     }
 
 

@@ -109,6 +109,8 @@ def _summary(report: Mapping) -> list[str]:
     """Macro, worst, worst-15, spread, both conventions: a line a metric."""
     lines = []
     for metric in METRICS:
+        if report["macro"][metric] is None:  # no language of the set is written in words
+            continue
         name, worst = worst_of(report, metric)
         words = [f"macro {percent(report['macro'][metric])}"
                  + interval_words(macro_interval(report, metric)),

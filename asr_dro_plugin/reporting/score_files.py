@@ -103,9 +103,9 @@ def summary_figure(report: Mapping, metric: str, name: str) -> float | None:
 
 
 def worst_of(report: Mapping, metric: str = "cer") -> tuple[str, Mapping]:
-    """The language of highest error and its scores."""
-    name = report["worst_group"][metric]["group"]
-    return name, report["groups"][name]
+    """The language of highest error and its scores; ``-`` and none where it was not measured."""
+    name = (report["worst_group"].get(metric) or {}).get("group")
+    return (name, report["groups"][name]) if name in report["groups"] else ("-", {})
 
 
 def share_of(counts: Mapping, kind: str) -> float:

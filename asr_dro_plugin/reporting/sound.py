@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_dro_plugin.audio import read, resample
+from asr_dro_plugin.audio import ARK_POINTER, read, resample
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.sound_items import Item
 
@@ -24,6 +24,12 @@ RANGE = 60.0  # dB below the loudest that are told apart
 SHADES = 16  # 4 bits a pixel
 # Ends and middle of the picture's colours, dark to bright (red, green, blue).
 PALETTE = ((13, 8, 60), (150, 40, 110), (250, 150, 50), (250, 250, 190))
+
+
+def is_here(item: Item, recipe: Path) -> bool:
+    """Whether the file exists, be it a Kaldi archive."""
+    pointer = ARK_POINTER.fullmatch(item.path)
+    return (recipe / (pointer["ark"] if pointer else item.path)).exists()
 
 
 def read_sound(item: Item, recipe: Path) -> np.ndarray:

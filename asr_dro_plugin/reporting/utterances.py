@@ -1,7 +1,7 @@
 """``utts.tsv`` of a decoding: the errors of each utterance, with both texts as compared."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ COLUMNS = (
     "wer_errors", "wer_sub", "wer_del", "wer_ins", "wer_ref", "lid", "ref", "hyp",
 )  # fmt: skip
 SHORT = 10  # characters; below this a single slip makes a high rate
-EACH_LANGUAGE = 3  # utterances at most among the worst, so that one language does not fill the list
+EACH_LANGUAGE = 3  # utterances among the worst that any language may have, however many there are
 KINDS = {"equal": "equal", "replace": "sub", "delete": "del", "insert": "ins"}
 # (kind, of the reference, of the hypothesis): "equal", "sub", "del" or "ins" and the two pieces.
 AlignedPiece = tuple[str, str, str]
@@ -71,8 +71,8 @@ def _row(path: Path, number: int, line: str) -> Utterance:
         ) from None
 
 
-def worst_utterances(utterances: Iterable[Utterance], most: int) -> list[Utterance]:
-    """The ``most`` utterances of highest character error, at most three a language.
+def worst_utterances(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
+    """The ``most`` utterances of highest character error, of no language more than its share.
 
     Very short references come last: there one slip is a high rate.
     """
@@ -80,11 +80,13 @@ def worst_utterances(utterances: Iterable[Utterance], most: int) -> list[Utteran
         (utterance for utterance in utterances if utterance.errors),
         key=lambda u: (u.ref_chars < SHORT, -u.rate, -u.errors, u.utt_id),
     )
+    languages = {utterance.group for utterance in ranked}
+    share = max(EACH_LANGUAGE, -(-most // max(len(languages), 1)))
     kept: list[Utterance] = []
     taken: dict[str, int] = {}
     for utterance in ranked:
         taken[utterance.group] = taken.get(utterance.group, 0) + 1
-        if taken[utterance.group] <= EACH_LANGUAGE:
+        if taken[utterance.group] <= share:
             kept.append(utterance)
     return kept[:most]
 

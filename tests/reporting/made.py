@@ -163,7 +163,8 @@ def make_experiment(recipe, name, langs, *, each=20, epochs=12, seed=0, factor=1
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
     write_command(folder, f"python3 -m asr_dro_plugin.bin.train --output_dir exp/{name}")
-    versions = {"asr_dro": "0.1.0", "espnet": "202611", "torch": "2.13.0", "python": "3.12.1"}
+    versions = [{"asr-dro": "0.1.0", "python": "3.12.1", "espnet": "202611", "torch": "2.13.0",
+                 "git": 40 * "a", "from_update": 0}]  # fmt: skip
     (folder / "versions.json").write_text(json.dumps(versions), "utf-8")
     seen = [{"group": lang, "corpus": "-", "utterances": 9, "seconds": 720.0, "labels": 99}
             for lang in langs]  # fmt: skip

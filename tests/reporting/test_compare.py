@@ -1,0 +1,80 @@
+"""Differences are marked where they are real, and seldom where they are luck."""
+
+import random
+
+import pytest
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.reporting.compare import compare
+from asr_dro_plugin.reporting.utterances import Utterance
+
+
+def decoding(langs, errors, seed, num=80, unit=None):
+    """Utterances of 20 characters with binomial errors."""
+    rng = random.Random(seed)
+    return [
+        Utterance(f"{lang}{number}", lang, unit or f"{lang}{number}",
+                  sum(rng.random() < errors[lang] for _ in range(20)), 20, lang, "r", "h")
+        for lang in langs
+        for number in range(num)
+    ]  # fmt: skip
+
+
+def test_a_language_that_got_better_is_marked_and_the_others_are_not():
+    langs = [f"l{number:02d}" for number in range(30)]
+    before = dict.fromkeys(langs, 0.3)
+    found = compare(decoding(langs, before, 0), decoding(langs, before | {"l07": 0.15}, 1))
+    assert found.marked(better=True) == ["l07"]
+    assert found.marked(better=False) == []
+    assert found.groups["l07"].difference == pytest.approx(-0.15, abs=0.04)
+    assert found.groups["l07"].low < found.groups["l07"].difference < found.groups["l07"].high
+    assert found.utterances == 2400
+
+
+def test_without_a_difference_hardly_any_run_marks_a_language():
+    langs = [f"l{number:02d}" for number in range(20)]
+    same = dict.fromkeys(langs, 0.3)
+    false = [
+        bool([name for name, each in compare(
+            decoding(langs, same, 2 * seed, 30), decoding(langs, same, 2 * seed + 1, 30)
+        ).groups.items() if each.significant])
+        for seed in range(20)
+    ]  # fmt: skip
+    assert sum(false) <= 4  # 1 is expected; more than 4 of 20 has a chance of 0.003
+
+
+def test_the_macro_shows_what_no_language_alone_does():
+    langs = [f"l{number:02d}" for number in range(40)]
+    found = compare(
+        decoding(langs, dict.fromkeys(langs, 0.3), 0, 30),
+        decoding(langs, dict.fromkeys(langs, 0.28), 1, 30),
+    )
+    assert found.macro.significant
+    assert found.macro.difference == pytest.approx(-0.02, abs=0.01)
+
+
+def test_the_same_decoding_twice_differs_nowhere():
+    same = decoding(["eng", "rus"], {"eng": 0.3, "rus": 0.5}, 0)
+    found = compare(same, same)
+    assert not any(each.significant for each in (*found.groups.values(), found.macro))
+
+
+def test_a_language_of_one_speaker_is_resampled_by_utterances():
+    langs, errors = ["eng"], {"eng": 0.4}
+    found = compare(decoding(langs, errors, 0, unit="s1"), decoding(langs, {"eng": 0.2}, 1))
+    assert found.groups["eng"].significant
+    assert found.groups["eng"].low is not None
+
+
+def test_only_utterances_of_both_are_compared():
+    one = decoding(["eng"], {"eng": 0.3}, 0)
+    assert compare(one, one[:10]).utterances == 10
+
+
+def test_other_references_cannot_be_compared():
+    one = decoding(["eng"], {"eng": 0.3}, 0, 3)
+    other = [Utterance(u.utt_id, "eng", "u", 1, 20, "eng", "another", "h") for u in one]
+    with pytest.raises(UserError, match="references of 'eng0' differ"):
+        compare(one, other)
+    with pytest.raises(UserError, match="no utterance in common"):
+        compare(one, [])

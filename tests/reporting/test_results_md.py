@@ -1,0 +1,113 @@
+"""RESULTS.md says how an experiment was made and holds every score once, with no date."""
+
+import json
+import random
+
+import pytest
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.reporting.results_md import markdown_table, write_results
+from tests.reporting.made import make_experiment, score_of, utterance_rows, write_decoding
+
+LANGS = ["eng", "rus"]
+
+
+@pytest.fixture
+def exp(tmp_path):
+    sets = ("test_x", "dev_x", "other_x")
+    folder = make_experiment(tmp_path, "asr_mini", LANGS, each=4, sets=sets)
+    make_experiment(tmp_path, "asr_mini", LANGS, each=4, tag="decode_beam")
+    return folder
+
+
+def headings(text):
+    return [line for line in text.splitlines() if line.startswith("#")]
+
+
+def test_test_sets_come_first_and_sets_are_never_mixed(exp):
+    assert headings(write_results(exp).read_text("utf-8")) == [
+        "# Results of asr_mini", "## Training",
+        "## Test sets",
+        "### test_x, decoded by decode_beam", "### test_x, decoded by decode_greedy",
+        "## Development sets", "### dev_x, decoded by decode_greedy",
+        "## Other sets", "### other_x, decoded by decode_greedy",
+    ]  # fmt: skip
+
+
+def test_it_says_how_it_was_made(exp):
+    lines = write_results(exp).read_text("utf-8").splitlines()
+    for line in (
+        "- versions: asr-dro 0.1.0, git aaaaaaaaaa, espnet 202611, torch 2.13.0, python 3.12.1",
+        "python3 -m asr_dro_plugin.bin.train --output_dir exp/asr_mini",
+        "python3 -m asr_dro_plugin.bin.decode --data_dir dump/raw/test_x",
+        "- training configuration: `conf/train_x.yaml`",
+        "- decoding configuration: `conf/decode_x.yaml`",
+        "- model file: `valid.ave.pth`",
+        "- git commit: `abc123`",
+        "- text normalised by: `lower_no_punct`",
+    ):
+        assert line in lines
+    assert any(line.startswith("- training data: train_x, 0.0") for line in lines)
+
+
+def test_rows_hold_the_kinds_of_errors_and_intervals(tmp_path):
+    rows = utterance_rows(random.Random(0), LANGS, 4, dict.fromkeys(LANGS, 0.3))
+    write_decoding(tmp_path / "greedy/test_x", rows, "test_x")
+    text = write_results(tmp_path).read_text("utf-8")
+    score = score_of(rows, "test_x")["groups"]["eng"]["cer"]
+    row = next(line for line in text.splitlines() if line.startswith("| eng"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[4] == f"{100 * score['rate']:.1f}"
+    assert cells[5] == f"{100 * score['ci'][0]:.1f}\u2013{100 * score['ci'][1]:.1f}"
+    assert cells[7] == f"{100 * score['deletions'] / score['ref']:.1f}"
+    assert "utterance mean (ML-SUPERB's convention)" in text
+
+
+def test_scores_of_before_the_intervals_are_tables_too(tmp_path):
+    folder = make_experiment(tmp_path, "old", LANGS, each=4, ci=False)
+    text = write_results(folder).read_text("utf-8")
+    assert "| eng" in text
+    assert "\u2013" not in text
+
+
+def test_making_it_again_gives_the_same_bytes(exp):
+    path = write_results(exp)
+    first = path.read_bytes()
+    assert write_results(exp).read_bytes() == first
+    assert path == exp / "RESULTS.md"
+
+
+def test_without_configuration_data_and_command_it_says_so(exp):
+    for name in ("config.yaml", "run.sh", "versions.json"):
+        (exp / name).unlink()
+    text = write_results(exp).read_text("utf-8")
+    assert "asr-dro and git and espnet and torch and python not recorded" in text
+    assert "hours not known" in text
+    assert "command: not recorded" in text
+
+
+def test_a_score_under_another_sets_name_is_refused(exp):
+    (exp / "decode_greedy" / "dev_x").rename(exp / "decode_greedy" / "test_y")
+    with pytest.raises(UserError, match="score of dev_x, but lies under test_y"):
+        write_results(exp)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"set": "test_x"})])
+def test_a_damaged_score_is_one_line(exp, content):
+    path = exp / "decode_greedy/test_x/score.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="Score the set again"):
+        write_results(exp)
+
+
+def test_an_experiment_without_scores_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="Run stages 12 and 13"):
+        write_results(tmp_path)
+    with pytest.raises(UserError, match="is no folder"):
+        write_results(tmp_path / "absent")
+    assert not (tmp_path / "RESULTS.md").exists()
+
+
+def test_a_name_cannot_end_a_column():
+    rows = markdown_table([["name", "value"], ["a|b", "1"]])
+    assert rows[2] == r"| a\|b |     1 |"
