@@ -10,7 +10,7 @@
      "features": {"sample_rate": 16000, "frame_shift": 0.04, "frontend": "default", …},
      "training": {"items_seen": 49000, "seconds_seen": 98000.0, "seen": [one row a group and
                   corpus], …},
-     "versions": {"torch": "2.13.0", …},
+     "versions": [{"torch": "2.13.0", …}], "packed_by": "asr-dro 0.1.0",
      "members": {"config.yaml": {"bytes": 5836, "sha256": "…"}, …}}
 
 It is data: nothing in it names code, and a key or a kind of value that schema 1 does not know is
@@ -31,7 +31,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "tokens": (str,), "groups": (str, type(None)), "inference_config": (str, type(None)),
     "lm_dir": (str, type(None)), "token_type": (str,), "num_tokens": (int,),
     "num_parameters": (int,), "languages": (list,), "licence": (str,), "features": (dict,),
-    "training": (dict,), "versions": (dict,), "members": (dict,),
+    "training": (dict,), "versions": (list,), "packed_by": (str,), "members": (dict,),
 }  # fmt: skip
 FILES = ("config", "model_file", "tokens", "groups", "inference_config")  # keys that name a member
 

@@ -9,12 +9,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import yaml
 
-from asr_dro_plugin import pack_config, pack_manifest, pack_weights, pack_zip
+from asr_dro_plugin import __version__, pack_config, pack_manifest, pack_weights, pack_zip
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
@@ -75,7 +74,7 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> li
     members |= {f"scores/{p.parent.parent.name}/{p.parent.name}/{p.name}": p for p in scores}
     run = _describe_run(exp, config, name, Path(model_file).name, num_parameters, scores, options)
     members[CARD] = card.write_card(run).encode()
-    members[META] = _meta(Path(model_file).name, run.versions)
+    members[META] = _meta(Path(model_file).name, run.versions[-1])
     _write(Path(out), members, _manifest(run, members, options))
     return warnings
 
@@ -161,18 +160,13 @@ def _describe_run(
         training=card_facts.training_facts(exp),
         cells=card_facts.training_data(config, recipe, training_folder(config, recipe)),
         reports=[read_score(path) for path in scores if path.suffix == ".json"],
-        versions=_versions(exp, config),
+        versions=versions_of(exp, config),
         licence=options.licence,
         corpora=read_corpora(),
         languages=_languages(),
         pretrained=_pretrained(config),
         decode_options=_decode_options(config, name, model_file, options),
     )  # fmt: skip
-
-
-def _versions(exp: Path, config: Mapping) -> dict[str, str]:
-    """Those that trained it, and the asr-dro that packs it."""
-    return versions_of(exp, config) | {"packed_by": f"asr-dro {metadata.version('asr-dro')}"}
 
 
 def _languages() -> dict:
@@ -211,7 +205,7 @@ def _decode_options(config: Mapping, name: str, model_file: str, options: Option
 
 
 def _meta(model_file: str, versions: Mapping[str, str]) -> bytes:
-    """ESPnet's list, as its own packer writes it."""
+    """ESPnet's list, as its own packer writes it, of the programs that trained it last."""
     meta = {
         "files": {"asr_model_file": model_file},
         "yaml_files": {"asr_train_config": CONFIG},
@@ -233,7 +227,8 @@ def _manifest(run: card.Run, members: Mapping[str, Source], options: Options) ->
         "num_tokens": len(run.config["token_list"]),
         "num_parameters": run.num_parameters, "languages": list(run.langs),
         "licence": run.licence, "features": card_facts.features_of(run.config),
-        "training": dict(run.training), "versions": dict(run.versions),
+        "training": dict(run.training), "versions": list(run.versions),
+        "packed_by": f"asr-dro {__version__}",
     }  # fmt: skip
 
 

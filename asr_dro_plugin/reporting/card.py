@@ -58,7 +58,7 @@ class Run:
     training: Mapping
     cells: Sequence[Cell]
     reports: Sequence[Mapping]
-    versions: Mapping[str, str]
+    versions: Sequence[Mapping[str, str]]
     licence: str = UNKNOWN
     corpora: Sequence[Corpus] = ()
     languages: Mapping[str, Language] = field(default_factory=dict)
@@ -239,9 +239,7 @@ def _seen(run: Run) -> list[str]:
 
 
 def _training(run: Run) -> list[str]:
-    planned = run.config.get("iterator_type") == "task"  # by our sampler, not by ESPnet's batch_*
-    idle = ("batch_type", "batch_size", "batch_bins") if planned else ()
-    hidden = {"config", "model", "ngpu", *idle}
+    hidden = ("config", "model", "ngpu")
     rows = [[name, value] for name, value in settings_of(run.config) if name not in hidden]
     for key in ("epochs", "updates"):
         if run.training.get(key):
