@@ -3,7 +3,7 @@
 The floors are those of the package's folders, from the top:
 
     bin  >  serve export  >  espnet
-    >  objectives samplers scoring decoding reporting schedulers optimizers
+    >  objectives samplers scoring decoding lm reporting schedulers optimizers
     >  nets features  >  ground floor (the single modules and compat)
 """
 
@@ -26,6 +26,7 @@ FLOORS = [
         "samplers",
         "scoring",
         "decoding",
+        "lm",
         "reporting",
         "schedulers",
         "optimizers",

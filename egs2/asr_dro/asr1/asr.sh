@@ -40,10 +40,17 @@ asr_args=                # more options for training, for example "--max_epoch 5
 ssl_checkpoint=          # pretrained model for an SSL stack: a name or a path (default: the YAML's)
 init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
+# Language model: n-grams of the training text, where the decoding configuration asks for them
+use_lm=                  # true or false (default: whether the decoding configuration has mode lm)
+lm_order=3               # longest n-grams; unit (word, char), one or one a language: the decoding configuration's
+lm_dir=                  # language models made before, as by asr-dro lm build (default: exp/lm_TAG)
+tune_lm=false            # find the weight and the word score on the dev set, before decoding
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
 inference_asr_model=     # model file in the experiment (default: the average by the YAML's best_model_criterion)
 inference_tag=           # names the results (default: from the configuration and the model)
+# Packing
+model_licence=unknown    # of the packed model, for example cc-by-4.0
 # Machine
 ngpu=0                   # GPUs for training and decoding
 nj=2                     # parallel parts of the data stages and of decoding
@@ -64,7 +71,7 @@ help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 s
 { # bash reads a braced block whole before it runs it: editing this file harms no run that is under way
 
 # ---- names that follow from the options ----
-for name in data_source asr_config inference_config token_list ssl_checkpoint init_exp; do
+for name in data_source asr_config inference_config token_list ssl_checkpoint init_exp lm_dir; do
     if [ -n "${!name}" ] && [ ! -e "${!name}" ] && [ -e "${ASR_DRO_CALLER_DIR}/${!name}" ]; then
         printf -v "${name}" '%s' "${ASR_DRO_CALLER_DIR}/${!name}"
     fi
@@ -108,6 +115,19 @@ run_main(lambda: print(default_model_file(load_config(sys.argv[1], overrides_fro
         "${asr_config}" "${asr_args}")
 fi
 inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)_$(basename "${inference_asr_model}" .pth)}
+# What the decoding configuration wants of a language model: true or false, its unit, joint or language.
+read -r lm_wanted lm_unit lm_names < <(python3 -c 'import sys
+from asr_dro_plugin.decode_options import read_decode_config
+from asr_dro_plugin.errors import run_main
+def main():
+    config = read_decode_config(sys.argv[1])
+    print(str(config["mode"] == "lm").lower(), config.get("lm_unit", "word"), config.get("lm", "joint"))
+run_main(main)' "${inference_config}") || exit 1 # its one line stands above
+use_lm=${use_lm:-${lm_wanted}}
+lm_given=${lm_dir}
+lm_dir=${lm_dir:-exp/lm_${org_train_set}_${lm_unit}_${lm_order}gram}
+lm_args=() lm_inputs=()
+! ${lm_wanted} || lm_args=(--lm_dir "${lm_dir}")
 dumpdir=dump/${feats_type}
 audio_type=kaldi_ark
 [ "${feats_type}" = raw ] || audio_type=sound
@@ -119,6 +139,10 @@ case ${feats_type} in raw | raw_copy) ;; *) die "--feats_type is raw or raw_copy
 case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or word, not '${token_type}'." ;; esac
 [ "${feats_type}" = raw ] || [ -z "${speed_perturb_factors}" ] ||
     die "--speed_perturb_factors changes the audio and needs --feats_type raw."
+[[ ${use_lm} =~ ^(true|false)$ ]] || die "--use_lm is true or false, not '${use_lm}'."
+[ -z "${lm_given}" ] || [ -e "${lm_given}" ] || die "--lm_dir ${lm_given} does not exist. Leave it out, or see asr-dro lm build."
+[ -z "${lm_given}" ] || ${lm_wanted} ||
+    die "--lm_dir ${lm_given} would be ignored: ${inference_config} has no mode lm. Give conf/decode_asr_lm_word.yaml."
 [[ ${skip_stages} =~ ^[0-9\ ]*$ ]] || die "--skip_stages takes numbers and spaces, not '${skip_stages}'."
 if [ -n "${init_exp}" ]; then
     [ -e "${init_exp}/config.yaml" ] || die "--init_exp ${init_exp} is no trained experiment: it has no config.yaml."
@@ -190,6 +214,12 @@ planned() { # planned [arguments of stage.py]...: the inputs and outputs of a st
 end() { # end: what begin began is finished
     utils/stage.py "done" "${mark}" "${mark_args[@]}"
     exec {lock}>&-
+}
+
+listed() { # listed COMMAND: code 3 says that some items were left out, which the command has listed
+    local code=0
+    "$@" || code=$?
+    [ "${code}" = 0 ] || [ "${code}" = 3 ] || exit "${code}"
 }
 
 if wanted 1; then
@@ -278,8 +308,41 @@ if wanted 5 && [ -z "${token_list}" ]; then
     fi
 fi
 
-if wanted 6 || wanted 7 || wanted 8 || wanted 9; then
-    log "Stages 6-9: no language model: decoding uses the acoustic model alone."
+lm=(python3 -m asr_dro_plugin.bin.lm)
+lm_text=data/${org_train_set}.lm_text
+lm_name=$(basename "${lm_dir}")
+if [ -n "${lm_given}" ] || ! ${use_lm}; then
+    why="decoding uses the acoustic model alone"
+    [ -z "${lm_given}" ] || why="decoding uses ${lm_given}"
+    if wanted 6 || wanted 7 || wanted 8 || wanted 9; then log "Stages 6-9: no language model to build: ${why}."; fi
+else
+    if wanted 6; then
+        if begin 6 "${org_train_set}" "text of the language models -> ${lm_text}" --option "text_norm=${text_norm}" \
+            --input "data/${org_train_set}/text" --input "data/${org_train_set}/utt2lang" --output "${lm_text}"; then
+            listed "${lm[@]}" collect --out "${lm_text}" --per both --text_norm "${text_norm}" \
+                --groups "data/${org_train_set}/utt2lang" "data/${org_train_set}/text"
+            end
+        fi
+    fi
+    if wanted 7; then
+        estimate=("${lm[@]}" estimate "${lm_text}" --out "${lm_dir}" --order "${lm_order}" --unit "${lm_unit}")
+        if begin 7 "${lm_name}" "${lm_order}-grams of ${lm_unit}s -> ${lm_dir}" --option "estimate=${estimate[*]}" \
+            --input "${lm_text}" --output "${lm_dir}/joint/lm.json"; then
+            listed "${estimate[@]}"
+            end
+        fi
+    fi
+    if wanted 8; then
+        if begin 8 "${lm_name}" "perplexity of data/${valid_set} -> ${lm_dir}/perplexity.json" \
+            --input "${lm_dir}/joint/lm.json" --input "data/${valid_set}/text" --output "${lm_dir}/perplexity.json"; then
+            listed "${lm[@]}" perplexity "${lm_dir}" "data/${valid_set}/text" \
+                --groups "data/${valid_set}/utt2lang" --json "${lm_dir}/perplexity.json"
+            end
+        fi
+    fi
+    if wanted 9; then
+        "${lm[@]}" binary "${lm_dir}" # seconds, and only where KenLM's build_binary is there
+    fi
 fi
 
 data_args=()
@@ -373,21 +436,29 @@ if wanted 11; then
     fi
 fi
 
+if ${lm_wanted} && wanted 12; then
+    ${dry_run} || [ -e "${lm_dir}" ] || die "${lm_dir} does not exist. Run stages 6 to 9, or give --lm_dir."
+    for file in "${lm_dir}"/*/lm.arpa*; do
+        [ ! -e "${file}" ] || lm_inputs+=(--input "${file}")
+    done
+    [ ${#lm_inputs[@]} -gt 0 ] || lm_inputs=(--input "${lm_dir}")
+fi
+
 for dset in ${valid_set} ${test_sets}; do
     wanted 12 || break
     out=${asr_exp}/${inference_tag}/${dset}
     decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}" --model_file "${inference_asr_model}"
-        --config "${inference_config}" --data_dir "${dumpdir}/${dset}" --out_dir "${out}")
+        --config "${inference_config}" --data_dir "${dumpdir}/${dset}" --out_dir "${out}" "${lm_args[@]}")
     where=(--num_parts "${nj}" --ngpu "$((ngpu > 0))")
     ${dry_run} || require_files "Run stages 4 and 11 first." "${asr_exp}/config.yaml" "${dumpdir}/${dset}/wav.scp"
     if begin 12 "${exp_name}_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \
         --option "decode=${decode[*]}" --input "${asr_exp}/${inference_asr_model}" --input "${asr_exp}/config.yaml" \
-        --input "${inference_config}" --input "${dumpdir}/${dset}/wav.scp" --output "${out}/text"; then
+        --input "${inference_config}" --input "${dumpdir}/${dset}/wav.scp" "${lm_inputs[@]}" --output "${out}/text"; then
         utils/write_command.sh "${out}/run.sh" "${decode[@]}"
         # shellcheck disable=SC2086
         ${decode_cmd} --title "stage 12 ${dset}" --gpu "$((ngpu > 0))" --num_threads 1 "JOB=1:${nj}" \
             "${out}/logs/decode.JOB.log" "${decode[@]}" "${where[@]}" --part JOB
-        "${decode[@]}" "${where[@]}" --merge true
+        listed "${decode[@]}" "${where[@]}" --merge true
         end
     fi
 done
@@ -398,12 +469,14 @@ if wanted 13; then
         inputs+=(--input "${asr_exp}/${inference_tag}/${dset}/text" --input "${dumpdir}/${dset}/text")
         tables+=("${asr_exp}/${inference_tag}/${dset}/score.txt")
     done
-    if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md" --option "sets=${valid_set} ${test_sets}" \
-        --option "text_norm=${text_norm}" "${inputs[@]}" --output "${asr_exp}/RESULTS.md"; then
+    if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md and report.html" \
+        --option "sets=${valid_set} ${test_sets}" --option "text_norm=${text_norm}" "${inputs[@]}" \
+        --output "${asr_exp}/RESULTS.md" --output "${asr_exp}/report.html"; then
         local/score.sh --exp "${asr_exp}" --inference_tag "${inference_tag}" --sets "${valid_set} ${test_sets}" \
             --dump "${dumpdir}" --text_norm "${text_norm}" --asr_config "${asr_config}" \
             --inference_config "${inference_config}" --model_file "${asr_exp}/${inference_asr_model}" \
             --git_commit "$(git rev-parse --short HEAD 2>/dev/null || true)"
+        listed python3 -m asr_dro_plugin.bin.report "${asr_exp}" --dump "${dumpdir}"
         end
     elif ! ${dry_run}; then
         cat "${tables[@]}"
@@ -412,10 +485,11 @@ fi
 
 if wanted 14; then
     packed=${asr_exp}/${exp_name}.zip
-    if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --input "${asr_exp}/${inference_asr_model}" \
-        --input "${asr_exp}/config.yaml" --input "${asr_exp}/groups.txt" --output "${packed}"; then
-        python3 -m espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
-            --asr_model_file "${asr_exp}/${inference_asr_model}" --option "${asr_exp}/groups.txt" --outpath "${packed}"
+    pack=(python3 -m asr_dro_plugin.bin.pack "${asr_exp}" --out "${packed}" --model_file "${inference_asr_model}"
+        --inference_config "${inference_config}" --inference_tag "${inference_tag}" --licence "${model_licence}" "${lm_args[@]}")
+    if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" --input "${asr_exp}/${inference_asr_model}" \
+        --input "${asr_exp}/config.yaml" --input "${asr_exp}/groups.txt" --input "${inference_config}" --output "${packed}"; then
+        "${pack[@]}"
         end
     fi
 fi
