@@ -84,20 +84,26 @@ def lm_names(lm_dir: str | os.PathLike) -> list[str]:
     return sorted(path.name for path in found if _model_of(path))
 
 
+def all_lms(lm_dir: str | os.PathLike) -> dict[str, LmFiles]:
+    """Every model of a folder by its name; one model's folder or file counts as ``joint``."""
+    names = [] if _model_of(Path(lm_dir)) else lm_names(lm_dir)
+    return {name: find_lm(lm_dir, name) for name in names or [JOINT]}
+
+
 def find_lm(lm_dir: str | os.PathLike, name: str = JOINT) -> LmFiles:
     """The language model called ``name``.
 
     Args:
-        lm_dir: the folder of the models, or one model's file (ARPA, gzip or not, or binary),
-            which then serves for every name.
+        lm_dir: the folder of the models; or one model's folder or file (ARPA, gzip or not, or
+            binary), which then serves for every name.
         name: ``joint`` or an ISO code.
 
     Raises:
         UserError: it is not there, or its lm.json is damaged.
     """
     path = Path(lm_dir)
-    if path.is_file():
-        return _single(path)
+    if single := path if path.is_file() else _model_of(path):
+        return _single(single)
     folder = path / name
     model = _model_of(folder)
     if model is None:

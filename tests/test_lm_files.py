@@ -7,6 +7,7 @@ import pytest
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm_files import (
+    all_lms,
     arpa_words,
     find_lm,
     lm_names,
@@ -86,6 +87,20 @@ def test_one_file_serves_every_name(lm_dir):
     assert lm.model == lm_dir / "eng" / "lm.arpa.gz"
     assert lm.description["name"] == "eng"
     assert lm.words() == ["ab", "ć"]
+
+
+def test_one_models_folder_serves_every_name_too(lm_dir):
+    assert find_lm(lm_dir / "eng", "pol").model == lm_dir / "eng" / "lm.arpa.gz"
+    assert [lm.model for lm in all_lms(lm_dir / "eng").values()] == [lm_dir / "eng" / "lm.arpa.gz"]
+
+
+def test_all_models_of_a_folder_have_their_names(lm_dir):
+    assert {name: lm.folder for name, lm in all_lms(lm_dir).items()} == {
+        "eng": lm_dir / "eng",
+        "pol": lm_dir / "pol",
+    }
+    with pytest.raises(UserError, match="'joint' was asked for and is not in"):
+        all_lms(lm_dir / "nothing")
 
 
 @pytest.mark.parametrize("name", ["joint", "egn"])

@@ -10,12 +10,11 @@ of the sum and of the number, as KenLM's ``query`` does.  Only models with the s
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.counts import symbols_of
 from asr_dro_plugin.lm.text import Sentences
-from asr_dro_plugin.lm_files import JOINT, LmFiles, find_lm, lm_names
+from asr_dro_plugin.lm_files import JOINT, LmFiles, all_lms
 
 LANGUAGE = "language"  # the model of a sentence's own language
 
@@ -90,7 +89,7 @@ def measure(lm_dir: str | os.PathLike, sentences: Sentences) -> dict:
     """Score a text with the joint model and with that of each sentence's language.
 
     Args:
-        lm_dir: a folder of models, or one model's file, which is then taken for the joint one.
+        lm_dir: a folder of models; one model's folder or file is taken for the joint one.
         sentences: the text; where it has languages, there is a row for each.
 
     Returns:
@@ -101,7 +100,7 @@ def measure(lm_dir: str | os.PathLike, sentences: Sentences) -> dict:
     Raises:
         UserError: no model, no text, or KenLM is not there.
     """
-    models = _models(lm_dir)
+    models = all_lms(lm_dir)
     scorers: dict[str, Scorer] = {}
     tallies: dict[str, dict[str, Tally]] = {}
     for lang, sentence in sentences:
@@ -128,23 +127,13 @@ def text_norm_of(lm_dir: str | os.PathLike) -> str:
     Raises:
         UserError: its models do not agree.
     """
-    norms = {lm.description.get("text_norm", "none") for lm in _models(lm_dir).values()}
+    norms = {lm.description.get("text_norm", "none") for lm in all_lms(lm_dir).values()}
     if len(norms) > 1:
         raise UserError(
             f"The models of {lm_dir} had their text normalised by {' and by '.join(sorted(norms))}."
             " Say which to use: --text_norm NAME."
         )
     return norms.pop()
-
-
-def _models(lm_dir: str | os.PathLike) -> dict[str, LmFiles]:
-    path = Path(lm_dir)
-    if path.is_file():
-        return {JOINT: find_lm(path)}
-    names = lm_names(path)
-    if not names:
-        find_lm(path)  # says what is missing and how to make it
-    return {name: find_lm(path, name) for name in names}
 
 
 def _totals(tallies: Mapping[str, Mapping[str, Tally]]) -> dict[str, Tally]:

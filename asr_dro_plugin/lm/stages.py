@@ -7,7 +7,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.lm.build import Settings, build_lm, make_binary
 from asr_dro_plugin.lm.text import collected
-from asr_dro_plugin.lm_files import find_lm, lm_names
+from asr_dro_plugin.lm_files import all_lms, find_lm
 from asr_dro_plugin.progress import Progress
 
 
@@ -55,12 +55,11 @@ def estimate_all(
 
 def binaries(lm_dir: str | os.PathLike) -> str:
     """Make lm.bin of each model of a folder; a line that says what came of it."""
-    names = lm_names(lm_dir)
-    if not names:
-        find_lm(lm_dir)  # says what is missing and how to make it
-    made = [make_binary(find_lm(lm_dir, name)) for name in names]
+    if Path(lm_dir).is_file():
+        raise UserError(f"{lm_dir} is a file. Name its folder.")
+    made = [make_binary(lm) for lm in all_lms(lm_dir).values()]
     if all(made):
-        return f"{lm_dir}: lm.bin of {len(names)} models"
+        return f"{lm_dir}: lm.bin of {len(made)} models"
     return f"{lm_dir}: no build_binary on PATH; lm.arpa.gz is used, which loads slower"
 
 

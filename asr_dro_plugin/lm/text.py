@@ -31,9 +31,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 class Sentences:
     """The sentences of some files: iterate for (language, sentence), then read what was left out.
 
-    The language tag is taken off, the text normalised, KenLM's symbols ``<s> </s> <unk>`` are
-    dropped as its ``--skip_symbols`` does; words are separated by single spaces.  The language
-    is that of ``languages``, else the tag's, else ''.
+    The language tag is taken off, KenLM's symbols ``<s> </s> <unk>`` are dropped as its
+    ``--skip_symbols`` does, the text is normalised; words are separated by single spaces.  The
+    language is that of ``languages``, else the tag's, else ''.
 
     Attributes:
         paths: the files.
@@ -65,7 +65,7 @@ class Sentences:
             if lang is None or (self.need_language and not lang):
                 self.unknown.append(utt_id or place)
                 continue
-            if sentence := self._without_symbols(normalize(text, lang)):
+            if sentence := normalize(self._without_symbols(text), lang):
                 self.num_sentences += 1
                 yield lang, sentence
             else:
