@@ -1,0 +1,41 @@
+"""``asr-dro watch EXP``: a training run, live on the terminal; it reads files only."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr_dro_plugin.errors import run_main
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Show the run until it is over or interrupted."""
+    args = _parser().parse_args(argv)
+    from asr_dro_plugin.reporting.watch import watch
+
+    return watch(args.exp, once=args.once, interval=args.interval)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="asr-dro watch", description=__doc__, allow_abbrev=False)
+    parser.add_argument("exp", type=Path, help="folder of the training, exp/asr_train_...")
+    parser.add_argument(
+        "--once", action="store_true", help="one page with all languages, then done"
+    )
+    parser.add_argument(
+        "--interval", type=_seconds, default=2.0, help="seconds between looks (default: 2)"
+    )
+    return parser
+
+
+def _seconds(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a number of seconds from 0.1 to 3600")
+    return value
+
+
+if __name__ == "__main__":
+    run_main(main)
