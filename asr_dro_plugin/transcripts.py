@@ -1,11 +1,11 @@
-"""What a recogniser says of an utterance: n-best texts with scores, and words and characters with times.
+"""What a recogniser says of an utterance: the n best texts, their words and characters with times.
 
 Every decoder ends here, and every writer (Kaldi ``text``, ``ctm``, JSONL, subtitles) begins here.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Transcript:
 
 def to_json(transcript: Transcript) -> str:
     """One line of JSON, keys in the order of the fields; floats are finite."""
-    return json.dumps(asdict(transcript), ensure_ascii=False, allow_nan=False)
+    return json.dumps(transcript, default=vars, ensure_ascii=False, allow_nan=False)
 
 
 def from_json(line: str) -> Transcript:

@@ -94,7 +94,7 @@ def load(args: argparse.Namespace, config: dict, model_file: str, device: str):
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
     from asr_dro_plugin.espnet.transcribers import load_transcriber
 
-    transcriber = load_transcriber(args.exp, model_file, device, config, args.lm_dir)
+    transcriber = load_transcriber(args.exp, model_file, device, config, args.lm_dir, args.strict)
     warn_of_unknown_groups(Path(args.data_dir), transcriber.recogniser.groups)
     return transcriber
 

@@ -93,7 +93,9 @@ def load(args: argparse.Namespace, config: dict, device: str):
         from asr_dro_plugin.espnet.transcribers import load_transcriber
 
         model_file = args.model_file or best_model_file(args.exp)
-        transcriber = load_transcriber(args.exp, model_file, device, config, args.lm_dir)
+        transcriber = load_transcriber(
+            args.exp, model_file, device, config, args.lm_dir, args.strict
+        )
     settings, exact = transcriber.settings, transcriber.recogniser.frames.exact
     if settings.chunk_length is None and exact and config["mode"] != "espnet":
         transcriber.settings = dataclasses.replace(settings, chunk_length=AUTO_CHUNK)

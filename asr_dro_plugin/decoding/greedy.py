@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
+from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, WORD_START
@@ -17,25 +17,22 @@ NOT_TEXT = frozenset({BLANK, SOS_EOS})
 TAG = re.compile(r"\[[a-z]{3}\]")
 
 
-class GreedyDecoder(AbsDecoder):
-    """One hypothesis an utterance; its score is the log probability of the likeliest path."""
+def best_paths(emission: Emission) -> list[list[TokenPath]]:
+    """One hypothesis an utterance; its score is the log probability of the likeliest path.
 
-    def __call__(
-        self, emission: Emission, langs: Sequence[str | None] | None = None
-    ) -> list[list[TokenPath]]:
-        """The best paths' tokens; languages are not needed.
+    Only each frame's maximum leaves the accelerator.
 
-        Raises:
-            UserError: as ``greedy``.
-        """
-        best, values = _best_path(emission)
-        inside = _inside(emission)
-        scores = np.where(inside, values, 0.0).sum(axis=1, dtype=np.float64).tolist()
-        rows = _collapsed(emission, best, values, inside)
-        return [
-            [TokenPath(tuple(ids), score, am_score=score)]
-            for ids, score in zip(rows, scores, strict=True)
-        ]
+    Raises:
+        UserError: as ``greedy``.
+    """
+    best, values = _best_path(emission)
+    inside = _inside(emission)
+    scores = np.where(inside, values, 0.0).sum(axis=1, dtype=np.float64).tolist()
+    rows = _collapsed(emission, best, values, inside)
+    return [
+        [TokenPath(tuple(ids), score, am_score=score)]
+        for ids, score in zip(rows, scores, strict=True)
+    ]
 
 
 def greedy(emission: Emission) -> list[list[int]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from espnet2.bin.asr_inference import Speech2Text
 
-from asr_dro_plugin.decoding.greedy import GreedyDecoder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.inference import as_recogniser
 from asr_dro_plugin.espnet.transcriber import Settings, Transcriber, finite
@@ -46,7 +45,7 @@ class BeamSearch(Transcriber):
         except TypeError as error:
             raise UserError(f"The inference config does not suit ESPnet: {error}") from None
         model, args = self.speech2text.asr_model, self.speech2text.asr_train_args
-        super().__init__(as_recogniser(model, args, path), GreedyDecoder(), Settings.of(config))
+        super().__init__(as_recogniser(model, args, path), None, Settings.of(config))
 
     @torch.no_grad()
     def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:

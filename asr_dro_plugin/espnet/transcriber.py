@@ -3,9 +3,9 @@
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from asr_dro_plugin.espnet.inference import Recogniser
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.speech import Utterance
 from asr_dro_plugin.text import split_tag
-from asr_dro_plugin.transcripts import Hypothesis, Transcript
+from asr_dro_plugin.transcripts import Hypothesis, Transcript, Unit
 
 IMPOSSIBLE = -1e9
 
@@ -46,7 +46,7 @@ class Transcriber:
 
     Args:
         recogniser: the model.
-        decoder: what reads its emissions.
+        decoder: what reads its emissions; None where ``_decoded`` is another's.
         settings: batches, times and chunks.
         lang: the language that is forced on every utterance, for transcripts of a model that
             writes no tag.
@@ -61,7 +61,7 @@ class Transcriber:
     def __init__(
         self,
         recogniser: Recogniser,
-        decoder: AbsDecoder,
+        decoder: AbsDecoder | None,
         settings: Settings | None = None,
         lang: str | None = None,
     ) -> None:
@@ -207,14 +207,14 @@ class Transcriber:
             utterance.offset,
             utterance.offset + utterance.duration,
         )
-        return Hypothesis(
-            hypothesis.text,
-            hypothesis.score,
-            hypothesis.am_score,
-            hypothesis.lm_score,
-            words,
-            chars,
-        )
+        return replace(hypothesis, words=_rounded(words), chars=_rounded(chars))
+
+
+def _rounded(units: Iterable[Unit]) -> tuple[Unit, ...]:
+    """The same to a tenth of a millisecond: a frame has ten or more."""
+    return tuple(
+        Unit(u.text, *(round(x, 4) for x in (u.start, u.end, u.confidence))) for u in units
+    )
 
 
 def _no_progress(_total: int, _title: str) -> AbstractContextManager:

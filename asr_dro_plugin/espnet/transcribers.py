@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.decode_options import LANGUAGE_RULES
+from asr_dro_plugin.decoding import build_decoder
 from asr_dro_plugin.espnet.beam_search import BeamSearch
 from asr_dro_plugin.espnet.inference import load_recogniser
 from asr_dro_plugin.espnet.transcriber import Settings, Transcriber
@@ -16,6 +17,7 @@ def load_transcriber(
     device: str,
     config: Mapping,
     lm_dir: str | os.PathLike | None = None,
+    strict: bool = False,
 ) -> Transcriber:
     """Load a trained experiment with the decoder of ``config`` (``read_decode_config``).
 
@@ -25,14 +27,9 @@ def load_transcriber(
     if config["mode"] == "espnet":
         return BeamSearch(exp, model_file, device, config)
     recogniser = load_recogniser(exp, model_file, device)
-    if config["mode"] == "greedy" and config["lang"] == "free":  # FIXME H3
-        from asr_dro_plugin.decoding.greedy import GreedyDecoder
-
-        return Transcriber(recogniser, GreedyDecoder(), Settings.of(config))
-    from asr_dro_plugin.decoding import build_decoder
-
+    blank_id = recogniser.model.blank_id
     decoder = build_decoder(
-        config, recogniser.tokens, recogniser.token_type, recogniser.model.blank_id, lm_dir
+        config, recogniser.tokens, recogniser.token_type, blank_id, lm_dir, strict
     )
     return Transcriber(recogniser, decoder, Settings.of(config), only_language(config))
 

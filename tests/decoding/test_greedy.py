@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_dro_plugin.decoding.greedy import GreedyDecoder, greedy, speller, tokens_to_text
+from asr_dro_plugin.decoding.greedy import best_paths, greedy, speller, tokens_to_text
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 
@@ -103,9 +103,9 @@ def test_an_unknown_token_type_is_refused():
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-def test_the_decoder_scores_the_best_path_and_only_within_the_utterance(library):
+def test_a_path_is_scored_within_the_utterance_only(library):
     emission = emission_of([[1, 1, 0, 2], [2]], 0, 4, library)
-    paths = GreedyDecoder()(emission)
+    paths = best_paths(emission)
     assert [[path.ids for path in nbest] for nbest in paths] == [[(1, 2)], [(2,)]]
     assert [nbest[0].score for nbest in paths] == pytest.approx([-0.4, -0.1])
     assert paths[0][0].am_score == paths[0][0].score and paths[0][0].lm_score is None
