@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asr_dro_plugin.reporting.markup import Markup, el
-from asr_dro_plugin.reporting.svg import number, scale_of, text, tick_word, ticks
+from asr_dro_plugin.reporting.svg import NUM_COLOURS, number, scale_of, text, tick_word, ticks
 
 WIDTH, HEIGHT = 540, 280
 LEFT, RIGHT, TOP, BOTTOM = 50, 84, 12, 40
 MOST_POINTS = 100
-NUM_COLOURS = 8
 LINE_HEIGHT = 13
 LOG_SPAN = 5  # highest over lowest value above which an axis is logarithmic
 

@@ -17,6 +17,7 @@ from asr_dro_plugin.reporting.part_advice import advice_part
 from asr_dro_plugin.reporting.part_comparison import comparison_part
 from asr_dro_plugin.reporting.part_confusion import confusion_part
 from asr_dro_plugin.reporting.part_data import data_part
+from asr_dro_plugin.reporting.part_errors import errors_part
 from asr_dro_plugin.reporting.part_languages import languages_part
 from asr_dro_plugin.reporting.part_making import making_part
 from asr_dro_plugin.reporting.part_summary import summary_part
@@ -35,6 +36,7 @@ PARTS = (
     ("comparison", "Comparison", comparison_part),
     ("advice", "What to try", advice_part),
     ("utterances", "Utterances", utterances_part),
+    ("errors", "Mistakes", errors_part),
     ("lid", "Mix-ups", confusion_part),
     ("training", "Training", training_part),
     ("data", "Data", data_part),

@@ -3,9 +3,17 @@
 from asr_dro_plugin.reporting.compare import Comparison, Difference
 from asr_dro_plugin.reporting.experiment import Decoding
 from asr_dro_plugin.reporting.markup import Markup, el
-from asr_dro_plugin.reporting.part_languages import FILTER_FROM
-from asr_dro_plugin.reporting.parts import Material, cell, missing, section, table
+from asr_dro_plugin.reporting.parts import (
+    Material,
+    cell,
+    filter_box,
+    missing,
+    section,
+    swatch,
+    table,
+)
 from asr_dro_plugin.reporting.score_files import rate_of
+from asr_dro_plugin.reporting.svg import dot_class, dots, scale_of
 from asr_dro_plugin.reporting.words import listed, percent, plural, range_words, signed
 
 MARKS = {True: "\u25bc better", False: "\u25b2 worse"}
@@ -19,9 +27,9 @@ def comparison_part(material: Material) -> Markup | None:
     first, *others = material.systems
     base = material.labels[first]
     lead = (
-        f"Each system against {base}, on the same utterances. A mark stands where the paired test "
-        "finds a difference that chance would hardly make (5 % over all languages together, "
-        "Holm's correction); every other difference may be luck."
+        f"Each system against {base}, on the utterances of both{_compared(material)}. A mark "
+        "stands where the paired test finds a difference that chance would hardly make (5 % over "
+        "all languages together, Holm's correction); every other difference may be luck."
     )
     return section(
         "comparison", title, lead,
@@ -39,13 +47,22 @@ def _verdict(material: Material, other: Decoding) -> Markup:
     words = [f"better in {plural(len(better), 'language')}" + _named(better),
              f"worse in {plural(len(worse), 'language')}" + _named(worse)]  # fmt: skip
     macro = found.macro
-    sure = "a sure" if macro.significant else "no sure"
+    sure = "beyond chance" if macro.significant else "this may be chance"
     return el(
         "li", el("strong", name), f": {', '.join(words)}, of {len(found.groups)}. "
         f"Mean over languages {signed(macro.difference)} points "
-        f"({range_words(macro.low, macro.high)}): {sure} difference. "
-        f"{plural(found.utterances, 'utterance')} compared.",
+        f"({range_words(macro.low, macro.high)}), {sure}.",
     )  # fmt: skip
+
+
+def _compared(material: Material) -> str:
+    """How many utterances, where any could be compared."""
+    found = material.comparisons.values()
+    counts = {each.utterances for each in found if isinstance(each, Comparison)}
+    if not counts:
+        return ""
+    least, most = min(counts), max(counts)
+    return f" ({least:,})" if least == most else f" ({least:,} to {most:,})"
 
 
 def _named(langs: list[str]) -> str:
@@ -55,21 +72,35 @@ def _named(langs: list[str]) -> str:
 def _matrix(material: Material, first: Decoding, others: list[Decoding]) -> Markup:
     groups = first.report["groups"]
     order = sorted(groups, key=lambda lang: (-rate_of(groups[lang], "cer"), lang))
-    heads = ["language", (material.labels[first], "CER %, what the others are compared with")]
+    rates = {lang: [_rate(system, lang) for system in material.systems] for lang in order}
+    end = min(scale_of(max(r for each in rates.values() for r in each if r is not None)), 1.0)
+    heads = ["language", ("CER", f"from 0 to {percent(end, 0)} %; the ring is the first system"),
+             (material.labels[first], "CER %, what the others are compared with")]  # fmt: skip
     heads += [(material.labels[other], "CER %, and the difference in points") for other in others]
     rows = [
-        [material.language_cell(lang),
-         cell(percent(rate_of(groups[lang], "cer")), rate_of(groups[lang], "cer")),
+        [material.language_cell(lang), cell(dots(rates[lang], end), rates[lang][0]),
+         cell(percent(rates[lang][0]), rates[lang][0]),
          *(_cell(material, other, lang) for other in others)]
         for lang in order
     ]  # fmt: skip
     caption = f"CER of each language and system, {material.set_name}"
-    box = (
-        el("label", "Find a language ", el("input", type="search", class_="filter"), class_="menu")
-        if len(rows) >= FILTER_FROM
-        else None
-    )
-    return el("div", box, table(heads, rows, caption, sort=True), class_="filtered")
+    return el(
+        "div", _legend(material), filter_box(len(rows)), table(heads, rows, caption, sort=True),
+        class_="filtered languages",
+    )  # fmt: skip
+
+
+def _legend(material: Material) -> Markup:
+    keys = [
+        swatch(dot_class(index), material.labels[system])
+        for index, system in enumerate(material.systems)
+    ]
+    return el("p", keys, class_="legend")
+
+
+def _rate(system: Decoding, lang: str) -> float | None:
+    group = system.report["groups"].get(lang)
+    return None if group is None else rate_of(group, "cer")
 
 
 def _cell(material: Material, other: Decoding, lang: str) -> Markup:

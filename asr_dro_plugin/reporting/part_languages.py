@@ -7,6 +7,7 @@ from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.parts import (
     Material,
     cell,
+    filter_box,
     missing,
     one_of_several,
     section,
@@ -18,7 +19,6 @@ from asr_dro_plugin.reporting.svg import error_bar, scale_of
 from asr_dro_plugin.reporting.words import hours_words, percent, span_words
 
 KINDS = {"substitutions": "sub", "deletions": "del", "insertions": "ins"}
-FILTER_FROM = 12  # languages
 LONGEST_AXIS = 1.0  # a bar ends at 100 %: one language gone wild must not flatten the others
 HEADS = (
     "language",
@@ -64,14 +64,9 @@ def _table(material: Material, system: Decoding) -> Markup:
     hours = training.hours_by_language() if training else {}
     rows = [_row(material, lang, groups[lang], end, hours.get(lang)) for lang in order]
     caption = f"Error rates of each language, {system.set_name}, {system.tag}"
-    box = (
-        el("label", "Find a language ", el("input", type="search", class_="filter"), class_="menu")
-        if len(rows) >= FILTER_FROM
-        else None
-    )
     words = f"The bars run from 0 to {percent(end, 0)} %."
     return el(
-        "div", box, table(HEADS, rows, caption, sort=True, class_="languages"),
+        "div", filter_box(len(rows)), table(HEADS, rows, caption, sort=True, class_="languages"),
         el("p", words, class_="note"), class_="filtered",
     )  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from asr_dro_plugin.reporting.curves import NUM_COLOURS, Line, line_chart
+from asr_dro_plugin.reporting.curves import Line, line_chart
 from asr_dro_plugin.reporting.experiment import Experiment
 from asr_dro_plugin.reporting.history import History
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.parts import Material, cell, missing, one_of_several, section, table
 from asr_dro_plugin.reporting.sound import data_url
-from asr_dro_plugin.reporting.svg import hour_bar, scale_of
+from asr_dro_plugin.reporting.svg import NUM_COLOURS, hour_bar, scale_of
 from asr_dro_plugin.reporting.words import hours_words
 
 WORST, BEST = 4, 2  # groups in colour where there are more than colours

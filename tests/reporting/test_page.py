@@ -20,7 +20,9 @@ from tests.reporting.made import (
 from tests.reporting.test_markup import Reader
 
 LANGS = ["eng", "fra", "rus"]
-SECTIONS = ["summary", "languages", "advice", "utterances", "lid", "training", "data", "making"]
+SECTIONS = [
+    "summary", "languages", "advice", "utterances", "errors", "lid", "training", "data", "making"
+]  # fmt: skip
 
 
 @pytest.fixture
