@@ -1,100 +1,46 @@
-"""CER, WER and language-identification accuracy per language, macro, worst and total.
+"""CER, WER, PER and language-identification accuracy per group, macro, worst and total.
 
-Rates are of the corpus: errors of all utterances over reference units of all utterances, never a
-mean of utterances' rates.  ``total`` is that over everything; ``macro`` is the plain mean of the
-languages' rates; ``worst_group`` is the language with the highest error (lowest accuracy).
+Rates are of the corpus: errors of all utterances over reference units of all utterances.  ``total``
+is that over everything (micro); ``macro`` is the plain mean of the groups' rates.  ML-SUPERB's
+convention, the mean of the utterances' rates, is counted beside it as ``utterance_mean``.
 
-CER counts Unicode code points of the normalised text, single spaces between words included;
-WER counts words between spaces.
+CER counts Unicode code points of the normalised text, single spaces between words included; WER
+counts words between spaces.  Languages written without spaces lose theirs on both sides first, and
+their WER counts characters: where a space stands there is no fact of the language.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.compared_text import (
+    UNKNOWN,
+    mark_unknown,
+    normalize_all,
+    normalized,
+    part_tag,
+)
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
-from asr_dro_plugin.text import Normalizer, get_normalizer, split_tag
+from asr_dro_plugin.scoring.pair_counts import PairCounts, count_pairs, count_strings
+from asr_dro_plugin.scoring.phonemes import PhonemeMap
+from asr_dro_plugin.scoring.scores import GroupScore, Score, group_scores
+from asr_dro_plugin.scoring.utterances import Utterances
+from asr_dro_plugin.text import Normalizer, get_normalizer
 
-TAG = re.compile(r"\[[a-z]{3}\]")
-UNKNOWN = re.compile(r"<unk>|⁇")
-UNKNOWN_SYMBOL = "\ue000"  # private use: no transcript holds it and no normaliser removes it
-
-
-@dataclass(frozen=True)
-class GroupScore:
-    """Counts of one language, or of several added up; ``duration`` in seconds or None."""
-
-    cer: EditCounts
-    wer: EditCounts
-    lid_correct: int
-    num_utts: int
-    duration: float | None
-
-    def __add__(self, other: "GroupScore") -> "GroupScore":
-        known = self.duration is not None and other.duration is not None
-        return GroupScore(
-            self.cer + other.cer,
-            self.wer + other.wer,
-            self.lid_correct + other.lid_correct,
-            self.num_utts + other.num_utts,
-            self.duration + other.duration if known else None,
-        )
-
-    @property
-    def lid(self) -> float:
-        """Share of utterances whose leading tag is their language."""
-        return self.lid_correct / self.num_utts
-
-
-@dataclass(frozen=True)
-class Score:
-    """Everything counted over one set.
-
-    ``has_lid`` is False where neither references nor hypotheses carry tags: then there is no
-    accuracy to speak of, which is not the same as 0 %.
-    """
-
-    groups: dict[str, GroupScore]
-    missing: tuple[str, ...]
-    extra: tuple[str, ...]
-    normalizer: str
-    has_lid: bool
-
-    @property
-    def total(self) -> GroupScore:
-        """All languages added up."""
-        first, *others = self.groups.values()
-        for other in others:
-            first += other
-        return first
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """``cer``, ``wer`` and, where it was measured, ``lid``."""
-        return ("cer", "wer", "lid") if self.has_lid else ("cer", "wer")
-
-    def rate(self, lang: str, metric: str) -> float:
-        """One figure of one language: ``cer``, ``wer`` (errors) or ``lid`` (accuracy), 0..1."""
-        value = getattr(self.groups[lang], metric)
-        return value.rate if isinstance(value, EditCounts) else value
-
-    def macro(self, metric: str) -> float:
-        """Plain mean over the languages."""
-        return sum(self.rate(lang, metric) for lang in self.groups) / len(self.groups)
-
-    def worst(self, metric: str) -> str:
-        """Language with the most errors or the lowest accuracy; of equals the first by name."""
-        sign = -1 if metric == "lid" else 1
-        return max(sorted(self.groups), key=lambda lang: sign * self.rate(lang, metric))
+__all__ = ["UNKNOWN", "GroupScore", "Score", "compare", "normalized", "score"]
+ONE_GROUP = "all"
 
 
 def score(
     references: Mapping[str, str],
     hypotheses: Mapping[str, str],
-    languages: Mapping[str, str],
+    languages: Mapping[str, str] | None = None,
     normalizer: str = "lower_no_punct",
     durations: Mapping[str, float] | None = None,
+    no_space: Collection[str] = (),
+    phoneme_map: PhonemeMap | None = None,
+    workers: int = 1,
 ) -> Score:
     """Score hypotheses against references, utterance id by utterance id.
 
@@ -104,9 +50,13 @@ def score(
     Args:
         references: utterance id -> transcript, with or without its ``[iso]`` tag.
         hypotheses: utterance id -> recognised text, the same way.
-        languages: utterance id -> language, which decides row and expected tag.
+        languages: utterance id -> language (or any other group), which decides the row and, unless
+            the references' tags do, the expected tag; None: one group, ``all``.
         normalizer: name in ``text.NORMALIZERS``, applied to both sides after the tag is off.
         durations: utterance id -> seconds.
+        no_space: languages written without spaces.
+        phoneme_map: counts the phoneme error rate too.
+        workers: processes for large sets.
 
     Raises:
         UserError: no reference; an id without language or duration; a reference whose tag
@@ -114,27 +64,37 @@ def score(
     """
     normalize = get_normalizer(normalizer)
     _check_ids(references, hypotheses, languages, durations)
-    groups: dict[str, GroupScore] = {}
-    known, tags = set(languages.values()), set()
-    for utt_id, lang in sorted((utt_id, languages[utt_id]) for utt_id in references):
-        ref_tag, ref = split_tag(references[utt_id])
-        hyp_tag, hyp = split_tag(TAG.sub(r"\g<0> ", hypotheses.get(utt_id, "")))
-        if ref_tag in known and ref_tag != lang:
-            raise UserError(
-                f"Reference {utt_id} is tagged [{ref_tag}], but utt2lang says {lang}. "
-                "Make the data directory again."
-            )
-        tags |= {ref_tag, hyp_tag}
-        cer, wer = compare(ref, hyp, lang, normalize)
-        duration = None if durations is None else durations[utt_id]
-        one = GroupScore(cer, wer, int(hyp_tag == lang), 1, duration)
-        groups[lang] = groups[lang] + one if lang in groups else one
+    utt_ids, names, group_ids = _ordered(references, languages)
+    groups = [names[number] for number in group_ids.tolist()]
+    ref_tags, refs = _parted(references, utt_ids)
+    hyp_tags, hyps = _parted(hypotheses, utt_ids)
+    _check_tags(utt_ids, ref_tags, groups)
+    by_tag = languages is None or not set(ref_tags) & set(groups)
+    expected = [tag or group for tag, group in zip(ref_tags, groups)] if by_tag else groups
+    refs, hyps = _normalized_by_language(refs, list(map(mark_unknown, hyps)), expected, normalize)
+    spaceless = np.array([lang in no_space for lang in expected], dtype=bool)
+    refs, hyps = _without_spaces(refs, spaceless), _without_spaces(hyps, spaceless)
+    utterances = Utterances(
+        utt_ids, names, group_ids, refs, hyps, expected, hyp_tags,
+        np.fromiter(map(str.__eq__, (tag or "" for tag in hyp_tags), expected), bool, len(refs)),
+        _counts(refs, hyps, spaceless, phoneme_map, workers), spaceless,
+    )  # fmt: skip
+    is_empty = [utt_id for utt_id, hyp in zip(utt_ids, hyps) if not hyp and utt_id in hypotheses]
+    empty_refs = {utt_id for utt_id, ref in zip(utt_ids, refs) if not ref}
+    total, by_group = group_scores(utterances, durations)
+    told = set(hyp_tags) | (set() if by_tag and languages else set(ref_tags))
     return Score(
-        groups=dict(sorted(groups.items())),
+        groups=by_group,
+        total=total,
         missing=tuple(sorted(set(references) - set(hypotheses))),
         extra=tuple(sorted(set(hypotheses) - set(references))),
+        empty=tuple(sorted(set(is_empty) - empty_refs)),
+        empty_refs=tuple(sorted(empty_refs)),
         normalizer=normalizer,
-        has_lid=bool(tags & known),
+        has_lid=bool(told & (set(expected) | set(groups))),
+        no_space=tuple(sorted({groups[place] for place in np.flatnonzero(spaceless).tolist()})),
+        utterances=utterances,
+        unknown_phonemes=dict(phoneme_map.unknown) if phoneme_map else {},
     )
 
 
@@ -144,22 +104,83 @@ def compare(ref: str, hyp: str, lang: str, normalize: Normalizer) -> tuple[EditC
     An unknown symbol of the recogniser is one character that equals no reference character.
     """
     ref = normalized(ref, lang, normalize)
-    hyp = normalized(UNKNOWN.sub(UNKNOWN_SYMBOL, hyp), lang, normalize)
+    hyp = normalized(mark_unknown(hyp), lang, normalize)
     return count_edits(ref, hyp), count_edits(ref.split(), hyp.split())
 
 
-def normalized(text: str, lang: str, normalize: Normalizer) -> str:
-    """The text that is compared: no tag anywhere, normalised, single spaces between words.
+def _ordered(
+    references: Iterable[str], languages: Mapping[str, str] | None
+) -> tuple[list[str], tuple[str, ...], np.ndarray]:
+    """Ids ordered by group and id, the groups' names, and the number of each one's group."""
+    utt_ids = sorted(references)
+    if languages is None:
+        return utt_ids, (ONE_GROUP,), np.zeros(len(utt_ids), dtype=np.int64)
+    names = tuple(sorted({languages[utt_id] for utt_id in utt_ids}))
+    numbers = {name: number for number, name in enumerate(names)}
+    group_ids = np.array([numbers[languages[utt_id]] for utt_id in utt_ids], dtype=np.int64)
+    order = np.argsort(group_ids, kind="stable")
+    return [utt_ids[place] for place in order.tolist()], names, group_ids[order]
 
-    A tag inside the text is a fault of language identification alone, so it costs no characters.
-    """
-    return " ".join(normalize(TAG.sub(" ", text), lang).split())
+
+def _parted(
+    texts: Mapping[str, str], utt_ids: Iterable[str]
+) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+    tags, words = zip(*(part_tag(texts.get(utt_id, "")) for utt_id in utt_ids), strict=True)
+    return tags, words
+
+
+def _normalized_by_language(
+    refs: Sequence[str], hyps: Sequence[str], langs: Sequence[str], normalize: Normalizer
+) -> tuple[list[str], list[str]]:
+    places: dict[str, list[int]] = {}
+    for place, lang in enumerate(langs):
+        places.setdefault(lang, []).append(place)
+    done = [""] * len(refs), [""] * len(refs)
+    for lang, here in places.items():
+        both = [refs[place] for place in here] + [hyps[place] for place in here]
+        found = normalize_all(both, lang, normalize)
+        for side, texts in zip(done, (found[: len(here)], found[len(here) :]), strict=True):
+            for place, text in zip(here, texts, strict=True):
+                side[place] = text
+    return done
+
+
+def _without_spaces(texts: list[str], chosen: np.ndarray) -> list[str]:
+    for place in np.flatnonzero(chosen).tolist():
+        texts[place] = texts[place].replace(" ", "")
+    return texts
+
+
+def _counts(
+    refs: Sequence[str],
+    hyps: Sequence[str],
+    spaceless: np.ndarray,
+    phoneme_map: PhonemeMap | None,
+    workers: int,
+) -> dict[str, PairCounts]:
+    chars, words = count_pairs(refs, hyps, workers)
+    counts = {"cer": chars, "wer": chars.where(spaceless, words) if spaceless.any() else words}
+    if phoneme_map:
+        counts["per"] = count_strings(phoneme_map.spelled(refs), phoneme_map.spelled(hyps))
+    return counts
+
+
+def _check_tags(
+    utt_ids: Iterable[str], ref_tags: Iterable[str | None], groups: Sequence[str]
+) -> None:
+    known = set(groups)
+    for utt_id, tag, group in zip(utt_ids, ref_tags, groups, strict=True):
+        if tag in known and tag != group:
+            raise UserError(
+                f"Reference {utt_id} is tagged [{tag}], but utt2lang says {group}. "
+                "Make the data directory again."
+            )
 
 
 def _check_ids(
     references: Mapping[str, str],
     hypotheses: Mapping[str, str],
-    languages: Mapping[str, str],
+    languages: Mapping[str, str] | None,
     durations: Mapping[str, float] | None,
 ) -> None:
     if not references:
@@ -167,17 +188,12 @@ def _check_ids(
     if hypotheses and not set(references) & set(hypotheses):
         raise UserError(
             "Reference and hypothesis share no utterance id "
-            f"({_first(references)} against {_first(hypotheses)}). Are they of the same set?"
+            f"({min(references)} against {min(hypotheses)}). Are they of the same set?"
         )
-    tables = [("utt2lang", languages)] + ([("utt2dur", durations)] if durations is not None else [])
-    for name, table in tables:
-        lacking = sorted(set(references) - set(table))
+    for name, table in (("utt2lang", languages), ("utt2dur", durations)):
+        lacking = [] if table is None else sorted(set(references) - set(table))
         if lacking:
             raise UserError(
                 f"{name} lacks {len(lacking)} of {len(references)} reference utterances "
                 f"(first: {lacking[0]}). Make the data directory again."
             )
-
-
-def _first(ids: Iterable[str]) -> str:
-    return min(ids)

@@ -7,6 +7,7 @@ import pytest
 from asr_dro_plugin.bin.score import main
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.hypotheses import GrowingHypotheses
+from asr_dro_plugin.transcripts import Hypothesis, Transcript
 
 WORDS = ["--ref", "dump/test_x/text", "--hyp", "exp/test_x/text", "--partial"]
 IDS = ["u1", "u2", "u3"]
@@ -24,15 +25,17 @@ def recipe(tmp_path, monkeypatch):
 
 
 def decode(texts, part="1of1"):
-    with GrowingHypotheses(Path("exp/test_x/parts") / f"text.{part}", {"m": "1"}, IDS) as growing:
-        growing.add(texts)
+    with GrowingHypotheses(
+        Path("exp/test_x/parts") / f"hyp.{part}.jsonl", {"m": "1"}, IDS
+    ) as growing:
+        growing.add(Transcript(utt_id, (Hypothesis(text, 0.0),)) for utt_id, text in texts.items())
 
 
 def test_only_what_is_decoded_counts(recipe, capsys):
     decode({"u1": "[eng] abcd"}, "1of2")
     decode({"u2": "[deu] ax"}, "2of2")
-    with open("exp/test_x/parts/text.2of2.partial", "a") as stream:
-        stream.write("u3 [de")  # a kill's last line
+    with open("exp/test_x/parts/hyp.2of2.jsonl.partial", "a") as stream:
+        stream.write('{"utt_id": "u3", "hypoth')  # a kill's last line
     assert main(WORDS) == 0
     first, *table = capsys.readouterr().out.splitlines()
     assert first.startswith("Partial: 2 of 3 utterances are decoded")

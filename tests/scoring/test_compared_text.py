@@ -1,0 +1,72 @@
+"""Many texts are normalised as each of them alone, whatever they hold."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr_dro_plugin.scoring import compared_text
+from asr_dro_plugin.scoring.compared_text import mark_unknown, normalize_all, normalized, part_tag
+from asr_dro_plugin.text import NORMALIZERS
+
+ODD = (
+    "ab AİıI'’-.,;\u200c\u200d\u0301é\u0645\u06cc\u0915\u093c\u0921ςΣσ中"
+    "\u1100\u1161\u11a8 \t\n\u3000⁇\ud800[]"
+)
+TEXTS = st.lists(st.text(st.sampled_from(ODD) | st.characters(), max_size=12), max_size=8)
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+@given(texts=TEXTS, lang=st.sampled_from(["eng", "tur"]))
+@settings(max_examples=150, deadline=None)
+def test_all_at_once_equals_one_by_one(name, texts, lang):
+    normalize = NORMALIZERS[name]
+    expected = [normalized(text, lang, normalize) for text in texts]
+    if not any("[" in text for text in texts):  # tags are taken off before
+        assert normalize_all(texts, lang, normalize) == expected
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_pairs_of_characters_are_no_surprise(name):
+    normalize = NORMALIZERS[name]
+    texts = [one + two for one in ODD for two in ODD]
+    texts = [text for text in texts if "[" not in text]
+    assert normalize_all(texts, "eng", normalize) == [
+        normalized(text, "eng", normalize) for text in texts
+    ]
+
+
+def test_texts_that_are_normalised_are_not_normalised_again(monkeypatch):
+    texts = ["plain text", "ünï côdé", "где ты", "中文"]
+    asked = []
+    monkeypatch.setattr(compared_text, "normalized", lambda *text: asked.append(text))
+    assert normalize_all(texts, "eng", NORMALIZERS["lower_no_punct"]) == texts
+    assert not asked
+
+
+def test_blocks_change_nothing(monkeypatch):
+    texts = [f"Text {number}," for number in range(10)]
+    whole = normalize_all(texts, "eng", NORMALIZERS["lower_no_punct"])
+    monkeypatch.setattr(compared_text, "BLOCK", 3)
+    assert normalize_all(texts, "eng", NORMALIZERS["lower_no_punct"]) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "tag", "words"),
+    [
+        ("[eng] ab", "eng", "ab"),
+        ("[eng]ab", "eng", "ab"),
+        ("ab [eng]", None, "ab"),
+        ("[eng][deu] ab", "eng", "ab"),
+        ("[engl] ab", None, "[engl] ab"),
+        ("ab", None, "ab"),
+        ("", None, ""),
+    ],
+)
+def test_tags_are_parted_from_the_text(text, tag, words):
+    found = part_tag(text)
+    assert (found[0], " ".join(found[1].split())) == (tag, words)
+
+
+def test_an_unknown_symbol_becomes_one_character():
+    assert len(mark_unknown("a<unk>b⁇")) == 4
+    assert mark_unknown("a < b") == "a < b"
