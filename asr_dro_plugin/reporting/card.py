@@ -147,8 +147,11 @@ def _interval(interval: tuple[float, float] | None) -> str:
 def _results(run: Run) -> list[str]:
     if not run.reports:
         return ["No set was scored with this model."]
-    lines = ["Error rates in %, with the 95 % interval in which they lie. CER: characters, WER:"]
-    lines += ["words, LID: languages recognised. `total` pools all text, `mean` is over languages."]
+    lines = [
+        "Error rates in % with their 95 % confidence intervals, where they were counted. CER:",
+        "characters, WER: words, LID: languages recognised right. `total` pools all text, `mean`",
+        "is over languages.",
+    ]
     for report in run.reports:
         rows = [_row(name, group) for name, group in sorted(report["groups"].items())]
         macro = report["macro"]

@@ -58,9 +58,9 @@ def _result(report: Mapping) -> dict:
     metrics = []
     for metric, word in NAMES.items():
         figures = {
-            f"Test {word}": rate_of(report["total"], metric),
-            f"Test {word}, mean over languages": report["macro"].get(metric),
-            f"Test {word}, worst language": (report["worst_group"].get(metric) or {}).get("rate"),
+            word: rate_of(report["total"], metric),
+            f"{word}, mean over languages": report["macro"].get(metric),
+            f"{word}, worst language": (report["worst_group"].get(metric) or {}).get("rate"),
         }
         metrics += [
             {"type": metric, "value": round(100 * value, 2), "name": title}

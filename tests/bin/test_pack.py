@@ -18,13 +18,13 @@ import torch
 import yaml
 
 from asr_dro_plugin.bin import main as command_line
-from asr_dro_plugin.bin import pack, unpack
+from asr_dro_plugin.bin import pack, transcribe, unpack
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.named_files import config_in_place
 from tests.espnet.conftest import dump, task, trained, write_config  # noqa: F401  the fixtures
 from tests.espnet.test_espnets_own_tools import disturbed
-from tests.packs import contents, everything_below
+from tests.packs import contents, everything_below, write_experiment
 
 pytest_plugins = ["tests.fixtures_ssl"]
 MODEL = "valid.cer_ctc.ave.pth"
@@ -32,7 +32,7 @@ STACKS = ("conv_ctc", "hf", "s3prl", "wav2vec2")
 
 # What a user of ESPnet types, offline, from a folder that has nothing to do with the experiments.
 ESPNETS_OWN = """
-import sys, numpy as np, soundfile, torch
+import json, sys, numpy as np, soundfile, torch
 import asr_dro_plugin.espnet
 from espnet2.bin.asr_inference import Speech2Text
 from espnet_model_zoo.downloader import ModelDownloader
@@ -47,7 +47,7 @@ for number, archive in enumerate(archives):
         own = Speech2Text(f"{exp}/config.yaml", f"{exp}/{model}", ctc_weight=1.0, beam_size=2)
         texts = [decoder(speech.numpy())[0][0] for decoder in (speech2text, own)]
         with open(f"{out}/texts", "w") as stream:
-            stream.write("\n".join(texts))
+            json.dump(texts, stream)
     with torch.no_grad():
         enc, _ = speech2text.asr_model.encode(speech[None], torch.tensor([len(speech)]))
         np.save(f"{out}/{number}.npy", speech2text.asr_model.ctc.log_softmax(enc).numpy())
@@ -117,7 +117,7 @@ def test_espnets_model_zoo_gives_the_log_probs_of_the_experiment(packed, espnets
 
 
 def test_from_pretrained_takes_the_archive_and_writes_the_text_of_the_experiment(espnets):
-    packed_text, own_text = (espnets / "texts").read_text().split("\n")
+    packed_text, own_text = json.loads((espnets / "texts").read_text())
     assert packed_text == own_text != ""
 
 
@@ -224,3 +224,18 @@ def test_espnets_own_archive_is_unpacked_and_decoded(trained, audio, tmp_path, m
     speech = soundfile.read(audio, dtype="float32")[0]
     assert torch.equal(load_recogniser(inside, name).emission([speech]).log_probs, before)
     assert yaml.safe_load((tmp_path / "out" / "meta.yaml").read_text())["espnet"] == "202611"
+
+
+def test_every_option_that_a_card_names_is_one_of_transcribe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exp = write_experiment(tmp_path)
+    (tmp_path / "decode.yaml").write_text("mode: greedy\n")
+    (tmp_path / "lm" / "joint").mkdir(parents=True)
+    (tmp_path / "lm" / "joint" / "lm.arpa").write_text("x")
+    options = ["--inference_config", "decode.yaml", "--lm_dir", "lm", "--model_file", "4epoch.pth"]
+    pack.main([str(exp), "--out", "m.zip", *options])
+    card = contents(tmp_path / "m.zip")["README.md"].decode()
+    line = next(line for line in card.splitlines() if line.startswith("asr-dro transcribe "))
+    args = transcribe.get_parser().parse_args(line.split()[2:])
+    assert (args.exp, args.model_file) == ("asr_toy", "4epoch.pth")
+    assert (args.config, args.lm_dir) == ("asr_toy/decode.yaml", "asr_toy/lm")

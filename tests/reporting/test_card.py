@@ -99,8 +99,8 @@ def test_the_front_matter_is_read_by_the_hubs_own_package(report):
     assert (card.data.license, card.data.language) == ("cc-by-sa-3.0", ["deu", "eng"])
     assert card.data.pipeline_tag == "automatic-speech-recognition"
     figures = {r.metric_name: r.metric_value for r in card.data.eval_results}
-    assert figures["Test CER, worst language"] == 30.0
-    assert figures["Test WER, mean over languages"] == 35.0
+    assert figures["CER, worst language"] == 30.0
+    assert figures["WER, mean over languages"] == 35.0
     assert {r.dataset_name for r in card.data.eval_results} == {"test_toy"}
 
 
