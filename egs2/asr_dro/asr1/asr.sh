@@ -42,7 +42,7 @@ init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
 # Language model: n-grams of the training text, where the decoding configuration asks for them
 use_lm=                  # true or false (default: whether the decoding configuration has mode lm)
-lm_order=3               # longest n-grams; unit (word, char), one or one a language: the decoding configuration's
+lm_order=                # longest n-grams (default: 3 words or 6 characters, as the decoding configuration's lm_unit)
 lm_dir=                  # language models made before, as by asr-dro lm build (default: exp/lm_TAG)
 tune_lm=false            # find the weight and the word score on the dev set, before decoding
 # Decoding
@@ -124,6 +124,7 @@ def main():
     print(str(config["mode"] == "lm").lower(), config.get("lm_unit", "word"), config.get("lm", "joint"))
 run_main(main)' "${inference_config}") || exit 1 # its one line stands above
 use_lm=${use_lm:-${lm_wanted}}
+lm_order=${lm_order:-$([ "${lm_unit}" = char ] && echo 6 || echo 3)}
 lm_given=${lm_dir}
 lm_dir=${lm_dir:-exp/lm_${org_train_set}_${lm_unit}_${lm_order}gram}
 lm_args=() lm_inputs=()
