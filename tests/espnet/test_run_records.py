@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from asr_dro_plugin.checkpoints import TrainingStopped
-from asr_dro_plugin.espnet import augmentation
+from asr_dro_plugin.espnet import augmentation, versions
+from asr_dro_plugin.espnet.steps import Stepper
 from asr_dro_plugin.espnet.training_epoch import TrainingEpoch
 from asr_dro_plugin.metrics_file import read_records
 from asr_dro_plugin.reporting.event_files import read_event_records
@@ -85,7 +86,7 @@ def test_metrics_hold_each_interval_and_each_epoch(straight):
     assert [row[3] for row in found if not row[4]] == [2, 4, 6, 9, 11, 13]
     stats = runs.newest(straight)["reporter"]["stats"]
     for row in (row for row in found if row[4]):
-        expected = stats[row[1]][row[0]]
+        expected = stats[row[1]][row[0]] | {"skipped_steps": 0, "passed_over": 0}
         assert row[5] == {name: expected[name] for name in row[5]}
     assert {"loss_deu", "q_eng", "loss", "optim0_lr0"} <= set(found[-2][5])
     assert {"cer_deu", "worst_group_cer", "macro_cer"} <= set(found[-1][5])
@@ -109,6 +110,21 @@ def test_a_stopped_run_has_every_line_once(train, straight, monkeypatch, number)
     with pytest.raises(TrainingStopped):
         train(f"stopped_{number}")
     assert lines(train(f"stopped_{number}")) == lines(straight)
+
+
+def test_what_was_left_out_is_counted_in_the_figures(train, monkeypatch):
+    backward, count = Stepper.backward, [0]
+
+    def with_nan(self, *args):
+        result, count[0] = backward(self, *args), count[0] + 1
+        if count[0] == 3:
+            next(iter(self.params)).grad.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(Stepper, "backward", with_nan)
+    exp = train("left_out", accum_grad=1, probe_memory=False, max_epoch=1)
+    skipped = read_history(exp).series("train", "skipped_steps", whole=False).values
+    assert skipped.tolist() == [0, 1, 1] and len(read_history(exp).series("valid", "loss").values)
 
 
 def crash():
@@ -215,15 +231,14 @@ def test_examples_that_cannot_be_made_are_one_warning_and_change_nothing(
 # -- versions --------------------------------------------------------------------------------------
 
 
-def test_versions_of_the_first_start_are_kept_and_another_is_added(train, straight):
+def test_versions_of_the_first_start_are_kept_and_another_is_added(train, straight, monkeypatch):
     (first,) = json.loads((straight / "versions.json").read_text())
     assert first["torch"] == torch.__version__.partition("+")[0] and first["from_update"] == 0
     named = {"asr-dro", "python", "espnet", "torch", "numpy", "git", "from_update"}
     assert set(first) - {"espnet-s3prl", "fairseq-fixed", "transformers"} <= named
-    shutil.copytree(straight, train.root / "older", symlinks=True)
-    path = train.root / "older" / "versions.json"
-    path.write_text(json.dumps([{**first, "torch": "1.0"}]))
+    shutil.copytree(straight, train.root / "updated", symlinks=True)
+    monkeypatch.setattr(versions, "versions", lambda: {"torch": "99"})
     for _ in range(2):
-        train("older")
-    older, newer = json.loads(path.read_text())
-    assert older["torch"] == "1.0" and newer == {**first, "from_update": 4}
+        train("updated")
+    entries = json.loads((train.root / "updated" / "versions.json").read_text())
+    assert entries == [first, {"torch": "99", "from_update": 4}]
