@@ -60,13 +60,19 @@ def _table(material: Material, system: Decoding) -> Markup:
     order = sorted(groups, key=lambda lang: (-rate_of(groups[lang], "cer"), lang))
     highest = max(_end(groups[lang]) for lang in order)
     end = min(scale_of(highest), LONGEST_AXIS)
+    has_per = system.report["macro"].get("per") is not None
     training = system.experiment.training_set
     hours = training.hours_by_language() if training else {}
-    rows = [_row(material, lang, groups[lang], end, hours.get(lang)) for lang in order]
+    rows = [
+        _row(material, lang, groups[lang], end, hours.get(lang))
+        + ([_plain(groups[lang], "per")] if has_per else [])
+        for lang in order
+    ]
+    heads = [*HEADS, ("PER %", "phoneme error rate")] if has_per else HEADS
     caption = f"Error rates of each language, {system.set_name}, {system.tag}"
     words = f"The bars run from 0 to {percent(end, 0)} %."
     return el(
-        "div", filter_box(len(rows)), table(HEADS, rows, caption, sort=True, class_="languages"),
+        "div", filter_box(len(rows)), table(heads, rows, caption, sort=True, class_="languages"),
         el("p", words, class_="note"), class_="filtered",
     )  # fmt: skip
 
@@ -87,9 +93,9 @@ def _row(
         cell(percent(cer["rate"]), cer["rate"], "strong"),
         _interval(group, "cer"),
         *(cell(percent(rate), rate) for rate in parts.values()),
-        cell(percent(rate_of(group, "wer")), rate_of(group, "wer")),
+        _plain(group, "wer"),
         _interval(group, "wer"),
-        cell(percent(rate_of(group, "lid")), rate_of(group, "lid")),
+        _plain(group, "lid"),
         cell(f"{group['num_utts']:,}", group["num_utts"]),
         cell("-" if hours is None else hours_words(hours), hours or 0),
     ]
@@ -100,3 +106,7 @@ def _interval(group: Mapping, metric: str) -> Markup:
     if interval is None:
         return cell("-", 0)
     return cell(span_words(interval), f"{interval[1] - interval[0]:.4f}")
+
+
+def _plain(group: Mapping, metric: str) -> Markup:
+    return cell(percent(rate_of(group, metric)), rate_of(group, metric))

@@ -1,5 +1,6 @@
 """The worst utterances: what was said, what was recognised, how it sounds and looks."""
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -31,6 +32,7 @@ from asr_dro_plugin.sound_items import Item, read_items
 SHOWN_ALONE, SHOWN_OF_EACH = 30, 10  # utterances of one system, of each of several
 SOUND_BUDGET = 4_000_000  # characters of the page for sound and pictures
 RIGHT_TO_LEFT = ("R", "AL")
+AFTER_SPACE = re.compile(r"(?<= )(?=.)", re.DOTALL)
 ABSENT, SPACE = "\u2205", "\u2423"
 
 
@@ -153,22 +155,23 @@ def aligned(pieces: Sequence[AlignedPiece], text: str) -> Markup:
         pieces: kind, of the reference, of the hypothesis.
         text: says in which direction it is written.
     """
-    columns = [_column(*piece) for whole in pieces for piece in _words(*whole)]
-    return el("p", columns, class_="aligned", dir=direction(text), aria_hidden="true")
+    words: list[list[Markup]] = [[]]
+    for whole in pieces:
+        for kind, ref, hyp in _parted(*whole):
+            words[-1].append(_column(kind, ref, hyp))
+            if kind == "equal" and ref.endswith(" "):
+                words.append([])
+    shown = [el("span", columns, class_="word") for columns in words if columns]
+    return el("p", shown, class_="aligned", dir=direction(text), aria_hidden="true")
 
 
-def _words(kind: str, ref: str, hyp: str) -> Iterator[AlignedPiece]:
-    """Equal pieces word by word, for lines break there; others whole."""
+def _parted(kind: str, ref: str, hyp: str) -> Iterator[AlignedPiece]:
+    """Equal pieces behind each space, for lines break there; others whole."""
     if kind != "equal":
         yield kind, ref, hyp
         return
-    start = 0
-    for index, char in enumerate(ref):
-        if char == " ":
-            yield kind, ref[start : index + 1], ref[start : index + 1]
-            start = index + 1
-    if start < len(ref):
-        yield kind, ref[start:], ref[start:]
+    for part in AFTER_SPACE.split(ref):
+        yield kind, part, part
 
 
 def _column(kind: str, ref: str, hyp: str) -> Markup:

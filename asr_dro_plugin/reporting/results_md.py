@@ -101,7 +101,7 @@ def _one_set(tag: str, report: Mapping, command: str | None) -> list[str]:
     facts += [f"- {line}" for line in (*_summary(report), *remarks(report))]
     if command:
         facts += ["", "```bash", command, "```"]
-    table = markdown_table([HEADER, *_rows(report)])
+    table = markdown_table(_rows(report))
     return [f"### {report['set']}, decoded by {tag}", "", *facts, "", *table, ""]
 
 
@@ -109,7 +109,7 @@ def _summary(report: Mapping) -> list[str]:
     """Macro, worst, worst-15, spread, both conventions: a line a metric."""
     lines = []
     for metric in METRICS:
-        if report["macro"][metric] is None:  # no language of the set is written in words
+        if report["macro"].get(metric) is None:
             continue
         name, worst = worst_of(report, metric)
         words = [f"macro {percent(report['macro'][metric])}"
@@ -147,19 +147,25 @@ def remarks(report: Mapping) -> list[str]:
 
 
 def _rows(report: Mapping) -> list[list[str]]:
-    """One row a language, sorted by name, then macro, worst and total."""
-    rows = [_row(lang, group) for lang, group in sorted(report["groups"].items())]
-    blank = [""] * 3
-    macro = report["macro"]
-    rows.append(
-        ["macro", *blank, percent(macro["cer"]), span_words(macro_interval(report, "cer")), *blank,
-         percent(macro["wer"]), span_words(macro_interval(report, "wer")), percent(macro["lid"])]
-    )  # fmt: skip
+    """The header, one row a language, sorted by name, then macro, worst and total."""
+    has_per = report["macro"].get("per") is not None
+    rows = [_row(lang, group, has_per) for lang, group in sorted(report["groups"].items())]
     name, worst = worst_of(report)
-    return [*rows, _row(f"worst: {name}", worst), _row("total", report["total"])]
+    last = [_row(f"worst: {name}", worst, has_per), _row("total", report["total"], has_per)]
+    header = [*HEADER, "PER %"] if has_per else [*HEADER]
+    return [header, *rows, _macro_row(report, has_per), *last]
 
 
-def _row(name: str, group: Mapping) -> list[str]:
+def _macro_row(report: Mapping, has_per: bool) -> list[str]:
+    macro, blank = report["macro"], [""] * 3
+    return [
+        "macro", *blank, percent(macro["cer"]), span_words(macro_interval(report, "cer")), *blank,
+        percent(macro["wer"]), span_words(macro_interval(report, "wer")), percent(macro["lid"]),
+        *([percent(macro["per"])] if has_per else []),
+    ]  # fmt: skip
+
+
+def _row(name: str, group: Mapping, has_per: bool) -> list[str]:
     cer, duration = group["cer"], group["duration"]
     return [
         name,
@@ -172,6 +178,7 @@ def _row(name: str, group: Mapping) -> list[str]:
         percent(rate_of(group, "wer")),
         span_words(interval_of(group, "wer")),
         percent(rate_of(group, "lid")),
+        *([percent(rate_of(group, "per"))] if has_per else []),
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 
 KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
-METRICS = ("cer", "wer")
+METRICS = ("cer", "wer", "per")  # the last only where a phoneme map was given
 NORMAL_95 = 1.959964  # 97.5 % quantile of the normal distribution
 ROLES = {"test": ("test", "eval"), "dev": ("dev", "valid"), "train": ("train",)}
 Interval = tuple[float, float]

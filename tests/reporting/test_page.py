@@ -10,6 +10,7 @@ import pytest
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.experiment import open_experiments
 from asr_dro_plugin.reporting.page import collect, page
+from asr_dro_plugin.reporting.results_md import write_results
 from tests.reporting.made import (
     add_sound,
     make_experiment,
@@ -143,6 +144,19 @@ def test_a_set_without_words_and_tags_is_shown(exp):
     text, faults = made(exp)
     assert faults == []
     assert "carry no language tags" in part(text, "lid")
+
+
+def test_phoneme_errors_are_shown_where_they_were_counted(exp):
+    path = exp / "decode_greedy/test_x/score.json"
+    report = json.loads(path.read_text("utf-8"))
+    for group in (*report["groups"].values(), report["total"]):
+        group["per"] = group["cer"] | {"rate": 0.123}
+    report["macro"]["per"], report["worst_group"]["per"] = 0.123, {"group": "eng", "rate": 0.123}
+    path.write_text(json.dumps(report), "utf-8")
+    assert 'title="phoneme error rate"' in part(made(exp)[0], "languages")
+    text = write_results(exp).read_text("utf-8")
+    assert "| PER % |" in text
+    assert "PER %: macro 12.3, worst eng 12.3" in text
 
 
 @pytest.mark.parametrize(
