@@ -30,6 +30,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
+PAGE_SIZE = 7_000_000  # bytes; the utterances' own text comes on top
 PARTS = (
     ("summary", "In short", summary_part),
     ("languages", "Languages", languages_part),
@@ -123,8 +124,7 @@ def _languages(experiment: Experiment) -> Mapping[str, Language]:
 
 def page(material: Material) -> str:
     """The whole file."""
-    parts = [(key, name, part(material)) for key, name, part in PARTS]
-    parts = [each for each in parts if each[2] is not None]
+    parts = _parts(material)
     names = [experiment.name for experiment in material.experiments]
     title = names[0] if len(names) == 1 else f"{len(names)} experiments"
     links = [el("a", name, href=f"#{key}") for key, name, _ in parts]
@@ -145,6 +145,14 @@ def page(material: Material) -> str:
         el("title", f"{title} - speech recognition report"), el("style", _inline("page.css")),
     )  # fmt: skip
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _parts(material: Material) -> list[tuple[str, str, Markup]]:
+    """(key, name, content) in the page's order; sound gets the room that the others leave."""
+    made = {key: part(material) for key, _, part in PARTS if part is not utterances_part}
+    taken = sum(len(content.encode()) for content in made.values() if content is not None)
+    made["utterances"] = utterances_part(material, PAGE_SIZE - taken)
+    return [(key, name, made[key]) for key, name, _ in PARTS if made[key] is not None]
 
 
 def _subtitle(material: Material, names: Sequence[str]) -> Markup:

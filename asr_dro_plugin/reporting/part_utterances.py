@@ -30,7 +30,6 @@ from asr_dro_plugin.reporting.words import percent, plural
 from asr_dro_plugin.sound_items import Item, read_items
 
 SHOWN_ALONE, SHOWN_OF_EACH = 30, 10  # utterances of one system, of each of several
-SOUND_BUDGET = 4_000_000  # characters of the page for sound and pictures
 RIGHT_TO_LEFT = ("R", "AL")
 AFTER_SPACE = re.compile(r"(?<= )(?=.)", re.DOTALL)
 ABSENT, SPACE = "\u2205", "\u2423"
@@ -39,7 +38,7 @@ ABSENT, SPACE = "\u2205", "\u2423"
 class SoundBudget:
     """What may still be embedded: a number of utterances for each system, and a size for all."""
 
-    def __init__(self, each: int, size: int = SOUND_BUDGET) -> None:
+    def __init__(self, each: int, size: int) -> None:
         self.each, self.left = each, size
 
     def take(self, content: Markup) -> bool:
@@ -49,13 +48,17 @@ class SoundBudget:
         return fits
 
 
-def utterances_part(material: Material) -> Markup | None:
-    """A list for each system; None where nothing was scored."""
+def utterances_part(material: Material, room: int) -> Markup | None:
+    """A list for each system; None where nothing was scored.
+
+    Args:
+        room: bytes that sound and pictures may take.
+    """
     if not material.systems:
         return None
     count = len(material.systems)
     most = SHOWN_ALONE if count == 1 else SHOWN_OF_EACH
-    budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0)
+    budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0, room)
     lead = (
         "Listen to what went wrong. Upper line: what was said; lower line: what was recognised. "
         f"Highest error first, no language more often than its share; sound up to {LONGEST:g} s."

@@ -10,6 +10,7 @@ import pytest
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.experiment import open_experiments
 from asr_dro_plugin.reporting.page import collect, page
+from asr_dro_plugin.reporting.part_utterances import utterances_part
 from asr_dro_plugin.reporting.results_md import write_results
 from tests.reporting.made import (
     add_sound,
@@ -185,6 +186,14 @@ def test_a_damaged_sound_is_named_and_the_others_play(exp):
     text, faults = made(exp)
     assert text.count("<audio") == count - 1
     assert broken in faults[0]
+
+
+def test_sound_stays_out_where_the_page_would_become_too_large(exp):
+    material = collect(open_experiments([exp], None))
+    whole = utterances_part(material, 10_000_000)
+    sizes = [len(sound) for sound in re.findall(r'<div class="sound">.*?</div>', whole)]
+    assert utterances_part(material, sum(sizes) - 1).count("<audio") == len(sizes) - 1
+    assert utterances_part(material, 10).count("<audio") == 0
 
 
 def test_two_experiments_are_compared(exp, tmp_path):
