@@ -232,7 +232,8 @@ if wanted 1; then
     corpus_root=${data_source:-${!corpus_root:-}}
     inputs=()
     for file in local/data.sh "local/data_${corpus}.py" local/*.tsv ../../../asr_dro_plugin/text.py; do
-        [ "${file}" = local/ssl_checkpoints.tsv ] || inputs+=(--input "${file}")
+        case ${file} in local/ssl_checkpoints.tsv | local/corpora.tsv) continue ;; esac # no data is made of them
+        inputs+=(--input "${file}")
     done
     if [ -f "${corpus_root}" ]; then
         inputs+=(--input "${corpus_root}")
@@ -437,7 +438,7 @@ if wanted 11; then
     fi
 fi
 
-if ${lm_wanted} && wanted 12; then
+if ${lm_wanted} && { wanted 12 || wanted 14; }; then
     ${dry_run} || [ -e "${lm_dir}" ] || die "${lm_dir} does not exist. Run stages 6 to 9, or give --lm_dir."
     for file in "${lm_dir}"/*/lm.arpa*; do
         [ ! -e "${file}" ] || lm_inputs+=(--input "${file}")
@@ -487,9 +488,14 @@ fi
 if wanted 14; then
     packed=${asr_exp}/${exp_name}.zip
     pack=(python3 -m asr_dro_plugin.bin.pack "${asr_exp}" --out "${packed}" --model_file "${inference_asr_model}"
-        --inference_config "${inference_config}" --inference_tag "${inference_tag}" --licence "${model_licence}" "${lm_args[@]}")
+        --inference_config "${inference_config}" --licence "${model_licence}" "${lm_args[@]}")
+    inputs=("${lm_inputs[@]}")
+    for file in "${asr_exp}/${inference_tag}"/*/score.json; do # for the card
+        [ ! -e "${file}" ] || inputs+=(--input "${file}")
+    done
+    [ "${#inputs[@]}" = "${#lm_inputs[@]}" ] || pack+=(--inference_tag "${inference_tag}")
     if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" --input "${asr_exp}/${inference_asr_model}" \
-        --input "${asr_exp}/config.yaml" --input "${asr_exp}/groups.txt" --input "${inference_config}" --output "${packed}"; then
+        --input "${asr_exp}/config.yaml" --input "${asr_exp}/groups.txt" --input "${inference_config}" "${inputs[@]}" --output "${packed}"; then
         "${pack[@]}"
         end
     fi
