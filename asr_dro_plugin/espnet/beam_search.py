@@ -10,6 +10,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.inference import as_recogniser
 from asr_dro_plugin.espnet.transcriber import Settings, Transcriber, finite
 from asr_dro_plugin.model_files import find_model_file, read_experiment_config
+from asr_dro_plugin.named_files import config_in_place
 from asr_dro_plugin.speech import Utterance
 from asr_dro_plugin.text import split_tag
 from asr_dro_plugin.transcripts import Hypothesis, Transcript
@@ -36,12 +37,13 @@ class BeamSearch(Transcriber):
         path = find_model_file(exp, model_file)
         options = {key: value for key, value in config.items() if key not in OURS}
         try:
-            self.speech2text = Speech2Text(
-                asr_train_config=str(Path(exp) / "config.yaml"),
-                asr_model_file=str(path),
-                device=device,
-                **options,
-            )
+            with config_in_place(exp) as config_file:
+                self.speech2text = Speech2Text(
+                    asr_train_config=str(config_file),
+                    asr_model_file=str(path),
+                    device=device,
+                    **options,
+                )
         except TypeError as error:
             raise UserError(f"The inference config does not suit ESPnet: {error}") from None
         model, args = self.speech2text.asr_model, self.speech2text.asr_train_args

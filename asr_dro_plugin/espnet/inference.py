@@ -15,6 +15,7 @@ from espnet2.tasks.asr import ASRTask
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.model_files import find_model_file, read_experiment_config
+from asr_dro_plugin.named_files import config_in_place
 from asr_dro_plugin.stack import FrameCounter, frame_counter
 
 
@@ -105,7 +106,8 @@ def load_recogniser(exp: str | Path, model_file: str, device: str = "cpu") -> Re
     exp = Path(exp)
     read_experiment_config(exp)
     path = find_model_file(exp, model_file)
-    model, args = ASRTask.build_model_from_file(exp / "config.yaml", path, device)
+    with config_in_place(exp) as config_file:
+        model, args = ASRTask.build_model_from_file(config_file, path, device)
     given = set(torch.load(path, map_location="meta", weights_only=True, mmap=True))
     wanted = set(model.state_dict())
     if given != wanted:
