@@ -10,7 +10,7 @@ DEFINITIONS = (
     "CER and WER are corpus errors: all errors of a language over all its reference characters "
     "or words. ML-SUPERB's convention, the mean of the utterances' rates, stands in RESULTS.md. "
     "Intervals are 2.5 % to 97.5 % of a bootstrap over utterances, or over speakers or recordings "
-    "where there are at least five of a language; of LID they are Wilson's. The paired test swaps "
+    "where there are enough of them. The paired test swaps "
     "the two systems' results at random, utterance by utterance."
 )
 
@@ -51,8 +51,6 @@ def _decodings(experiment: Experiment) -> list[Markup]:
         run, report = decoding.report["run"], decoding.report
         facts = [f"text normalised by {report['normalizer']}"]
         facts += [f"{name} {run[key]}" for key, name in RUN_NAMES.items() if key in run]
-        if boot := report.get("bootstrap"):
-            facts.append(f"{boot['samples']} bootstrap samples over the {boot['unit']}s")
         found.append(el(
             "details", el("summary", f"{decoding.set_name}, {decoding.tag}"),
             el("ul", [el("li", fact) for fact in (*facts, *remarks(report))]),

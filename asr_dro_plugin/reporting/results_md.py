@@ -13,13 +13,13 @@ from asr_dro_plugin.reporting.data_sets import read_set, recipe_of, training_fol
 from asr_dro_plugin.reporting.facts import command_of, read_config, versions_line, versions_of
 from asr_dro_plugin.reporting.score_files import (
     METRICS,
+    Interval,
     find_reports,
     interval_of,
     macro_interval,
     rate_of,
     role_of,
     share_of,
-    summary_figure,
     worst_of,
 )  # fmt: skip
 from asr_dro_plugin.reporting.words import interval_words, percent, span_words
@@ -43,7 +43,6 @@ RUN_NAMES = {
 }
 KINDS = ("substitutions", "deletions", "insertions")
 MAX_NAMED = 5
-WORST_15 = 15
 
 
 def write_results(exp: str | os.PathLike) -> Path:
@@ -106,44 +105,71 @@ def _one_set(tag: str, report: Mapping, command: str | None) -> list[str]:
 
 
 def _summary(report: Mapping) -> list[str]:
-    """Macro, worst, worst-15, spread, both conventions: a line a metric."""
+    """Macro, worst, worst-15, best-k, spread, both conventions: a line a metric."""
     lines = []
     for metric in METRICS:
         if report["macro"].get(metric) is None:
             continue
         name, worst = worst_of(report, metric)
-        words = [f"macro {percent(report['macro'][metric])}"
-                 + interval_words(macro_interval(report, metric)),
-                 f"worst {name} {percent(rate_of(worst, metric))}"
-                 + interval_words(interval_of(worst, metric))]  # fmt: skip
-        if len(report["groups"]) > WORST_15:
-            words.append(f"mean of the worst 15 {_figure(report, metric, 'worst_15')}")
-        words.append(f"standard deviation over languages {_figure(report, metric, 'std')}")
-        mean = (report["total"].get(metric) or {}).get("utterance_mean")
-        words.append(f"utterance mean (ML-SUPERB's convention) {percent(mean)}")
+        words = [
+            _with_interval("macro", report["macro"][metric], macro_interval(report, metric)),
+            _with_interval(f"worst {name}", rate_of(worst, metric), interval_of(worst, metric)),
+            *_spread(report, metric),
+        ]
         lines.append(f"{metric.upper()} %: {', '.join(words)}")
     return lines
 
 
-def _figure(report: Mapping, metric: str, name: str) -> str:
-    return percent(summary_figure(report, metric, name))
+def _with_interval(name: str, rate: float | None, interval: Interval | None) -> str:
+    return f"{name} {percent(rate)}{interval_words(interval)}"
+
+
+def _spread(report: Mapping, metric: str) -> list[str]:
+    """What a newer score's summary has beyond macro and worst."""
+    found = (report.get("summary") or {}).get(metric) or {}
+    words = []
+    for key, number, name in (("worst_15", "num_worst", "worst"), ("best_k", "k", "best")):
+        if key in found and len(report["groups"]) > found.get(number, 0):
+            words.append(f"mean of the {found[number]} {name} {percent(found[key])}")
+    if "std" in found:
+        words.append(f"standard deviation over languages {percent(found['std'])}")
+    if "utterance_mean" in found:
+        words.append(
+            f"by ML-SUPERB's convention (mean of the utterances' rates) "
+            f"{percent(found['utterance_mean'])}, macro {percent(found['macro_utterance_mean'])}"
+        )
+    return words
 
 
 def remarks(report: Mapping) -> list[str]:
-    """What a reader must know besides the figures: ids and texts that were amiss."""
+    """What a reader must know besides the figures: what was amiss, and how it was counted."""
     found = []
     for key, meaning in (
         ("missing", "references without hypothesis, counted as deletions"),
         ("extra", "hypotheses without reference, not counted"),
-        ("duplicates", "ids given more than once"),
-        ("empty", "references without text after normalisation"),
+        ("duplicates", "hypotheses given again for an id, not counted"),
+        ("empty", "empty hypotheses"),
+        ("empty_refs", "references without text after normalisation"),
+        ("cut", "lines of hypotheses that were cut off, not counted"),
     ):
         entry = report.get(key) or {}
-        count, ids = entry.get("count", 0), entry.get("utt_ids", [])
+        count, names = entry.get("count", 0), entry.get("utt_ids") or entry.get("lines") or []
         if count:
-            more = " …" if count > MAX_NAMED else ""
-            found.append(f"{key}: {count} {meaning}: {' '.join(ids[:MAX_NAMED])}{more}")
-    return found
+            more = " \u2026" if count > MAX_NAMED else ""
+            found.append(f"{key}: {count} {meaning}: {' '.join(names[:MAX_NAMED])}{more}")
+    if report.get("no_space"):
+        found.append(f"compared without spaces: {' '.join(report['no_space'])}")
+    return [*found, *_bootstrap(report)]
+
+
+def _bootstrap(report: Mapping) -> list[str]:
+    """What the intervals were drawn over."""
+    found = report.get("bootstrap")
+    if not found:
+        return []
+    alone = found.get("by_utterance") or []
+    few = f", but over utterances in {' '.join(alone)} (too few {found['unit']}s)" if alone else ""
+    return [f"95 % intervals: {found['samples']} bootstrap samples over {found['unit']}s{few}"]
 
 
 def _rows(report: Mapping) -> list[list[str]]:

@@ -82,10 +82,10 @@ def rate_of(group: Mapping, metric: str) -> float | None:
 
 
 def interval_of(group: Mapping, metric: str) -> Interval | None:
-    """95 % interval of a rate: the score's own (bootstrap), for ``lid`` Wilson's."""
+    """95 % interval of a rate: the score's own (bootstrap); of an older ``lid`` Wilson's."""
     counts = group.get(metric) or {}
-    if metric == "lid":
-        return wilson(counts["correct"], counts["total"]) if counts.get("total") else None
+    if metric == "lid" and "ci" not in counts and counts.get("total"):
+        return wilson(counts["correct"], counts["total"])
     return tuple(counts["ci"]) if counts.get("ci") else None
 
 

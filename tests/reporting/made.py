@@ -105,15 +105,24 @@ def score_of(rows, set_name, ci=True):
             confusion[row["group"]][row["lid"]] = confusion[row["group"]].get(row["lid"], 0) + 1
         report |= {
             "lid_confusion": confusion,
-            "summary": {m: {"macro": macro[m], "macro_ci": [macro[m] - 0.01, macro[m] + 0.01],
-                            "worst": rates[m][worst[m]], "worst_15": sum(
-                                sorted(rates[m].values())[-15:]) / min(15, len(langs)),
-                            "std": float(np.std(list(rates[m].values())))}
-                        for m in ("cer", "wer")},
+            "summary": {m: summary_of(rates[m], rows, m) for m in ("cer", "wer")},
             "confusions": {"chars": [["a", "x", 9], [" ", "", 4]], "words": [["an", "a", 3]]},
-            "bootstrap": {"unit": "utterance", "samples": 1000, "seed": 0},
+            "bootstrap": {"unit": "utterance", "samples": 1000, "seed": 0, "by_utterance": []},
         }  # fmt: skip
     return report
+
+
+def summary_of(rates, rows, metric):
+    """The summary of one metric; ``rates`` by language."""
+    ranked, macro = sorted(rates.values()), sum(rates.values()) / len(rates)
+    num = min(15, len(ranked))
+    mean = sum(row[f"{metric}_errors"] / row[f"{metric}_ref"] for row in rows) / len(rows)
+    return {
+        "macro": macro, "macro_ci": [macro - 0.01, macro + 0.01], "worst": ranked[-1],
+        "worst_15": sum(ranked[-num:]) / num, "num_worst": num,
+        "best_k": sum(ranked[:num]) / num, "k": num, "std": float(np.std(ranked)),
+        "utterance_mean": mean, "macro_utterance_mean": mean,
+    }  # fmt: skip
 
 
 def write_decoding(folder, rows, set_name, ci=True):

@@ -20,6 +20,10 @@ def exp(tmp_path):
     return folder
 
 
+def score_at(folder):
+    return json.loads((folder / "decode_greedy/test_x/score.json").read_text("utf-8"))
+
+
 def headings(text):
     return [line for line in text.splitlines() if line.startswith("#")]
 
@@ -60,7 +64,37 @@ def test_rows_hold_the_kinds_of_errors_and_intervals(tmp_path):
     assert cells[4] == f"{100 * score['rate']:.1f}"
     assert cells[5] == f"{100 * score['ci'][0]:.1f}\u2013{100 * score['ci'][1]:.1f}"
     assert cells[7] == f"{100 * score['deletions'] / score['ref']:.1f}"
-    assert "utterance mean (ML-SUPERB's convention)" in text
+    summary = score_of(rows, "test_x")["summary"]["cer"]
+    mean = f"{100 * summary['utterance_mean']:.1f}"
+    assert f"by ML-SUPERB's convention (mean of the utterances' rates) {mean}" in text
+    assert "mean of the" not in text.replace("mean of the utterances' rates", "").split("CER %:")[1]
+
+
+def test_of_many_languages_the_worst_and_the_best_fifteen_are_averaged(tmp_path):
+    langs = [f"l{chr(97 + number)}x" for number in range(20)]
+    text = write_results(make_experiment(tmp_path, "many", langs, each=2)).read_text("utf-8")
+    summary = score_at(tmp_path / "exp/many")["summary"]["cer"]
+    assert f"mean of the 15 worst {100 * summary['worst_15']:.1f}" in text
+    assert f"mean of the 15 best {100 * summary['best_k']:.1f}" in text
+
+
+def test_what_was_amiss_is_told(exp):
+    path = exp / "decode_greedy/test_x/score.json"
+    report = json.loads(path.read_text("utf-8"))
+    report["missing"] = {"count": 7, "utt_ids": [f"u{number}" for number in range(7)]}
+    report["cut"] = {"count": 1, "lines": ["hyp/text:12"]}
+    report["no_space"] = ["cmn"]
+    report["bootstrap"] |= {"unit": "speaker", "by_utterance": ["ita"]}
+    path.write_text(json.dumps(report), "utf-8")
+    lines = write_results(exp).read_text("utf-8").splitlines()
+    for line in (
+        "- missing: 7 references without hypothesis, counted as deletions: u0 u1 u2 u3 u4 \u2026",
+        "- cut: 1 lines of hypotheses that were cut off, not counted: hyp/text:12",
+        "- compared without spaces: cmn",
+        "- 95 % intervals: 1000 bootstrap samples over speakers, but over utterances in ita "
+        "(too few speakers)",
+    ):
+        assert line in lines
 
 
 def test_scores_of_before_the_intervals_are_tables_too(tmp_path):
