@@ -4,6 +4,7 @@ A rule is a function of one decoding that gives an ``Advice`` or None; ``RULES``
 the order of the page.
 """
 
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ def language_model(system: Decoding) -> Advice | None:
     """Words that break on single letters."""
     macro = system.report["macro"]
     cer, wer = macro["cer"], macro["wer"]
-    if cer is None or wer is None or not 0 < cer <= READABLE:
+    if cer is None or wer is None or not 0 < cer <= READABLE or _has_language_model(system):
         return None
     if wer < WORDS_PER_CHARACTER_ERROR * cer:
         return None
@@ -211,6 +212,12 @@ def language_model(system: Decoding) -> Advice | None:
         f"WER at least {WORDS_PER_CHARACTER_ERROR:g} times the CER, CER up to "
         f"{percent(READABLE, 0)} %",
     )
+
+
+def _has_language_model(system: Decoding) -> bool:
+    """Whether the decoding's name says so: ``decode_asr_lm_word``."""
+    names = (system.tag, system.report["run"].get("inference_config", ""))
+    return any("lm" in re.split(r"[^a-z]+", name.lower()) for name in names)
 
 
 def unsure(system: Decoding) -> Advice | None:

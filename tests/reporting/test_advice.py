@@ -108,6 +108,9 @@ def test_a_wide_interval_is_told(system):
 def test_a_language_model_is_advised_where_words_break(system):
     system.report["macro"] |= {"cer": 0.2, "wer": 0.7}
     assert "macro WER 70.0 %" in advice.language_model(system).found
+    system.report["run"]["inference_config"] = "conf/decode_asr_lm_word.yaml"
+    assert advice.language_model(system) is None
+    system.report["run"] = {}
     system.report["macro"] |= {"wer": 0.3}
     assert advice.language_model(system) is None
     system.report["macro"] |= {"wer": None}
