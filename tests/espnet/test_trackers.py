@@ -265,3 +265,19 @@ def test_an_experiments_settings_are_read_only_for_who_wants_them(exp):
     (exp / "config.yaml").unlink()
     assert Place(exp).name == "asr_toy"
     start_trackers(exp, ["tensorboard"], {}, 1, 0).close()
+
+
+def test_espnets_wandb_options_are_settings_of_the_tracker_and_ours_come_before_them():
+    from asr_dro_plugin.espnet.task import adopt_wandb
+
+    given = {
+        "use_wandb": True, "wandb_project": None, "wandb_entity": "us", "wandb_name": "n",
+        "wandb_id": None, "wandb_allow_val_change": True,
+        "trackers": ["tensorboard"], "tracker_conf": {"wandb": {"name": "mine"}},
+    }  # fmt: skip
+    args = SimpleNamespace(**given)
+    adopt_wandb(args, project="ESPnet_Task")
+    adopt_wandb(args, project="another")  # a config.yaml that is trained from again
+    conf = {"project": "ESPnet_Task", "entity": "us", "name": "mine", "allow_val_change": True}
+    assert args.trackers == ["tensorboard", "wandb"] and args.tracker_conf == {"wandb": conf}
+    assert args.use_wandb is False
