@@ -110,8 +110,9 @@ class RunWatcher:
     def _is_complete(self, newest: Record) -> bool:
         """The last epoch is over and averaged: how a run without a log of a job ends."""
         is_last = newest.whole and newest.epoch == self._settings().get("max_epoch")
-        averages = filter(None, map(_modified, self.exp.glob("*.ave_*best.pth")))
-        return is_last and max(averages, default=0.0) >= newest.time
+        links = self.exp.glob("*.ave.pth")  # themselves: what they point to may be an old epoch
+        linked = max((path.lstat().st_mtime for path in links), default=0.0)
+        return is_last and linked >= newest.time
 
     def _end_words(self, code: int) -> str:
         if code in END_WORDS:

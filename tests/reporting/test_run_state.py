@@ -82,9 +82,12 @@ def test_without_a_log_the_average_after_the_last_epoch_tells_the_end(tmp_path):
     watcher = write_run(tmp_path / "exp", epochs=4)
     (tmp_path / "exp" / "train.log").unlink()
     assert watcher.state(NOW).condition == "running"
-    average = tmp_path / "exp" / "valid.loss.ave_1best.pth"
-    average.touch()
-    os.utime(average, (NOW - 5, NOW - 5))
+    best = tmp_path / "exp" / "1epoch.pth"
+    best.touch()
+    os.utime(best, (NOW - 500, NOW - 500))
+    average = tmp_path / "exp" / "valid.loss.ave.pth"
+    average.symlink_to(best.name)
+    os.utime(average, (NOW - 5, NOW - 5), follow_symlinks=False)
     assert watcher.state(NOW).condition == "finished"
 
 
