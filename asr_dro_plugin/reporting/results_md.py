@@ -147,10 +147,10 @@ def remarks(report: Mapping) -> list[str]:
     for key, meaning in (
         ("missing", "references without hypothesis, counted as deletions"),
         ("extra", "hypotheses without reference, not counted"),
-        ("duplicates", "hypotheses given again for an id, not counted"),
-        ("empty", "empty hypotheses"),
-        ("empty_refs", "references without text after normalisation"),
-        ("cut", "lines of hypotheses that were cut off, not counted"),
+        ("duplicates", "ids with several hypotheses, the first one counted"),
+        ("empty", "empty hypotheses, counted as deletions"),
+        ("empty_refs", "references without text, where all that is recognised is inserted"),
+        ("cut", "lines of the hypotheses that are not whole, not counted"),
     ):
         entry = report.get(key) or {}
         count, names = entry.get("count", 0), entry.get("utt_ids") or entry.get("lines") or []

@@ -89,7 +89,7 @@ def test_what_was_amiss_is_told(exp):
     lines = write_results(exp).read_text("utf-8").splitlines()
     for line in (
         "- missing: 7 references without hypothesis, counted as deletions: u0 u1 u2 u3 u4 \u2026",
-        "- cut: 1 lines of hypotheses that were cut off, not counted: hyp/text:12",
+        "- cut: 1 lines of the hypotheses that are not whole, not counted: hyp/text:12",
         "- compared without spaces: cmn",
         "- 95 % intervals: 1000 bootstrap samples over speakers, but over utterances in ita "
         "(too few speakers)",
