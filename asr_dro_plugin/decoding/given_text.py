@@ -77,7 +77,7 @@ class TextAligner:
         words = rest.split()
         spoken = [self.normalize(word, lang).split() for word in words]
         ids = self._ids(lang, " ".join(part for parts in spoken for part in parts))
-        log_probs = _row(emission)
+        log_probs = row_of(emission)
         spans = align_tokens(log_probs, ids, emission.blank_id)
         shift = emission.frame_shift
         parts, chars = units_of(spans, self.tokens, self.token_type, shift, offset, duration)
@@ -100,7 +100,8 @@ class TextAligner:
         return [self.ids[symbol] for symbol in symbols]
 
 
-def _row(emission: Emission) -> np.ndarray:
+def row_of(emission: Emission) -> np.ndarray:
+    """(T, V): the log probabilities of an emission's first utterance."""
     row = emission.log_probs[0, : int(emission.lengths[0])]
     return row if isinstance(row, np.ndarray) else row.cpu().numpy()
 
