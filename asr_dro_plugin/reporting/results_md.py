@@ -43,6 +43,7 @@ RUN_NAMES = {
 }
 KINDS = ("substitutions", "deletions", "insertions")
 MAX_NAMED = 5
+BEYOND_ALL = 10**9  # languages
 
 
 def write_results(exp: str | os.PathLike) -> Path:
@@ -129,14 +130,14 @@ def _spread(report: Mapping, metric: str) -> list[str]:
     found = (report.get("summary") or {}).get(metric) or {}
     words = []
     for key, number, name in (("worst_15", "num_worst", "worst"), ("best_k", "k", "best")):
-        if key in found and len(report["groups"]) > found.get(number, 0):
+        if key in found and len(report["groups"]) > found.get(number, BEYOND_ALL):
             words.append(f"mean of the {found[number]} {name} {percent(found[key])}")
     if "std" in found:
         words.append(f"standard deviation over languages {percent(found['std'])}")
     if "utterance_mean" in found:
         words.append(
             f"by ML-SUPERB's convention (mean of the utterances' rates) "
-            f"{percent(found['utterance_mean'])}, macro {percent(found['macro_utterance_mean'])}"
+            f"{percent(found['utterance_mean'])}, macro {percent(found.get('macro_utterance_mean'))}"
         )
     return words
 

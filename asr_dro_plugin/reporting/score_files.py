@@ -12,6 +12,8 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 
 KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
+RATES = ("cer", "wer", "lid")
+CER_KEYS = ("errors", "substitutions", "deletions", "insertions", "ref", "rate")
 METRICS = ("cer", "wer", "per")  # the last only where a phoneme map was given
 NORMAL_95 = 1.959964  # 97.5 % quantile of the normal distribution
 ROLES = {"test": ("test", "eval"), "dev": ("dev", "valid"), "train": ("train",)}
@@ -68,12 +70,31 @@ def read_score(path: str | os.PathLike) -> dict:
     lacking = [key for key in KEYS if not isinstance(report, dict) or key not in report]
     if lacking:
         raise UserError(f"{path} is no score (lacks '{lacking[0]}'). Score the set again.")
+    if not _is_whole(report):
+        raise UserError(f"{path} lacks counts of a language or of all. Score the set again.")
     if report["set"] != path.parent.name:
         raise UserError(
             f"{path} holds the score of {report['set']}, but lies under {path.parent.name}. "
             "Score the set again."
         )
     return report
+
+
+def _is_whole(report: Mapping) -> bool:
+    """Whether the figures are there that every score has, and of one language at least."""
+    try:
+        groups = [report["total"], *report["groups"].values()]
+        figures = [group["cer"][key] for group in groups for key in CER_KEYS]
+        figures += [group["num_utts"] for group in groups] + [report["macro"]["cer"]]
+        named = [group["duration"] for group in groups] + [report["macro"][m] for m in RATES]
+        worst = report["worst_group"]["cer"]["group"]
+    except (KeyError, TypeError, AttributeError):
+        return False
+    return (
+        all(isinstance(figure, int | float) for figure in figures)
+        and all(figure is None or isinstance(figure, int | float) for figure in named)
+        and worst in report["groups"]
+    )
 
 
 def rate_of(group: Mapping, metric: str) -> float | None:

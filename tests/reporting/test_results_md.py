@@ -126,6 +126,16 @@ def test_a_score_under_another_sets_name_is_refused(exp):
         write_results(exp)
 
 
+@pytest.mark.parametrize("lacking", ["total", "macro"])
+def test_a_score_without_its_figures_is_one_line(exp, lacking):
+    path = exp / "decode_greedy/test_x/score.json"
+    report = json.loads(path.read_text("utf-8"))
+    del report[lacking]["cer"]
+    path.write_text(json.dumps(report), "utf-8")
+    with pytest.raises(UserError, match="lacks counts of a language or of all"):
+        write_results(exp)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", json.dumps({"set": "test_x"})])
 def test_a_damaged_score_is_one_line(exp, content):
     path = exp / "decode_greedy/test_x/score.json"
