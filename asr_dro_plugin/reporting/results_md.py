@@ -136,8 +136,9 @@ def _spread(report: Mapping, metric: str) -> list[str]:
         words.append(f"standard deviation over languages {percent(found['std'])}")
     if "utterance_mean" in found:
         words.append(
-            f"by ML-SUPERB's convention (mean of the utterances' rates) "
-            f"{percent(found['utterance_mean'])}, macro {percent(found.get('macro_utterance_mean'))}"
+            "by ML-SUPERB's convention (mean of the utterances' rates) "
+            f"{percent(found['utterance_mean'])}, "
+            f"macro {percent(found.get('macro_utterance_mean'))}"
         )
     return words
 
