@@ -18,8 +18,8 @@ from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader, Dataset
 
 from asr_dro_plugin.espnet.batch_loading import as_is, drawn_from
-from asr_dro_plugin.espnet.loaders import leave_signals_to_parent
 from asr_dro_plugin.espnet.randomness import RandomState
+from asr_dro_plugin.espnet.signals import leave_signals_to_parent
 from asr_dro_plugin.espnet.validation import unchanged_buffers
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.utt_file_names import escape_id

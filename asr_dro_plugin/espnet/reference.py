@@ -34,7 +34,9 @@ FREE = {
         valid_data_path_and_name_and_type valid_shape_file""",
     "what is kept and shown": """
         log_level log_interval use_tensorboard use_matplotlib create_graph_in_tensorboard use_wandb
-        wandb_project wandb_id wandb_entity wandb_name wandb_model_log_interval num_att_plot
+        wandb_project wandb_id wandb_entity wandb_name wandb_model_log_interval
+        wandb_allow_val_change trackers tracker_conf augmentation_examples augmentation_interval
+        num_att_plot
         best_model_criterion keep_nbest_models nbest_averaging_interval save_interval_steps
         keep_checkpoints model_conf.report_cer model_conf.report_wer""",
     "how it is run": """

@@ -104,6 +104,9 @@ def test_runs_that_differ_in_the_method_alone_have_one_fingerprint(task, dump, t
     plain = fingerprint_of(parsed(task, dump, tmp_path, objective="ctc"))
     robust = parsed(task, dump, tmp_path, objective="ctc_dro", objective_conf={"cap": 2.0})
     assert fingerprint_of(robust) == plain
+    shown = {"trackers": ["wandb"], "tracker_conf": {"wandb": {"mode": "online"}}}
+    shown |= {"augmentation_examples": 0, "augmentation_interval": 3}
+    assert fingerprint_of(parsed(task, dump, tmp_path, objective="ctc", **shown)) == plain
     assert fingerprint_of(parsed(task, dump, tmp_path, accum_grad=2)) != plain
 
 
