@@ -4,6 +4,7 @@ A rule is a function of one decoding that gives an ``Advice`` or None; ``RULES``
 the order of the page.
 """
 
+import math
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from asr_dro_plugin.reporting.score_files import interval_of, macro_interval, ra
 from asr_dro_plugin.reporting.words import hours_words, listed, percent, plural
 
 MOST_DELETIONS, MOST_INSERTIONS = 0.6, 0.4  # of a language's errors
+LONG_ENOUGH, LONGER, SHORTER = 20, 1.4, 0.4  # characters; recognised over reference
 MANY_CONFUSED, FEWEST_CONFUSED = 0.05, 2  # share of the spoken, utterances
 FEW_HOURS = 0.5  # of the median language's hours
 HIGH_WEIGHT = 1.5  # times an equal weight
@@ -77,6 +79,27 @@ def insertions(system: Decoding) -> Advice | None:
         "Listen to the worst utterances: transcripts that lack words, noise, or second voices. "
         "With a language model lower word_score.",
         f"CER at or above the mean, {percent(MOST_INSERTIONS, 0)} % of its errors insertions",
+    )
+
+
+def doubtful(system: Decoding) -> Advice | None:
+    """Utterances whose text is far longer or shorter than what was recognised."""
+    found = []
+    for utterance in system.utterances or ():
+        if utterance.ref_chars >= LONG_ENOUGH:
+            length = len(utterance.hyp) / utterance.ref_chars
+            if length >= LONGER or length <= SHORTER:
+                found.append((abs(math.log(max(length, 0.01))), utterance.utt_id, length))
+    if not found:
+        return None
+    words = [f"{utt_id} {length:.1f} times" for _, utt_id, length in sorted(found, reverse=True)]
+    return Advice(
+        f"Transcripts that may not be what is said: the recognised text is much longer or "
+        f"shorter than the reference in {plural(len(found), 'utterance')} ({listed(words, 3)}).",
+        "Listen to them. Where the transcript is wrong, look for the same fault in the training "
+        "set: it teaches the model to leave out or invent text.",
+        f"references of {LONG_ENOUGH} characters or more, at least {LONGER:g} or at most "
+        f"{SHORTER:g} times as many recognised",
     )
 
 
@@ -251,6 +274,6 @@ def left_out(system: Decoding) -> Advice | None:
 
 
 RULES: tuple[Callable[[Decoding], Advice | None], ...] = (
-    left_out, deletions, insertions, confusion, few_hours, high_weight, low_weight, still_falling,
-    risen, language_model, unsure,
+    left_out, deletions, insertions, doubtful, confusion, few_hours, high_weight, low_weight,
+    still_falling, risen, language_model, unsure,
 )  # fmt: skip

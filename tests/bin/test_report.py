@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asr_dro_plugin.bin import score
 from asr_dro_plugin.bin.report import main
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from tests.reporting.made import make_experiment
@@ -74,6 +75,24 @@ def test_a_count_that_is_none_is_a_wrong_option(exp, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([str(exp), "--audio", "-1"])
     assert stopped.value.code == 2
+
+
+def test_what_score_writes_is_what_report_reads(exp, tmp_path):
+    data, folder = tmp_path / "dump/raw/test_x", exp / "decode_greedy/test_x"
+    lines = (data / "text").read_text("utf-8").splitlines()
+    hypotheses = [line.replace("t", "d").replace("l", "") for line in lines]
+    (folder / "text").write_text("\n".join(hypotheses) + "\n", "utf-8")
+    assert score.main(
+        [str(data / "text"), str(folder / "text"), "--json", str(folder / "score.json"),
+         "--utts", str(folder / "utts.tsv")]
+    ) == 0  # fmt: skip
+    assert main([str(exp), "--audio", "0"]) == 0
+    text = (exp / "report.html").read_text("utf-8")
+    assert "Not here" not in text
+    assert 'class="ci"' in text
+    results = (exp / "RESULTS.md").read_text("utf-8")
+    assert "by ML-SUPERB's convention" in results
+    assert "bootstrap samples over utterances" in results
 
 
 def run_module(*arguments, cwd):
