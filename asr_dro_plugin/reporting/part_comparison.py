@@ -4,6 +4,7 @@ from asr_dro_plugin.reporting.compare import Comparison, Difference
 from asr_dro_plugin.reporting.experiment import Decoding
 from asr_dro_plugin.reporting.markup import Markup, el
 from asr_dro_plugin.reporting.parts import (
+    SWIPE,
     Material,
     cell,
     filter_box,
@@ -85,7 +86,7 @@ def _matrix(material: Material, first: Decoding, others: list[Decoding]) -> Mark
     ]  # fmt: skip
     caption = f"CER of each language and system, {material.set_name}"
     return el(
-        "div", _legend(material), filter_box(len(rows)), table(heads, rows, caption, sort=True),
+        "div", _legend(material), filter_box(len(rows)), SWIPE, table(heads, rows, caption, sort=True),
         class_="filtered languages",
     )  # fmt: skip
 

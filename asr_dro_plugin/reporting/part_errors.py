@@ -47,7 +47,7 @@ def _table(pairs: Sequence[Sequence], title: str) -> Markup:
         for ref, hyp, count in pairs[:SHOWN]
     ]  # fmt: skip
     caption = f"{title} taken for others, most frequent first"
-    return table(["said", "recognised", "times"], rows, caption)
+    return table(["said", "recognised", "times"], rows, caption, class_="terms")
 
 
 def _seen(piece: str | None) -> Markup | str:

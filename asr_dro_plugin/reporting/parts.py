@@ -127,6 +127,9 @@ def filter_box(num_rows: int) -> Markup | None:
     return el("label", "Find a language ", field, class_="menu")
 
 
+SWIPE = el("p", "Swipe the table sideways for more columns.", class_="note narrow")
+
+
 def swatch(class_: str, words: str) -> Markup:
     """One entry of a legend."""
     return el("span", el("i", class_=f"swatch {class_}"), words, class_="key")
