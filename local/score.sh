@@ -7,7 +7,8 @@ inference_tag=    # Folder of the decoding below it (required).
 sets=             # Data sets to score, separated by spaces; the last one is printed last (required).
 dump=dump/raw     # Folder of the sets' references.
 text_norm=lower_no_punct  # What is done to references and hypotheses before they are compared.
-strict=true       # Fail where a hypothesis is missing or has no reference.
+strict=true       # Fail where a hypothesis is missing, double, cut, or has no reference; false: go on,
+                  # the exit code is 3 at the end.
 partial=false     # Only print tables of what a decoding has written so far; writes nothing.
 asr_config=       # Noted in the results: the training configuration.
 inference_config= # Noted in the results: the decoding configuration.
@@ -16,8 +17,9 @@ git_commit=       # Noted in the results.
 # shellcheck disable=SC2034 # parse_options.sh prints it
 help_message="Usage: local/score.sh --exp DIR --inference_tag TAG --sets \"dev_X test_X\" [options]
 
-Reads DUMP/SET/{text,utt2lang} and EXP/TAG/SET/text; writes EXP/TAG/SET/score.{json,txt} and
-EXP/RESULTS.md; prints the tables. With --partial true reads EXP/TAG/SET/parts too and only prints."
+Reads DUMP/SET/{text,utt2lang} and, where they are there, utt2spk (for the intervals) and utt2dur;
+EXP/TAG/SET/text; writes EXP/TAG/SET/{score.json,score.txt,utts.tsv} and EXP/RESULTS.md; prints the
+tables. With --partial true reads EXP/TAG/SET/parts too and only prints."
 
 . utils/parse_options.sh
 . utils/log.sh
@@ -28,6 +30,7 @@ for name in exp inference_tag sets; do
     [[ -n ${!name} ]] || die "--${name} is required. See local/score.sh --help."
 done
 
+left_out=0  # 3: scored, but some hypotheses were missing, extra, double or cut
 for set in ${sets}; do
     folder=${exp}/${inference_tag}/${set}
     require_files "Run stages 3 and 4." "${dump}/${set}/text" "${dump}/${set}/utt2lang"
@@ -42,7 +45,9 @@ for set in ${sets}; do
         --name "${set}" --text_norm "${text_norm}" --strict "${strict}" \
         --asr_config "${asr_config}" --inference_config "${inference_config}" \
         --model_file "${model_file}" --git_commit "${git_commit}" \
-        --json "${folder}/score.json" >"${folder}/score.txt"
+        --json "${folder}/score.json" --utts "${folder}/utts.tsv" >"${folder}/score.txt" ||
+        left_out=$?
+    ((left_out == 0 || left_out == 3)) || exit "${left_out}"
 done
 if [[ ${partial} = true ]]; then exit 0; fi
 python -m asr_dro_plugin.bin.score --results "${exp}"
@@ -50,3 +55,4 @@ for set in ${sets}; do
     echo
     cat "${exp}/${inference_tag}/${set}/score.txt"
 done
+exit "${left_out}"

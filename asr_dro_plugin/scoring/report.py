@@ -5,30 +5,59 @@
     {"set": "test_prompts", "normalizer": "lower_no_punct", "run": {"model_file": …},
      "groups": {"eng": {"num_utts": 53, "duration": 88.2,
                         "cer": {"errors": 9, "substitutions": 4, "deletions": 3, "insertions": 2,
-                                "ref": 100, "rate": 0.09},
-                        "wer": {…}, "lid": {"correct": 50, "total": 53, "rate": 0.943…}}, …},
+                                "ref": 100, "rate": 0.09, "ci": [0.05, 0.14],
+                                "utterance_mean": 0.1},
+                        "wer": {…}, "lid": {"correct": 50, "total": 53, "rate": 0.943…,
+                                            "ci": […]}}, …},
      "total": {… as one group …},
      "macro": {"cer": 0.1, "wer": 0.3, "lid": 0.9},
      "worst_group": {"cer": {"group": "rus", "rate": 0.2}, …},
-     "missing": {"count": 0, "utt_ids": []}, "extra": {"count": 0, "utt_ids": []}}
+     "summary": {"cer": {… see ``summary.summary`` …}, "wer": {…}},
+     "bootstrap": {"unit": "speaker", "samples": 1000, "seed": 0, "by_utterance": ["ita"]},
+     "confusions": {"chars": [["ß", "s", 12], …], "words": […]},
+     "lid_confusion": {"eng": {"eng": 50, "rus": 2, "none": 1}},
+     "no_space": ["cmn"],
+     "missing": {"count": 0, "utt_ids": []}, "extra": …, "duplicates": …, "empty": …,
+     "empty_refs": …, "cut": {"count": 1, "lines": ["hyp/text:12"]}}
 
-Rates are 0..1, durations seconds (null where unknown), ``lid`` is null where no text carries tags.
+Rates are 0..1, durations seconds (null where unknown), ``lid`` is null where no text carries tags,
+``ci`` is the 95 % interval (null of a single utterance).  ``per`` stands beside ``wer`` where a
+phoneme map was given, and ``unknown_phonemes`` says which characters it lacks.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.scoring.confidence import Interval, Units, intervals_of
+from asr_dro_plugin.scoring.confusions import confusions, lid_confusion
 from asr_dro_plugin.scoring.edit_distance import EditCounts
-from asr_dro_plugin.scoring.error_rates import GroupScore, Score
+from asr_dro_plugin.scoring.scores import GroupScore, Score
+from asr_dro_plugin.scoring.summary import BEST_K, as_list, summary
 
 KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
 
 
-def build_report(score: Score, set_name: str, run: Mapping[str, str] | None = None) -> dict:
+@dataclass(frozen=True)
+class Damage:
+    """What was wrong with the hypothesis files besides their ids (``read_texts.Texts``)."""
+
+    duplicates: Sequence[str] = ()
+    cut: Sequence[str] = ()
+
+
+def build_report(
+    score: Score,
+    set_name: str,
+    run: Mapping[str, str] | None = None,
+    units: Units | None = None,
+    damage: Damage | None = None,
+    best_k: int = BEST_K,
+) -> dict:
     """The report of one set.
 
     Args:
@@ -36,18 +65,40 @@ def build_report(score: Score, set_name: str, run: Mapping[str, str] | None = No
         set_name: the data set, for example ``test_prompts``; every table shows it.
         run: where the hypotheses come from (``asr_config``, ``inference_config``, ``model_file``,
             ``git_commit``), as far as it is known.
+        units: speakers or recordings, which the intervals are over; None: utterances.
+        damage: lines of the hypotheses that were not scored.
+        best_k: of how many groups the best are averaged.
     """
-    return {
+    intervals, damage = intervals_of(score, units), damage or Damage()
+    metrics = score.metrics
+    found = {
         "set": set_name,
         "normalizer": score.normalizer,
         "run": {key: value for key, value in (run or {}).items() if value},
-        "groups": {lang: _group(group, score.has_lid) for lang, group in score.groups.items()},
-        "total": _group(score.total, score.has_lid),
-        "macro": {"lid": None} | {metric: score.macro(metric) for metric in score.metrics},
-        "worst_group": {"lid": None} | {metric: _worst(score, metric) for metric in score.metrics},
-        "missing": {"count": len(score.missing), "utt_ids": list(score.missing)},
-        "extra": {"count": len(score.extra), "utt_ids": list(score.extra)},
+        "groups": {
+            name: _group(group, intervals.groups[name]) for name, group in score.groups.items()
+        },
+        "total": _group(score.total, intervals.total),
+        "macro": {"lid": None} | {metric: score.macro(metric) for metric in metrics},
+        "worst_group": {"lid": None} | {metric: _worst(score, metric) for metric in metrics},
+        "summary": summary(score, intervals, best_k),
+        "bootstrap": {
+            "unit": intervals.kind,
+            "samples": intervals.samples,
+            "seed": intervals.seed,
+            "by_utterance": list(intervals.by_utterance),
+        },
+        "confusions": confusions(score.utterances),
+        "lid_confusion": lid_confusion(score.utterances) if score.has_lid else {},
+        "no_space": list(score.no_space),
+        "cut": {"count": len(damage.cut), "lines": list(damage.cut)},
     }
+    for key in ("missing", "extra", "empty", "empty_refs"):
+        found[key] = _listed(getattr(score, key))
+    found["duplicates"] = _listed(damage.duplicates)
+    if "per" in metrics:
+        found["unknown_phonemes"] = dict(sorted(score.unknown_phonemes.items()))
+    return found
 
 
 def write_report(path: str | os.PathLike, report: Mapping) -> None:
@@ -74,15 +125,20 @@ def _worst(score: Score, metric: str) -> dict:
     return {"group": lang, "rate": score.rate(lang, metric)}
 
 
-def _group(group: GroupScore, has_lid: bool) -> dict:
+def _listed(utt_ids: Sequence[str]) -> dict:
+    return {"count": len(utt_ids), "utt_ids": list(utt_ids)}
+
+
+def _group(group: GroupScore, intervals: Mapping[str, Interval]) -> dict:
+    found = {"num_utts": group.num_utts, "duration": group.duration}
+    for metric in ("cer", "wer", "per"):
+        counts = getattr(group, metric)
+        if counts is not None:
+            mean = {"utterance_mean": group.utterance_mean[metric]}
+            found[metric] = _counts(counts) | {"ci": as_list(intervals[metric])} | mean
     lid = {"correct": group.lid_correct, "total": group.num_utts, "rate": group.lid}
-    return {
-        "num_utts": group.num_utts,
-        "duration": group.duration,
-        "cer": _counts(group.cer),
-        "wer": _counts(group.wer),
-        "lid": lid if has_lid else None,
-    }
+    has_lid = "lid" in intervals
+    return found | {"lid": lid | {"ci": as_list(intervals["lid"])} if has_lid else None}
 
 
 def _counts(counts: EditCounts) -> dict:

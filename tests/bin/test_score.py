@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr_dro_plugin.bin.score import main
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import SomeLeftOut, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,41 +65,184 @@ def test_given_files_and_name_go_before_those_beside_the_reference(recipe, capsy
     printed = capsys.readouterr().out
     assert "Set mine, text normalised by 'none'" in printed
     assert "spa" in printed
-    assert "1.0" in printed.splitlines()[-4]
+    total = next(line for line in printed.splitlines() if line.startswith("total"))
+    assert total.split()[3] == "1.0"  # minutes
 
 
-def test_strict_fails_after_the_score_is_written(recipe):
+def test_ids_that_differ_end_in_3_and_under_strict_in_1_after_the_score_is_written(recipe):
     write("exp/asr_a/greedy/test_x/text", "u1 [eng] abcd", "u3 [eng] ab")
-    assert main(options()) == 0
-    Path("exp/asr_a/greedy/test_x/score.json").unlink()
-    with pytest.raises(UserError, match="lacks 1 and adds 1"):
-        main([*options(), "--strict", "true"])
-    assert Path("exp/asr_a/greedy/test_x/score.json").exists()
+    for words, kind in (
+        ([], SomeLeftOut),
+        (["--strict"], UserError),
+        (["--strict", "true"], UserError),
+    ):
+        with pytest.raises(kind, match="lacks 1 and adds 1") as raised:
+            main([*options(), *words])
+        assert raised.value.exit_code == (1 if words else 3)
+        Path("exp/asr_a/greedy/test_x/score.json").unlink()
 
 
 def test_an_empty_hypothesis_file_is_all_deletions(recipe):
     write("exp/asr_a/greedy/test_x/text")
-    assert main(options()) == 0
+    with pytest.raises(SomeLeftOut, match="lacks 2"):
+        main(options())
     report = json.loads(Path("exp/asr_a/greedy/test_x/score.json").read_text())
     assert report["total"]["cer"]["rate"] == 1.0
     assert report["missing"]["count"] == 2
 
 
+def test_odd_hypotheses_are_defined_counted_and_listed(recipe, capsys):
+    ids = [f"u{number}" for number in range(6)]
+    write("set/text", "u0 ab", "u1 ab", "u2 ab", "u3", "u4 ...", "u5 ab")
+    write("set/utt2lang", *(f"{utt_id} eng" for utt_id in ids))
+    Path("hyp").write_text("u1\nu2 ab\nu2 xx\nu3\nu4 x\nx9 ab\nu5 a")  # u5 is cut
+    with pytest.raises(SomeLeftOut, match=r"gives 1 twice, has 1 lines .*first: hyp:7"):
+        main(["set/text", "hyp", "--json", "score.json"])
+    report = json.loads(Path("score.json").read_text())
+    assert report["missing"]["utt_ids"] == ["u0", "u5"]
+    assert report["extra"]["utt_ids"] == ["x9"]
+    assert report["duplicates"]["utt_ids"] == ["u2"]
+    assert report["cut"] == {"count": 1, "lines": ["hyp:7"]}
+    assert report["empty"]["utt_ids"] == ["u1"]
+    assert report["empty_refs"]["utt_ids"] == ["u3", "u4"]
+    cer = report["total"]["cer"]
+    assert (cer["substitutions"], cer["deletions"], cer["insertions"], cer["ref"]) == (0, 6, 1, 8)
+    printed = capsys.readouterr().out
+    for word in ("missing: 2", "extra: 1", "duplicates: 1", "cut: 1", "empty: 1", "empty_refs: 2"):
+        assert word in printed
+
+
 @pytest.mark.parametrize(
     ("path", "lines", "words"),
     [
-        ("dump/raw/test_x/text", ["u1 a", "u1 b"], "text:2 gives 'u1' a second time"),
-        ("exp/asr_a/greedy/test_x/text", ["u1 a", "u1 b"], "text:2 gives 'u1' a second time"),
+        ("dump/raw/test_x/text", ["u1 a", "u1 b"], "text gives 'u1' a second time"),
         ("dump/raw/test_x/utt2lang", ["u1 eng"], "utt2lang lacks 1 of 2"),
         ("dump/raw/test_x/utt2lang", ["u1 eng", "u2"], "utt2lang:2 has no value"),
         ("dump/raw/test_x/utt2num_samples", ["u1 1", "u2 x"], "utt2num_samples holds something"),
+        ("dump/raw/test_x/utt2spk", ["u1 s1"], "table of speakers lacks 1 of 2"),
         ("dump/raw/test_x/text", [], "no utterance"),
     ],
 )
 def test_damage_is_one_line_that_names_the_file(recipe, path, lines, words):
+    write("dump/raw/test_x/utt2spk", "u1 s", "u2 s")
+    if path.endswith("utt2spk"):
+        lines = ["u1 s", "u3 s"]
     write(path, *lines)
     with pytest.raises(UserError, match=words):
         main(options())
+
+
+def test_two_folders_of_five_files_give_the_worked_example(tmp_path, monkeypatch, capsys):
+    """Utterance means .094444 (WER) and .028023 (CER); the headline is of the corpus."""
+    monkeypatch.chdir(tmp_path)
+    for utt_id, words, chars, wrong in (
+        ("f1", 8, 41, (0, 9)), ("f2", 9, 41, (0, 1)), ("f3", 9, 47, (0, 1)),
+        ("f4", 11, 90, ()), ("f5", 12, 98, ()),
+    ):  # fmt: skip
+        ref = sentence(words, chars)
+        write(f"A/{utt_id}.txt", ref)
+        write(f"B/{utt_id}.txt", "".join("z" if i in wrong else c for i, c in enumerate(ref)))
+    assert (
+        main(["--transcriptions_dir", "A", "--predictions_dir", "B", "--json", "new/s.json"]) == 0
+    )
+    report = json.loads(Path("new/s.json").read_text())
+    total = report["total"]
+    assert round(total["wer"]["utterance_mean"], 6) == 0.094444
+    assert round(total["cer"]["utterance_mean"], 6) == 0.028023
+    assert (total["wer"]["errors"], total["wer"]["ref"]) == (4, 49)
+    assert (total["cer"]["errors"], total["cer"]["ref"]) == (6, 317)
+    assert list(report["groups"]) == ["all"]
+    printed = capsys.readouterr().out
+    wer = next(line.split() for line in printed.splitlines() if line.startswith("WER "))
+    assert wer[1] == "8.16" and wer[-1] == "9.44"
+
+
+def sentence(num_words, num_chars):
+    """``num_words`` words of letters, ``num_chars`` characters with the spaces."""
+    letters = num_chars - num_words + 1
+    lengths = [letters // num_words + (i < letters % num_words) for i in range(num_words)]
+    return " ".join("a" * length for length in lengths)
+
+
+def test_every_form_gives_the_same_score(recipe, capsys):
+    write("ref/u1.txt", "[eng] abcd")
+    write("ref/rec%2Fa 1.txt", "где ты")
+    write("a/text", "u1 [eng] abcd", "rec/a_1 где ты")
+    printed = set()
+    forms = {
+        "hyp.jsonl": [
+            '{"utt_id": "u1", "text": "[eng] abc"}',
+            '{"id": "rec/a 1", "text": "где ты", "pred_text": "где"}',
+        ],
+        "hyp.trn": ["[eng] abc (u1)", "где (rec/a_1)"],
+        "hyp": ["u1 [eng] abc", "rec/a_1 где"],
+    }  # fmt: skip
+    for name, lines in forms.items():
+        write(name, *lines)
+        main(["ref" if name == "hyp.jsonl" else "a/text", name, "--name", "x"])
+        printed.add(capsys.readouterr().out)
+    assert len(printed) == 1
+
+
+def test_scripts_without_spaces_lose_them_and_count_characters_as_words(recipe, capsys):
+    write("set/text", "u1 [cmn] 你好 世界", "u2 [eng] ab cd")
+    write("set/utt2lang", "u1 cmn", "u2 eng")
+    write("hyp", "u1 [cmn] 你好世 间", "u2 [eng] abcd")
+    write("local/languages.tsv", "cmn\tMandarin\tHans\t0\t1\t", "eng\tEnglish\tLatn\t0\t0\t")
+    main(["set/text", "hyp", "--json", "s.json"])
+    report = json.loads(Path("s.json").read_text())
+    for metric in ("cer", "wer"):
+        found = report["groups"]["cmn"][metric]
+        assert (found["errors"], found["ref"]) == (1, 4)
+    assert report["groups"]["eng"]["wer"]["errors"] == 2
+    assert report["groups"]["eng"]["cer"]["errors"] == 1
+    assert "no spaces: compared without them, WER counts characters: cmn" in capsys.readouterr().out
+    main(["set/text", "hyp", "--json", "s.json", "--languages", "none"])
+    assert json.loads(Path("s.json").read_text())["groups"]["cmn"]["wer"]["ref"] == 2
+
+
+def test_comparing_marks_what_differs_and_says_which_is_better(recipe, capsys):
+    utts = [f"{lang}{number:02d}" for lang in ("eng", "rus") for number in range(40)]
+    write("set/text", *(f"{utt_id} abcd efgh" for utt_id in utts))
+    write("set/utt2lang", *(f"{utt_id} {utt_id[:3]}" for utt_id in utts))
+    write("one", *(f"{utt_id} abxd efxh" for utt_id in utts))
+    write("two", *(f"{utt_id} {'abxd efgh' if utt_id < 'f' else 'abxd efxh'}" for utt_id in utts))
+    assert main(["set/text", "one", "--compare", "two", "--json", "s.json"]) == 0
+    found = json.loads(Path("s.json").read_text())["comparison"]["cer"]
+    assert found["groups"]["eng"]["significant"] and not found["groups"]["rus"]["significant"]
+    assert found["groups"]["eng"]["rates"] == [2 / 9, 1 / 9]
+    assert found["groups"]["eng"]["difference"] == pytest.approx(-1 / 9)
+    assert found["groups"]["rus"]["p_holm"] == 1.0
+    assert found["macro"]["difference"] == pytest.approx(-1 / 18)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[-1] for row in rows if row[:1] == ["eng"]][1] == "*"
+
+
+def test_files_beside_the_score_are_written_on_request(recipe, capsys):
+    write("dump/raw/test_x/utt2spk", "u1 s1", "u2 s1")
+    main([*options(), "--utts", "new/utts.tsv", "--alignments", "new/pra", "--details"])
+    lines = [line.split("\t") for line in Path("new/utts.tsv").read_text().splitlines()]
+    row = dict(zip(lines[0], lines[1], strict=True))
+    assert row == {
+        "utt_id": "u1", "group": "eng", "unit": "s1", "cer_errors": "1", "cer_sub": "0",
+        "cer_del": "1", "cer_ins": "0", "cer_ref": "4", "wer_errors": "1", "wer_sub": "1",
+        "wer_del": "0", "wer_ins": "0", "wer_ref": "1", "lid": "eng", "ref": "abcd", "hyp": "abd",
+    }  # fmt: skip
+    assert "REF:  ABCD\nHYP:  ABD\nEval: S" in Path("new/pra").read_text()
+    printed = capsys.readouterr().out
+    assert "Characters taken for others:" in printed
+    assert "Language recognised, a row for each true one:" in printed
+
+
+def test_what_is_not_there_is_wrong_usage_and_a_cut_reference_bad_input(recipe):
+    for words in (["absent", "set"], ["dump/raw/test_x/text", "absent"]):
+        with pytest.raises(UserError, match="absent does not exist") as raised:
+            main(words)
+        assert raised.value.exit_code == 2
+    write("ref.jsonl", '{"utt_id": "u1", "text": "a"}', '{"utt_id": "u2", "te')
+    with pytest.raises(UserError, match=r"ref.jsonl:2 is no line") as raised:
+        main(["ref.jsonl", "ref.jsonl"])
+    assert raised.value.exit_code == 1
 
 
 def test_results_collects_what_was_scored(recipe, capsys):
@@ -131,8 +274,11 @@ def test_spread_compares_experiments_and_asks_which_decoding(recipe, capsys):
     ("arguments", "words"),
     [
         (["--rfe", "x"], "unknown option --rfe. Did you mean '--ref'?"),
-        ([], "give --ref and --hyp"),
-        (["--ref", "x"], "give --ref and --hyp"),
+        ([], "give REF and HYP"),
+        (["x"], "give REF and HYP"),
+        (["x", "y", "z"], "give REF and HYP"),
+        (["--ref", "x"], "give REF and HYP"),
+        (["x", "y", "--best_k", "0"], "must be at least 1"),
         (["--ref", "x", "--results", "y"], "not allowed with"),
         (["--ref", "x", "--hyp", "y", "--strict", "yes"], "neither true nor false"),
     ],
@@ -153,10 +299,13 @@ def run_module(*arguments):
 def test_exit_codes_of_the_command(recipe):
     assert run_module(*options()).returncode == 0
     absent = run_module("--ref", "absent/text", "--hyp", "absent/text")
-    assert absent.returncode == 1
+    assert absent.returncode == 2
     assert absent.stderr.count("\n") == 1
     assert absent.stderr.startswith("ERROR: ")
     assert run_module("--typo").returncode == 2
+    write("exp/asr_a/greedy/test_x/text", "u1 [eng] abcd")
+    assert run_module(*options()).returncode == 3
+    assert run_module(*options(), "--strict", "true").returncode == 1
 
 
 def test_help_names_what_is_written(recipe):

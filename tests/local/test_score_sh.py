@@ -1,11 +1,14 @@
 """local/score.sh scores sets, collects RESULTS.md, prints the last set's table last."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from asr_dro_plugin.transcripts import Hypothesis, Transcript, to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +44,9 @@ def test_every_set_is_scored_and_the_last_tables_come_last(recipe):
     done = score_sh(recipe, "--asr_config", "conf/train_asr_ctc_mini.yaml", "--model_file", "m.pth")
     assert done.returncode == 0, done.stderr
     for set_name in ("dev_x", "test_x"):
-        assert (recipe / f"exp/asr_a/greedy/{set_name}/score.json").exists()
+        folder = recipe / f"exp/asr_a/greedy/{set_name}"
+        assert (folder / "score.json").exists()
+        assert (folder / "utts.tsv").read_text().count("\n") == 3
     assert done.stdout.index("Set dev_x") < done.stdout.index("Set test_x")
     assert done.stdout.endswith((recipe / "exp/asr_a/greedy/test_x/score.txt").read_text())
     results = (recipe / "exp/asr_a/RESULTS.md").read_text()
@@ -77,8 +82,20 @@ def test_a_missing_hypothesis_stops_the_recipe_unless_strict_is_false(recipe):
     assert "lacks 1 and adds 0 utterances" in failed.stderr
     assert not (recipe / "exp/asr_a/RESULTS.md").exists()
     passed = score_sh(recipe, "--strict", "false")
-    assert passed.returncode == 0
+    assert passed.returncode == 3
     assert "missing: 1 references without hypothesis" in passed.stdout
+
+
+def test_speakers_beside_the_text_are_what_intervals_are_drawn_by(recipe):
+    utts = [f"u{number}" for number in range(12)]
+    for name, value in (("text", "[eng] abcd"), ("utt2lang", "eng")):
+        write(recipe / f"dump/raw/test_x/{name}", *(f"{utt_id} {value}" for utt_id in utts))
+    write(recipe / "dump/raw/test_x/utt2spk", *(f"u{n} s{n // 2}" for n in range(12)))
+    write(recipe / "exp/asr_a/greedy/test_x/text", *(f"{utt_id} [eng] abd" for utt_id in utts))
+    assert score_sh(recipe).returncode == 0
+    report = json.loads((recipe / "exp/asr_a/greedy/test_x/score.json").read_text())
+    assert report["bootstrap"]["unit"] == "speaker"
+    assert report["groups"]["eng"]["cer"]["ci"] == [0.25, 0.25]
 
 
 def test_a_required_option_and_a_typo_are_named(recipe):
@@ -91,8 +108,9 @@ def test_a_required_option_and_a_typo_are_named(recipe):
 def test_a_decoding_under_way_is_scored_so_far_and_nothing_is_written(recipe):
     folder = recipe / "exp/asr_a/greedy/test_x"
     (folder / "text").unlink()
-    write(folder / "parts/text.1of1.source", "{}")
-    write(folder / "parts/text.1of1.partial", "u2 [rus] где")
+    write(folder / "parts/hyp.1of1.jsonl.source", "{}")
+    line = to_json(Transcript("u2", (Hypothesis("[rus] где", 0.0),)))
+    write(folder / "parts/hyp.1of1.jsonl.partial", line)
     before = sorted(recipe.rglob("*"))
     done = score_sh(recipe, "--partial", "true")
     assert done.returncode == 0, done.stderr

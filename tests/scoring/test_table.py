@@ -28,7 +28,8 @@ def test_rows_are_the_languages_by_name_then_macro_worst_total():
 def test_a_language_row_holds_its_figures():
     row = dict(zip(HEADER, score_rows(report())[0], strict=True))
     assert row == {
-        "lang": "laa", "utts": "1", "chars": "5", "minutes": "1.5", "CER %": "60.0", "sub": "0.0",
+        "lang": "laa", "utts": "1", "chars": "5", "minutes": "1.5", "CER %": "60.0", "95 %": "",
+        "sub": "0.0",
         "del": "60.0", "ins": "0.0", "WER %": "50.0", "LID %": "100.0",
     }  # fmt: skip
 
@@ -38,6 +39,15 @@ def test_no_line_passes_100_columns(num_missing):
     names = "a_very_long_language_and_corpus_name_{:03d}".format
     wide = report(150, names, num_missing, words="ab " * 4000)
     assert max(map(len, text_table(wide).splitlines())) <= 100
+
+
+def test_the_summary_names_both_conventions_and_how_many_are_averaged():
+    lines = text_table(report(20)).splitlines()
+    head = next(line for line in lines if line.startswith("%"))
+    assert head.split() == ["%", "micro", "95", "%", "macro", "95", "%", "worst", "worst", "15",
+                            "best", "15", "std", "utt", "mean"]  # fmt: skip
+    assert any("(corpus rate)" in line and "utt mean" in line for line in lines)
+    assert any("ML-SUPERB's convention" in line for line in lines)
 
 
 def test_columns_are_aligned_to_the_right():
@@ -60,8 +70,13 @@ def test_missing_and_extra_ids_are_named():
 
 def test_the_three_kinds_sum_to_the_cer_even_for_an_empty_reference():
     found = build_report(score({"e": ""}, {"e": "abc"}, {"e": "eng"}), "test_x")
-    cells = score_rows(found)[0]
-    assert cells[HEADER.index("CER %") :][:4] == ["100.0", "0.0", "0.0", "100.0"]
+    row = dict(zip(HEADER, score_rows(found)[0], strict=True))
+    assert [row[name] for name in ("CER %", "sub", "del", "ins")] == [
+        "100.0",
+        "0.0",
+        "0.0",
+        "100.0",
+    ]
 
 
 def test_what_was_not_measured_is_a_dash():
