@@ -466,14 +466,16 @@ for dset in ${valid_set} ${test_sets}; do
 done
 
 if wanted 13; then
-    inputs=() tables=()
+    inputs=() outputs=(--output "${asr_exp}/RESULTS.md" --output "${asr_exp}/report.html") tables=()
     for dset in ${valid_set} ${test_sets}; do
+        for file in score.json score.txt utts.tsv; do
+            outputs+=(--output "${asr_exp}/${inference_tag}/${dset}/${file}")
+        done
         inputs+=(--input "${asr_exp}/${inference_tag}/${dset}/text" --input "${dumpdir}/${dset}/text")
         tables+=("${asr_exp}/${inference_tag}/${dset}/score.txt")
     done
     if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md and report.html" \
-        --option "sets=${valid_set} ${test_sets}" --option "text_norm=${text_norm}" "${inputs[@]}" \
-        --output "${asr_exp}/RESULTS.md" --output "${asr_exp}/report.html"; then
+        --option "sets=${valid_set} ${test_sets}" --option "text_norm=${text_norm}" "${inputs[@]}" "${outputs[@]}"; then
         local/score.sh --exp "${asr_exp}" --inference_tag "${inference_tag}" --sets "${valid_set} ${test_sets}" \
             --dump "${dumpdir}" --text_norm "${text_norm}" --asr_config "${asr_config}" \
             --inference_config "${inference_config}" --model_file "${asr_exp}/${inference_asr_model}" \
@@ -481,7 +483,10 @@ if wanted 13; then
         listed python3 -m asr_dro_plugin.bin.report "${asr_exp}" --dump "${dumpdir}"
         end
     elif ! ${dry_run}; then
-        cat "${tables[@]}"
+        for file in "${tables[@]}"; do
+            echo
+            cat "${file}"
+        done
     fi
 fi
 
