@@ -21,10 +21,10 @@ from asr_dro_plugin.resampling import (
 )
 
 LEVEL = 0.05
-# With G languages Holm asks for p values below 0.05 / G, which few samples cannot show: where the
-# few leave doubt, many are drawn.
-FEW_SAMPLES, MANY_SAMPLES = 1000, 10000
-LOOK_CLOSER = 0.05
+SAMPLES = 1000
+# With G languages Holm asks for p values below 0.05 / G, which few samples cannot show: where they
+# leave doubt, so many are drawn that the smallest p value is half of that.
+FINENESS = 2
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,12 @@ def compare(base: Sequence[Utterance], other: Sequence[Utterance]) -> Comparison
     """
     pairs = _pairs(base, other)
     names = sorted(pairs)
-    found = _tested([pairs[name] for name in names], FEW_SAMPLES)
+    found = _tested([pairs[name] for name in names], SAMPLES)
     each = dict(zip(names, found.groups, strict=True))
-    doubtful = [name for name in names if each[name].p_value < LOOK_CLOSER]
-    if len(names) > 1 and doubtful:
-        closer = _tested([pairs[name] for name in doubtful], MANY_SAMPLES)
+    doubtful = [name for name in names if each[name].p_value < LEVEL]
+    needed = round(FINENESS * len(names) / LEVEL)
+    if needed > SAMPLES and doubtful:
+        closer = _tested([pairs[name] for name in doubtful], needed)
         each |= dict(zip(doubtful, closer.groups, strict=True))
     corrected = holm([each[name].p_value for name in names])
     groups = {

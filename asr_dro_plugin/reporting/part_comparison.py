@@ -86,8 +86,8 @@ def _matrix(material: Material, first: Decoding, others: list[Decoding]) -> Mark
     ]  # fmt: skip
     caption = f"CER of each language and system, {material.set_name}"
     return el(
-        "div", _legend(material), filter_box(len(rows)), SWIPE, table(heads, rows, caption, sort=True),
-        class_="filtered languages",
+        "div", _legend(material), filter_box(len(rows)), SWIPE,
+        table(heads, rows, caption, sort=True), class_="filtered languages",
     )  # fmt: skip
 
 

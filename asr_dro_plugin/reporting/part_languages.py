@@ -73,7 +73,8 @@ def _table(material: Material, system: Decoding) -> Markup:
     caption = f"Error rates of each language, {system.set_name}, {system.tag}"
     words = f"The bars run from 0 to {percent(end, 0)} %."
     return el(
-        "div", filter_box(len(rows)), SWIPE, table(heads, rows, caption, sort=True, class_="languages"),
+        "div", filter_box(len(rows)), SWIPE,
+        table(heads, rows, caption, sort=True, class_="languages"),
         el("p", words, class_="note"), class_="filtered",
     )  # fmt: skip
 
