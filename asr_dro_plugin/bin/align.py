@@ -32,7 +32,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--out", help="folder for the output (default: the terminal)")
     add("--format", choices=["ctm", "json"], default="ctm", help="ctm: words; json: words and "
         "characters, one utterance a line (default: ctm)")  # fmt: skip
-    add("--low_score", type=float, default=-1.5, help="list scores below this (default: -1.5)")
+    add("--low_score", type=float, default=-2.0, help="list scores below this (default: -2)")
     add("--strict", type=boolean, default=False, help="stop at the first utterance that cannot be "
         "aligned (default: false)")  # fmt: skip
     add_model_options(parser, required=True)
@@ -61,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
         scores, faults = write(args, aligned(args, locations, texts, aligner))
     report_low(scores, args.low_score)
     if faults:
-        raise SomeLeftOut(f"{faults} of {len(texts)} utterances are not aligned, named above.")
+        where = f", see {args.out}/left_out" if args.out else ", see above"
+        raise SomeLeftOut(f"{faults} of {len(texts)} utterances are not aligned{where}.")
     return 0
 
 
@@ -133,7 +134,7 @@ def aligned(
 
 
 def write(args: argparse.Namespace, results: Iterator) -> tuple[dict[str, float], int]:
-    """Write each result as it comes, name faults on stderr; scores, and the number of faults."""
+    """Write each result as it comes, name some faults on stderr; scores, number of faults."""
     from asr_dro_plugin.transcript_files import ctm_lines
     from asr_dro_plugin.transcripts import to_json
 
@@ -147,22 +148,25 @@ def write(args: argparse.Namespace, results: Iterator) -> tuple[dict[str, float]
             stream.write(ctm_lines(result) if args.format == "ctm" else to_json(result) + "\n")
             if result.fault:
                 left_out[result.utt_id] = result.fault
-                print(f"{result.utt_id}: {result.fault}", file=sys.stderr)
             else:
                 scores[result.utt_id] = result.best.score
     if args.out:
         write_table(Path(args.out) / "scores", {u: f"{score:.4f}" for u, score in scores.items()})
         write_table(Path(args.out) / "left_out", left_out)
+    list_some([f"{utt_id}: {fault}" for utt_id, fault in left_out.items()])
     return scores, len(left_out)
 
 
 def report_low(scores: dict[str, float], limit: float) -> None:
-    """Name the utterances whose text fits worst, on stderr."""
+    """Name the utterances whose text fits worst."""
     low = sorted((score, utt_id) for utt_id, score in scores.items() if score < limit)
-    for score, utt_id in low[:MAX_LISTED]:
-        print(f"{utt_id} fits badly: score {score:.2f}", file=sys.stderr)
-    if len(low) > MAX_LISTED:
-        print(f"... and {len(low) - MAX_LISTED} more below {limit:g}", file=sys.stderr)
+    list_some([f"{utt_id} fits badly: score {score:.2f}" for score, utt_id in low])
+
+
+def list_some(lines: list[str]) -> None:
+    """Print lines on stderr, and of many how many more there are."""
+    more = [f"... and {len(lines) - MAX_LISTED} more"] if len(lines) > MAX_LISTED else []
+    print(*lines[:MAX_LISTED], *more, sep="\n", end="\n" if lines else "", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from asr_dro_plugin.bin.align import add_model_options, load
+from asr_dro_plugin.bin.align import add_model_options, list_some, load
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.kaldi_io import read_lines, read_table
 from asr_dro_plugin.options import boolean
@@ -138,15 +138,19 @@ def segment_of(piece, text: str | None = None) -> Segment:
     return Segment(*to_thousandths(piece.start, piece.end), text, piece.faults)
 
 
+def faults_of(recording: Recording) -> list[str]:
+    """A line for all that is not as it was wanted."""
+    missing = [f"{recording.path}: {recording.fault}"] if recording.fault else []
+    return missing + [
+        f"{recording.path}: {each.start:.3f} to {each.end:.3f} s {', '.join(each.faults)}"
+        for each in recording.segments
+        if each.faults
+    ]
+
+
 def report(args: argparse.Namespace, recordings: dict[str, Recording]) -> int:
-    """Say what was made, and name on stderr what is not as it was wanted."""
-    for recording in recordings.values():
-        if recording.fault:
-            print(f"{recording.path}: {recording.fault}", file=sys.stderr)
-        for each in recording.segments:
-            if each.faults:
-                where = f"{recording.path}: {each.start:.3f} to {each.end:.3f} s"
-                print(f"{where} {', '.join(each.faults)}", file=sys.stderr)
+    """Say what was made, and name on stderr some of what is not as it was wanted."""
+    list_some([line for recording in recordings.values() for line in faults_of(recording)])
     made = summary(recordings)
     print(
         f"{args.out}: {made['pieces']} pieces, {made['seconds_in_pieces'] / 60:.1f} of "

@@ -148,21 +148,23 @@ def _with_onnxruntime(file: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _with_torch(file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The recurrent part goes frame by frame; what is before it takes a block at a time."""
+    """The file goes frame by frame; its recurrent cell as a layer takes a block at a time."""
     import torch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what the wheel brings
         model = torch.jit.load(file).eval()._model  # the one for 16 kHz
+    layer = torch.nn.LSTM(STATE, STATE)
+    cell = model.decoder.rnn.state_dict()
+    layer.load_state_dict({f"{name}_l0": weight for name, weight in cell.items()})
 
     @torch.no_grad()
     def probabilities(samples: np.ndarray) -> np.ndarray:
-        found = []
-        state = torch.zeros(2, 1, STATE)
+        found, state = [], None
         for block in _blocks(samples):
-            for heard in model.encoder(model.run_extractors(torch.from_numpy(block))).split(1):
-                said, state = model.decoder(heard, state)
-                found.append(said.flatten())
+            heard = model.encoder(model.run_extractors(torch.from_numpy(block)))
+            out, state = layer(heard.mT, state)  # (n, 1, STATE): frames one after another
+            found.append(model.decoder.decoder(out.mT).flatten())
         return torch.cat(found).numpy()
 
     return probabilities
