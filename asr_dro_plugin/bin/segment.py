@@ -55,12 +55,22 @@ def main(argv: list[str] | None = None) -> int:
     lengths = Lengths(args.min, args.max, args.pad)
     paths = recording_ids(args.audio)
     texts = read_texts(args, list(paths))
-    model = load(args) if args.exp else None
+    model = load_pauses(args)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about itself
         recordings = cut_all(args, paths, texts, lengths, model)
     write_segments_dir(args.out, recordings, args.lang or NO_LANGUAGE, args.keep)
     return report(args, recordings)
+
+
+def load_pauses(args: argparse.Namespace):
+    """The ``Aligner`` of --exp; None for voice activity detection, which is then installed."""
+    if args.exp:
+        return load(args)
+    from asr_dro_plugin.decoding.vad import load_model
+
+    load_model()
+    return None
 
 
 def read_texts(args: argparse.Namespace, names: list[str]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def find_speech(
 
 def speech_probabilities(samples: np.ndarray) -> np.ndarray:
     """(ceil(N / 512),) float32: probability of speech in each 32 ms of (N,) samples at 16 kHz."""
-    return _model()(np.asarray(samples, dtype=np.float32))
+    return load_model()(np.asarray(samples, dtype=np.float32))
 
 
 def runs_of(active: np.ndarray) -> list[tuple[int, int]]:
@@ -108,8 +108,12 @@ def _blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
 
 
 @functools.cache
-def _model() -> Callable[[np.ndarray], np.ndarray]:
-    """The model as a function without a state, so that several threads may call it."""
+def load_model() -> Callable[[np.ndarray], np.ndarray]:
+    """The model as a function without a state, so that several threads may call it.
+
+    Raises:
+        UserError: silero-vad, or both torch and onnxruntime, are not installed.
+    """
     folder = _model_folder()
     if importlib.util.find_spec("onnxruntime"):
         return _with_onnxruntime(folder / "silero_vad_16k_sequence.onnx")

@@ -9,7 +9,7 @@ import soundfile
 
 from asr_dro_plugin.bin.segment import main
 from asr_dro_plugin.data_dir import Checks, validate
-from asr_dro_plugin.decoding.vad import find_speech
+from asr_dro_plugin.decoding.vad import find_speech, load_model
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.kaldi_io import read_table
 from tests import toy
@@ -112,3 +112,11 @@ def test_what_cannot_be_is_said_before_a_model_is_loaded(tmp_path):
     with pytest.raises(UserError, match=r"no text for 1 of 2 recordings \(first: b\)"):
         main(["b.wav", *command, "--text", str(tmp_path / "text"), "--exp", "nowhere"])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_is_one_error_and_not_one_a_recording(talk, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    load_model.cache_clear()
+    with pytest.raises(UserError, match=r"pip install 'asr-dro\[vad\]'") as stopped:
+        main([str(talk), "--out", str(tmp_path / "out")])
+    assert stopped.value.exit_code == 1 and not (tmp_path / "out").exists()
