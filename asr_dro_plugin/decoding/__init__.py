@@ -68,13 +68,11 @@ def _with_lm(config, language, token_type, lm_dir, strict) -> AbsDecoder:
         )
     from asr_dro_plugin.decoding.lm_decoder import LmDecoder
     from asr_dro_plugin.decoding.lm_models import LanguageModels
-    from asr_dro_plugin.decoding.lm_ngram import import_kenlm
-    from asr_dro_plugin.decoding.lm_spelling import Spelling
 
-    import_kenlm()
-    spelling = Spelling.of(language.tokens, token_type, language.blank_id)
-    models = LanguageModels(lm_dir, config, spelling, strict)
-    return LmDecoder(_beam(config, language, token_type, None, strict), models)
+    beam = _beam(config, language, token_type, None, strict)
+    return LmDecoder(
+        language, LanguageModels(lm_dir, config, beam, language.tokens, token_type, strict)
+    )
 
 
 DECODERS: dict[str, Callable[..., AbsDecoder]] = {"greedy": _greedy, "beam": _beam, "lm": _with_lm}

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
-from asr_dro_plugin.decoding.beam_decoder import BeamDecoder
-from asr_dro_plugin.decoding.language import fold, leading_spaces
+from asr_dro_plugin.decoding.language import LanguageChoice, fold, leading_spaces
 from asr_dro_plugin.decoding.lm_models import LanguageModels
 from asr_dro_plugin.decoding.search_frames import to_numpy
 from asr_dro_plugin.emissions import Emission
@@ -23,13 +22,12 @@ class LmDecoder(AbsDecoder):
     """The likeliest text under both models: acoustic log probability plus the n-gram's bonus.
 
     Args:
-        beam: the search and its settings; its language choice decides the tag.
-        models: where language models come from.
+        language: decides the tag.
+        models: the searches, by language.
     """
 
-    def __init__(self, beam: BeamDecoder, models: LanguageModels) -> None:
-        self.beam, self.models = beam, models
-        self.language = beam.language
+    def __init__(self, language: LanguageChoice, models: LanguageModels) -> None:
+        self.language, self.models = language, models
         if self.language.tags and self.language.rule != "forced":
             allowed = self.language.allowed(1, None)[0]
             tags = list(self.language.tags)
@@ -43,8 +41,7 @@ class LmDecoder(AbsDecoder):
         text, heads = self._text(log_probs, lengths, tags)
         found: list[list[TokenPath]] = [[] for _ in heads]
         for name, rows in self._by_model(tags, langs, len(heads)).items():
-            scorer = self.models.scorer(name)
-            paths = self.beam.searched(text[rows], lengths[rows], emission.blank_id, scorer)
+            paths = self.models.search(name)(text[rows], lengths[rows])
             for row, of_row in zip(rows, paths, strict=True):
                 found[row] = [_behind(heads[row], path) for path in of_row]
         return found

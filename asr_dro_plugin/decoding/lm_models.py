@@ -1,11 +1,22 @@
-"""The n-grams of a folder as scorers of a search, loaded when the first utterance needs them."""
+"""The searches under the n-grams of a folder, made when the first utterance needs them.
+
+Which search: flashlight-text's, where words of a lexicon are spelled in characters, for there it is
+the faster one; ours for pieces (bpe) and words as tokens, for text without a lexicon and for
+n-grams over characters, none of which flashlight-text can do with a score for each unit.
+"""
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from asr_dro_plugin.decoding.lm_ngram import NGram
+import numpy as np
+
+from asr_dro_plugin.decoding.abs_decoder import TokenPath
+from asr_dro_plugin.decoding.beam_decoder import BeamDecoder
+from asr_dro_plugin.decoding.flashlight import FlashlightSearch, import_flashlight
+from asr_dro_plugin.decoding.lm_ngram import NGram, import_kenlm
 from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.errors import UserError
@@ -36,13 +47,40 @@ class Coverage:
         )
 
 
+class Search(Protocol):
+    """Paths of log probabilities (N, T, V) with lengths (N,) under a language model."""
+
+    def __call__(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[TokenPath]]:
+        """The n best of each utterance."""
+
+    def reweigh(self, weights: Weights) -> None:
+        """Use other weights from now on."""
+
+
+@dataclass(frozen=True)
+class FusedSearch:
+    """Our own prefix beam search with a language model inside."""
+
+    beam: BeamDecoder
+    blank_id: int
+    scorer: TokenScorer | WordScorer
+
+    def __call__(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[TokenPath]]:
+        return self.beam.searched(log_probs, lengths, self.blank_id, self.scorer)
+
+    def reweigh(self, weights: Weights) -> None:
+        self.scorer.reweigh(weights)
+
+
 class LanguageModels:
-    """Scorers by language.
+    """Searches by language.
 
     Args:
         lm_dir: the folder of language models.
         config: ``read_decode_config``'s, of mode lm.
-        spelling: of the recogniser's tokens.
+        beam: our own search with its settings.
+        tokens: the V symbols.
+        token_type: char, bpe or word.
         strict: whether a unit that cannot be written is an error.
 
     Attributes:
@@ -53,36 +91,52 @@ class LanguageModels:
     """
 
     def __init__(
-        self, lm_dir: str | os.PathLike, config: Mapping, spelling: Spelling, strict: bool = False
+        self,
+        lm_dir: str | os.PathLike,
+        config: Mapping,
+        beam: BeamDecoder,
+        tokens: Sequence[str],
+        token_type: str,
+        strict: bool = False,
     ) -> None:
-        self.lm_dir, self.config, self.spelling, self.strict = lm_dir, config, spelling, strict
+        self.lm_dir, self.config, self.beam, self.strict = lm_dir, config, beam, strict
+        self.tokens, self.token_type = tuple(tokens), token_type
+        self.blank_id = beam.language.blank_id
+        self.spelling = Spelling.of(tokens, token_type, self.blank_id)
         self.coverage: list[Coverage] = []
         self._files: dict[str, LmFiles] = {}
-        self._scorers: dict[str, TokenScorer | WordScorer] = {}
+        self._searches: dict[str, Search] = {}
+        self._warned: set[str] = set()
         if config["lm"] == JOINT:
-            self._find([JOINT])
+            self.search(None)
+        elif self._in_flashlight:
+            import_flashlight()
+        else:
+            import_kenlm()
 
     def check(self, langs: Sequence[str]) -> None:
         """Refuse, before any decoding, languages that have neither a model nor a joint one."""
         if self.config["lm"] == JOINT:
             return
         there = set(lm_names(self.lm_dir))
-        lacking = sorted(set(langs) - there)
+        lacking = sorted(set(langs) - there - self._warned)
         self._find([lang for lang in langs if lang in there])
         if lacking:
+            self._warned.update(lacking)
             self._find([JOINT] if JOINT in there else lacking[:1])
             logging.warning(
                 "%s has no language model of its own for %s: the joint one serves.",
                 self.lm_dir, " ".join(lacking),
             )  # fmt: skip
 
-    def scorer(self, lang: str | None) -> TokenScorer | WordScorer:
-        """The scorer for a language."""
-        name = lang if self.config["lm"] != JOINT and lang in self._files else JOINT
-        if name not in self._scorers:
+    def search(self, lang: str | None) -> Search:
+        """The search under the model for a language."""
+        name = self.name_of(lang)
+        if name not in self._searches:
             self._find([name])
-            self._scorers[name] = self._build(name)
-        return self._scorers[name]
+            self._searches[name] = self._build(name)
+            self._searches[name].reweigh(self._weights())
+        return self._searches[name]
 
     def name_of(self, lang: str | None) -> str:
         """Which model serves a language."""
@@ -91,8 +145,8 @@ class LanguageModels:
     def reweigh(self, lm_weight: float, word_score: float) -> None:
         """Other alpha and beta for the models that are loaded, and for those to come."""
         self.config = {**self.config, "lm_weight": lm_weight, "word_score": word_score}
-        for scorer in self._scorers.values():
-            scorer.reweigh(self._weights())
+        for search in self._searches.values():
+            search.reweigh(self._weights())
 
     def _find(self, names: Sequence[str]) -> None:
         for name in names:
@@ -110,24 +164,32 @@ class LanguageModels:
         unk_score = self.config["unk_score"] or 0.0
         return Weights(self.config["lm_weight"], self.config["word_score"], unk_score)
 
-    def _build(self, name: str) -> TokenScorer | WordScorer:
-        files = self._files[name]
-        lm = NGram(files.model)
-        if self.config["lm_unit"] == "char":
-            return self._char_scorer(name, lm)
-        if self.config["lexicon"]:
-            lexicon = Lexicon(files.words(), self.spelling)
-            self._note(name, lexicon.num_words + len(lexicon.left_out), lexicon.left_out)
-        else:
-            lexicon = OpenLexicon(self.spelling)
-            self._note_characters(name)
-        return WordScorer(lm, lexicon, self.spelling, self._weights())
+    @property
+    def _in_flashlight(self) -> bool:
+        words = self.config["lm_unit"] == "word" and self.config["lexicon"]
+        return words and self.token_type == "char" and SPACE in self.tokens
 
-    def _char_scorer(self, name: str, lm: NGram) -> TokenScorer:
-        self._note_characters(name)
+    def _build(self, name: str) -> Search:
+        files, spelling = self._files[name], self.spelling
+        is_char = self.config["lm_unit"] == "char"
+        if is_char or not self.config["lexicon"]:
+            self._note_characters(name)
+        elif self._in_flashlight:
+            found = FlashlightSearch(files, self.tokens, spelling, self.blank_id, self.config)
+            self._note(name, found.num_words + len(found.left_out), found.left_out)
+            return found
+        lm, weights = NGram(files.model), self._weights()
+        if is_char:
+            return FusedSearch(self.beam, self.blank_id, TokenScorer(lm, self._units(), weights))
+        lexicon = OpenLexicon(spelling)
+        if self.config["lexicon"]:
+            lexicon = Lexicon(files.words(), spelling)
+            self._note(name, lexicon.num_words + len(lexicon.left_out), lexicon.left_out)
+        return FusedSearch(self.beam, self.blank_id, WordScorer(lm, lexicon, spelling, weights))
+
+    def _units(self) -> list[tuple[str, ...]]:
         numbers = range(len(self.spelling.texts))
-        units = [self.spelling.units(i) if self.spelling.is_text[i] else () for i in numbers]
-        return TokenScorer(lm, units, self._weights())
+        return [self.spelling.units(i) if self.spelling.is_text[i] else () for i in numbers]
 
     def _note_characters(self, name: str) -> None:
         """Count the characters of the model's text that no token can write."""

@@ -4,8 +4,9 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from asr_dro_plugin.errors import UserError
 
@@ -27,14 +28,7 @@ class NGram:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self._kenlm = import_kenlm()
-        if not self.path.is_file():
-            raise UserError(f"{path} does not exist. Build the language model: asr-dro lm build.")
-        try:
-            with silent_stderr():
-                self._model = self._kenlm.Model(str(self.path))
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"KenLM cannot read {path}: {reason} Build it again.") from None
+        self._model = load(self._kenlm.Model, self.path)
         self.forget()
 
     def __contains__(self, word: str) -> bool:
@@ -71,6 +65,18 @@ def import_kenlm():
     except ImportError:
         raise UserError(f"Mode lm needs the package kenlm, which is not here. {EXTRA}") from None
     return kenlm
+
+
+def load(reader: Callable[[str], Any], path: Path) -> Any:
+    """What KenLM reads from a file, without its progress bar; one line where it cannot."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. Build the language model: asr-dro lm build.")
+    try:
+        with silent_stderr():
+            return reader(str(path))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"KenLM cannot read {path}: {reason} Build it again.") from None
 
 
 @contextlib.contextmanager

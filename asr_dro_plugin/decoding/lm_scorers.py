@@ -71,32 +71,25 @@ class TokenScorer:
         self.state = np.full(shape, START)
         self.bonus, self.total = np.zeros(shape), np.zeros(shape)
 
-    def weigh(self, extended: np.ndarray, candidates: np.ndarray, floor: np.ndarray) -> None:
+    def at_most(self, candidates: np.ndarray) -> np.ndarray:
         """See ``Scorer``."""
-        row, slot, column = np.nonzero(extended * self.most > floor[:, None, None])
-        token, state = candidates[row, column], self.state[row, slot]
+        return np.array(self.most)
+
+    def weigh(self, row: np.ndarray, slot: np.ndarray, token: np.ndarray) -> np.ndarray:
+        """See ``Scorer``."""
+        state = self.state[row, slot]
         self._fill(state, token)
-        gain = self._gain(state, token)
-        weighed = extended[row, slot, column] * np.exp(gain)
-        extended[:] = 0.0
-        extended[row, slot, column] = weighed
+        return np.exp(self._gain(state, token))
 
     def advance(self, source: np.ndarray, token: np.ndarray) -> None:
         """See ``Scorer``."""
-        n = len(source)
-        state, bonus, total = (
-            np.take_along_axis(values[:n], source, 1)
-            for values in (self.state, self.bonus, self.total)
-        )
-        # A pair that was never scored has no mass: its slot is empty, whatever stands in it.
-        grown = (token >= 0) & ~np.isnan(self.log_probs[state, token])
-        state, token = state[grown], token[grown]
-        bonus[grown] += self._gain(state, token)
-        total[grown] += self.log_probs[state, token]
-        self.bonus[:n], self.total[:n] = bonus, total
-        moved = np.take_along_axis(self.state[:n], source, 1)
-        moved[grown] = self.after[state, token]
-        self.state[:n] = moved
+        n, grown = len(source), token >= 0
+        state, bonus, total = (v.take(source) for v in (self.state, self.bonus, self.total))
+        before, token = state[grown], token[grown]
+        bonus[grown] += self._gain(before, token)
+        total[grown] += self.log_probs[before, token]
+        state[grown] = self.after[before, token]
+        self.state[:n], self.bonus[:n], self.total[:n] = state, bonus, total
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Scorer``."""
@@ -171,26 +164,22 @@ class WordScorer:
         self.state, self.node = np.full(shape, START), np.full(shape, ROOT)
         self.bonus, self.total = np.zeros(shape), np.zeros(shape)
 
-    def weigh(self, extended: np.ndarray, candidates: np.ndarray, floor: np.ndarray) -> None:
+    def at_most(self, candidates: np.ndarray) -> np.ndarray:
+        """See ``Scorer``.  Where a word ends, what it got by looking ahead is taken back."""
+        ends = self.spelling.starts[candidates][:, None, :]
+        most = self.weights.most * np.exp(-self._look_ahead(self.node[: len(candidates)]))
+        return np.where(ends, most[:, :, None], 1.0)
+
+    def weigh(self, row: np.ndarray, slot: np.ndarray, token: np.ndarray) -> np.ndarray:
         """See ``Scorer``."""
-        row, slot, column = np.nonzero(self._at_most(extended, candidates) > floor[:, None, None])
-        token, node = candidates[row, column], self.node[row, slot]
-        ends = self.spelling.starts[token]
+        node, ends = self.node[row, slot], self.spelling.starts[token]
         gain = np.zeros(len(row))
         at = ends & (node != ROOT)
         gain[at] = self._gains(self.state[row[at], slot[at]], node[at])
         if not self.lexicon.is_open:
             child = self.lexicon.child(np.where(ends, ROOT, node), token)
             gain += np.where(child == NO_NODE, -np.inf, self.ahead[child] - self.ahead[node])
-        weighed = extended[row, slot, column] * np.exp(gain)
-        extended[:] = 0.0
-        extended[row, slot, column] = weighed
-
-    def _at_most(self, extended: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        """Masses no model can raise above; where a word ends its look-ahead is taken back."""
-        most = self.weights.most * np.exp(-self._look_ahead(self.node[: len(extended)]))
-        ends = self.spelling.starts[candidates]
-        return extended * np.where(ends[:, None, :], most[:, :, None], 1.0)
+        return np.exp(gain)
 
     def _gains(self, states: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         pairs = zip(states.tolist(), nodes.tolist(), strict=True)
@@ -211,24 +200,19 @@ class WordScorer:
 
     def advance(self, source: np.ndarray, token: np.ndarray) -> None:
         """See ``Scorer``."""
-        n = len(source)
+        n, grown = len(source), np.nonzero(token >= 0)
         state, node, bonus, total = (
-            np.take_along_axis(values[:n], source, 1)
-            for values in (self.state, self.node, self.bonus, self.total)
+            values.take(source) for values in (self.state, self.node, self.bonus, self.total)
         )
-        grown = np.nonzero(token >= 0)
-        ends = self.spelling.starts[token[grown]]
-        begun = node[grown]
+        begun, ends = node[grown], self.spelling.starts[token[grown]]
         before = self._look_ahead(begun)
         for row, slot, word in zip(*(i[ends].tolist() for i in grown), begun[ends].tolist()):
-            ended = self._endings.get((int(state[row, slot]), word))
-            # One that was never scored, and no word at all, have no mass.
-            if word != ROOT and ended is not None and ended[0] > -np.inf:
-                total[row, slot] += ended[0]
-                bonus[row, slot] += ended[2]
-                state[row, slot] = ended[1]
-        child = self.lexicon.child(np.where(ends, ROOT, begun), token[grown])
-        node[grown] = np.maximum(child, ROOT)
+            if word != ROOT:
+                log_prob, after, gain = self._ending(int(state[row, slot]), word)
+                total[row, slot] += log_prob
+                bonus[row, slot] += gain
+                state[row, slot] = after
+        node[grown] = self.lexicon.child(np.where(ends, ROOT, begun), token[grown])
         bonus[grown] += self._look_ahead(node[grown]) - before
         self.state[:n], self.node[:n], self.bonus[:n], self.total[:n] = state, node, bonus, total
 

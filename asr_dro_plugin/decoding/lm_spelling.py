@@ -81,12 +81,7 @@ class Lexicon:
         self.left_out: list[str] = []
         edges = self._grow(sorted(set(words)))
         self.num_words = sum(word is not None for word in self._words)
-        if not self.num_words:
-            first = " ".join(self.left_out[:3])
-            raise UserError(
-                f"No word of the language model can be spelled in the model's tokens (first: "
-                f"{first}). It is of another alphabet, or normalised otherwise (text_norm)."
-            )
+        refuse_none(self.num_words, self.left_out)
         keys = np.array([edge[0] for edge in edges], np.int64)
         order = np.argsort(keys)
         self._keys = keys[order]
@@ -188,6 +183,16 @@ class OpenLexicon:
             if text:
                 self._words.append(self._words[node] + text)
         return child
+
+
+def refuse_none(spelled: object, left_out: Sequence[str]) -> None:
+    """Refuse a lexicon of which not one word can be spelled."""
+    if not spelled:
+        raise UserError(
+            "No word of the language model can be spelled in the model's tokens (first: "
+            f"{' '.join(left_out[:3])}). It is of another alphabet, or normalised otherwise "
+            "(text_norm)."
+        )
 
 
 def _common(one: str, two: str) -> int:

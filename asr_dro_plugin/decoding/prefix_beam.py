@@ -31,14 +31,19 @@ class Scorer(Protocol):
     def start(self, num_utterances: int, beam_size: int) -> None:
         """Begin a batch: every slot holds the empty prefix."""
 
-    def weigh(self, extended: np.ndarray, candidates: np.ndarray, floor: np.ndarray) -> None:
-        """Multiply masses (n, K, C) of prefixes with one more token in place.
+    def at_most(self, candidates: np.ndarray) -> np.ndarray:
+        """Factors (n, K, C), or fewer axes, above which ``weigh`` raises no growth's mass."""
 
-        What cannot get above ``floor`` (n,) any more may be set to 0 unseen.
-        """
+    def weigh(self, row: np.ndarray, slot: np.ndarray, token: np.ndarray) -> np.ndarray:
+        """Factors (M,) for M prefixes, each grown by a token."""
 
     def advance(self, source: np.ndarray, token: np.ndarray) -> None:
-        """Slots of the first n utterances are now ``source`` (n, K), grown by ``token`` or -1."""
+        """The slots of the first n utterances are others now.
+
+        Args:
+            source: (n, K) which slot each was, counted through all rows.
+            token: (n, K) what it has grown by, -1 for nothing.
+        """
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the text's end adds to the bonus, the model's log probability, and which are whole.
@@ -119,53 +124,75 @@ class _Beam:
         new_label = label * again
         same = last[:, :, None] == candidates[:, None, :]
         extended = np.where(same, blank[:, :, None], total[:, :, None]) * probs[:, None, :]
-        new_label += self._from_parents(n, blank, total, again, same, extended)
+        new_label += self._from_parents(blank, total, again, same, extended)
+        self._keep(step, candidates, new_blank, new_label, extended, smallest)
 
-        stay = new_blank + new_label
-        if self.scorer is not None:
-            floor = np.maximum(stay.min(1), stay.max(1) * smallest)
-            self.scorer.weigh(extended, candidates, floor)
-        chosen = _best(np.concatenate([stay, extended.reshape(n, -1)], 1), stay.shape[1])
-        self._keep(step, chosen, candidates, new_blank, new_label, extended, smallest)
-
-    def _from_parents(self, n, blank, total, again, same, extended) -> np.ndarray:
+    def _from_parents(self, blank, total, again, same, extended) -> np.ndarray:
         """Mass (n, K) that prefixes of the beam get from their parents in the beam.
 
         The same growth among the candidates is cleared, or the prefix would stand twice.
         """
-        alive = total > 0
+        n, alive = len(total), total > 0
         family = self.parent[:n, :, None] == self.key[:n, None, :]
         family &= alive[:, :, None] & alive[:, None, :]
-        child, parent = np.nonzero(family.any(-1)), family.argmax(-1)
-        rows, slots = child
-        parents = parent[child]
-        of_same = self.last[:n][child] == self.last[:n][rows, parents]
-        mass = np.where(of_same, blank[rows, parents], total[rows, parents]) * again[child]
+        rows, slots, parents = np.nonzero(family)  # a prefix has one parent
+        of_same = self.last[rows, slots] == self.last[rows, parents]
+        mass = np.where(of_same, blank[rows, parents], total[rows, parents]) * again[rows, slots]
         if self.scorer is not None:
             bonus = self.scorer.bonus
-            mass *= np.exp(bonus[child] - bonus[rows, parents])
+            mass *= np.exp(bonus[rows, slots] - bonus[rows, parents])
         given = np.zeros_like(total)
-        given[child] = mass
-        which, column = np.nonzero(same[child])
+        given[rows, slots] = mass
+        which, column = np.nonzero(same[rows, slots])
         extended[rows[which], parents[which], column] = 0.0
         return given
 
-    def _keep(self, step, chosen, candidates, new_blank, new_label, extended, smallest) -> None:
-        """Make the chosen of (n, K + K C) the beam."""
-        n, size = new_blank.shape
-        grown = chosen >= size
-        growth = np.where(grown, chosen - size, 0)
-        source = np.where(grown, growth // candidates.shape[1], chosen)
-        token = np.take_along_axis(candidates, growth % candidates.shape[1], 1)
-        token = np.where(grown, token, NO_TOKEN)
-        mass = np.take_along_axis(extended.reshape(n, -1), growth, 1)
+    def _keep(self, step, candidates, new_blank, new_label, extended, smallest) -> None:
+        """Make the best of the prefixes (n, K) and of their growths (n, K, C) the beam."""
+        stay = new_blank + new_label
+        n, size = stay.shape
+        floor = np.maximum(stay.min(1), stay.max(1) * smallest)
+        row, slot, token, mass = self._growths(extended, candidates, floor)
+        first = np.searchsorted(row, np.arange(n))  # growths come row by row
+        place = np.arange(len(row)) - first[row]
+        width = size + int(place.max(initial=-1)) + 1
+        masses = np.tile(-np.arange(1.0, width + 1), (n, 1))  # unequal: ties make selection slow
+        masses[:, :size] = stay
+        masses[row, size + place] = mass
+        chosen = np.argpartition(masses, masses.shape[1] - size, axis=1)[:, -size:]
+        mass = np.take_along_axis(masses, chosen, 1)
+        grown = (chosen >= size) & (mass > 0)
+        source = np.where(chosen >= size, 0, chosen)
+        growth = (first[:, None] + chosen - size)[grown]
+        source[grown], new = slot[growth], np.full(chosen.shape, NO_TOKEN)
+        new[grown] = token[growth]
+        flat = source + np.arange(n)[:, None] * size
+        blank = np.where(grown | (mass == 0), 0.0, new_blank.take(flat))
+        self._divide(blank, np.where(grown, mass, mass - blank), smallest)
+        key, parent = self.key[:n].take(flat), self.parent[:n].take(flat)
+        self.parent[:n] = np.where(grown, key, parent)
+        self.key[:n] = np.where(grown, _hash(key, new), key)
+        self.last[:n] = np.where(grown, new, self.last[:n].take(flat))
+        self.source[step, :n], self.token[step, :n] = source, new
+        if self.scorer is not None:
+            self.scorer.advance(flat, new)
 
-        def moved(values: np.ndarray) -> np.ndarray:
-            return np.take_along_axis(values, source, 1)
+    def _growths(self, extended, candidates, floor) -> tuple[np.ndarray, ...]:
+        """Row, slot, token and mass of what gets above ``floor``, row by row."""
+        most = extended
+        if self.scorer is not None:
+            most = extended * self.scorer.at_most(candidates)
+        row, slot, column = np.nonzero(most > floor[:, None, None])
+        token, mass = candidates[row, column], extended[row, slot, column]
+        if self.scorer is not None:
+            mass = mass * self.scorer.weigh(row, slot, token)
+            kept = mass > floor[row]
+            row, slot, token, mass = row[kept], slot[kept], token[kept], mass[kept]
+        return row, slot, token, mass
 
-        blank = np.where(grown, 0.0, moved(new_blank))
-        label = np.where(grown, mass, moved(new_label))
-        total = blank + label
+    def _divide(self, blank: np.ndarray, label: np.ndarray, smallest: float) -> None:
+        """Scale the masses (n, K) so that the best is 1, and empty the slots far behind it."""
+        n, total = len(blank), blank + label
         best = total.max(1, keepdims=True)
         weak = total < best * smallest
         divisor = np.where(best > 0, best, 1.0)
@@ -173,13 +200,6 @@ class _Beam:
         self.label[:n] = np.where(weak, 0.0, label / divisor)
         with np.errstate(divide="ignore"):
             self.scale[:n] += np.log(best[:, 0])
-        key, parent = moved(self.key[:n]), moved(self.parent[:n])
-        self.parent[:n] = np.where(grown, key, parent)
-        self.key[:n] = np.where(grown, _hash(key, token), key)
-        self.last[:n] = np.where(grown, token, moved(self.last[:n]))
-        self.source[step, :n], self.token[step, :n] = source, token
-        if self.scorer is not None:
-            self.scorer.advance(source, token)
 
     def results(self, frames: Frames, nbest: int) -> list[list[Prefix]]:
         """The best prefixes of each row."""
@@ -211,11 +231,6 @@ class _Beam:
                 ids.append(int(token))
             slot = self.source[step, row, slot]
         return tuple(reversed(ids))
-
-
-def _best(masses: np.ndarray, size: int) -> np.ndarray:
-    """Columns (n, size) of the largest masses of each row, in any order."""
-    return np.argpartition(masses, masses.shape[1] - size, axis=1)[:, -size:]
 
 
 def _ranked(scores: np.ndarray, whole: np.ndarray) -> np.ndarray:
