@@ -1,8 +1,8 @@
 """What a user sees when something is wrong: one line with the fact, the place and the remedy.
 
 Exit codes of every command: 0 done, 1 bad input, 2 wrong usage (argparse), 3 done but for some
-items, which are listed, 74 disk full (EX_IOERR), 75 stopped on a signal with everything saved, start
-again to go on (EX_TEMPFAIL), 130 interrupted.
+items, which are listed, 74 disk full (EX_IOERR), 75 stopped on a signal with everything saved,
+start again to go on (EX_TEMPFAIL), 130 interrupted.
 """
 
 import difflib

@@ -75,7 +75,7 @@ def test_what_goes_together_passes_in_silence(config, caplog):
         ({**RAW, "feature_grad_mult": 1.5}, "feature_grad_mult is 1.5. Legal: 0"),
         ({**SSL, "feature_grad_mult": 0.1, "freeze_cnn": "true"}, "Leave one of them out"),
         ({**DRO, "freeze_cnn": True}, "this stack has none. Leave them out"),
-        ({**DRO, "tracker_conf": {"wanb": {}}}, "'wanb', which is no tracker. Did you mean 'wandb'"),
+        ({**DRO, "tracker_conf": {"wanb": {}}}, "which is no tracker. Did you mean 'wandb'"),
         ({**DRO, "tracker_conf": {"comet": "me"}}, "tracker_conf.comet must be a mapping"),
         ({**DRO, "freeze_finetune_updates": 3}, "this stack has none"),
         ({**RAW, "encoder_conf": {"freeze_finetune_updates": 5}, "freeze_finetune_updates": 6},

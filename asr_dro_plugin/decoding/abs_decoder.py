@@ -12,7 +12,7 @@ class TokenPath:
     """One hypothesis as token ids.
 
     Args:
-        ids: token ids in order, without blanks; a language tag is its first where the model has one.
+        ids: token ids in order, without blanks; where the model has language tags one is the first.
         score: natural logarithm, all that the decoder added up; larger is better.
         am_score: the acoustic part, None where the decoder does not tell.
         lm_score: the language model's log probability, unweighted; None without one.
