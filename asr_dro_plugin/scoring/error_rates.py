@@ -40,7 +40,6 @@ def score(
     durations: Mapping[str, float] | None = None,
     no_space: Collection[str] = (),
     phoneme_map: PhonemeMap | None = None,
-    workers: int = 1,
 ) -> Score:
     """Score hypotheses against references, utterance id by utterance id.
 
@@ -56,7 +55,6 @@ def score(
         durations: utterance id -> seconds.
         no_space: languages written without spaces.
         phoneme_map: counts the phoneme error rate too.
-        workers: processes for large sets.
 
     Raises:
         UserError: no reference; an id without language or duration; a reference whose tag
@@ -71,13 +69,14 @@ def score(
     _check_tags(utt_ids, ref_tags, groups)
     by_tag = languages is None or not set(ref_tags) & set(groups)
     expected = [tag or group for tag, group in zip(ref_tags, groups)] if by_tag else groups
-    refs, hyps = _normalized_by_language(refs, list(map(mark_unknown, hyps)), expected, normalize)
+    both = normalize_all([*refs, *map(mark_unknown, hyps)], [*expected, *expected], normalize)
+    refs, hyps = both[: len(refs)], both[len(refs) :]
     spaceless = np.array([lang in no_space for lang in expected], dtype=bool)
     refs, hyps = _without_spaces(refs, spaceless), _without_spaces(hyps, spaceless)
     utterances = Utterances(
         utt_ids, names, group_ids, refs, hyps, expected, hyp_tags,
         np.fromiter(map(str.__eq__, (tag or "" for tag in hyp_tags), expected), bool, len(refs)),
-        _counts(refs, hyps, spaceless, phoneme_map, workers), spaceless,
+        _counts(refs, hyps, spaceless, phoneme_map), spaceless,
     )  # fmt: skip
     is_empty = [utt_id for utt_id, hyp in zip(utt_ids, hyps) if not hyp and utt_id in hypotheses]
     empty_refs = {utt_id for utt_id, ref in zip(utt_ids, refs) if not ref}
@@ -129,22 +128,6 @@ def _parted(
     return tags, words
 
 
-def _normalized_by_language(
-    refs: Sequence[str], hyps: Sequence[str], langs: Sequence[str], normalize: Normalizer
-) -> tuple[list[str], list[str]]:
-    places: dict[str, list[int]] = {}
-    for place, lang in enumerate(langs):
-        places.setdefault(lang, []).append(place)
-    done = [""] * len(refs), [""] * len(refs)
-    for lang, here in places.items():
-        both = [refs[place] for place in here] + [hyps[place] for place in here]
-        found = normalize_all(both, lang, normalize)
-        for side, texts in zip(done, (found[: len(here)], found[len(here) :]), strict=True):
-            for place, text in zip(here, texts, strict=True):
-                side[place] = text
-    return done
-
-
 def _without_spaces(texts: list[str], chosen: np.ndarray) -> list[str]:
     for place in np.flatnonzero(chosen).tolist():
         texts[place] = texts[place].replace(" ", "")
@@ -156,9 +139,8 @@ def _counts(
     hyps: Sequence[str],
     spaceless: np.ndarray,
     phoneme_map: PhonemeMap | None,
-    workers: int,
 ) -> dict[str, PairCounts]:
-    chars, words = count_pairs(refs, hyps, workers)
+    chars, words = count_pairs(refs, hyps)
     counts = {"cer": chars, "wer": chars.where(spaceless, words) if spaceless.any() else words}
     if phoneme_map:
         counts["per"] = count_strings(phoneme_map.spelled(refs), phoneme_map.spelled(hyps))

@@ -8,9 +8,7 @@ another: what is left of the first letter are the matches, and these decide all 
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 from rapidfuzz.distance import Indel, Levenshtein
@@ -19,10 +17,7 @@ from rapidfuzz.process import cpdist
 from asr_dro_plugin.scoring.edit_distance import EditCounts
 from asr_dro_plugin.scoring.word_symbols import word_symbols
 
-MANY = 20_000  # pairs; fewer are counted before a second process has begun
 BATCH = 1 << 17  # characters counted at a time: few enough to stay in the processor's cache
-
-_texts: list[Sequence[str]] = []  # references and hypotheses, for forked processes
 
 
 @dataclass(frozen=True)
@@ -69,17 +64,12 @@ class PairCounts:
         return PairCounts(*(np.where(chosen, one, two) for one, two in pairs))
 
 
-def count_pairs(
-    refs: Sequence[str], hyps: Sequence[str], workers: int = 1
-) -> tuple[PairCounts, PairCounts]:
+def count_pairs(refs: Sequence[str], hyps: Sequence[str]) -> tuple[PairCounts, PairCounts]:
     """Edits of the characters and of the words of N pairs.
 
     Args:
         refs, hyps: N texts each, words parted by single spaces and by no other white space.
-        workers: processes that share the work, if it is worth it (``MANY`` pairs).
     """
-    if workers > 1 and len(refs) >= MANY:
-        return _shared_out(refs, hyps, workers)
     num_ref, num_hyp = _lengths(refs), _lengths(hyps)
     chars, words = _no_edits(num_ref), _no_edits(np.zeros_like(num_ref))
     is_same = np.fromiter(map(str.__eq__, refs, hyps), bool, len(refs))
@@ -95,30 +85,6 @@ def count_pairs(
             _count_few_unsure(symbols[:half], symbols[half:], num_words[:half], num_words[half:]),
         )
     return chars, words
-
-
-def _shared_out(
-    refs: Sequence[str], hyps: Sequence[str], workers: int
-) -> tuple[PairCounts, PairCounts]:
-    """``count_pairs`` by forked processes, which have the texts already."""
-    _texts[:] = refs, hyps
-    step = -(-len(refs) // workers)
-    parts = [slice(begin, begin + step) for begin in range(0, len(refs), step)]
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-            counts = list(pool.map(_count_part, parts))
-    finally:
-        _texts.clear()
-    chars, words = (
-        PairCounts(*map(np.concatenate, zip(*(each.columns for each in side), strict=True)))
-        for side in zip(*counts, strict=True)
-    )
-    return chars, words
-
-
-def _count_part(part: slice) -> tuple[PairCounts, PairCounts]:
-    refs, hyps = _texts
-    return count_pairs(refs[part], hyps[part])
 
 
 def count_strings(refs: Sequence[str], hyps: Sequence[str]) -> PairCounts:

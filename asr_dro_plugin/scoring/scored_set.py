@@ -1,7 +1,6 @@
 """One set of references, against which hypotheses are read and scored."""
 
 import argparse
-import os
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, suggestion
@@ -51,7 +50,6 @@ class ScoredSet:
             self.tables.durations,
             self.tables.no_space,
             PhonemeMap.read(phonemes) if phonemes else None,
-            workers=_processors(),
         )
         return scored, damage
 
@@ -85,10 +83,6 @@ class ScoredSet:
             "longest of each part first.\n"
         )
         return so_far, texts
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _forms(words: str | None) -> tuple[str | None, str | None]:

@@ -2,8 +2,8 @@
 
 Comparing strings is several times as fast as comparing lists of words.  Words get their characters
 by numpy, all texts of a batch at once: a 64-bit hash of each word, then a code point for each hash.
-Different words have different code points, unless their hashes are equal; for two given words that
-happens in about one of 2**58 cases (rapidfuzz itself compares lists by 64-bit hashes).
+Different words have different code points, unless their hashes are equal; of two given words that
+can be expected once in 2**40 cases or less (rapidfuzz itself compares lists by 64-bit hashes).
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ import numpy as np
 
 NEWLINE, SPACE = 10, 32
 BASE = 0xD6E8FEB86659FD93  # odd, = 3 modulo 8: powers differ in their low bits
-SURROGATES, NUM_SURROGATES = 0xD800, 0x800
-SLOT_BITS = 20
-NUM_SPARE = 0x110000 - (1 << SLOT_BITS) - NUM_SURROGATES
+SLOT_BITS = 18  # the table of slots stays in the processor's cache
+FIRST = 0x10000  # code points from here on are all alike: no surrogates
+NUM_SPARE = 0x110000 - FIRST - (1 << SLOT_BITS)
 
 
 def word_symbols(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
@@ -33,46 +33,36 @@ def word_symbols(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
     last_of_text = codes[ends] == NEWLINE
     is_word = ends > starts  # nothing stands between two spaces, nor in an empty text
     bounds = np.cumsum(is_word)[last_of_text]
-    points = _code_points(_hashes(codes, starts)[is_word])
+    points = _code_points(_hashes(codes, starts, ends)[is_word])
     symbols = points.astype("<u4").tobytes().decode("utf-32-le")
     cuts = [0, *bounds.tolist()]
     strings = [symbols[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
     return strings, np.diff(bounds, prepend=0)
 
 
-def _hashes(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """64-bit hash of each word: sum of value(character) * BASE**(place in the word)."""
-    size = 1 << max(len(codes) - 1, 1).bit_length()
-    values = _values().take(codes)
-    values *= _powers(BASE, size)[: len(codes)]
-    return np.add.reduceat(values, starts) * _powers(pow(BASE, -1, 2**64), size)[starts]
+def _hashes(codes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """64-bit hash of each word: sum of code point * BASE**(place in the word), modulo 2**64."""
+    size = 1 << len(codes).bit_length()
+    sums = np.zeros(len(codes) + 1, dtype=np.uint64)  # of all before each place
+    np.cumsum(_powers(BASE, size)[: len(codes)] * codes, out=sums[1:])
+    return (sums[ends] - sums[starts]) * _powers(pow(BASE, -1, 2**64), size)[starts]
 
 
 def _code_points(hashes: np.ndarray) -> np.ndarray:
-    """A code point for each hash, no surrogate: its highest bits, or a spare one if that is taken.
+    """A code point for each hash: by its highest bits, or a spare one where those are taken.
 
     Sorting all hashes would do as well and takes four times as long.
     """
-    slots = hashes >> np.uint64(64 - SLOT_BITS)
+    slots = (hashes >> np.uint64(64 - SLOT_BITS)).astype(np.int64)
     owner = _slots()
     owner[slots] = hashes  # of several the last one stays
-    points = slots.astype(np.int64)
-    points += NUM_SURROGATES * (points >= SURROGATES)
     without = np.flatnonzero(owner[slots] != hashes)
+    slots += FIRST
     distinct, numbers = np.unique(hashes[without], return_inverse=True)
     if len(distinct) > NUM_SPARE:  # one text of a million words
-        numbers = np.unique(hashes, return_inverse=True)[1]
-        return numbers + NUM_SURROGATES * (numbers >= SURROGATES)
-    points[without] = (1 << SLOT_BITS) + NUM_SURROGATES + numbers
-    return points
-
-
-@lru_cache(maxsize=1)
-def _values() -> np.ndarray:
-    """A random 64-bit number for each code point, the same in every process; 0 parts words."""
-    values = np.random.default_rng(0).integers(0, 2**64, 0x110000, dtype=np.uint64)
-    values[[NEWLINE, SPACE]] = 0
-    return values
+        return FIRST + np.unique(hashes, return_inverse=True)[1]
+    slots[without] = FIRST + (1 << SLOT_BITS) + numbers
+    return slots
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,8 @@ ODD = (
     "ab AİıI'’-.,;\u200c\u200d\u0301é\u0645\u06cc\u0915\u093c\u0921ςΣσ中"
     "\u1100\u1161\u11a8 \t\n\u3000⁇\ud800[]"
 )
+EDGY = "ab '-\u200c\u200d\u0301é\u0915\u093cσ"
+LANGS = ["eng", "tur", "eng", "aze", "fra", "eng"]
 TEXTS = st.lists(st.text(st.sampled_from(ODD) | st.characters(), max_size=12), max_size=8)
 
 
@@ -22,32 +24,35 @@ def test_all_at_once_equals_one_by_one(name, texts, lang):
     normalize = NORMALIZERS[name]
     expected = [normalized(text, lang, normalize) for text in texts]
     if not any("[" in text for text in texts):  # tags are taken off before
-        assert normalize_all(texts, lang, normalize) == expected
+        assert normalize_all(texts, [lang] * len(texts), normalize) == expected
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_pairs_of_characters_are_no_surprise(name):
     normalize = NORMALIZERS[name]
     texts = [one + two for one in ODD for two in ODD]
+    texts += [one + two + three for one in EDGY for two in EDGY for three in EDGY]
     texts = [text for text in texts if "[" not in text]
-    assert normalize_all(texts, "eng", normalize) == [
-        normalized(text, "eng", normalize) for text in texts
+    langs = [("eng", "tur", "rus")[number % 3] for number in range(len(texts))]
+    assert normalize_all(texts, langs, normalize) == [
+        normalized(text, lang, normalize) for text, lang in zip(texts, langs, strict=True)
     ]
 
 
 def test_texts_that_are_normalised_are_not_normalised_again(monkeypatch):
-    texts = ["plain text", "ünï côdé", "где ты", "中文"]
+    texts = ["plain text", "ünï côdé", "где ты", "中文", "l'eau d'or", "نمی\u200cشود"]
+    assert len(texts) == len(LANGS)
     asked = []
     monkeypatch.setattr(compared_text, "normalized", lambda *text: asked.append(text))
-    assert normalize_all(texts, "eng", NORMALIZERS["lower_no_punct"]) == texts
+    assert normalize_all(texts, LANGS, NORMALIZERS["lower_no_punct"]) == texts
     assert not asked
 
 
 def test_blocks_change_nothing(monkeypatch):
-    texts = [f"Text {number}," for number in range(10)]
-    whole = normalize_all(texts, "eng", NORMALIZERS["lower_no_punct"])
+    texts = [f"Text {number}," for number in range(len(LANGS))]
+    whole = normalize_all(texts, LANGS, NORMALIZERS["lower_no_punct"])
     monkeypatch.setattr(compared_text, "BLOCK", 3)
-    assert normalize_all(texts, "eng", NORMALIZERS["lower_no_punct"]) == whole
+    assert normalize_all(texts, LANGS, NORMALIZERS["lower_no_punct"]) == whole
 
 
 @pytest.mark.parametrize(
@@ -63,8 +68,7 @@ def test_blocks_change_nothing(monkeypatch):
     ],
 )
 def test_tags_are_parted_from_the_text(text, tag, words):
-    found = part_tag(text)
-    assert (found[0], " ".join(found[1].split())) == (tag, words)
+    assert part_tag(text) == (tag, words)
 
 
 def test_an_unknown_symbol_becomes_one_character():

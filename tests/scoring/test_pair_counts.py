@@ -90,14 +90,11 @@ def test_totals_and_their_kinds_are_those_of_jiwer():
         assert total.rate == (theirs.cer if hasattr(theirs, "cer") else theirs.wer)
 
 
-def test_batches_and_processes_change_nothing(monkeypatch):
+def test_batches_change_nothing(monkeypatch):
     refs, hyps = corpus(300, seed=2)
     whole = [rows(counts) for counts in count_pairs(refs, hyps)]
     monkeypatch.setattr(pair_counts, "BATCH", 50)
     assert [rows(counts) for counts in count_pairs(refs, hyps)] == whole
-    monkeypatch.setattr(pair_counts, "MANY", 10)
-    assert [rows(counts) for counts in count_pairs(refs, hyps, workers=2)] == whole
-    assert pair_counts._texts == []
 
 
 def test_words_that_want_one_place_are_still_told_apart(monkeypatch):
@@ -105,7 +102,10 @@ def test_words_that_want_one_place_are_still_told_apart(monkeypatch):
     expected = rows(count_pairs(refs, hyps)[1])
     distinct = len({word for text in refs + hyps for word in text.split(" ")})
     real = word_symbols._hashes
-    crowded = lambda codes, starts: real(codes, starts) & np.uint64((5 << 60) | 0xFFFFFFFFFF)  # noqa: E731
+
+    def crowded(*arguments):
+        return real(*arguments) & np.uint64((5 << 60) | 0xFFFFFFFFFF)
+
     monkeypatch.setattr(word_symbols, "_hashes", crowded)
     assert rows(count_pairs(refs, hyps)[1]) == expected
     monkeypatch.setattr(word_symbols, "NUM_SPARE", 3)
@@ -125,6 +125,18 @@ def test_anagrams_and_repeats_are_different_words():
     words = ["ab", "ba", "aab", "aba", "baa", "a" * 64, "a" * 65, "b" * 64, "é", "e\u0301"]
     symbols, _ = word_symbols.word_symbols([" ".join(words)])
     assert len(set(symbols[0])) == len(words)
+
+
+def test_no_two_of_many_words_are_taken_for_each_other():
+    rng = random.Random(5)
+    words = {"".join(rng.choices(alphabet, k=rng.randint(1, 9)))
+             for alphabet in ("ab", "0123456789", "абвгд", "的一是不了人我在有他")
+             for _ in range(30_000)}  # fmt: skip
+    hashes = word_symbols._hashes
+    codes = np.frombuffer("\n".join([*words, ""]).encode("utf-32-le"), "<u4")
+    ends = np.flatnonzero(codes == 10)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    assert len(np.unique(hashes(codes, starts, ends))) == len(words) > 50_000
 
 
 def test_sums_of_groups_add_up_to_the_total():

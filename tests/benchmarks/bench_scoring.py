@@ -1,0 +1,150 @@
+"""Scoring 100,000 utterances against jiwer and kaldialign, and the bootstrap over 143 languages.
+
+    make bench            (python tests/benchmarks/bench_scoring.py 20000: fewer utterances)
+
+The demand: at least 20 times as fast as jiwer's ``process_characters`` and ``process_words`` on the
+same pairs, with its totals of each kind of error and kaldialign's totals of errors.  The pairs are
+sentences of six languages in which letters were replaced, deleted and inserted, some of them not at
+all, as recognisers err.  Two lines of ours: the counts alone, which is what jiwer does, and the
+whole ``score()``: ids, tags, normalising, groups, utterance means.
+"""
+
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import jiwer
+import kaldialign
+import numpy as np
+
+from asr_dro_plugin.resampling import SAMPLES, paired_groups, resampled_groups
+from asr_dro_plugin.scoring import score
+from asr_dro_plugin.scoring.pair_counts import count_pairs
+from asr_dro_plugin.text import lower_no_punct
+
+NUM, NUM_GROUPS, RUNS = 100_000, 143, 3
+DEMAND = 20.0
+RATES = (0.02, 0.1, 0.3)  # of changed characters
+UNCHANGED = 0.2  # share of utterances without an error
+BOOTSTRAP_SECONDS, BOOTSTRAP_MIB = 3.0, 200.0
+WORDS = {
+    "eng": "the a of to in was his that with for from morning river people nothing because old "
+    "children walked slowly through every small village until someone told them about rain",
+    "deu": "der die und nicht ein von haben wurde über straße morgen früh kinder liefen langsam "
+    "durch jedes kleine dorf bis ihnen jemand etwas erzählte möglichkeiten geschichte",
+    "fra": "le la les des une dans pour avec était rivière personne matin enfants marchaient "
+    "lentement à travers chaque petit village jusqu'à quelqu'un leur parlât l'histoire",
+    "rus": "и в не на что он как это река утром дети медленно шли через каждую маленькую деревню "
+    "пока кто-то рассказал им историю возможности потому старый человек",
+    "hin": "और के में एक है नहीं नदी सुबह बच्चे धीरे चलते हुए हर छोटे गाँव से जब तक किसी ने उन्हें "
+    "कहानी सुनाई पुराना आदमी क्योंकि बारिश",
+    "tur": "ve bir bu için çok değil nehir sabah çocuklar yavaşça her küçük köyden geçerek biri "
+    "onlara hikâyeyi anlatana kadar yürüdüler çünkü yaşlı adam yağmur",
+}
+
+
+def sentences(rng: random.Random, num: int) -> list[str]:
+    """Texts of 3 to 20 words of one language each; short words are the frequent ones."""
+    made = []
+    tables = [(words.split(), [1 / (1 + len(word)) for word in words.split()])
+              for words in WORDS.values()]  # fmt: skip
+    for _ in range(num):
+        words, weights = rng.choice(tables)
+        made.append(" ".join(rng.choices(words, weights, k=rng.randint(3, 20))))
+    return made
+
+
+def misheard(rng: random.Random, text: str, rate: float) -> str:
+    """The text with a share of its characters replaced (half of it), deleted or inserted."""
+    if rng.random() < UNCHANGED:
+        return text
+    chars = []
+    for char in text:
+        kind = rng.random() / rate
+        if kind < 0.5:
+            chars.append(rng.choice(text))
+        elif kind < 0.75:
+            continue
+        else:
+            chars.append(char + rng.choice(text) if kind < 1 else char)
+    return " ".join("".join(chars).split())
+
+
+def timed(task: Callable, runs: int = RUNS) -> tuple[float, object]:
+    """Median seconds, and the result."""
+    seconds = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        result = task()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds), result
+
+
+def kinds(output: object) -> tuple[int, int, int, int]:
+    """Substitutions, deletions, insertions and reference length of jiwer's result."""
+    kept = output.hits + output.substitutions + output.deletions
+    return output.substitutions, output.deletions, output.insertions, kept
+
+
+def compare(num: int, rate: float) -> None:
+    """One line of seconds and ratios for each way; totals must be equal."""
+    rng = random.Random(0)
+    refs = [lower_no_punct(text) for text in sentences(rng, num)]
+    hyps = [lower_no_punct(misheard(rng, ref, rate)) for ref in refs]
+    utt_ids = [f"utt{number:07d}" for number in range(num)]
+    tables = [dict(zip(utt_ids, texts, strict=True)) for texts in (refs, hyps)]
+    groups = {utt_id: f"l{number % NUM_GROUPS:03d}" for number, utt_id in enumerate(utt_ids)}
+    peer, theirs = timed(
+        lambda: tuple(kinds(f(refs, hyps)) for f in (jiwer.process_characters, jiwer.process_words))
+    )
+    one, mine = timed(lambda: count_pairs(refs, hyps))
+    whole, scored = timed(lambda: score(*tables, groups))
+    totals = [counts.total() for counts in mine]
+    for total, expected in zip(totals, theirs, strict=True):
+        found = (total.substitutions, total.deletions, total.insertions, total.ref)
+        assert found == expected, (found, expected)
+    assert [scored.total.cer, scored.total.wer] == totals
+    kaldi = [
+        sum(kaldialign.edit_distance(ref, hyp)["total"] for ref, hyp in zip(*texts, strict=True))
+        for texts in ((refs, hyps), ([r.split() for r in refs], [h.split() for h in hyps]))
+    ]
+    assert kaldi == [total.errors for total in totals], kaldi
+    print(
+        f"{num:,} utterances, CER {100 * totals[0].rate:.1f} %, WER {100 * totals[1].rate:.1f} %: "
+        f"jiwer {peer:.2f} s; ours {one:.2f} s ({peer / one:.1f} times as fast; demand "
+        f"{DEMAND:.0f}); whole score() {whole:.2f} s ({peer / whole:.1f} times)"
+    )
+
+
+def bootstrap(num: int) -> None:
+    """Seconds and memory of all intervals and of a paired test."""
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, NUM_GROUPS, num)
+    refs = rng.integers(5, 120, num)
+    errors = rng.binomial(refs, 0.2), rng.binomial(refs, 0.19)
+    table = np.stack([errors[0], refs, errors[1], refs, np.ones(num)], axis=1).astype(float)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    intervals, _ = timed(lambda: resampled_groups(table, groups))
+    paired, found = timed(lambda: paired_groups(*errors, refs, groups))
+    mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert found.micro.low < found.micro.difference < found.micro.high
+    print(
+        f"Bootstrap of {num:,} utterances in {NUM_GROUPS} groups, {SAMPLES} samples: "
+        f"{intervals:.2f} s ({intervals / BOOTSTRAP_SECONDS:.2f} of the limit), paired test "
+        f"{paired:.2f} s, +{mib:.0f} MiB ({mib / BOOTSTRAP_MIB:.2f} of the limit)"
+    )
+
+
+def main() -> None:
+    """Print a line an error rate, and one for the bootstrap."""
+    num = int(sys.argv[1]) if len(sys.argv) > 1 else NUM
+    bootstrap(num)
+    for rate in RATES:
+        compare(num, rate)
+
+
+if __name__ == "__main__":
+    main()
