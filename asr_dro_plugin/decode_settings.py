@@ -26,7 +26,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """All settings of decoding: ``--config``, over it the options, and times where needed.
 
-    Without ``--config`` the mode is greedy, or lm where ``--lm_dir`` is given.
+    Without ``--config`` the mode is greedy, or lm where ``--lm_dir`` is given, or beam where
+    ``--nbest`` is.
 
     Args:
         args: the command line, parsed with ``add_decode_options``.
@@ -37,7 +38,7 @@ def settings_of(
         UserError: as ``read_decode_config``; a language model that is not asked for, or is not
             there.
     """
-    given = load_config(args.config) if args.config else {"mode": "lm" if args.lm_dir else "greedy"}
+    given = load_config(args.config) if args.config else {"mode": _default_mode(args)}
     changes = {
         key: getattr(args, key)
         for key in ("lang", "nbest", "chunk_length", "stride")
@@ -51,6 +52,12 @@ def settings_of(
     config = read_decode_config({**given, **({"times": True} if times else {})}, where)
     _check_lm_dir(config["mode"], args.lm_dir, where)
     return config
+
+
+def _default_mode(args: argparse.Namespace) -> str:
+    if args.lm_dir:
+        return "lm"
+    return "beam" if args.nbest else "greedy"
 
 
 def _espnets(given: dict, times: bool, args: argparse.Namespace, where: str) -> dict[str, Any]:

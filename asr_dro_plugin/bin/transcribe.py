@@ -163,7 +163,9 @@ def checked(transcripts: Iterable, strict: bool) -> Iterator:
         if transcript.fault and strict:
             raise UserError(transcript.fault)
         if transcript.fault:
-            logging.warning("%s has no text: %s", transcript.utt_id, transcript.fault)
+            named = transcript.utt_id in transcript.fault
+            fact = "" if named else f"{transcript.utt_id} has no text: "
+            logging.warning("%s%s", fact, transcript.fault)
         yield transcript
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from asr_dro_plugin.bin import decode
+from asr_dro_plugin.bin import decode, score
 from asr_dro_plugin.decode_parts import LEFT_OUT, read_durations
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.hypotheses import read_so_far
@@ -84,6 +84,27 @@ def test_every_format_comes_from_one_decoding(trained, dump, tmp_path):
         assert {path.name for path in (out / ending).iterdir()} == {f"{u}.{ending}" for u in ids}
     said = sum(len(each.best.words) for each in transcripts)
     assert len((out / "ctm").read_text().splitlines()) == said
+
+
+def test_the_folder_of_texts_is_scored_as_the_table_is(trained, dump, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(dump / "test", data)
+    lengths = list(read_table(data / "utt2num_samples").items())[:7]
+    write_table(data / "utt2num_samples", dict(lengths))
+    words = [*decoding.words(trained, data, out, seconds=3.0), "--formats", "text txt"]
+    decode.main(words)
+    decode.main([*words, "--merge", "true"])
+    assert {path.name for path in (out / "txt").iterdir()} == {f"{u}.txt" for u, _ in lengths}
+    texts = read_table(data / "text")
+    write_table(data / "ref", {utt_id: texts[utt_id] for utt_id, _ in lengths})
+    reports = []
+    for hyp in (out / "text", out / "txt"):
+        report = tmp_path / f"{hyp.name}.json"
+        assert score.main([str(data / "ref"), str(hyp), "--json", str(report)]) == 0
+        found = json.loads(report.read_text())
+        assert found["missing"]["count"] == found["extra"]["count"] == 0
+        reports.append(found["total"])
+    assert reports[0] == reports[1]
 
 
 def test_a_subtitle_is_asked_for_before_decoding_as_its_times_are(trained, dump, tmp_path):

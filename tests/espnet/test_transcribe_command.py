@@ -70,6 +70,11 @@ def test_json_has_words_with_times(run, audio):
     assert transcript.duration == pytest.approx(soundfile.info(audio / "c.wav").duration, abs=0.001)
 
 
+def test_nbest_needs_no_configuration(run, audio):
+    transcript = from_json(run("--format", "json", "--nbest", 3, audio / "c.wav").out)
+    assert len(transcript.hypotheses) == 3
+
+
 def test_subtitles_of_one_file_are_printed_those_of_several_need_a_folder(run, audio, tmp_path):
     assert "-->" in run("--format", "srt", audio / "c.wav").out
     with pytest.raises(UserError, match="--format srt of 3 recordings needs --out"):
@@ -93,9 +98,9 @@ def test_bad_files_are_named_and_the_rest_is_done(exp, audio, tmp_path, capsys, 
         transcribe.main(["--exp", str(exp), *words])
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [bool(text) for _, text in rows] == [False, True, False]
-    assert [message.split()[0] for message in caplog.messages if "no text" in message] == [
-        words[0], words[2],
-    ]  # fmt: skip
+    said = [message.split(" ", 1) for message in caplog.messages if ".wav" in message]
+    assert [name for name, _ in said] == [words[0], words[2]]
+    assert "cannot be decoded" in said[0][1] and "does not exist" in said[1][1]
     with pytest.raises(UserError, match=r"bad.wav cannot be decoded") as error:
         transcribe.main(["--exp", str(exp), "--strict", "true", *words])
     assert error.value.exit_code == 1
