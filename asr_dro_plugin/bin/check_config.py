@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Sequence
 
 from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
+from asr_dro_plugin.decode_options import read_decode_config
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.model_files import check_model_file
-from asr_dro_plugin.stack_check import check_config, check_inference_config
+from asr_dro_plugin.stack_check import check_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config["ssl_checkpoint"] = args.ssl_checkpoint
     check_config(config, args.config)
     if args.inference_config:
-        check_inference_config(load_config(args.inference_config), args.inference_config)
+        read_decode_config(args.inference_config)
     if args.model_file:
         check_model_file(args.model_file, config, args.config)
     if args.build:

@@ -114,7 +114,9 @@ from asr_dro_plugin.model_files import default_model_file
 run_main(lambda: print(default_model_file(load_config(sys.argv[1], overrides_from_arguments(sys.argv[2])))))' \
         "${asr_config}" "${asr_args}")
 fi
-inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)_$(basename "${inference_asr_model}" .pth)}
+tuned=
+! ${tune_lm} || tuned=_tuned
+inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)${tuned}_$(basename "${inference_asr_model}" .pth)}
 # What the decoding configuration wants of a language model: true or false, its unit, joint or language.
 read -r lm_wanted lm_unit lm_names < <(python3 -c 'import sys
 from asr_dro_plugin.decode_options import read_decode_config
@@ -142,6 +144,8 @@ case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or
     die "--speed_perturb_factors changes the audio and needs --feats_type raw."
 [[ ${use_lm} =~ ^(true|false)$ ]] || die "--use_lm is true or false, not '${use_lm}'."
 [ -z "${lm_given}" ] || [ -e "${lm_given}" ] || die "--lm_dir ${lm_given} does not exist. Leave it out, or see asr-dro lm build."
+! ${tune_lm} || ${lm_wanted} ||
+    die "--tune_lm true has nothing to tune: ${inference_config} has no mode lm. Give conf/decode_asr_lm_word.yaml."
 [ -z "${lm_given}" ] || ${lm_wanted} ||
     die "--lm_dir ${lm_given} would be ignored: ${inference_config} has no mode lm. Give conf/decode_asr_lm_word.yaml."
 [[ ${skip_stages} =~ ^[0-9\ ]*$ ]] || die "--skip_stages takes numbers and spaces, not '${skip_stages}'."
@@ -444,6 +448,21 @@ if ${lm_wanted} && { wanted 12 || wanted 14; }; then
         [ ! -e "${file}" ] || lm_inputs+=(--input "${file}")
     done
     [ ${#lm_inputs[@]} -gt 0 ] || lm_inputs=(--input "${lm_dir}")
+fi
+
+if ${tune_lm}; then
+    tuned=${asr_exp}/${inference_tag}/decode.yaml
+    tune=(python3 -m asr_dro_plugin.bin.tune_lm --exp "${asr_exp}" --model_file "${inference_asr_model}"
+        --config "${inference_config}" --data_dir "${dumpdir}/${valid_set}" --lm_dir "${lm_dir}" --text_norm "${text_norm}" --out "${tuned}")
+    if wanted 12 && begin 12 "${exp_name}_${inference_tag}" "weight of the language model on ${valid_set} -> ${tuned}" \
+        --option "tune=${tune[*]}" --input "${asr_exp}/${inference_asr_model}" --input "${inference_config}" \
+        --input "${dumpdir}/${valid_set}/text" "${lm_inputs[@]}" --output "${tuned}"; then
+        # shellcheck disable=SC2086
+        ${decode_cmd} --title "stage 12 tune" --gpu "$((ngpu > 0))" --num_threads 1 \
+            "${asr_exp}/${inference_tag}/logs/tune.log" "${tune[@]}" --ngpu "$((ngpu > 0))"
+        end
+    fi
+    inference_config=${tuned}
 fi
 
 for dset in ${valid_set} ${test_sets}; do
