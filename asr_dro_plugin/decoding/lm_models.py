@@ -181,10 +181,11 @@ class LanguageModels:
         lm, weights = NGram(files.model), self._weights()
         if is_char:
             return FusedSearch(self.beam, self.blank_id, TokenScorer(lm, self._units(), weights))
-        lexicon = OpenLexicon(spelling)
+        lexicon = Lexicon(files.words(), spelling)
         if self.config["lexicon"]:
-            lexicon = Lexicon(files.words(), spelling)
             self._note(name, lexicon.num_words + len(lexicon.left_out), lexicon.left_out)
+        else:
+            lexicon = OpenLexicon(lexicon)
         return FusedSearch(self.beam, self.blank_id, WordScorer(lm, lexicon, spelling, weights))
 
     def _units(self) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.decoding.lm_ngram import NO_CONTEXT, START, NGram
-from asr_dro_plugin.decoding.lm_spelling import NO_NODE, ROOT, Lexicon, OpenLexicon, Spelling
+from asr_dro_plugin.decoding.lm_spelling import ROOT, Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.tokens import SPACE
 
 UNKNOWN = "<unk>"
@@ -140,26 +140,33 @@ class WordScorer:
         self, lm: NGram, lexicon: Lexicon | OpenLexicon, spelling: Spelling, weights: Weights
     ) -> None:
         self.lm, self.lexicon, self.spelling = lm, lexicon, spelling
-        self._unigrams = np.zeros(1)
-        if not lexicon.is_open:
-            words = filter(None, map(lexicon.word, range(len(lexicon))))
-            scores = {word: lm.score(NO_CONTEXT, word)[0] for word in words}
-            self._unigrams = lexicon.look_ahead(scores)
+        known = lexicon.known if lexicon.is_open else lexicon
+        words = filter(None, map(known.word, range(len(known))))
+        scores = {word: lm.score(NO_CONTEXT, word)[0] for word in words}
+        self._unigrams = known.look_ahead(scores)
+        self._unknown = lm.score(NO_CONTEXT, UNKNOWN)[0]
         self.reweigh(weights)
 
     def reweigh(self, weights: Weights) -> None:
-        """Use other weights from the next batch on."""
+        """Use other weights from the next batch on.
+
+        ``ahead`` is what the word that a node begins will get at best; its last entry is that of
+        all nodes outside the lexicon's tree.
+        """
         self.weights = weights
-        self.ahead = weights.lm_weight * self._unigrams
+        unknown = -np.inf
+        if self.lexicon.is_open:
+            unknown = weights.lm_weight * self._unknown + weights.unk_score
+        self.ahead = np.append(np.maximum(weights.lm_weight * self._unigrams, unknown), unknown)
+        self.ahead[ROOT] = 0.0
         self._endings: dict[tuple[int, int], tuple[float, int, float]] = {}
 
     def start(self, num_utterances: int, beam_size: int) -> None:
         """See ``Scorer``."""
-        if len(self._endings) + len(self.lexicon) * self.lexicon.is_open > MAX_CACHED // 16:
+        if len(self._endings) > MAX_CACHED // 16:
             self._endings.clear()
             self.lm.forget()
-            if self.lexicon.is_open:
-                self.lexicon.forget()
+            self.lexicon.forget()
         shape = (num_utterances, beam_size)
         self.state, self.node = np.full(shape, START), np.full(shape, ROOT)
         self.bonus, self.total = np.zeros(shape), np.zeros(shape)
@@ -168,7 +175,8 @@ class WordScorer:
         """See ``Scorer``.  Where a word ends, what it got by looking ahead is taken back."""
         ends = self.spelling.starts[candidates][:, None, :]
         most = self.weights.most * np.exp(-self._look_ahead(self.node[: len(candidates)]))
-        return np.where(ends, most[:, :, None], 1.0)
+        begins = np.exp(self.ahead.max())  # above 1 where an unknown word is rewarded
+        return begins * np.where(ends, most[:, :, None], 1.0)
 
     def weigh(self, row: np.ndarray, slot: np.ndarray, token: np.ndarray) -> np.ndarray:
         """See ``Scorer``."""
@@ -176,9 +184,8 @@ class WordScorer:
         gain = np.zeros(len(row))
         at = ends & (node != ROOT)
         gain[at] = self._gains(self.state[row[at], slot[at]], node[at])
-        if not self.lexicon.is_open:
-            child = self.lexicon.child(np.where(ends, ROOT, node), token)
-            gain += np.where(child == NO_NODE, -np.inf, self.ahead[child] - self.ahead[node])
+        child = self.lexicon.known_child(np.where(ends, ROOT, node), token)
+        gain += self._look_ahead(child) - self._look_ahead(node)
         return np.exp(gain)
 
     def _gains(self, states: np.ndarray, nodes: np.ndarray) -> np.ndarray:
@@ -217,7 +224,9 @@ class WordScorer:
         self.state[:n], self.node[:n], self.bonus[:n], self.total[:n] = state, node, bonus, total
 
     def _look_ahead(self, nodes: np.ndarray) -> np.ndarray:
-        return np.zeros(nodes.shape) if self.lexicon.is_open else self.ahead[nodes]
+        """``ahead`` of nodes; -1 and the nodes after the lexicon's lie outside its tree."""
+        last = len(self.ahead) - 1
+        return self.ahead[np.where(nodes < 0, last, np.minimum(nodes, last))]
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Scorer``.  An unfinished word counts as unknown, and is not whole."""

@@ -78,6 +78,7 @@ class Lexicon:
         self.spelling = spelling
         self._words: list[str | None] = [None]
         self._parents: list[int] = [ROOT]
+        self._letters: list[str] = [""]
         self.left_out: list[str] = []
         edges = self._grow(sorted(set(words)))
         self.num_words = sum(word is not None for word in self._words)
@@ -95,10 +96,25 @@ class Lexicon:
         return self._words[node]
 
     def child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Node after each node and token, -1 where no word goes on so."""
+        """Node after each node and token, -1 where no word goes on so; see ``known_child``."""
+        return self.known_child(nodes, tokens)
+
+    def known_child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Node after each node and token in the tree of the words, -1 outside it."""
         keys = nodes.astype(np.int64) * len(self.spelling.texts) + tokens
         place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[place] == keys, self._children[place], NO_NODE)
+
+    def spelled(self, node: int) -> str:
+        """The letters from the root to a node."""
+        letters = []
+        while node != ROOT:
+            letters.append(self._letters[node])
+            node = self._parents[node]
+        return "".join(reversed(letters))
+
+    def forget(self) -> None:
+        """Nothing here was met in a search."""
 
     def look_ahead(self, scores: dict[str, float]) -> np.ndarray:
         """The best score of a word below each node; 0 at the root, where no word has begun."""
@@ -133,6 +149,7 @@ class Lexicon:
         node, size = len(self._words), len(self.spelling.texts)
         self._words.append(None)
         self._parents.append(path[-1])
+        self._letters.append(prefix[-1])
         edges = [(ROOT * size + token, node) for token in first.get(prefix, ())]
         for begin in range(max(0, len(prefix) - longest), len(prefix)):
             for token in inner.get(prefix[begin:], ()):
@@ -150,38 +167,47 @@ class Lexicon:
 
 
 class OpenLexicon:
-    """Every spelling is a word: a tree that grows with what a search has tried."""
+    """Every spelling is a word: the tree of a lexicon, grown by what a search has tried.
+
+    Args:
+        known: words that the language model knows; their nodes have the lower numbers.
+    """
 
     is_open = True
 
-    def __init__(self, spelling: Spelling) -> None:
-        self.spelling = spelling
+    def __init__(self, known: Lexicon) -> None:
+        self.known, self.spelling = known, known.spelling
         self.forget()
 
     def __len__(self) -> int:
-        return len(self._words)
+        return len(self.known) + len(self._words)
 
     def forget(self) -> None:
-        """Begin anew; nodes given before are void."""
-        self._words: list[str] = [""]
-        self._nodes: dict[int, int] = {}
+        """Begin anew; nodes that are not of the lexicon are void."""
+        self._words: list[str] = []
+        self._nodes: dict[tuple[int, int], int] = {}
 
     def word(self, node: int) -> str:
         """What is spelled up to this node."""
-        return self._words[node]
+        num_known = len(self.known)
+        return self.known.spelled(node) if node < num_known else self._words[node - num_known]
+
+    def known_child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """See ``Lexicon``."""
+        return self.known.known_child(nodes, tokens)
 
     def child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Node after each node and token; new ones are made."""
-        return np.array([self._child(*pair) for pair in zip(nodes.tolist(), tokens.tolist())], int)
+        children = self.known_child(nodes, tokens)
+        for place in np.flatnonzero(children == NO_NODE).tolist():
+            children[place] = self._child(int(nodes[place]), int(tokens[place]))
+        return children
 
     def _child(self, node: int, token: int) -> int:
-        key = node * len(self.spelling.texts) + token
-        child = self._nodes.get(key)
+        child = self._nodes.get((node, token))
         if child is None:
-            text = self.spelling.texts[token]
-            child = self._nodes[key] = len(self._words) if text else node
-            if text:
-                self._words.append(self._words[node] + text)
+            child = self._nodes[node, token] = len(self)
+            self._words.append(self.word(node) + self.spelling.texts[token])
         return child
 
 

@@ -271,3 +271,13 @@ def test_what_cannot_be_written_is_counted_and_listed_or_refused(tmp_path, caplo
     assert f"{count} units" in caplog.text and "ñ" in caplog.text
     with pytest.raises(UserError, match=f"{count} units.*Leave --strict out"):
         decode(folder, frames(PLAIN, *SEE), PLAIN, strict=True, **kind)
+
+
+def test_words_are_not_run_together_to_put_off_their_price(lm_dir):
+    # Without looking ahead "theseathesea" would cost nothing until it ends, and fill the beam.
+    doubtful = "<space>:0.3 <blank>:0.6"
+    two = ("t", "h", "e", doubtful, "s", "e", "a")
+    settings = {"lexicon": False, "unk_score": -10.0, "beam_size": 3}
+    assert decode(lm_dir, frames(PLAIN, *two, doubtful, *two), PLAIN, **settings) == (
+        "the sea the sea"
+    )

@@ -51,7 +51,8 @@ def scorer_of(kind, path, spelling, weights):
     if kind == "char":
         units = [spelling.units(i) if use else () for i, use in enumerate(spelling.is_text)]
         return TokenScorer(lm, units, weights)
-    lexicon = Lexicon(WORDS, spelling) if kind == "lexicon" else OpenLexicon(spelling)
+    known = Lexicon(WORDS, spelling)
+    lexicon = known if kind == "lexicon" else OpenLexicon(known)
     return WordScorer(lm, lexicon, spelling, weights)
 
 
