@@ -34,7 +34,10 @@ class Units:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Intervals by metric; ``by_utterance`` names groups of too few speakers or recordings."""
+    """Intervals by metric; ``by_utterance`` names groups of too few speakers or recordings.
+
+    ``kind`` is what was drawn in the others, and ``utterance`` where there are no others.
+    """
 
     kind: str
     samples: int
@@ -76,7 +79,8 @@ def intervals_of(
         name: {metric: by_group[metric][number] for metric in drawn}
         for number, name in enumerate(names)
     }
-    return Intervals(units.kind, samples, seed, by_utterance, groups, pooled, means)
+    kind = KINDS[0] if len(by_utterance) == len(names) else units.kind
+    return Intervals(kind, samples, seed, by_utterance, groups, pooled, means)
 
 
 def figures(score: Score) -> np.ndarray:

@@ -6,7 +6,7 @@ from asr_dro_plugin.scoring.table import NAMES, aligned, interval_words, percent
 
 MOST = 20  # confusions that are printed; the JSON has more
 WIDEST = 12  # languages of which a matrix is printed
-NOTHING = "(nothing)"
+NAMED = {"": "(nothing)", " ": "(space)"}
 COMPARISON_NOTE = (
     "difference: second minus first, in points, with its 95 % interval; p: paired test that swaps",
     "the two at random; a star: p < 0.05, of groups after Holm's correction for their number.",
@@ -18,7 +18,7 @@ def details_table(report: Mapping) -> str:
     lines: list[str] = []
     for kind, name in (("chars", "Characters"), ("words", "Words")):
         rows = [
-            [ref or NOTHING, hyp or NOTHING, str(count)]
+            [_shown(ref), _shown(hyp), str(count)]
             for ref, hyp, count in report["confusions"][kind][:MOST]
         ]
         if rows:
@@ -40,6 +40,10 @@ def comparison_table(comparison: Mapping[str, Mapping]) -> str:
         rules = (1, 1 + len(found["groups"]))
         lines += [*aligned([header, *rows], rules=rules), ""]
     return "\n".join([*lines, *COMPARISON_NOTE])
+
+
+def _shown(unit: str) -> str:
+    return NAMED.get(unit, unit)
 
 
 def _lid_rows(matrix: Mapping[str, Mapping[str, int]]) -> list[list[str]]:

@@ -85,8 +85,8 @@ def score(
     return Score(
         groups=by_group,
         total=total,
-        missing=tuple(sorted(set(references) - set(hypotheses))),
-        extra=tuple(sorted(set(hypotheses) - set(references))),
+        missing=tuple(sorted(references.keys() - hypotheses.keys())),
+        extra=tuple(sorted(hypotheses.keys() - references.keys())),
         empty=tuple(sorted(set(is_empty) - empty_refs)),
         empty_refs=tuple(sorted(empty_refs)),
         normalizer=normalizer,
@@ -121,10 +121,13 @@ def _ordered(
     return [utt_ids[place] for place in order.tolist()], names, group_ids[order]
 
 
-def _parted(
-    texts: Mapping[str, str], utt_ids: Iterable[str]
-) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
-    tags, words = zip(*(part_tag(texts.get(utt_id, "")) for utt_id in utt_ids), strict=True)
+def _parted(texts: Mapping[str, str], utt_ids: Iterable[str]) -> tuple[list[str | None], list[str]]:
+    """Leading tags, and the texts without tags; a text that is not there is empty."""
+    words = [texts.get(utt_id, "") for utt_id in utt_ids]
+    tags: list[str | None] = [None] * len(words)
+    for place, text in enumerate(words):
+        if "[" in text:
+            tags[place], words[place] = part_tag(text)
     return tags, words
 
 
@@ -167,13 +170,13 @@ def _check_ids(
 ) -> None:
     if not references:
         raise UserError("The reference holds no utterance. Make the data directory again.")
-    if hypotheses and not set(references) & set(hypotheses):
+    if hypotheses and references.keys().isdisjoint(hypotheses):
         raise UserError(
             "Reference and hypothesis share no utterance id "
             f"({min(references)} against {min(hypotheses)}). Are they of the same set?"
         )
     for name, table in (("utt2lang", languages), ("utt2dur", durations)):
-        lacking = [] if table is None else sorted(set(references) - set(table))
+        lacking = [] if table is None else sorted(references.keys() - table.keys())
         if lacking:
             raise UserError(
                 f"{name} lacks {len(lacking)} of {len(references)} reference utterances "

@@ -94,10 +94,12 @@ def remarks(report: Mapping) -> list[str]:
 
 def _drawn(report: Mapping) -> list[str]:
     """What the intervals were drawn over, if that is not plain."""
-    drawn = report.get("bootstrap", {"unit": "utterance"})
+    drawn = report.get("bootstrap", {"unit": "utterance", "by_utterance": []})
+    few = drawn["by_utterance"]
+    if few and drawn["unit"] == "utterance":
+        return ["intervals: drawn by utterance, for no group has enough speakers or recordings"]
     if drawn["unit"] == "utterance":
         return []
-    few = drawn["by_utterance"]
     more = f"; by utterance, for there are too few: {' '.join(few)}" if few else ""
     return [f"intervals: drawn by {drawn['unit']}{more}"]
 

@@ -12,6 +12,7 @@ from asr_dro_plugin.scoring.details import comparison_table, details_table
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.report import build_report
 from asr_dro_plugin.scoring.summary import summary
+from asr_dro_plugin.scoring.table import text_table
 
 
 def test_confusions_are_counted_most_frequent_first():
@@ -20,6 +21,11 @@ def test_confusions_are_counted_most_frequent_first():
     found = confusions(score(refs, hyps).utterances)
     assert found["chars"] == [["a", "o", 3], ["x", "", 1]]
     assert found["words"] == [["ab", "ob", 3], ["x", "", 1]]
+
+
+def test_nothing_and_a_space_can_be_read():
+    table = details_table(build_report(score({"u": "a b", "v": "c"}, {"u": "ab", "v": "cd"}), "x"))
+    assert "(space)" in table and "(nothing)" in table
 
 
 def test_words_of_a_script_without_spaces_are_its_characters():
@@ -97,6 +103,18 @@ def test_intervals_hold_every_rate_and_name_groups_of_few_speakers():
         assert low <= (value if metric == "lid" else value.rate) <= high
         assert found.macro[metric][0] <= scored.macro(metric) <= found.macro[metric][1]
     assert intervals_of(scored) == intervals_of(scored)
+
+
+def test_who_reads_is_told_what_the_intervals_are_drawn_by():
+    refs, hyps, langs = many()
+    scored = score(refs, hyps, langs)
+    two = {utt_id: utt_id[-1:] if langs[utt_id] == "eng" else "one" for utt_id in refs}
+    words = "intervals: drawn by speaker; by utterance, for there are too few: rus"
+    assert words in text_table(build_report(scored, "x", units=Units("speaker", two)))
+    found = build_report(scored, "x", units=Units("speaker", dict.fromkeys(refs, "one")))
+    assert found["bootstrap"]["unit"] == "utterance"
+    assert found["total"]["cer"]["ci"] == build_report(scored, "x")["total"]["cer"]["ci"]
+    assert "no group has enough speakers" in text_table(found)
 
 
 def test_the_summary_is_that_of_hand_values():
