@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.asr.frontend.default import DefaultFrontend
+from espnet2.asr.frontend.s3prl import S3prlFrontend
 from espnet2.layers.stft import Stft
 from espnet2.tasks.asr import ASRTask
 
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.frame_rules import WAV2VEC2_CONVOLUTIONS
 from asr_dro_plugin.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.named_files import config_in_place
 from asr_dro_plugin.stack import FrameCounter, frame_counter
@@ -125,10 +127,24 @@ def as_recogniser(model: ESPnetASRModel, args, path: Path) -> Recogniser:
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise UserError(f"{path} holds NaN in {name}: training diverged. Give another model.")
-    return Recogniser(
-        model.eval(),
-        list(args.token_list),
-        args.token_type,
-        frame_counter(vars(args)),
-        (args.model_conf or {}).get("groups"),
-    )
+    frames = frame_counter(vars(args))
+    if isinstance(model.frontend, S3prlFrontend) and frames.exact:
+        model.frontend.register_forward_hook(_own_last_frames)
+    groups = (args.model_conf or {}).get("groups")
+    return Recogniser(model.eval(), list(args.token_list), args.token_type, frames, groups)
+
+
+def _own_last_frames(frontend: S3prlFrontend, inputs: tuple, output: tuple) -> tuple:
+    """s3prl rounds the frames up, repeating the last one of the *batch*: each repeats its own.
+
+    A shorter utterance would get a frame of the padding there, which is often a symbol too many.
+    """
+    feats, feats_lens = output
+    if frontend.tile_factor != 1:
+        return output
+    found = inputs[1]
+    for kernel, stride in WAV2VEC2_CONVOLUTIONS:
+        found = torch.div(found - kernel, stride, rounding_mode="floor") + 1
+    frames = torch.arange(feats.shape[1], device=feats.device)
+    index = torch.minimum(frames, found.to(feats.device).clamp(min=1)[:, None] - 1)
+    return feats.gather(1, index[:, :, None].expand_as(feats)), feats_lens
