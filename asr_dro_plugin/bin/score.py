@@ -165,7 +165,7 @@ def _refuse_to_write(args: argparse.Namespace) -> None:
 
 def write_results(exp: str) -> int:
     """Write ``RESULTS.md`` and say where it is."""
-    from asr_dro_plugin.scoring import results_md
+    from asr_dro_plugin.reporting import results_md
 
     print(f"Wrote {results_md.write_results(exp)}")
     return 0
@@ -173,13 +173,14 @@ def write_results(exp: str) -> int:
 
 def print_spread(args: argparse.Namespace) -> int:
     """Print mean and spread of one set over experiments."""
-    from asr_dro_plugin.scoring import results_md, spread
+    from asr_dro_plugin.reporting import score_files
+    from asr_dro_plugin.scoring import spread
 
     if not args.name:
         raise UserError("--spread needs the set's name. Add for example --set test_prompts.")
     reports = {}
     for exp in args.spread:
-        reports[exp] = _chosen(exp, results_md.find_reports(exp), args.name, args.inference_tag)
+        reports[exp] = _chosen(exp, score_files.find_reports(exp), args.name, args.inference_tag)
     print(spread.spread_table(reports))
     return 0
 

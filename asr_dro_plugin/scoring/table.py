@@ -125,18 +125,6 @@ def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[st
     return lines
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The same as a Markdown table whose source is aligned too."""
-    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
-    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
-    body = [
-        [_padded(cell, width, left=column == 0)
-         for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        for row in rows
-    ]  # fmt: skip
-    return [f"| {' | '.join(cells)} |" for cells in (body[0], rule, *body[1:])]
-
-
 def percent(rate: float | None, decimals: int = 1) -> str:
     """A rate 0..1 as a percentage with one decimal; ``-`` where it was not measured."""
     return "-" if rate is None else f"{100 * rate:.{decimals}f}"

@@ -4,7 +4,7 @@ import pytest
 
 from asr_dro_plugin.scoring.error_rates import score
 from asr_dro_plugin.scoring.report import build_report
-from asr_dro_plugin.scoring.table import HEADER, markdown_table, percent, score_rows, text_table
+from asr_dro_plugin.scoring.table import HEADER, percent, score_rows, text_table
 
 
 def iso(number):
@@ -83,10 +83,3 @@ def test_what_was_not_measured_is_a_dash():
     assert percent(None) == "-"
     row = dict(zip(HEADER, score_rows(report(durations=False))[0], strict=True))
     assert row["minutes"] == "-"
-
-
-def test_markdown_is_aligned_in_its_source_too():
-    lines = markdown_table([HEADER, *score_rows(report())])
-    assert len({len(line) for line in lines}) == 1
-    assert set(lines[1]) <= set("|-: ")
-    assert len({line.count("|") for line in lines}) == 1
