@@ -83,7 +83,13 @@ def _padded(speech: Sequence[np.ndarray], mirrored: int) -> tuple[np.ndarray, np
     Args:
         speech: utterances.
         mirrored: samples added on either side, the utterance in reverse.
+
+    Raises:
+        RuntimeError: an utterance too short to be mirrored, as torch's STFT does.
     """
+    shortest = min(map(len, speech))
+    if shortest <= mirrored:
+        raise RuntimeError(f"{shortest} samples are too short to be mirrored by {mirrored}")
     lengths = np.array([len(samples) + 2 * mirrored for samples in speech])
     padded = np.zeros((len(speech), lengths.max()), dtype=np.float32)
     for row, samples in zip(padded, speech, strict=True):
