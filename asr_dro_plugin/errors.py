@@ -6,6 +6,7 @@ start again to go on (EX_TEMPFAIL), 130 interrupted.
 """
 
 import difflib
+import errno
 import sys
 from collections.abc import Callable, Iterable
 
@@ -34,6 +35,14 @@ class TrainingStopped(UserError):
     exit_code = 75
 
 
+# what only the user's file system can be the cause of
+FILE_SYSTEM = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST,
+    errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT,
+}  # fmt: skip
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
@@ -43,7 +52,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def run_main(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and leave the process: 0 done, 130 interrupted, or a user error's.
 
-    A ``UserError`` becomes one line on stderr and its ``exit_code``; anything else keeps its
+    A ``UserError`` becomes one line on stderr and its ``exit_code``, and so does a place that
+    cannot be read or written (no permission, a folder, a full disk: 74); anything else keeps its
     traceback, for it is ours.
     """
     try:
@@ -54,6 +64,12 @@ def run_main(main: Callable[[], int | None]) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in FILE_SYSTEM:
+            raise
+        where = f": {error.filename2 or error.filename}" if error.filename else ""
+        print(f"ERROR: {error.strerror}{where}. Give another place, or free it.", file=sys.stderr)
+        sys.exit(DiskFull.exit_code if error.errno in NO_ROOM else UserError.exit_code)
     except KeyboardInterrupt:
         print("ERROR: interrupted; nothing that is unfinished was marked as done.", file=sys.stderr)
         sys.exit(130)
