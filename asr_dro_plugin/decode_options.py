@@ -14,7 +14,7 @@ key                       default     meaning
 ``beam_size``             20, 50      prefixes (beam) or hypotheses (lm) kept in a frame
 ``beam_size_token``       20          likeliest tokens of a frame that may follow; null: all
 ``beam_threshold``        25.0        natural logs behind the best at which a hypothesis is dropped
-``blank_threshold``       0.99        frames whose blank is likelier only part what is around them;
+``blank_threshold``       0.999       frames whose blank is likelier only part what is around them;
                                       1.0: every frame is searched (exact, slower)
 ``lm_unit``               word        word or char (languages without spaces): the n-gram's unit
 ``lexicon``               true        whether only words of the language model can be found
@@ -75,7 +75,7 @@ KEYS: dict[str, Key] = {
     "beam_size": Key(int, {"beam": 20, "lm": 50}, SEARCH, 1),
     "beam_size_token": Key(int, 20, SEARCH, 1, optional=True),
     "beam_threshold": Key(float, 25.0, SEARCH, 0, above=True),
-    "blank_threshold": Key(float, 0.99, SEARCH, 0, 1, above=True),
+    "blank_threshold": Key(float, 0.999, SEARCH, 0, 1, above=True),
     "lm_unit": Key(("word", "char"), "word", WITH_LM),
     "lexicon": Key(bool, True, WITH_LM),
     "lm_weight": Key(float, 0.5, WITH_LM, 0),

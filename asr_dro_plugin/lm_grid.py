@@ -89,6 +89,11 @@ class Trials:
             json.dump(content, stream, indent=1, ensure_ascii=False)
             stream.write("\n")
 
+    @property
+    def title(self) -> str:
+        """The criterion in words."""
+        return self.criterion.replace("_", " ").replace("cer", "CER").replace("wer", "WER")
+
     def figure(self, trial: Trial) -> float:
         """What is made small."""
         return getattr(trial, self.criterion)
@@ -207,12 +212,14 @@ def draw(trials: Trials, path: str | os.PathLike) -> None:
     axes = figure.add_subplot()
     points = sorted(trials.done)
     values = [100 * trials.figure(trials.done[point]) for point in points]
-    shown = axes.scatter(*zip(*points), c=values, cmap="viridis_r", marker="s", s=700)
+    middle = (min(values) + max(values)) / 2
+    shown = axes.scatter(*zip(*points), c=values, cmap="viridis_r", marker="s", s=500)
     for point, value in zip(points, values, strict=True):
-        axes.annotate(f"{value:.1f}", point, ha="center", va="center", fontsize=7, color="white")
-    axes.scatter(*trials.best.point, marker="s", s=760, facecolors="none", edgecolors="red")
+        ink = "white" if value > middle else "black"
+        axes.annotate(f"{value:.1f}", point, ha="center", va="center", fontsize=7, color=ink)
+    axes.scatter(*trials.best.point, marker="s", s=560, facecolors="none", edgecolors="red")
     axes.set(xlabel="alpha (lm_weight)", ylabel="beta (word_score)", title="best in red")
     axes.margins(0.15)
-    figure.colorbar(shown, label=f"{trials.criterion.replace('_', ' ').upper()} (%)")
+    figure.colorbar(shown, label=f"{trials.title} (%)")
     with atomic_write(path, "wb") as stream:
         FigureCanvasAgg(figure).print_png(stream)

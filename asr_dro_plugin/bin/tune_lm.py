@@ -163,7 +163,7 @@ def write_tuned(args: argparse.Namespace, trials: lm_grid.Trials) -> None:
     head = (
         f"# Tuned on {Path(args.data_dir).name} with {Path(args.exp).name} and "
         f"{Path(args.lm_dir).name}; {differs}.\n"
-        f"# {trials.criterion.replace('_', ' ')} {100 * trials.figure(best):.2f} %, the best of "
+        f"# {trials.title} {100 * trials.figure(best):.2f} %, the best of "
         f"{len(trials.done)} trials ({trials.path.name}).\n"
     )
     with atomic_write(args.out) as stream:

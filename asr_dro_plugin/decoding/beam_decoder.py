@@ -28,7 +28,7 @@ class BeamDecoder(AbsDecoder):
         beam_size: int = 20,
         beam_size_token: int | None = 20,
         beam_threshold: float = 25.0,
-        blank_threshold: float = 0.99,
+        blank_threshold: float = 0.999,
         nbest: int = 1,
     ) -> None:
         self.language, self.nbest = language, nbest
