@@ -42,7 +42,16 @@ def test_every_option_of_the_recipe_that_the_readme_names_exists():
     script = (ROOT / "egs2/asr_dro/asr1/asr.sh").read_text()
     data = (ROOT / "local/data.sh").read_text()
     known = set(re.findall(r"^([a-z_0-9]+)=", script + data, re.MULTILINE)) | {"help"}
-    for command in "decode transcribe score report align segment pack unpack".split():
+    for command in [
+        "decode",
+        "transcribe",
+        "score",
+        "report",
+        "align",
+        "segment",
+        "pack",
+        "unpack",
+    ]:
         module = importlib.import_module(f"asr_dro_plugin.bin.{command}")
         known |= {flag.lstrip("-") for flag in module.get_parser()._option_string_actions}
     known |= set(TOP_LEVEL_KEYS)  # what --asr_args hands on to training
