@@ -11,7 +11,7 @@ from collections.abc import Callable
 from asr_dro_plugin.errors import UserError, suggestion
 
 # ‘ ’ ＇ are written for the apostrophe.  U+02BC is left alone: it is a letter (glottal stop).
-_APOSTROPHES = str.maketrans({"\u2018": "'", "\u2019": "'", "\uff07": "'"})
+_APOSTROPHES = "\u2018\u2019\uff07"
 _JOINERS = "\u200c\u200d"  # shape letters in Persian and Indic scripts, so they belong to the word
 # Marks that part words even where no space stands beside them; every other mark is deleted, so
 # that "u.s." is one word and full-width punctuation leaves no space in scripts that have none.
@@ -44,7 +44,9 @@ _PUNCTUATION = _PunctuationTable()
 
 
 def _without_punctuation(text: str) -> str:
-    text = text.translate(_APOSTROPHES).translate(_PUNCTUATION)
+    for written in _APOSTROPHES:  # a table for translate() asks for every other character too
+        text = text.replace(written, "'")
+    text = text.translate(_PUNCTUATION)
     if "\u200c" in text or "\u200d" in text:
         text = _LONE_JOINERS.sub("", text)
     if "'" in text:
