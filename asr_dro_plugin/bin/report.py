@@ -21,7 +21,7 @@ MAX_NAMED = 3
 def get_parser() -> argparse.ArgumentParser:
     """All options of the command."""
     parser = argparse.ArgumentParser(
-        prog="report", description=__doc__, epilog=EPILOG, allow_abbrev=False,
+        prog="asr-dro report", description=__doc__, epilog=EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from asr_dro_plugin.files import atomic_write
     from asr_dro_plugin.reporting.experiment import faults_of, open_experiments
     from asr_dro_plugin.reporting.page import collect, page
+    from asr_dro_plugin.reporting.words import plural
 
     experiments = open_experiments(args.exp, args.dump)
     material = collect(experiments, args.set, args.inference_tag, args.audio)
@@ -76,10 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Wrote {out} ({len(content.encode()) / 1e6:.1f} MB)")
     if args.results:
         _write_results(experiments)
+        faults = faults_of(experiments)
     if faults:
         listed = " ".join(faults[:MAX_NAMED])
         more = f" All are on the page {out}." if len(faults) > MAX_NAMED else ""
-        raise SomeLeftOut(f"{len(faults)} files could not be used and are left out: {listed}{more}")
+        count = plural(len(faults), "file")
+        raise SomeLeftOut(f"{count} could not be used and left out: {listed}{more}")
     return 0
 
 
@@ -90,9 +93,9 @@ def _write_results(experiments: Sequence) -> None:
         if not experiment.decodings:
             print(f"{experiment.path} has no score yet, so no RESULTS.md. Run stages 12 and 13.")
             continue
-        path = experiment.attempt(lambda folder=experiment.path: write_results(folder))
-        if path:
-            print(f"Wrote {path}")
+        reports = {(each.tag, each.set_name): each.report for each in experiment.decodings}
+        path = experiment.attempt(lambda e=experiment, r=reports: write_results(e.path, r))
+        print(f"Wrote {path}" if path else f"{experiment.path}/RESULTS.md stays as it was.")
 
 
 if __name__ == "__main__":

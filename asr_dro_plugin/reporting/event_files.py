@@ -24,7 +24,7 @@ def read_event_records(exp: Path) -> list[Record]:
     """Records of ``exp/tensorboard``, those of training first; ``step`` is that of ``batches``.
 
     Raises:
-        UserError: tensorboard is not installed.
+        UserError: tensorboard is not installed, or a file is damaged elsewhere than at its end.
     """
     train = _records("train", _scalars(exp / "tensorboard" / "train"), {})
     epochs = {record.batches: record.epoch for record in train if record.whole}
@@ -34,6 +34,7 @@ def read_event_records(exp: Path) -> list[Record]:
 def _scalars(folder: Path) -> Iterator[tuple[int, float, str, float]]:
     """(step, time, name, value) as they were written, the oldest file first."""
     try:
+        from google.protobuf.message import DecodeError
         from tensorboard.compat.proto.event_pb2 import Event
     except ImportError:
         raise UserError(
@@ -42,7 +43,10 @@ def _scalars(folder: Path) -> Iterator[tuple[int, float, str, float]]:
         ) from None
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for data in _tf_records(path.read_bytes()):
-            event = Event.FromString(data)
+            try:
+                event = Event.FromString(data)
+            except DecodeError:
+                raise UserError(f"{path} is damaged. Copy it again, or remove it.") from None
             for item in event.summary.value:
                 kind = item.WhichOneof("value")
                 if kind == "simple_value":

@@ -133,7 +133,7 @@ def page(material: Material) -> str:
         el("a", "To the content", href="#main", class_="aloud"),
         el("header", el("h1", f"Report: {title}"), _subtitle(material, names),
            el("nav", links, aria_label="Contents")),
-        el("main", [part for _, _, part in parts], _faults(material), id="main"),
+        el("main", _faults(material), [part for _, _, part in parts], id="main"),
         el("script", _inline("page.js")),
     )  # fmt: skip
     head = el(

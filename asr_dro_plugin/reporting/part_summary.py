@@ -77,7 +77,7 @@ def _cards(material: Material, report: Mapping) -> Markup:
         worst_15 = summary_figure(report, "cer", "worst_15")
         cards.insert(2, _card("Mean of the worst 15", "CER", worst_15, None))
     if total.get("lid"):
-        cards.append(_card("Language named rightly", "LID", rate_of(total, "lid"),
+        cards.append(_card("Language named rightly, all utterances", "LID", rate_of(total, "lid"),
                            interval_of(total, "lid")))  # fmt: skip
     return el("div", cards, class_="cards")
 
@@ -97,7 +97,7 @@ def _card(title: str, metric: str, rate: float | None, interval: Interval | None
 
 def _systems(material: Material) -> Markup:
     """A row for each system, against the first."""
-    heads = ["system", "macro CER %", "worst CER %", "macro WER %", "LID %",
+    heads = ["system", "macro CER %", "worst CER %", "macro WER %", "macro LID %",
              ("macro against the first", "in percentage points; negative is better")]  # fmt: skip
     rows = [
         [el("th", material.labels[system], scope="row"), *_figures(system),
@@ -152,7 +152,7 @@ def _sets(material: Material) -> Markup | None:
         for decoding in others
     ]  # fmt: skip
     caption = "Other sets and decodings"
-    heads = ["set", "system", "macro CER %", "worst CER %", "macro WER %", "LID %"]
+    heads = ["set", "system", "macro CER %", "worst CER %", "macro WER %", "macro LID %"]
     return el("details", el("summary", caption), table(heads, rows, caption, sort=True))
 
 

@@ -19,6 +19,7 @@ from asr_dro_plugin.reporting.score_files import (
     macro_interval,
     rate_of,
     role_of,
+    score_paths,
     share_of,
     worst_of,
 )  # fmt: skip
@@ -46,14 +47,21 @@ MAX_NAMED = 5
 BEYOND_ALL = 10**9  # languages
 
 
-def write_results(exp: str | os.PathLike) -> Path:
+def write_results(
+    exp: str | os.PathLike, reports: Mapping[tuple[str, str], Mapping] | None = None
+) -> Path:
     """Write ``exp/RESULTS.md`` from the scores under it.
+
+    Args:
+        exp: the experiment's folder.
+        reports: the scores that can be read, for who goes on without the others, which the file
+            then names; None stops at the first that cannot.
 
     Raises:
         UserError: no such folder, no score in it, or a score that lies under another set's name.
     """
     path = Path(exp) / "RESULTS.md"
-    content = results_markdown(find_reports(exp), Path(exp))
+    content = results_markdown(find_reports(exp) if reports is None else reports, Path(exp))
     with atomic_write(path) as stream:
         stream.write(content)
     return path
@@ -67,13 +75,24 @@ def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> s
         exp: the experiment's folder.
     """
     lines = [f"# Results of {Path(os.path.abspath(exp)).name}", "", *LEGEND, ""]
-    lines += _training(exp)
+    lines += [*_left_out(reports, exp), *_training(exp)]
     heading = None
     for (tag, set_name), report in reports.items():
         if heading != (heading := HEADINGS.get(role_of(set_name), "Other sets")):
             lines += [f"## {heading}", ""]
         lines += _one_set(tag, report, command_of(exp / tag / set_name))
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _left_out(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> list[str]:
+    """Sets whose score is there and not among those that were read."""
+    found = [(path.parent.parent.name, path.parent.name) for path in score_paths(exp)]
+    lines = [
+        f"**Left out, for its score cannot be read: {set_name}, decoded by {tag}.**"
+        for tag, set_name in found
+        if (tag, set_name) not in reports
+    ]
+    return [each for line in lines for each in (line, "")]
 
 
 def _training(exp: Path) -> list[str]:

@@ -57,7 +57,7 @@ def test_without_a_score_the_training_is_shown(tmp_path, capsys):
 
 def test_a_damaged_file_is_left_out_and_the_exit_code_tells(exp):
     (exp / "decode_greedy/test_x/utts.tsv").write_text("x\n")
-    with pytest.raises(SomeLeftOut, match="1 files could not be used .*utts.tsv") as stopped:
+    with pytest.raises(SomeLeftOut, match="1 file could not be used .*utts.tsv") as stopped:
         main([str(exp), "--audio", "0"])
     assert stopped.value.exit_code == 3
     assert written(exp) == ["RESULTS.md", "report.html"]
@@ -109,3 +109,23 @@ def test_the_command_finds_the_recipe_from_anywhere(exp, tmp_path):
     absent = run_module("asr_x", cwd=tmp_path)
     assert absent.returncode == 1
     assert absent.stderr.count("\n") == 1
+
+
+def test_results_are_written_without_the_score_that_is_damaged(tmp_path, capsys):
+    exp = make_experiment(tmp_path, "asr_a", LANGS, each=4, sets=("test_x", "dev_x"))
+    (exp / "decode_greedy/test_x/score.json").write_text("{")
+    with pytest.raises(SomeLeftOut, match="1 file could not be used .*score.json"):
+        main([str(exp), "--audio", "0"])
+    results = (exp / "RESULTS.md").read_text("utf-8")
+    assert "cannot be read: test_x, decoded by decode_greedy" in results
+    assert "### dev_x" in results and "### test_x" not in results
+    page = (exp / "report.html").read_text("utf-8")
+    assert page.index("What could not be used") < page.index("In short</h2>")
+
+
+def test_results_that_stay_as_they_were_are_named(exp, capsys):
+    (exp / "RESULTS.md").write_text("old")
+    (exp / "config.yaml").write_text("{]")
+    with pytest.raises(SomeLeftOut, match="config.yaml"):
+        main([str(exp), "--audio", "0"])
+    assert f"{exp}/RESULTS.md stays as it was." in capsys.readouterr().out

@@ -105,3 +105,14 @@ def test_an_experiment_without_figures_is_empty_and_a_folder_that_is_not_there_i
     assert history.groups() == [] and history.newest() is None
     with pytest.raises(UserError, match="no folder of an experiment"):
         read_history(tmp_path / "gone")
+
+
+def test_events_that_are_damaged_in_the_middle_are_named(tmp_path):
+    write_events(tmp_path)
+    path = next((tmp_path / "tensorboard" / "train").iterdir())
+    content = bytearray(path.read_bytes())
+    start = content.index(b"iter_time") - 4
+    content[start : start + 4] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path.name} is damaged"):
+        read_history(tmp_path)
