@@ -157,7 +157,7 @@ def _describe_run(
     return card.Run(
         name, config, model_file, num_parameters,
         langs=card_facts.languages_of(config, groups),
-        training=card_facts.training_facts(exp),
+        training=card_facts.training_facts(exp, config),
         cells=card_facts.training_data(config, recipe, training_folder(config, recipe)),
         reports=[read_score(path) for path in scores if path.suffix == ".json"],
         versions=versions_of(exp, config),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin import metrics_file
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.frames import frame_counter
@@ -77,7 +78,7 @@ def read_seen(exp: Path) -> list[dict]:
         raise UserError(f"{path} is damaged ({error!r}). Put it back, or remove it.") from None
 
 
-def training_facts(exp: Path) -> dict:
+def training_facts(exp: Path, config: Mapping) -> dict:
     """What was trained on and how long, repeats included."""
     seen = read_seen(exp)
     return {
@@ -85,8 +86,17 @@ def training_facts(exp: Path) -> dict:
         "seconds_seen": round(sum(row["seconds"] for row in seen), 2),
         "seen": seen,
         "epochs": _number_in(exp / "latest.pth", r"(\d+)epoch\.pth"),
-        "updates": _number_in(exp / "checkpoint.pth", r"checkpoint\.(\d+)\.pth"),
+        "updates": _updates(exp, int(config.get("accum_grad") or 1)),
     }
+
+
+def _updates(exp: Path, accum_grad: int) -> int | None:
+    """Optimizer steps, as recorded; an older run's from its batches, which name its checkpoint."""
+    path = exp / metrics_file.FILE_NAME
+    if path.is_file() and (steps := [each.step for each in metrics_file.read_records(path)]):
+        return steps[-1]
+    batches = _number_in(exp / "checkpoint.pth", r"checkpoint\.(\d+)\.pth")
+    return None if batches is None else batches // accum_grad
 
 
 def _number_in(link: Path, pattern: str) -> int | None:

@@ -6,8 +6,15 @@ from huggingface_hub import ModelCard
 
 from asr_dro_plugin.corpora import Corpus
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.metrics_file import Record
 from asr_dro_plugin.reporting.card import Run, write_card
-from asr_dro_plugin.reporting.card_facts import Cell, languages_of, read_seen, training_data
+from asr_dro_plugin.reporting.card_facts import (
+    Cell,
+    languages_of,
+    read_seen,
+    training_data,
+    training_facts,
+)
 from asr_dro_plugin.reporting.card_front import front_matter
 from asr_dro_plugin.reporting.card_limits import limits
 from asr_dro_plugin.reporting.score_files import read_score
@@ -170,3 +177,13 @@ def test_seen_json_that_is_damaged_is_named(tmp_path):
     (tmp_path / "seen.json").write_text('[{"group": "deu"}]')
     with pytest.raises(UserError, match="seen.json is damaged"):
         read_seen(tmp_path)
+
+
+@pytest.mark.parametrize(("recorded", "updates"), [(True, 11), (False, 12)])
+def test_updates_are_steps_of_the_optimizer_not_batches(tmp_path, recorded, updates):
+    (tmp_path / "checkpoint.00000048.pth").touch()
+    (tmp_path / "checkpoint.pth").symlink_to("checkpoint.00000048.pth")
+    if recorded:  # what an epoch's last batches leave over is no step
+        record = Record("train", 2, 11, 48, True, 1.0, {"loss": 1.0})
+        (tmp_path / "metrics.jsonl").write_text(record.to_json() + "\n")
+    assert training_facts(tmp_path, {"accum_grad": 4})["updates"] == updates
