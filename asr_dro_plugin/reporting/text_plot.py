@@ -86,7 +86,7 @@ def curve(
         f"{label:>{margin}}{glyphs.axis[0]}{''.join(row)}".rstrip()
         for label, row in zip(labels, cells, strict=True)
     ]
-    ends = f"{left:.3g}", f"epoch {right:.3g}"
+    ends = f"{math.floor(left)}", f"epoch {right:.3g}"  # a part of the first epoch begins at 0
     gap = glyphs.axis[2] * max(1, columns - sum(map(len, ends)) - 2)
     return [*rows, f"{'':>{margin}}{glyphs.axis[1]}{ends[0]} {gap} {ends[1]}"]
 

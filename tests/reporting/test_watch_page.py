@@ -131,3 +131,8 @@ def test_a_curve_has_its_points_where_they_belong():
     assert rows[0].split("|")[0].strip() == "5" and rows[4].split("|")[0].strip() == "1"
     assert curve([([], [], "x")], 40, 5, ASCII) == []
     assert curve([([1], [np.nan], "x")], 40, 5, ASCII) == []
+
+
+def test_a_curve_that_begins_within_the_first_epoch_begins_at_0():
+    [*_, axis] = curve([([1 / 12, 1, 2], [5.0, 3.0, 1.0], "x")], 40, 5, ASCII)
+    assert axis.split()[0].strip("".join(ASCII.axis)) == "0" and axis.endswith("epoch 2")
