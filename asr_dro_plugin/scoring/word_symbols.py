@@ -27,25 +27,35 @@ def word_symbols(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
     Returns:
         The strings and the texts' numbers of words (N,).
     """
-    codes = np.frombuffer("\n".join([*texts, ""]).encode("utf-32-le", "surrogatepass"), "<u4")
+    # " \n" ends each text, so that every word ends with a space and a lone "\n" parts the texts.
+    joined = " \n".join([*texts, ""])
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), "<u4")
     ends = np.flatnonzero((codes == SPACE) | (codes == NEWLINE))
     starts = np.concatenate(([0], ends[:-1] + 1))
-    last_of_text = codes[ends] == NEWLINE
-    is_word = ends > starts  # nothing stands between two spaces, nor in an empty text
-    bounds = np.cumsum(is_word)[last_of_text]
-    points = _code_points(_hashes(codes, starts, ends)[is_word])
+    points = _code_points(_hashes(codes, starts, ends))
+    is_end = codes[ends] == NEWLINE
+    points[is_end] = NEWLINE
+    kept = (ends > starts) | is_end  # nothing stands between two spaces, nor in an empty text
+    if not kept.all():
+        points, is_end = points[kept], is_end[kept]
     symbols = points.astype("<u4").tobytes().decode("utf-32-le")
-    cuts = [0, *bounds.tolist()]
-    strings = [symbols[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
-    return strings, np.diff(bounds, prepend=0)
+    return symbols.split("\n")[:-1], np.diff(np.flatnonzero(is_end), prepend=-1) - 1
 
 
 def _hashes(codes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """64-bit hash of each word: sum of code point * BASE**(place in the word), modulo 2**64."""
+    """64-bit hash of each word with the character behind it, which parts it from the next.
+
+    It is the sum of code point * BASE**(1 + place in the word), modulo 2**64: from 1, that words of
+    one letter differ in their highest bits too.
+    """
     size = 1 << len(codes).bit_length()
-    sums = np.zeros(len(codes) + 1, dtype=np.uint64)  # of all before each place
-    np.cumsum(_powers(BASE, size)[: len(codes)] * codes, out=sums[1:])
-    return (sums[ends] - sums[starts]) * _powers(pow(BASE, -1, 2**64), size)[starts]
+    sums = codes.astype(np.uint64)
+    sums *= _powers(BASE, size)[: len(codes)]
+    np.cumsum(sums, out=sums)
+    hashes = np.diff(sums[ends], prepend=np.uint64(0))
+    hashes *= _powers(pow(BASE, -1, 2**64), size)[starts]
+    hashes *= np.uint64(BASE)
+    return hashes
 
 
 def _code_points(hashes: np.ndarray) -> np.ndarray:
