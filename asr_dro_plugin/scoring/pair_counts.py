@@ -4,11 +4,14 @@ rapidfuzz finds a shortest alignment in about a microsecond; what takes time is 
 Python.  That is not needed.  With n and m the lengths and d the number of edits, deletions minus
 insertions are n - m, and of substitutions there are d - |n - m| or fewer by twos, so that 0 or 1
 are certain at once.  For the rest, the alignment is applied to n times one letter and m times
-another: what is left of the first letter are the matches, and these decide all three kinds.
+another: what is left of the first letter are the matches, and these decide all three kinds.  Of words only
+those pairs are aligned that differ in more than one character.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from operator import eq
 
 import numpy as np
 from rapidfuzz.distance import Indel, Levenshtein
@@ -72,18 +75,17 @@ def count_pairs(refs: Sequence[str], hyps: Sequence[str]) -> tuple[PairCounts, P
     """
     num_ref, num_hyp = _lengths(refs), _lengths(hyps)
     chars, words = _no_edits(num_ref), _no_edits(np.zeros_like(num_ref))
-    is_same = np.fromiter(map(str.__eq__, refs, hyps), bool, len(refs))
+    is_same = np.fromiter(map(eq, refs, hyps), bool, len(refs))
     same = np.flatnonzero(is_same)
-    words.ref[same] = _word_numbers(_chosen(refs, same))
+    words.ref[same] = _word_numbers(_chosen(refs, same), num_ref[same])
     for places in _batches(np.flatnonzero(~is_same), num_ref + num_hyp):
-        some_refs, some_hyps = _chosen(refs, places), _chosen(hyps, places)
-        chars.put(places, _count(some_refs, some_hyps, num_ref[places], num_hyp[places]))
-        symbols, num_words = word_symbols(some_refs + some_hyps)
-        half = len(places)
-        words.put(
-            places,
-            _count_few_unsure(symbols[:half], symbols[half:], num_words[:half], num_words[half:]),
-        )
+        pairs, lengths = (refs, hyps), (num_ref[places], num_hyp[places])
+        found = _count(*(_chosen(texts, places) for texts in pairs), *lengths)
+        chars.put(places, found)
+        for count, some in ((_count_words_of_one_edit, found.errors == 1),
+                            (_count_words, found.errors > 1)):  # fmt: skip
+            few = places[some]
+            words.put(few, count(*(_chosen(texts, few) for texts in pairs)))
     return chars, words
 
 
@@ -109,6 +111,27 @@ def _count(
     wrong = num_ref[unsure] - _matches(_chosen(edits, unsure), num_ref[unsure], num_hyp)
     substitutions[unsure] = 2 * wrong - errors[unsure] - longer[unsure]
     return _counted(errors, substitutions, longer, num_ref)
+
+
+def _count_words_of_one_edit(refs: Sequence[str], hyps: Sequence[str]) -> PairCounts:
+    """Edits of the words of pairs that differ in one character.
+
+    Either a word was changed (one edit; where it was the only letter of a text, all words of one
+    side) or a space came or went: then one word stands against two, each shorter than it and hence
+    another, which makes a substitution and an insertion or deletion.
+    """
+    num_ref, num_hyp = (_word_numbers(texts, _lengths(texts)) for texts in (refs, hyps))
+    longer = num_ref - num_hyp
+    is_parted = (longer != 0) & (np.minimum(num_ref, num_hyp) > 0)
+    errors = 1 + is_parted
+    return _counted(errors, errors - np.abs(longer), longer, num_ref)
+
+
+def _count_words(refs: Sequence[str], hyps: Sequence[str]) -> PairCounts:
+    """Edits of the words of pairs, each word as one symbol."""
+    symbols, numbers = word_symbols([*refs, *hyps])
+    half = len(refs)
+    return _count_few_unsure(symbols[:half], symbols[half:], numbers[:half], numbers[half:])
 
 
 def _count_few_unsure(
@@ -157,16 +180,17 @@ def _batches(places: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
 
 
 def _chosen(items: Sequence, places: np.ndarray) -> list:
-    return [items[place] for place in places.tolist()]
+    return list(map(items.__getitem__, places.tolist()))
 
 
 def _lengths(texts: Sequence[str]) -> np.ndarray:
     return np.fromiter(map(len, texts), np.int64, len(texts))
 
 
-def _word_numbers(texts: Sequence[str]) -> np.ndarray:
-    numbers = (text.count(" ") + 1 if text else 0 for text in texts)
-    return np.fromiter(numbers, np.int64, len(texts))
+def _word_numbers(texts: Sequence[str], lengths: np.ndarray) -> np.ndarray:
+    """Numbers of words (N,): one more than spaces, but none where there is no character."""
+    spaces = np.fromiter(map(str.count, texts, repeat(" ")), np.int64, len(texts))
+    return spaces + (lengths > 0)
 
 
 def _no_edits(ref: np.ndarray) -> PairCounts:

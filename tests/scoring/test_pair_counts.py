@@ -1,6 +1,7 @@
 """Edits of many pairs equal those of each pair alone, and jiwer's, whatever the batches."""
 
 import random
+from itertools import product
 
 import jiwer
 import numpy as np
@@ -71,6 +72,16 @@ def test_every_pair_is_counted_as_it_is_alone():
 def test_odd_texts_are_counted_as_they_are_alone(pairs):
     refs, hyps = [ref for ref, _ in pairs], [hyp for _, hyp in pairs]
     chars, words = count_pairs(refs, hyps)
+    assert (rows(chars), rows(words)) == one_by_one(refs, hyps)
+
+
+def test_words_of_all_short_texts_are_counted_as_they_are_alone():
+    """Pairs that differ in one character are decided without aligning their words."""
+    letters = ("".join(text) for size in range(6) for text in product("ab ", repeat=size))
+    texts = sorted({" ".join(text.split()) for text in letters})
+    refs, hyps = map(list, zip(*product(texts, texts), strict=True))
+    chars, words = count_pairs(refs, hyps)
+    assert (chars.errors == 1).sum() > 500
     assert (rows(chars), rows(words)) == one_by_one(refs, hyps)
 
 
