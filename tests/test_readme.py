@@ -11,6 +11,7 @@ from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.train_options import TOP_LEVEL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ["decode", "transcribe", "score", "report", "align", "segment", "pack", "unpack"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
