@@ -24,11 +24,19 @@ class Item:
     speed: float = 1.0
 
 
-def read_items(data_dir: str | os.PathLike, allow_pipes: bool) -> list[Item]:
+def read_items(
+    data_dir: str | os.PathLike, allow_pipes: bool, need_text: bool = True
+) -> list[Item]:
     """All utterances of a data directory in the order in which they are best decoded.
 
+    Args:
+        data_dir: the directory.
+        allow_pipes: whether ``wav.scp`` may hold commands.
+        need_text: whether they must be those of ``text``.
+
     Raises:
-        UserError: a damaged table, a segment without recording, a pipe that is not allowed.
+        UserError: a damaged table, a segment without recording, a pipe that is not allowed,
+            other ids than ``text`` has.
     """
     data_dir = Path(data_dir)
     recordings = read_table(data_dir / "wav.scp", allow_empty_value=False)
@@ -46,8 +54,9 @@ def read_items(data_dir: str | os.PathLike, allow_pipes: bool) -> list[Item]:
         source = "wav.scp"
         items = [Item(utt, path, speed=speeds.get(utt, 1.0)) for utt, path in recordings.items()]
         items.sort(key=lambda item: item.utt_id.encode())
-    sounds = {item.utt_id: item.path for item in items}
-    check_same_ids(data_dir, source, sounds, read_table(data_dir / "text"))
+    if need_text:
+        sounds = {item.utt_id: item.path for item in items}
+        check_same_ids(data_dir, source, sounds, read_table(data_dir / "text"))
     return items
 
 

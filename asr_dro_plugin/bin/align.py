@@ -6,6 +6,7 @@ certain, and low ones are worth a look (a wrong transcript, speech cut off).
 
 import argparse
 import contextlib
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from asr_dro_plugin.quiet import quiet_import
 from asr_dro_plugin.text import NORMALIZERS, get_normalizer
 
 MAX_LISTED = 10
+LANGUAGE_CODE = re.compile("[a-z]{3}")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -46,8 +48,16 @@ def add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
     add("--model_file", help="its model file (default: the average by its best_model_criterion)")
     add("--text_norm", default="none", help=f"what the text goes through: {', '.join(NORMALIZERS)} "
         "(default: none)")  # fmt: skip
-    add("--lang", default="", metavar="CODE", help="language (ISO 639-3) of a text without a tag")
+    add("--lang", type=language_code, default="", metavar="CODE",
+        help="language (ISO 639-3) of a text without a tag")  # fmt: skip
     add("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
+
+
+def language_code(word: str) -> str:
+    """A code as the tags have it; empty for none."""
+    if word and not LANGUAGE_CODE.fullmatch(word):
+        raise argparse.ArgumentTypeError(f"'{word}' is no ISO 639-3 code, such as eng")
+    return word
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,7 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     report_low(scores, args.low_score)
     if faults:
         where = f", see {args.out}/left_out" if args.out else ", see above"
-        raise SomeLeftOut(f"{faults} of {len(texts)} utterances are not aligned{where}.")
+        total = len(texts.keys() | {location.utt_id for location in locations})
+        raise SomeLeftOut(f"{faults} of {total} utterances are not aligned{where}.")
     return 0
 
 
@@ -89,7 +100,7 @@ def find_locations(args: argparse.Namespace) -> list:
 
     if not args.data_dir:
         return [Location(args.pair[0], args.pair[0])]
-    items = read_items(args.data_dir, allow_pipes=False)
+    items = read_items(args.data_dir, allow_pipes=False, need_text=False)
     if changed := [item.utt_id for item in items if item.speed != 1]:
         raise UserError(
             f"{args.data_dir}/utt2speed changes the speed of {changed[0]}. Align the directory "
@@ -107,7 +118,12 @@ def load(args: argparse.Namespace):
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.alignment import load_aligner
 
-        return load_aligner(args.exp, args.model_file, device, args.text_norm)
+        aligner = load_aligner(args.exp, args.model_file, device, args.text_norm)
+    tags = aligner.texts.tags
+    if args.lang and tags and f"[{args.lang}]" not in tags:
+        known = " ".join(sorted(tags))
+        print(f"WARNING: the model has no [{args.lang}], only {known}.", file=sys.stderr)
+    return aligner
 
 
 def aligned(
@@ -118,8 +134,13 @@ def aligned(
     from asr_dro_plugin.speech import read_ahead
     from asr_dro_plugin.transcripts import Hypothesis, Transcript
 
-    with Progress(len(locations), "align") as bar:
-        for [utterance] in read_ahead([location] for location in locations):
+    both = [location for location in locations if location.utt_id in texts]
+    for name, fault in alone(locations, texts).items():
+        if args.strict:
+            raise UserError(f"{name}: {fault}")
+        yield Transcript(name, (Hypothesis(texts.get(name, ""), 0.0),), fault=fault)
+    with Progress(len(both), "align") as bar:
+        for [utterance] in read_ahead([location] for location in both):
             name, text = utterance.utt_id, texts[utterance.utt_id]
             best, fault = Hypothesis(text, 0.0), ""
             try:
@@ -131,6 +152,14 @@ def aligned(
                 fault = str(error)
             yield Transcript(name, (best,), duration=utterance.duration or None, fault=fault)
             bar.advance()
+
+
+def alone(locations: list, texts: dict[str, str]) -> dict[str, str]:
+    """utt_id -> fault, of what has a text without audio or audio without a text."""
+    heard = {location.utt_id for location in locations}
+    silent = {utt_id: "It has a text, but no audio." for utt_id in texts if utt_id not in heard}
+    unknown = {u: "It has audio, but no text." for u in sorted(heard) if u not in texts}
+    return silent | unknown
 
 
 def write(args: argparse.Namespace, results: Iterator) -> tuple[dict[str, float], int]:

@@ -34,12 +34,15 @@ class Aligner:
         """Words and characters of a text, in seconds of the original audio; see ``TextAligner``.
 
         Raises:
-            UserError: no speech, too little of it, or a text that does not fit.
+            UserError: no speech, too little of it, or a text that is empty or does not fit.
         """
         if utterance.fault:
             raise UserError(utterance.fault)
         end = utterance.offset + utterance.duration
-        return self.texts(self.emission(utterance.samples), text, lang, utterance.offset, end)
+        found = self.texts(self.emission(utterance.samples), text, lang, utterance.offset, end)
+        if not found.chars:
+            raise UserError("The text is empty, or nothing of it is left after --text_norm.")
+        return found
 
     def emission(self, samples: np.ndarray) -> Emission:
         """The emission of (N,) samples at ``SAMPLE_RATE``, in chunks where they are long."""

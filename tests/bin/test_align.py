@@ -96,3 +96,33 @@ def test_options_are_looked_at_before_a_model_is_loaded(tmp_path):
         main([*pair, "--exp", str(tmp_path), "--text_norm", "lower"])
     with pytest.raises(UserError, match="holds no config.yaml"):
         main([*pair, "--exp", str(tmp_path)])
+
+
+def test_an_empty_text_and_ids_without_a_partner_are_listed(trained, data_dir, tmp_path):
+    bad = list(read_table(data_dir / "text"))[:3]
+    change(data_dir / "text", **{bad[0]: "[eng]", bad[1]: "[eng] \u2026", "ghost": "[eng] abba"})
+    text = read_table(data_dir / "text")
+    write_table(data_dir / "text", {u: value for u, value in text.items() if u != bad[2]})
+    out, options = tmp_path / "out", ["--exp", str(trained), "--data_dir", str(data_dir)]
+    options += ["--text_norm", "lower_no_punct", "--low_score", "-99"]
+    with pytest.raises(SomeLeftOut, match="4 of 17 utterances are not aligned"):
+        main([*options, "--out", str(out)])
+    left_out = read_table(out / "left_out")
+    assert left_out["ghost"] == "It has a text, but no audio."
+    assert left_out[bad[2]] == "It has audio, but no text."
+    assert "The text is empty" in left_out[bad[0]] and "The text is empty" in left_out[bad[1]]
+    assert len(read_table(out / "scores")) == 13
+    with pytest.raises(UserError, match="ghost: It has a text") as stopped:
+        main([*options, "--strict", "true"])
+    assert stopped.value.exit_code == 1
+
+
+def test_a_language_that_the_model_has_not_is_said(trained, data_dir, tmp_path, capsys):
+    pair = [next(iter(read_table(data_dir / "wav.scp").values())), str(tmp_path / "text")]
+    (tmp_path / "text").write_text("abba")
+    with pytest.raises(SystemExit) as stopped:
+        main([*pair, "--exp", str(trained), "--lang", "english"])
+    assert stopped.value.code == 2
+    assert "'english' is no ISO 639-3 code" in capsys.readouterr().err
+    assert main([*pair, "--exp", str(trained), "--lang", "fin"]) == 0
+    assert "WARNING: the model has no [fin], only [" in capsys.readouterr().err
