@@ -167,10 +167,14 @@ def report(args: argparse.Namespace, recordings: dict[str, Recording]) -> int:
         f"{made['seconds'] / 60:.1f} minutes"
     )
     if made["with_faults"] or made["without_pieces"]:
+        counts = [
+            made["with_faults"]
+            and f"{made['with_faults']} of {made['pieces']} pieces are not as wanted",
+            made["without_pieces"]
+            and f"{made['without_pieces']} of {made['recordings']} recordings have none",
+        ]
         raise SomeLeftOut(
-            f"{made['with_faults']} of {made['pieces']} pieces are not as wanted, and "
-            f"{made['without_pieces']} of {made['recordings']} recordings have none; "
-            f"{Path(args.out) / 'summary.json'} lists them."
+            f"{' and '.join(filter(None, counts))}; {Path(args.out) / 'summary.json'} lists them."
         )
     return 0
 
