@@ -112,10 +112,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_build(args: argparse.Namespace) -> int:
     """From text to models; every model is whole or absent."""
     settings, out = _settings(args), Path(args.out)
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out, prefix=".text.") as text_dir:
-        unknown = _collected(args, text_dir)
-        _estimated(args, text_dir, settings, binary=True)
+    try:
+        with TemporaryDirectory(dir=out, prefix=".text.") as text_dir:
+            unknown = _collected(args, text_dir)
+            _estimated(args, text_dir, settings, binary=True)
+    finally:
+        if is_new and not any(out.iterdir()):
+            out.rmdir()  # nothing was made
     _refuse_unknown(unknown)
     return 0
 

@@ -76,8 +76,10 @@ class Scorer:
         try:
             self.model = kenlm.Model(str(lm.model), config)
         except (OSError, RuntimeError) as error:
-            why = " ".join(str(error).split())[-200:]
-            raise UserError(f"{lm.model} is not read by KenLM: {why}") from None
+            why = " ".join(str(error).split()).rpartition(" threw ")[2]  # before it: C++ names
+            raise UserError(
+                f"{lm.model} is not read by KenLM: {why}. Make it again: asr-dro lm build."
+            ) from None
         self.unit = lm.description.get("unit", "word")
 
     def scores(self, sentence: str) -> list[tuple[float, int, bool]]:

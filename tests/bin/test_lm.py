@@ -119,7 +119,7 @@ def test_bad_input_is_one_line_and_no_model(data, argv, said):
     with pytest.raises(UserError, match=said) as caught:
         main(argv)
     assert "\n" not in str(caught.value)
-    assert not Path("lm/joint").exists()
+    assert not Path("lm").exists()
 
 
 @pytest.mark.parametrize("argv", [[], ["fetch"], ["build"], ["build", "--ordre", "3", "text"]])

@@ -134,6 +134,13 @@ def test_nothing_to_score_is_one_line(lm_dir, tmp_path, content, said):
         measure(tmp_path / "lm", Sentences([tmp_path / "dev"]))
 
 
+def test_what_kenlm_says_of_a_file_is_said_whole_and_without_its_own_names(tmp_path, dev):
+    (tmp_path / "corpus.txt").write_text("hello\n")
+    with pytest.raises(UserError, match="is not read by KenLM: FormatLoadException. first") as one:
+        measure(tmp_path / "corpus.txt", dev)
+    assert "hello" in str(one.value) and "asr-dro lm build" in str(one.value)
+
+
 def test_a_model_that_kenlm_does_not_read_is_one_line(tmp_path, dev):
     (tmp_path / "lm.bin").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
     with pytest.raises(UserError, match="lm.bin is not read by KenLM") as caught:
