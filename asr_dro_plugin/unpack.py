@@ -50,7 +50,8 @@ def unpack(
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} is there already. Give another --out, or remove it.")
     if not archive.is_file():
-        raise UserError(f"{archive} does not exist. Give a packed model (a .zip).")
+        what = "is a folder" if archive.is_dir() else "does not exist"
+        raise UserError(f"{archive} {what}. Give a packed model (a .zip).")
     with _beside(out) as work:
         extracted = _extract(archive, work, int(max_gib * 2**30))
         unpacked = _check(archive, work, extracted, out)

@@ -206,6 +206,8 @@ def test_a_torn_archive_is_refused(archive, tmp_path, cut):
 
 def test_what_is_not_there_or_no_model_is_refused(tmp_path):
     assert "does not exist" in refused(tmp_path / "none.zip", tmp_path)
+    (tmp_path / "folder.zip").mkdir()
+    assert "is a folder" in refused(tmp_path / "folder.zip", tmp_path)
     other = write_archive(tmp_path / "other.zip", {"a.txt": b"x"})
     assert "no packed model" in refused(other, tmp_path)
 

@@ -1,4 +1,4 @@
-"""``asr-dro watch EXP``: a training run, live on the terminal; it reads files only."""
+"""A training run, live on the terminal until it is over (or Ctrl-C); it reads files only."""
 
 import argparse
 from collections.abc import Sequence

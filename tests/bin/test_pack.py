@@ -191,7 +191,7 @@ def test_steps_times_batch_times_accumulation_is_what_the_card_says(
     pack.main([str(tmp_path / "exp"), "--out", str(tmp_path / "m.zip")])
     members = contents(tmp_path / "m.zip")
     training = json.loads(members["asr_dro.json"])["training"]
-    assert training["items_seen"] == 12
+    assert training["items_seen"] == 12 and training["updates"] == 2
     assert sum(row["seconds"] for row in training["seen"]) == pytest.approx(
         training["seconds_seen"]
     )
