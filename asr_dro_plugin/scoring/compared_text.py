@@ -1,25 +1,22 @@
 """From transcripts to the texts that are compared: tag off, normalised, spaces where they count.
 
-Normalising takes longer than counting edits, so texts that no normaliser would change are found by
-numpy and left alone: texts of characters that the normaliser keeps where they stand, in NFC, with
-single spaces.  Transcripts of a recipe are normalised already: nearly all are of that kind.
+Normalising texts one by one takes longer than counting their edits.  Transcripts of a recipe are
+normalised already, and of most others a normaliser only replaces characters: numpy finds the first
+kind and does the second (``character_rules``), and the normaliser is left with the rest.
 """
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
+from asr_dro_plugin.scoring.character_rules import CharacterRules
 from asr_dro_plugin.text import Normalizer
 
 TAG = re.compile(r"\[[a-z]{3}\]")
+PLAIN_TAG = re.compile(r"\[[a-z]{3}\] ")
 UNKNOWN = re.compile(r"<unk>|⁇")
 UNKNOWN_SYMBOL = "\ue000"  # private use: no transcript holds it and no normaliser removes it
 BLOCK = 4_000  # texts looked at together
 BY_LANGUAGE = "I İ i ı"  # letters of which Unicode has other cases for Turkish and Azerbaijani
-# What a normaliser does with a character; INSIDE: keeps it between two others that it keeps.
-UNSEEN, KEPT, INSIDE, CHANGED, GAP, END = range(6)
 
 
 def normalized(text: str, lang: str, normalize: Normalizer) -> str:
@@ -44,66 +41,43 @@ def mark_unknown(text: str) -> str:
     return UNKNOWN.sub(UNKNOWN_SYMBOL, text) if "<" in text or "⁇" in text else text
 
 
+def part_tags(texts: Sequence[str]) -> tuple[list[str | None], list[str]]:
+    """``part_tag`` of N texts: leading tags, and the texts without tags."""
+    tags: list[str | None] = [None] * len(texts)
+    words = list(texts)
+    known: dict[str, str | None] = {}  # beginning -> its tag, if it is "[eng] "
+    for place in [place for place, text in enumerate(texts) if "[" in text]:
+        text = texts[place]
+        begin = text[:6]
+        if begin not in known:
+            known[begin] = begin[1:4] if PLAIN_TAG.fullmatch(begin) else None
+        tag, rest = known[begin], text[6:].strip(" ")
+        tags[place], words[place] = (tag, rest) if tag and "[" not in rest else part_tag(text)
+    return tags, words
+
+
 def normalize_all(texts: Sequence[str], langs: Sequence[str], normalize: Normalizer) -> list[str]:
-    """``normalized`` of N texts, each in its language."""
-    alike: dict[str, str] = {}  # language -> what its normaliser makes of the letters
-    for lang in set(langs):
-        alike[lang] = normalize(BY_LANGUAGE, lang)
+    """``normalized`` of N texts, each in its language; texts that it would not change stay."""
     done = list(texts)
-    for kind in set(alike.values()):
-        kinds = np.zeros(0x110000, dtype=np.uint8)  # of each code point
-        here = [place for place, lang in enumerate(langs) if alike[lang] == kind]
-        for begin in range(0, len(here), BLOCK):
-            places = here[begin : begin + BLOCK]
-            some = [texts[place] for place in places]
-            for number in _not_as_it_should_be(some, langs[places[0]], normalize, kinds):
-                place = places[number]
-                done[place] = normalized(texts[place], langs[place], normalize)
+    for places in _alike(langs, normalize):
+        rules = CharacterRules(normalize, langs[places[0]])
+        for begin in range(0, len(places), BLOCK):
+            block = places[begin : begin + BLOCK]
+            numbers = rules.to_mend([texts[place] for place in block])
+            changed = [block[number] for number in numbers]
+            mended = rules.mend([texts[place] for place in changed])
+            for place, text in zip(changed, mended, strict=True):
+                one = normalized(texts[place], langs[place], normalize) if text is None else text
+                done[place] = one
     return done
 
 
-def _not_as_it_should_be(
-    texts: Sequence[str], lang: str, normalize: Normalizer, kinds: np.ndarray
-) -> list[int]:
-    """Numbers of texts that normalising may change."""
-    joined = "\n".join([*texts, ""])
-    if joined.count("\n") != len(texts):
-        return list(range(len(texts)))
-    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), "<u4")
-    kind = kinds[codes]
-    if not kind.all():
-        _learn(codes[kind == UNSEEN], lang, normalize, kinds)
-        kind = kinds[codes]
-    is_gap = kind >= GAP
-    wrong = kind == CHANGED
-    wrong |= (kind == GAP) & _beside(is_gap)
-    is_inside = kind == INSIDE
-    if is_inside.any():
-        wrong |= is_inside & _beside(is_gap | is_inside)
-    ends = np.flatnonzero(kind == END)
-    places = set(np.searchsorted(ends, np.flatnonzero(wrong)).tolist())
-    if not unicodedata.is_normalized("NFC", joined):
-        is_nfc = unicodedata.is_normalized
-        places |= {place for place, text in enumerate(texts) if not is_nfc("NFC", text)}
-    return sorted(places)
-
-
-def _learn(codes: np.ndarray, lang: str, normalize: Normalizer, kinds: np.ndarray) -> None:
-    """Ask the normaliser about characters not met before: alone and at each place in a word."""
-    kinds[[ord(" "), ord("\n")]] = GAP, END
-    for code in np.flatnonzero(np.bincount(codes)).tolist():
-        char = chr(code)
-        probe = f"{char} x{char} {char}x x{char}x"
-        if char in " \n":
-            continue
-        if normalize(probe, lang) == probe:
-            kinds[code] = KEPT
-        else:
-            kinds[code] = INSIDE if normalize(f"x{char}x", lang) == f"x{char}x" else CHANGED
-
-
-def _beside(marked: np.ndarray) -> np.ndarray:
-    """Places (N,) with a marked one on either side; the first and the last are at an edge."""
-    beside = np.ones_like(marked)
-    beside[1:-1] = marked[:-2] | marked[2:]
-    return beside
+def _alike(langs: Sequence[str], normalize: Normalizer) -> Iterator[Sequence[int]]:
+    """Places of the texts whose languages are normalised alike."""
+    kinds = {lang: normalize(BY_LANGUAGE, lang) for lang in set(langs)}
+    distinct = set(kinds.values())
+    if len(distinct) == 1:
+        yield range(len(langs))
+        return
+    for kind in distinct:
+        yield [place for place, lang in enumerate(langs) if kinds[lang] == kind]

@@ -4,8 +4,9 @@ rapidfuzz finds a shortest alignment in about a microsecond; what takes time is 
 Python.  That is not needed.  With n and m the lengths and d the number of edits, deletions minus
 insertions are n - m, and of substitutions there are d - |n - m| or fewer by twos, so that 0 or 1
 are certain at once.  For the rest, the alignment is applied to n times one letter and m times
-another: what is left of the first letter are the matches, and these decide all three kinds.  Of words only
-those pairs are aligned that differ in more than one character.
+another: what is left of the first letter are the matches, and these decide all three kinds.
+
+Words are aligned only in pairs that differ in more than one character.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.scoring import compared_text
-from asr_dro_plugin.scoring.compared_text import mark_unknown, normalize_all, normalized, part_tag
+from asr_dro_plugin.scoring.compared_text import (
+    mark_unknown,
+    normalize_all,
+    normalized,
+    part_tag,
+    part_tags,
+)
 from asr_dro_plugin.text import NORMALIZERS
 
 ODD = (
@@ -46,6 +52,26 @@ def test_texts_that_are_normalised_are_not_normalised_again(monkeypatch):
     monkeypatch.setattr(compared_text, "normalized", lambda *text: asked.append(text))
     assert normalize_all(texts, LANGS, NORMALIZERS["lower_no_punct"]) == texts
     assert not asked
+
+
+def test_plain_capitals_and_marks_need_no_normaliser(monkeypatch):
+    raw = ["Plain text.", "I I", "«Ünï»  côdé—x!", "I", "Où, l’eau ?", "[eng] it's 'so"]
+    expected = ["plain text", "ı ı", "ünï côdé x", "ı", "où l'eau", "it's so"]
+    asked = []
+
+    def watched(*arguments):
+        asked.append(arguments[0])
+        return normalized(*arguments)
+
+    monkeypatch.setattr(compared_text, "normalized", watched)
+    assert normalize_all(raw, LANGS, NORMALIZERS["lower_no_punct"]) == expected
+    assert asked == raw[-1:]  # a tag, and an apostrophe that is none
+
+
+@given(texts=st.lists(st.text("[]ae g ", max_size=9) | st.sampled_from(["[eng] a ", "[eng]  b"])))
+def test_tags_of_many_texts_are_those_of_each(texts):
+    expected = [part_tag(text) for text in texts]
+    assert list(zip(*part_tags(texts), strict=True)) == expected
 
 
 def test_blocks_change_nothing(monkeypatch):
