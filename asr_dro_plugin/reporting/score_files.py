@@ -38,7 +38,11 @@ def find_reports(exp: str | os.PathLike) -> dict[tuple[str, str], dict]:
 
 
 def score_paths(exp: Path) -> list[Path]:
-    """The files there are: test sets, then development sets, then others, each by name."""
+    """The files there are: test sets, then development sets, then others, each by name.
+
+    Of one set greedy decoding comes first: what a search or a language model gains is told
+    against it.
+    """
     order = list(ROLES)
     rank = {path: role_of(path.parent.name) for path in exp.glob("*/*/score.json")}
     return sorted(
@@ -46,6 +50,7 @@ def score_paths(exp: Path) -> list[Path]:
         key=lambda path: (
             order.index(rank[path]) if rank[path] in order else len(order),
             path.parent.name,
+            "greedy" not in path.parent.parent.name,
             path.parent.parent.name,
         ),
     )
