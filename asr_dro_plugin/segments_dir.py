@@ -18,12 +18,16 @@ NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 @dataclass(frozen=True)
 class Segment:
-    """Seconds ``start`` to ``end`` of a recording, its text (None: unknown), and its faults."""
+    """Seconds ``start`` to ``end`` of a recording, its text (None: unknown), and its faults.
+
+    ``score`` says how well the text fits (0: certainly), None where there is no text.
+    """
 
     start: float
     end: float
     text: str | None = None
     faults: tuple[str, ...] = ()
+    score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ nothing; with --text, they lie between the words of the recording's text, which 
 import argparse
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from asr_dro_plugin.bin.align import add_model_options, list_some, load
@@ -39,8 +40,11 @@ def get_parser() -> argparse.ArgumentParser:
         "'name text' (name: the file's without its ending); needs --exp")  # fmt: skip
     add("--cut_speech", type=boolean, default=False, help="cut longer stretches without a pause "
         "where it does least harm (default: false)")  # fmt: skip
-    add("--keep", type=boolean, default=True, help="keep pieces that are too long, too short or "
-        "begin in speech (default: true); summary.json lists them anyway")  # fmt: skip
+    add("--low_score", type=float, default=-2.0, help="with --text, a text fits badly whose "
+        "characters' mean log probability is below this (default: -2)")  # fmt: skip
+    add("--keep", type=boolean, default=True, help="keep pieces that are too long, too short, "
+        "begin in speech or whose text fits badly (default: true); summary.json lists them "
+        "anyway")  # fmt: skip
     add("--strict", type=boolean, default=False, help="stop at the first recording that cannot be "
         "cut (default: false)")  # fmt: skip
     add_model_options(parser, required=False)
@@ -121,7 +125,7 @@ def cut_one(args: argparse.Namespace, utterance, text: str | None, lengths, mode
     if text is not None:
         words = model(utterance, text, args.lang).words
         pieces = cut_words(words, lengths, utterance.duration, args.pause, args.cut_speech)
-        return [segment_of(piece, text) for piece, text in pieces]
+        return [spoken_segment(piece, args.low_score) for piece in pieces]
     regions = speech_of(args, utterance.samples, model)
     stretches = [Stretch(*region) for region in regions]
     if args.cut_speech:
@@ -143,9 +147,18 @@ def speech_of(args: argparse.Namespace, samples, model) -> list[tuple[float, flo
     return voiced(best, model.silent_ids, emission.frame_shift, args.pause)
 
 
-def segment_of(piece, text: str | None = None) -> Segment:
+def segment_of(piece) -> Segment:
     """A piece as a data directory has it."""
-    return Segment(*to_thousandths(piece.start, piece.end), text, piece.faults)
+    return Segment(*to_thousandths(piece.start, piece.end), None, piece.faults)
+
+
+def spoken_segment(found, low_score: float) -> Segment:
+    """The same with its text, which is a fault of its own where it does not seem to be said."""
+    faults = found.piece.faults
+    if found.score < low_score:
+        faults += (f"text fits badly ({found.score:.2f})",)
+    score = round(found.score, 4)
+    return replace(segment_of(found.piece), text=found.text, faults=faults, score=score)
 
 
 def faults_of(recording: Recording) -> list[str]:

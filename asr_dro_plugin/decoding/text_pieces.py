@@ -3,18 +3,26 @@
 Every word is in one piece: the pieces' texts joined by spaces are the whole text.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from asr_dro_plugin.decoding.segment import Lengths, Piece, Stretch, cut
 from asr_dro_plugin.transcripts import Unit
 
+LEAST = 1e-30  # a confidence of 0 has no logarithm
+
 
 class TextPiece(NamedTuple):
-    """A piece of a recording and the words in it."""
+    """A piece of a recording and the words in it.
+
+    ``score`` is the mean over the words' characters of their log probabilities (natural): 0 is
+    certain, a text that is not said lies several units lower.
+    """
 
     piece: Piece
     text: str
+    score: float
 
 
 def cut_words(
@@ -42,7 +50,16 @@ def cut_words(
     firsts.append(len(words))
     pieces = cut(stretches, lengths, duration)
     texts = (words[firsts[piece.first] : firsts[piece.last]] for piece in pieces)
-    return [TextPiece(p, " ".join(word.text for word in t)) for p, t in zip(pieces, texts)]
+    return [
+        TextPiece(p, " ".join(word.text for word in t), _score(t)) for p, t in zip(pieces, texts)
+    ]
+
+
+def _score(words: Sequence[Unit]) -> float:
+    """Of a piece's words; one without a length (a dash) has no sound and does not count."""
+    sizes = [len(word.text) if word.end > word.start else 0 for word in words]
+    logs = (math.log(max(word.confidence, LEAST)) for word in words)
+    return sum(size * value for size, value in zip(sizes, logs)) / max(sum(sizes), 1)
 
 
 def _runs(words: Sequence[Unit], pause: float) -> Iterator[range]:

@@ -93,6 +93,21 @@ def test_a_text_is_cut_along_word_by_word(trained, tmp_path):
     assert len(read_table(out / "text")) > 1
 
 
+def test_a_text_that_is_not_said_is_named_and_can_be_left_out(trained, talk, tmp_path, capsys):
+    text, out = tmp_path / "other.txt", tmp_path / "data"
+    text.write_text("abba cab dad")
+    options = ["--exp", str(trained), "--text", str(text), "--out", str(out), "--low_score", "-0.1"]
+    with pytest.raises(SomeLeftOut, match="pieces are not as wanted"):
+        main([str(talk), *options, "--min", "0", "--max", "99"])
+    assert "text fits badly (-" in capsys.readouterr().err
+    assert " ".join(read_table(out / "text").values()) == "abba cab dad"
+    listed = json.loads((out / "summary.json").read_text())["by_recording"]["my_talk"]["segments"]
+    assert all(each["score"] < -0.1 for each in listed)
+    with pytest.raises(SomeLeftOut):
+        main([str(talk), *options, "--min", "0", "--max", "99", "--keep", "false"])
+    assert read_table(out / "text") == {}
+
+
 def test_a_model_finds_pauses_too(trained, talk, tmp_path):
     out = tmp_path / "data"
     try:
