@@ -1,6 +1,6 @@
 """Beam search with a word 3-gram and a lexicon, against flashlight-text called by utterance.
 
-    make bench            (python tests/benchmarks/bench_beam.py 100: fewer utterances)
+    make bench            (python tests/benchmarks/bench_beam.py 50: fewer utterances)
 
 Both sides decode the same frames with the same n-gram, lexicon, alpha and beta: made-up sentences
 of a Markov chain over 5,000 words, spelled in frames of which most are blank and some are wrong, so
@@ -30,6 +30,7 @@ from asr_dro_plugin.lm_files import find_lm
 
 NUM, NUM_TEXT, NUM_WORDS, BATCH, RUNS = 200, 20_000, 5_000, 16, 3
 ALPHA, BETA = 0.6, 0.5
+SAME = 0.003  # WERs as near as that are the same: five words of 1,500
 LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 TOKENS = ["<blank>", "<unk>", "<space>", *LETTERS, "<sos/eos>"]
 IDS = {token: index for index, token in enumerate(TOKENS)}
@@ -193,7 +194,7 @@ def show(found: dict[str, tuple], frames: list) -> None:
 
 
 def with_lexicon(lm_dir: str, frames: list, refs: list[str]) -> None:
-    """The demand: for each beam of flashlight's, ours that errs no more."""
+    """The demand: for each beam of flashlight's, the fastest of ours with the same WER."""
     theirs = {
         f"flashlight, beam_size {size}, log_add {'on' if add else 'off'}":
             Flashlight(lm_dir, size, 20, add)
@@ -210,18 +211,19 @@ def with_lexicon(lm_dir: str, frames: list, refs: list[str]) -> None:
     show(found, frames)
     for name in theirs:
         seconds, rate, texts = found[name]
-        equal = [each for each in ours_too if found[each][1] <= rate]
+        equal = [each for each in ours_too if found[each][1] <= rate + SAME]
         if equal:
             best = min(equal, key=lambda each: found[each][0])
             same = sum(a == b for a, b in zip(texts, found[best][2])) / len(texts)
-            print(f"{name}: ours is {seconds / found[best][0]:.1f} times as fast at no more WER, "
-                  f"{100 * same:.0f} % of texts equal ({best})")  # fmt: skip
+            print(f"{name}: {best} is {seconds / found[best][0]:.1f} times as fast at "
+                  f"{100 * (found[best][1] - rate):+.2f} points of WER, "
+                  f"{100 * same:.0f} % of texts equal")  # fmt: skip
 
 
-CURVE = [
-    (5, 10, 0.99), (10, 10, 0.99), (20, 10, 0.99), (50, 10, 0.99), (100, 10, 0.99), (200, 10, 0.99),
-    (50, 5, 0.99), (50, 20, 0.99), (50, None, 0.99), (50, 10, 0.9), (50, 10, 0.999), (50, 10, 1.0),
-    (100, 20, 1.0), (200, 20, 0.99),
+CURVE = [  # beam_size, beam_size_token, blank_threshold
+    (5, 10, 0.999), (10, 10, 0.999), (20, 10, 0.999), (50, 10, 0.999), (100, 10, 0.999),
+    (200, 10, 0.999), (50, 5, 0.999), (50, 20, 0.999), (50, None, 0.999), (50, 10, 0.9),
+    (50, 10, 0.99), (50, 10, 1.0), (50, 20, 1.0), (100, 20, 0.999), (200, 20, 0.999),
 ]  # fmt: skip
 
 
@@ -241,14 +243,14 @@ def without_lexicon(lm_dir: str, char_dir: str, frames: list, refs: list[str]) -
     """Where our own search stands in for flashlight's."""
     print("No language model:")
     beams = {f"flashlight, beam_size {s}": FlashlightFree(None, s, 20) for s in (5, 20)}
-    for size, threshold in ((5, 0.99), (20, 0.99), (20, 1.0)):
+    for size, threshold in ((5, 0.999), (20, 0.999), (20, 1.0)):
         settings = {"mode": "beam", "beam_size": size, "blank_threshold": threshold}
         name = f"ours, beam_size {size}, blank_threshold {threshold}"
         beams[name] = batched(build_decoder(settings, TOKENS, "char", 0))
     show(timed(beams, frames, refs), frames)
     print("Character 6-gram:")
-    found = {f"flashlight, beam_size {s}": FlashlightFree(char_dir, s, 10) for s in (20, 50, 100)}
-    for size, threshold in ((20, 0.99), (50, 0.99), (50, 1.0)):
+    found = {f"flashlight, beam_size {s}": FlashlightFree(char_dir, s, 10) for s in (20,)}
+    for size, threshold in ((20, 0.999), (50, 0.999), (50, 1.0)):
         settings = {
             "mode": "lm", "lm_unit": "char", "lm_weight": ALPHA, "beam_size": size,
             "beam_size_token": 10, "blank_threshold": threshold,
@@ -305,7 +307,7 @@ def main() -> None:
         print(f"{num} utterances, {sum(map(len, frames))} frames; greedy WER {100 * greedy:.1f} %; "
               "seconds of the processor, one thread")  # fmt: skip
         with_lexicon(word, frames, refs)
-        without_lexicon(word, char, frames, refs)
+        without_lexicon(word, char, frames[: num // 2], refs[: num // 2])
         threads(word, frames)
 
 
