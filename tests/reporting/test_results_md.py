@@ -32,7 +32,7 @@ def test_test_sets_come_first_and_sets_are_never_mixed(exp):
     assert headings(write_results(exp).read_text("utf-8")) == [
         "# Results of asr_mini", "## Training",
         "## Test sets",
-        "### test_x, decoded by decode_beam", "### test_x, decoded by decode_greedy",
+        "### test_x, decoded by decode_greedy", "### test_x, decoded by decode_beam",
         "## Development sets", "### dev_x, decoded by decode_greedy",
         "## Other sets", "### other_x, decoded by decode_greedy",
     ]  # fmt: skip
