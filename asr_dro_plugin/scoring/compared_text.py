@@ -63,13 +63,20 @@ def normalize_all(texts: Sequence[str], langs: Sequence[str], normalize: Normali
         rules = CharacterRules(normalize, langs[places[0]])
         for begin in range(0, len(places), BLOCK):
             block = places[begin : begin + BLOCK]
-            numbers = rules.to_mend([texts[place] for place in block])
+            numbers = rules.to_mend(_at(texts, block))
             changed = [block[number] for number in numbers]
-            mended = rules.mend([texts[place] for place in changed])
+            mended = rules.mend(_at(texts, changed))
             for place, text in zip(changed, mended, strict=True):
                 one = normalized(texts[place], langs[place], normalize) if text is None else text
                 done[place] = one
     return done
+
+
+def _at(texts: Sequence[str], places: Sequence[int]) -> Sequence[str]:
+    """The texts at some places; those of a range are a slice."""
+    if isinstance(places, range):
+        return texts[places.start : places.stop]
+    return [texts[place] for place in places]
 
 
 def _alike(langs: Sequence[str], normalize: Normalizer) -> Iterator[Sequence[int]]:

@@ -9,7 +9,8 @@ counts words between spaces.  Languages written without spaces lose theirs on bo
 their WER counts characters: where a space stands there is no fact of the language.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import eq
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from asr_dro_plugin.scoring.compared_text import (
     mark_unknown,
     normalize_all,
     normalized,
-    part_tag,
+    part_tags,
 )
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
+from asr_dro_plugin.scoring.ids import check_ids, lacking, looked_up
 from asr_dro_plugin.scoring.pair_counts import PairCounts, count_pairs, count_strings
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.scores import GroupScore, Score, group_scores
@@ -61,37 +63,23 @@ def score(
             contradicts its language; hypotheses that share no id with the references.
     """
     normalize = get_normalizer(normalizer)
-    _check_ids(references, hypotheses, languages, durations)
-    utt_ids, names, group_ids = _ordered(references, languages)
-    groups = [names[number] for number in group_ids.tolist()]
-    ref_tags, refs = _parted(references, utt_ids)
-    hyp_tags, hyps = _parted(hypotheses, utt_ids)
-    _check_tags(utt_ids, ref_tags, groups)
-    by_tag = languages is None or not set(ref_tags) & set(groups)
-    expected = [tag or group for tag, group in zip(ref_tags, groups)] if by_tag else groups
-    both = normalize_all([*refs, *map(mark_unknown, hyps)], [*expected, *expected], normalize)
-    refs, hyps = both[: len(refs)], both[len(refs) :]
-    spaceless = np.array([lang in no_space for lang in expected], dtype=bool)
-    refs, hyps = _without_spaces(refs, spaceless), _without_spaces(hyps, spaceless)
-    utterances = Utterances(
-        utt_ids, names, group_ids, refs, hyps, expected, hyp_tags,
-        np.fromiter(map(str.__eq__, (tag or "" for tag in hyp_tags), expected), bool, len(refs)),
-        _counts(refs, hyps, spaceless, phoneme_map), spaceless,
-    )  # fmt: skip
-    is_empty = [utt_id for utt_id, hyp in zip(utt_ids, hyps) if not hyp and utt_id in hypotheses]
-    empty_refs = {utt_id for utt_id, ref in zip(utt_ids, refs) if not ref}
+    check_ids(references, hypotheses, languages, durations)
+    utterances, has_lid = _counted(
+        references, hypotheses, languages, normalize, no_space, phoneme_map
+    )
     total, by_group = group_scores(utterances, durations)
-    told = set(hyp_tags) | (set() if by_tag and languages else set(ref_tags))
+    is_empty, empty_refs = _empty(utterances)
+    spaceless = np.unique(utterances.group_ids[utterances.no_space]).tolist()
     return Score(
         groups=by_group,
         total=total,
-        missing=tuple(sorted(references.keys() - hypotheses.keys())),
-        extra=tuple(sorted(hypotheses.keys() - references.keys())),
-        empty=tuple(sorted(set(is_empty) - empty_refs)),
+        missing=lacking(hypotheses, list(references)),
+        extra=lacking(references, list(hypotheses)),
+        empty=tuple(sorted((is_empty - empty_refs) & hypotheses.keys())),
         empty_refs=tuple(sorted(empty_refs)),
         normalizer=normalizer,
-        has_lid=bool(told & (set(expected) | set(groups))),
-        no_space=tuple(sorted({groups[place] for place in np.flatnonzero(spaceless).tolist()})),
+        has_lid=has_lid,
+        no_space=tuple(utterances.group_names[number] for number in spaceless),
         utterances=utterances,
         unknown_phonemes=dict(phoneme_map.unknown) if phoneme_map else {},
     )
@@ -107,28 +95,86 @@ def compare(ref: str, hyp: str, lang: str, normalize: Normalizer) -> tuple[EditC
     return count_edits(ref, hyp), count_edits(ref.split(), hyp.split())
 
 
-def _ordered(
-    references: Iterable[str], languages: Mapping[str, str] | None
-) -> tuple[list[str], tuple[str, ...], np.ndarray]:
-    """Ids ordered by group and id, the groups' names, and the number of each one's group."""
-    utt_ids = sorted(references)
-    if languages is None:
-        return utt_ids, (ONE_GROUP,), np.zeros(len(utt_ids), dtype=np.int64)
-    names = tuple(sorted({languages[utt_id] for utt_id in utt_ids}))
+def _counted(
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    languages: Mapping[str, str] | None,
+    normalize: Normalizer,
+    no_space: Collection[str],
+    phoneme_map: PhonemeMap | None,
+) -> tuple[Utterances, bool]:
+    """Everything counted of each utterance, and whether texts name their language.
+
+    The references' order is kept until all is counted: texts that lie in memory one after the other
+    are read several times as fast.
+    """
+    utt_ids = list(references)
+    groups = [ONE_GROUP] * len(utt_ids) if languages is None else looked_up(languages, utt_ids)
+    ref_tags, refs = part_tags(list(references.values()))
+    hyp_tags, hyps = part_tags(looked_up(hypotheses, utt_ids, ""))
+    names, told = set(groups), set(ref_tags) - {None}
+    if told & names:
+        _check_tags(utt_ids, ref_tags, groups)
+    by_tag = languages is None or not told & names
+    expected = groups
+    if by_tag and told:
+        expected = [tag or group for tag, group in zip(ref_tags, groups)]
+    # asked here as well: calling the function for every text takes five times as long
+    hyps = [mark_unknown(text) if "<" in text or "⁇" in text else text for text in hyps]
+    both = normalize_all([*refs, *hyps], [*expected, *expected], normalize)
+    spaceless = _spaceless(expected, no_space)
+    refs = _without_spaces(both[: len(refs)], spaceless)
+    hyps = _without_spaces(both[len(refs) :], spaceless)
+    utterances = _by_group(
+        utt_ids, groups, refs, hyps, expected, hyp_tags,
+        np.fromiter(map(eq, hyp_tags, expected), bool, len(refs)),
+        _counts(refs, hyps, spaceless, phoneme_map), spaceless,
+    )  # fmt: skip
+    told = set(hyp_tags) | (set() if by_tag and languages else told)
+    return utterances, bool(told & (names | set(expected)))
+
+
+def _by_group(
+    utt_ids: Sequence[str],
+    groups: Sequence[str],
+    refs: Sequence[str],
+    hyps: Sequence[str],
+    langs: Sequence[str],
+    tags: Sequence[str | None],
+    lid_correct: np.ndarray,
+    counts: Mapping[str, PairCounts],
+    no_space: np.ndarray,
+) -> Utterances:
+    """What was found of each utterance, brought into the order of group and id."""
+    names = sorted(set(groups))
     numbers = {name: number for number, name in enumerate(names)}
-    group_ids = np.array([numbers[languages[utt_id]] for utt_id in utt_ids], dtype=np.int64)
-    order = np.argsort(group_ids, kind="stable")
-    return [utt_ids[place] for place in order.tolist()], names, group_ids[order]
+    group_ids = np.fromiter(map(numbers.__getitem__, groups), np.int64, len(groups))
+    by_id = np.array(sorted(range(len(utt_ids)), key=utt_ids.__getitem__))
+    small = group_ids[by_id].astype(np.min_scalar_type(len(names)))  # sorted in a pass or two
+    order = by_id[np.argsort(small, kind="stable")]
+    places = order.tolist()
+    columns = (list(map(items.__getitem__, places)) for items in (utt_ids, refs, hyps, langs, tags))
+    utt_ids, refs, hyps, langs, tags = columns
+    return Utterances(
+        utt_ids, tuple(names), group_ids[order], refs, hyps, langs, tags, lid_correct[order],
+        {metric: count.at(order) for metric, count in counts.items()}, no_space[order],
+    )  # fmt: skip
 
 
-def _parted(texts: Mapping[str, str], utt_ids: Iterable[str]) -> tuple[list[str | None], list[str]]:
-    """Leading tags, and the texts without tags; a text that is not there is empty."""
-    words = [texts.get(utt_id, "") for utt_id in utt_ids]
-    tags: list[str | None] = [None] * len(words)
-    for place, text in enumerate(words):
-        if "[" in text:
-            tags[place], words[place] = part_tag(text)
-    return tags, words
+def _empty(utterances: Utterances) -> tuple[set[str], set[str]]:
+    """Ids whose hypotheses are empty, and those whose references are."""
+    chars = utterances.counts["cer"]
+    return tuple(
+        {utterances.utt_ids[place] for place in np.flatnonzero(lengths == 0).tolist()}
+        for lengths in (chars.hyp, chars.ref)
+    )
+
+
+def _spaceless(langs: Sequence[str], no_space: Collection[str]) -> np.ndarray:
+    """(N,) bool: texts in languages without spaces."""
+    if set(langs).isdisjoint(no_space):
+        return np.zeros(len(langs), dtype=bool)
+    return np.array([lang in no_space for lang in langs], dtype=bool)
 
 
 def _without_spaces(texts: list[str], chosen: np.ndarray) -> list[str]:
@@ -151,34 +197,17 @@ def _counts(
 
 
 def _check_tags(
-    utt_ids: Iterable[str], ref_tags: Iterable[str | None], groups: Sequence[str]
+    utt_ids: Sequence[str], ref_tags: Sequence[str | None], groups: Sequence[str]
 ) -> None:
     known = set(groups)
-    for utt_id, tag, group in zip(utt_ids, ref_tags, groups, strict=True):
-        if tag in known and tag != group:
-            raise UserError(
-                f"Reference {utt_id} is tagged [{tag}], but utt2lang says {group}. "
-                "Make the data directory again."
-            )
-
-
-def _check_ids(
-    references: Mapping[str, str],
-    hypotheses: Mapping[str, str],
-    languages: Mapping[str, str] | None,
-    durations: Mapping[str, float] | None,
-) -> None:
-    if not references:
-        raise UserError("The reference holds no utterance. Make the data directory again.")
-    if hypotheses and references.keys().isdisjoint(hypotheses):
+    wrong = [
+        (group, utt_id, tag)
+        for utt_id, tag, group in zip(utt_ids, ref_tags, groups)
+        if tag != group and tag in known
+    ]
+    if wrong:
+        group, utt_id, tag = min(wrong)
         raise UserError(
-            "Reference and hypothesis share no utterance id "
-            f"({min(references)} against {min(hypotheses)}). Are they of the same set?"
+            f"Reference {utt_id} is tagged [{tag}], but utt2lang says {group}. "
+            "Make the data directory again."
         )
-    for name, table in (("utt2lang", languages), ("utt2dur", durations)):
-        lacking = [] if table is None else sorted(references.keys() - table.keys())
-        if lacking:
-            raise UserError(
-                f"{name} lacks {len(lacking)} of {len(references)} reference utterances "
-                f"(first: {lacking[0]}). Make the data directory again."
-            )

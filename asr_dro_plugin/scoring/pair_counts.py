@@ -57,6 +57,15 @@ class PairCounts:
         """Sums over all pairs."""
         return EditCounts(*(int(column.sum()) for column in self.columns))
 
+    @property
+    def hyp(self) -> np.ndarray:
+        """Lengths of the hypotheses (N,)."""
+        return self.ref - self.deletions + self.insertions
+
+    def at(self, places: np.ndarray) -> "PairCounts":
+        """The counts of some pairs, or of all in another order."""
+        return PairCounts(*(column[places] for column in self.columns))
+
     def put(self, places: np.ndarray, other: "PairCounts") -> None:
         """Replace the counts at some places by those of others."""
         for mine, theirs in zip(self.columns, other.columns, strict=True):
