@@ -154,12 +154,14 @@ def _describe_run(
     scores: Sequence[Path], options: Options,
 ) -> card.Run:  # fmt: skip
     groups, recipe = _groups(config), recipe_of(exp)
+    json_files = [path for path in scores if path.suffix == ".json"]
     return card.Run(
         name, config, model_file, num_parameters,
         langs=card_facts.languages_of(config, groups),
         training=card_facts.training_facts(exp, config),
         cells=card_facts.training_data(config, recipe, training_folder(config, recipe)),
-        reports=[read_score(path) for path in scores if path.suffix == ".json"],
+        reports=[read_score(path) for path in json_files],
+        decodings=[path.parent.parent.name for path in json_files],
         versions=versions_of(exp, config),
         licence=options.licence,
         corpora=read_corpora(),

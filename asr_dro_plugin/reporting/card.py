@@ -9,45 +9,26 @@ from dataclasses import dataclass, field
 from asr_dro_plugin.corpora import UNKNOWN, Corpus, find
 from asr_dro_plugin.languages import Language
 from asr_dro_plugin.reporting.card_facts import NOT_NAMED, Cell, stack_of
-from asr_dro_plugin.reporting.card_front import front_matter
+from asr_dro_plugin.reporting.card_front import CITATION, front_matter
 from asr_dro_plugin.reporting.card_limits import limits
 from asr_dro_plugin.reporting.facts import settings_of, versions_line
 from asr_dro_plugin.reporting.score_files import interval_of, macro_interval, rate_of, worst_of
+from asr_dro_plugin.reporting.words import short_names
 
 METHODS = {
     "ctc": "plain CTC, the average over utterances",
     "ctc_dro": "CTC-DRO, which gives weight to the languages of high loss",
     "group_dro": "group DRO, which minimises the loss of the worst language",
 }
-CITATION = """\
-```bibtex
-@article{bartelds2025ctcdro,
-  title   = {{CTC-DRO}: Robust Optimization for Reducing Language Disparities in Speech
-             Recognition},
-  author  = {Bartelds, Martijn and Nandi, Ananjan and Doumbouya, Moussa Koulako Bala and
-             Jurafsky, Dan and Hashimoto, Tatsunori and Livescu, Karen},
-  journal = {arXiv preprint arXiv:2502.01777},
-  year    = {2025}
-}
-@inproceedings{watanabe2018espnet,
-  title     = {{ESPnet}: End-to-End Speech Processing Toolkit},
-  author    = {Watanabe, Shinji and Hori, Takaaki and Karita, Shigeki and Hayashi, Tomoki and
-               Nishitoba, Jiro and Unno, Yuya and Enrique Yalta Soplin, Nelson and
-               Heymann, Jahn and Wiesner, Matthew and Chen, Nanxin and Renduchintala, Adithya and
-               Ochiai, Tsubasa},
-  booktitle = {Proceedings of Interspeech},
-  pages     = {2207--2211},
-  year      = {2018}
-}
-```"""
 
 
 @dataclass(frozen=True)
 class Run:
     """All that a card is written from.
 
-    ``reports`` are scores, the one that the card speaks of first; ``corpora`` and ``languages`` are
-    the recipe's tables; ``pretrained`` names a checkpoint that training began from.
+    ``reports`` are scores, the one that the card speaks of first, and ``decodings`` the decoding of
+    each; ``corpora`` and ``languages`` are the recipe's tables; ``pretrained`` names a checkpoint
+    that training began from.
     """
 
     name: str
@@ -64,6 +45,17 @@ class Run:
     languages: Mapping[str, Language] = field(default_factory=dict)
     pretrained: tuple[str, str] | None = None  # name and licence
     decode_options: str = ""  # of asr-dro transcribe, for what else is packed
+    decodings: Sequence[str] = ()
+
+    @property
+    def titles(self) -> list[str]:
+        """What each report is of: its set, and its decoding where there are several."""
+        sets = [report["set"] for report in self.reports]
+        if len(set(self.decodings)) < 2:
+            return sets
+        names = short_names(list(dict.fromkeys(self.decodings)))
+        short = dict(zip(dict.fromkeys(self.decodings), names))
+        return [f"{name}, decoded by {short[tag]}" for name, tag in zip(sets, self.decodings)]
 
 
 def write_card(run: Run) -> str:
@@ -78,7 +70,8 @@ def write_card(run: Run) -> str:
         "Licence": _licence(run),
         "Citation": [CITATION],
     }
-    lines = [front_matter(run.name, run.langs, run.licence, run.reports), f"# {run.name}", ""]
+    lines = [front_matter(run.name, run.langs, run.licence, run.reports, run.titles),
+             f"# {run.name}", ""]  # fmt: skip
     for title, body in sections.items():
         lines += ([f"## {title}", ""] if title else []) + [*body, ""]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -107,7 +100,7 @@ def _what_it_is(run: Run) -> list[str]:
         f"parameters) was trained with {method}, by asr-dro on ESPnet."
     ]  # fmt: skip
     if run.reports:
-        lines += ["", _worst(run.reports[0])]
+        lines += ["", _worst(run.reports[0], run.titles[0])]
     return lines
 
 
@@ -119,9 +112,9 @@ def _named(lang: str, run: Run) -> str:
     return f"{run.languages[lang].name} ({lang})" if lang in run.languages else lang
 
 
-def _worst(report: Mapping) -> str:
+def _worst(report: Mapping, title: str) -> str:
     name, group = worst_of(report)
-    line = f"**The worst language is {name}: CER {_rate(group, 'cer')}** on {report['set']}"
+    line = f"**The worst language is {name}: CER {_rate(group, 'cer')}** on {title}"
     if report["macro"].get("cer") is None:
         return line + "."
     return f"{line}; the mean over its {len(report['groups'])} languages is {_macro(report)}."
@@ -152,14 +145,14 @@ def _results(run: Run) -> list[str]:
         "characters, WER: words, LID: languages recognised right. `total` pools all text, `mean`",
         "is over languages.",
     ]
-    for report in run.reports:
+    for report, title in zip(run.reports, run.titles):
         rows = [_row(name, group) for name, group in sorted(report["groups"].items())]
         macro = report["macro"]
         figures = [_figure(macro.get("cer")), _interval(macro_interval(report, "cer"))]
         figures += [_figure(macro.get("wer")), _interval(macro_interval(report, "wer"))]
         rows.append(["mean", "", "", *figures, _figure(macro.get("lid"))])
         rows.append(_row("total", report["total"]))
-        lines += ["", f"### {report['set']}", ""]
+        lines += ["", f"### {title}", ""]
         header = ["language", "utterances", "minutes", "CER", "95 %", "WER", "95 %", "LID"]
         lines += table(header, rows)
         lines += ["", f"Text was normalised by `{report['normalizer']}` first.", *_left_out(report)]

@@ -18,10 +18,31 @@ HUB_LICENCES = {
     "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "mpl-2.0", "odc-by", "other", "unknown",
 }  # fmt: skip
 NAMES = {"cer": "CER", "wer": "WER"}
+CITATION = """\
+```bibtex
+@article{bartelds2025ctcdro,
+  title   = {{CTC-DRO}: Robust Optimization for Reducing Language Disparities in Speech
+             Recognition},
+  author  = {Bartelds, Martijn and Nandi, Ananjan and Doumbouya, Moussa Koulako Bala and
+             Jurafsky, Dan and Hashimoto, Tatsunori and Livescu, Karen},
+  journal = {arXiv preprint arXiv:2502.01777},
+  year    = {2025}
+}
+@inproceedings{watanabe2018espnet,
+  title     = {{ESPnet}: End-to-End Speech Processing Toolkit},
+  author    = {Watanabe, Shinji and Hori, Takaaki and Karita, Shigeki and Hayashi, Tomoki and
+               Nishitoba, Jiro and Unno, Yuya and Enrique Yalta Soplin, Nelson and
+               Heymann, Jahn and Wiesner, Matthew and Chen, Nanxin and Renduchintala, Adithya and
+               Ochiai, Tsubasa},
+  booktitle = {Proceedings of Interspeech},
+  pages     = {2207--2211},
+  year      = {2018}
+}
+```"""
 
 
 def front_matter(
-    name: str, langs: Sequence[str], licence: str, reports: Sequence[Mapping]
+    name: str, langs: Sequence[str], licence: str, reports: Sequence[Mapping], titles: Sequence[str]
 ) -> str:  # fmt: skip
     """The block between the two lines of dashes, and those.
 
@@ -30,6 +51,7 @@ def front_matter(
         langs: ISO 639-3 codes.
         licence: of the model, as the user wrote it.
         reports: scores that the card shows.
+        titles: what each of them is of.
     """
     data = {
         **({"language": list(langs)} if langs else {}),
@@ -41,7 +63,7 @@ def front_matter(
         "metrics": ["cer", "wer"],
     }
     if reports:
-        results = [_result(report) for report in reports]
+        results = [_result(report, title) for report, title in zip(reports, titles)]
         data["model-index"] = [{"name": name, "results": results}]
     return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n"
 
@@ -53,7 +75,7 @@ def _licence(licence: str) -> dict[str, str]:
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", word).strip("-")}
 
 
-def _result(report: Mapping) -> dict:
+def _result(report: Mapping, title: str) -> dict:
     """One set: errors over all languages, the mean over languages, and the worst language's."""
     metrics = []
     for metric, word in NAMES.items():
@@ -68,5 +90,5 @@ def _result(report: Mapping) -> dict:
             if value is not None
         ]
     task = {"type": "automatic-speech-recognition", "name": "Speech recognition"}
-    dataset = {"name": report["set"], "type": report["set"]}
+    dataset = {"name": title, "type": report["set"]}
     return {"task": task, "dataset": dataset, "metrics": metrics}

@@ -77,7 +77,7 @@ def _cards(material: Material, report: Mapping) -> Markup:
         worst_15 = summary_figure(report, "cer", "worst_15")
         cards.insert(2, _card("Mean of the worst 15", "CER", worst_15, None))
     if total.get("lid"):
-        cards.append(_card("Language named rightly, all utterances", "LID", rate_of(total, "lid"),
+        cards.append(_card("Of all utterances", "LID", rate_of(total, "lid"),
                            interval_of(total, "lid")))  # fmt: skip
     return el("div", cards, class_="cards")
 

@@ -120,7 +120,7 @@ def test_the_front_matter_is_read_by_the_hubs_own_package(report):
     ],
 )
 def test_a_licence_that_the_hub_does_not_know_gets_a_name(licence, expected):
-    data = yaml.safe_load(front_matter("x", ["eng"], licence, []).split("---\n")[1])
+    data = yaml.safe_load(front_matter("x", ["eng"], licence, [], []).split("---\n")[1])
     assert {key: data[key] for key in data if key.startswith("license")} == expected
 
 
@@ -187,3 +187,15 @@ def test_updates_are_steps_of_the_optimizer_not_batches(tmp_path, recorded, upda
         record = Record("train", 2, 11, 48, True, 1.0, {"loss": 1.0})
         (tmp_path / "metrics.jsonl").write_text(record.to_json() + "\n")
     assert training_facts(tmp_path, {"accum_grad": 4})["updates"] == updates
+
+
+def test_of_several_decodings_each_table_says_which_it_is(report):
+    decodings = ["decode_asr_greedy_valid.cer.ave", "decode_asr_lm_char_valid.cer.ave"]
+    text = write_card(run(report, reports=[report, report], decodings=decodings))
+    assert lines_of(text, "Results").count("### test_toy, decoded by greedy") == 1
+    assert lines_of(text, "Results").count("### test_toy, decoded by lm_char") == 1
+    assert "on test_toy, decoded by greedy" in text.split("## Results")[0]
+    names = {result.dataset_name for result in ModelCard(text).data.eval_results}
+    assert names == {"test_toy, decoded by greedy", "test_toy, decoded by lm_char"}
+    alone = write_card(run(report, reports=[report], decodings=decodings[:1]))
+    assert "### test_toy\n" in alone
