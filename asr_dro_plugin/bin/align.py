@@ -22,12 +22,22 @@ from asr_dro_plugin.quiet import quiet_import
 from asr_dro_plugin.text import NORMALIZERS, get_normalizer
 
 MAX_LISTED = 10
+EPILOG = """Uses:
+  asr-dro align talk.wav talk.txt --exp exp/asr_X --lang eng --text_norm lower_no_punct
+  asr-dro align --data_dir dump/raw/test --exp exp/asr_X --out aligned
+        aligned/ctm (words with times), scores, left_out
+
+Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
+"""
 LANGUAGE_CODE = re.compile("[a-z]{3}")
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(prog="asr-dro align", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="asr-dro align", description=__doc__, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     add = parser.add_argument
     add("pair", nargs="*", metavar="AUDIO TEXTFILE", help="a recording and the text of all of it")
     add("--data_dir", help="instead: a data directory with wav.scp and text")
@@ -35,7 +45,8 @@ def get_parser() -> argparse.ArgumentParser:
     add("--format", choices=["ctm", "json"], default="ctm", help="ctm: words; json: words and "
         "characters, one utterance a line (default: ctm)")  # fmt: skip
     add("--low_score", type=float, default=-2.0, help="list scores below this (default: -2)")
-    add("--strict", type=boolean, default=False, help="stop at the first utterance that cannot be "
+    add("--strict", type=boolean, default=False, metavar="true|false",
+        help="stop at the first utterance that cannot be "
         "aligned (default: false)")  # fmt: skip
     add_model_options(parser, required=True)
     return parser

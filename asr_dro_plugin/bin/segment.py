@@ -24,10 +24,21 @@ from asr_dro_plugin.segments_dir import (
     write_segments_dir,
 )
 
+EPILOG = """Uses:
+  asr-dro segment talk.mp3 --out data/talk
+  asr-dro segment talk.mp3 --out data/talk --exp exp/asr_X --text talk.txt \\
+        --text_norm lower_no_punct
+
+Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
+"""
+
 
 def get_parser() -> argparse.ArgumentParser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(prog="asr-dro segment", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="asr-dro segment", description=__doc__, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     add = parser.add_argument
     add("audio", nargs="+", help="recordings of any rate, container and length")
     add("--out", required=True, help="data directory to write; no audio is copied")
@@ -38,14 +49,17 @@ def get_parser() -> argparse.ArgumentParser:
         "(default: 0.2)")  # fmt: skip
     add("--text", metavar="FILE", help="text of the recording or, of several, a table "
         "'name text' (name: the file's without its ending); needs --exp")  # fmt: skip
-    add("--cut_speech", type=boolean, default=False, help="cut longer stretches without a pause "
+    add("--cut_speech", type=boolean, default=False, metavar="true|false",
+        help="cut longer stretches without a pause "
         "where it does least harm (default: false)")  # fmt: skip
     add("--low_score", type=float, default=-2.0, help="with --text, a text fits badly whose "
         "characters' mean log probability is below this (default: -2)")  # fmt: skip
-    add("--keep", type=boolean, default=True, help="keep pieces that are too long, too short, "
+    add("--keep", type=boolean, default=True, metavar="true|false",
+        help="keep pieces that are too long, too short, "
         "begin in speech or whose text fits badly (default: true); summary.json lists them "
         "anyway")  # fmt: skip
-    add("--strict", type=boolean, default=False, help="stop at the first recording that cannot be "
+    add("--strict", type=boolean, default=False, metavar="true|false",
+        help="stop at the first recording that cannot be "
         "cut (default: false)")  # fmt: skip
     add_model_options(parser, required=False)
     return parser
