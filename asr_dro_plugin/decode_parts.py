@@ -13,14 +13,15 @@ from asr_dro_plugin import __version__
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.files import atomic_write, sha256_of
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
-from asr_dro_plugin.hypotheses import JoinedParts, check_one_source, remove_parts
+from asr_dro_plugin.hypotheses import JoinedParts, check_one_source, remove_parts, source_at
 from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.speech import Location
-from asr_dro_plugin.transcript_files import TranscriptFiles
+from asr_dro_plugin.transcript_files import NEED_TIMES, TranscriptFiles
 from asr_dro_plugin.transcripts import Transcript
 
 LEFT_OUT = "left_out.tsv"
+CONFIGURATION = "decoding configuration"  # its key in what parts are made from
 SHOWN = 5  # utterances left out that a message names
 
 
@@ -108,7 +109,7 @@ def source_of(
         files["languages"] = language_table(data_dir)
     return {
         "version of asr-dro": __version__,
-        "decoding configuration": json.dumps(config, sort_keys=True),
+        CONFIGURATION: json.dumps(config, sort_keys=True),
         **{name: sha256_of(path) for name, path in files.items()},
     }
 
@@ -146,12 +147,13 @@ def merge(
     Raises:
         SomeLeftOut: utterances that have no text for a fault of their audio (``left_out.tsv``);
             everything is written.
-        UserError: a part or an utterance is missing, or parts are of different sources; with
-            ``strict`` also an utterance left out.
+        UserError: a part or an utterance is missing, parts are of different sources, or a format
+            needs times and the parts hold none; with ``strict`` also an utterance left out.
     """
     paths = [part_file(out_dir, part, num_parts) for part in range(1, num_parts + 1)]
     parts = JoinedParts(paths)
     check_one_source(paths)
+    _check_times(paths[0], formats)
     wanted = sorted(read_table(data_dir / "utt2num_samples"), key=str.encode)
     missing = [utt_id for utt_id in wanted if utt_id not in parts]
     if missing:
@@ -169,6 +171,17 @@ def merge(
     remove_parts(paths[0].parent)
     if left_out:
         raise (UserError if strict else SomeLeftOut)(_words(left_out, len(wanted), out_dir))
+
+
+def _check_times(path: Path, formats: Sequence[str]) -> None:
+    """Refuse formats whose files would be empty: parts know their times only if asked for them."""
+    needed = [name for name in formats if name in NEED_TIMES]
+    config = json.loads(source_at(path).get(CONFIGURATION, "{}"))
+    if needed and not config.get("times"):
+        raise UserError(
+            f"--formats {' '.join(needed)} needs times, and {path} holds none. Decode with the "
+            "same --formats as here, or with times: true in the configuration, then merge."
+        )
 
 
 def _write_left_out(path: Path, left_out: Sequence[Transcript]) -> None:

@@ -28,7 +28,8 @@ class GrowingHypotheses:
 
     Args:
         path: where they are once they are whole.
-        source: what they are made from; whatever is there from another source is removed.
+        source: what they are made from; whatever is there from another source is removed once
+            the first transcript can be added (``with``), not by a start that then fails.
         utt_ids: utterances of the part.
 
     Attributes:
@@ -39,7 +40,14 @@ class GrowingHypotheses:
     def __init__(self, path: str | os.PathLike, source: Source, utt_ids: Collection[str]) -> None:
         self.path, self.utt_ids = Path(path), set(utt_ids)
         self.growing = _beside(self.path, PARTIAL)
-        self._use_source(source)
+        self.source, self.done, self.is_whole = dict(source), set(), False
+        self._before = _read_source(_beside(self.path, SOURCE))
+        if self._before == self.source:
+            self._go_on()
+        self._stream: IO[str] | None = None
+
+    def _go_on(self) -> None:
+        """Find what is done, and cut off what a kill has left of a last line."""
         there, size = _ids_and_size(self.path)
         self.is_whole = self.path.exists() and self.utt_ids <= there
         if not self.is_whole:
@@ -47,28 +55,26 @@ class GrowingHypotheses:
                 os.replace(self.path, self.growing)
             there, size = _ids_and_size(self.growing)
             if self.growing.exists():
-                os.truncate(self.growing, size)  # what a kill has left of a last line
+                os.truncate(self.growing, size)
         self.done = self.utt_ids & there
-        self._stream: IO[str] | None = None
 
-    def _use_source(self, source: Source) -> None:
-        """Note the source; where it is another one than before, remove what was made from that."""
-        note = _beside(self.path, SOURCE)
-        before = _read_source(note)
-        if before == dict(source):
-            return
+    def _begin_anew(self) -> None:
+        """Note the source, and remove what was made from another one."""
+        before, source = self._before or {}, self.source
         there = [path for path in (self.path, self.growing) if path.exists()]
         if there:
-            keys = sorted({*source, *(before or {})})
-            changed = [key for key in keys if (before or {}).get(key) != source.get(key)]
+            changed = sorted(k for k in {*source, *before} if before.get(k) != source.get(k))
             logging.warning("%s: begun anew, for another %s.", self.path, ", ".join(changed))
         # In this order: killed between the two, the next start finds nothing of a wrong source.
         for path in there:
             path.unlink()
-        with atomic_write(note) as stream:
-            json.dump(dict(source), stream, indent=2, sort_keys=True)
+        with atomic_write(_beside(self.path, SOURCE)) as stream:
+            json.dump(source, stream, indent=2, sort_keys=True)
 
     def __enter__(self) -> "GrowingHypotheses":
+        if self._before != self.source:
+            self._begin_anew()
+            self._before = self.source
         self._stream = open(self.growing, "a", encoding="utf-8", newline="\n")
         return self
 
@@ -153,6 +159,11 @@ def check_one_source(paths: Sequence[Path]) -> None:
                 f"{path} was made by another model or configuration, or of other data, than "
                 f"{paths[0]}. Run stage 12 again."
             )
+
+
+def source_at(path: Path) -> Source:
+    """What a part was made from; empty where nothing says it."""
+    return _read_source(_beside(path, SOURCE)) or {}
 
 
 def remove_parts(folder: str | os.PathLike) -> None:

@@ -51,6 +51,15 @@ def whole(path, source=ONE) -> GrowingHypotheses:
     return growing
 
 
+def test_a_start_that_fails_before_its_first_transcript_removes_nothing(path):
+    begin(path, {"u1": "a"})
+    GrowingHypotheses(path, ONE | {"lang": "typo"}, TEXTS)  # its model then knows no such language
+    assert GrowingHypotheses(path, ONE, TEXTS).done == {"u1"}
+    whole(path)
+    GrowingHypotheses(path, ONE | {"lang": "typo"}, TEXTS)
+    assert GrowingHypotheses(path, ONE, TEXTS).is_whole
+
+
 @given(cut=st.integers(0, 500), zeros=st.integers(0, 3))
 def test_a_file_cut_off_at_any_byte_loses_no_whole_line(tmp_path_factory, cut, zeros):
     path = tmp_path_factory.mktemp("cut") / "hyp.1of1.jsonl"
@@ -110,15 +119,20 @@ def test_a_part_without_utterances_is_an_empty_file(path):
 def test_another_model_begins_anew_and_says_why(path, caplog, finish):
     whole(path) if finish else begin(path, TEXTS)
     again = GrowingHypotheses(path, ONE | {"model": "2"}, TEXTS)
-    assert (again.done, again.is_whole, path.exists()) == (set(), False, False)
+    assert (again.done, again.is_whole) == (set(), False)
+    begin(path, {"u1": "new"}, source=ONE | {"model": "2"})
+    assert not path.exists()
     assert "begun anew, for another model." in caplog.text
+    assert read_so_far(path.parent) == {"u1": "new"}
 
 
 def test_hypotheses_of_unknown_source_are_not_gone_on_with(path, caplog):
     path.parent.mkdir()
     path.write_text("u1 old\nu2 old\nu3 old\n")
     assert GrowingHypotheses(path, ONE, TEXTS).done == set()
+    begin(path)
     assert "another data, model" in caplog.text
+    assert not path.exists()
 
 
 def test_of_two_models_the_one_written_to_last_counts(path):

@@ -20,10 +20,26 @@ from asr_dro_plugin.model_files import best_model_file
 from asr_dro_plugin.options import boolean
 from asr_dro_plugin.transcript_files import FORMATS, parse_formats
 
+EPILOG = """Uses:
+  asr-dro decode --exp exp/asr_X --config conf/decode_asr_greedy.yaml \\
+      --data_dir dump/raw/test_prompts --out_dir out --formats "text srt"
+        decode all as one part; it lies in out/parts
+  the same with --merge true
+        join the parts into out/text and out/srt; the same --formats, for they decide on times
+
+Exit code: 0 done, 1 bad input, 2 a wrong option, 3 (of --merge) done but for utterances that
+out/left_out.tsv lists.
+"""
+
 
 def get_parser() -> argparse.ArgumentParser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(prog="asr-dro decode", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="asr-dro decode",
+        description=__doc__.replace(" (``hypotheses.py``)", ""),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--exp", required=True, help="trained experiment")
     parser.add_argument(
         "--model_file", help="its model file (default: the average by its best_model_criterion)"
@@ -110,7 +126,10 @@ def warn_of_unknown_groups(data_dir: Path, groups: list[str] | None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Decode one part, or merge them."""
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if not 1 <= args.part <= args.num_parts:
+        parser.error(f"--part {args.part} is none of 1 to --num_parts {args.num_parts}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     formats = parse_formats(args.formats, "--formats")
     if args.merge:

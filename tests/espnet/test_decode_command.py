@@ -114,6 +114,24 @@ def test_a_subtitle_is_asked_for_before_decoding_as_its_times_are(trained, dump,
     assert json.loads(note["decoding configuration"])["times"] is True
 
 
+def test_parts_without_times_are_not_joined_into_empty_subtitles(trained, dump, tmp_path):
+    words = decoding.words(trained, dump / "test", tmp_path / "out")
+    decode.main(words)
+    with pytest.raises(UserError, match="--formats ctm srt needs times, and .* holds none"):
+        decode.main([*words, "--merge", "true", "--formats", "text ctm srt"])
+    assert not (tmp_path / "out/text").exists()
+    decode.main([*words, "--merge", "true"])  # what was decoded is still there
+    assert (tmp_path / "out/text").exists()
+
+
+@pytest.mark.parametrize("words", [["--part", "0"], ["--part", "3", "--num_parts", "2"]])
+def test_a_part_that_is_none_is_wrong_usage(trained, dump, tmp_path, words):
+    with pytest.raises(SystemExit) as ended:
+        decode.main([*decoding.words(trained, dump / "test", tmp_path / "out"), *words])
+    assert ended.value.code == 2
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("yaml", "words", "fault"),
     [
