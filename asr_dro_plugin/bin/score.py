@@ -21,7 +21,8 @@ EPILOG = """Uses:
         print mean and spread of one set over experiments
 
 Exit code: 0 all scored, 1 bad input (or --strict true and something is missing), 2 a wrong option,
-or REF or HYP does not exist, 3 scored, but hypotheses are missing, extra, double or cut.
+or REF or HYP does not exist, 3 scored, but hypotheses are missing, extra, double or cut, or
+references are empty.
 """
 RUN_OPTIONS = ("asr_config", "inference_config", "model_file", "git_commit")
 WRITTEN = ("json", "utts", "alignments")
@@ -30,7 +31,7 @@ WRITTEN = ("json", "utts", "alignments")
 def get_parser() -> argparse.ArgumentParser:
     """All options of the command."""
     parser = argparse.ArgumentParser(
-        prog="score", description=__doc__, epilog=EPILOG, allow_abbrev=False,
+        prog="asr-dro score", description=__doc__, epilog=EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("texts", metavar="REF HYP", nargs="*", help="references and hypotheses")
@@ -49,7 +50,8 @@ def get_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     one.add_argument(
         "--strict", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-        help="exit with 1 where something is missing, extra, double or cut (default: false: 3)",
+        help="exit with 1 where something is missing, extra, double, cut, or a reference empty "
+        "(default: false: 3)",
     )  # fmt: skip
     one.add_argument(
         "--partial", type=boolean, nargs="?", const=True, default=False, metavar="true|false",

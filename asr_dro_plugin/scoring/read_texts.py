@@ -72,15 +72,21 @@ def read_hypotheses(path: str | Path, form: str | None = None) -> Texts:
 
 
 def form_of(path: Path) -> str:
-    """The form of a file or folder, by its ending or, where that says nothing, its first line."""
+    """The form of a file or folder, by its ending or, where that says nothing, its lines.
+
+    A text of Kaldi's may end in a bracket (``u1 yes (laughs)``): of trn most lines end so.
+    """
     if path.is_dir():
         return "folder"
     if path.suffix in (".jsonl", ".trn"):
         return path.suffix[1:]
-    first = next((line for line in _lines(path)[0] if line.strip()), "")
-    if first.lstrip().startswith("{"):
+    lines = [line.strip() for line in _lines(path)[0] if line.strip()]
+    if lines and lines[0].startswith("{"):
         return "jsonl"
-    return "trn" if TRN.fullmatch(first) else "kaldi"
+    if not lines or not TRN.fullmatch(lines[0]):
+        return "kaldi"
+    num_trn = sum(TRN.fullmatch(line) is not None for line in lines)
+    return "trn" if 2 * num_trn >= len(lines) else "kaldi"
 
 
 def _read(path: Path, form: str | None, is_reference: bool) -> Texts:

@@ -54,16 +54,16 @@ class ScoredSet:
         return scored, damage
 
     def complaints(self, path: str, scored: Score, damage: Damage) -> list[str]:
-        """A sentence where ids do not match or lines were not whole, else none."""
-        if not (scored.missing or scored.extra or damage.duplicates or damage.cut):
-            return []
-        more = f", gives {len(damage.duplicates)} twice" if damage.duplicates else ""
-        if damage.cut:
-            more += f", has {len(damage.cut)} lines that are not whole (first: {damage.cut[0]})"
-        return [
-            f"{path} lacks {len(scored.missing)} and adds {len(scored.extra)} utterances{more} "
-            f"against {self.options.ref}. Decode the set again, or go on with what was scored."
-        ]
+        """A sentence where ids do not match, lines were not whole or references are empty."""
+        found = []
+        if scored.missing or scored.extra or damage.duplicates or damage.cut:
+            found = [_of_ids(path, self.options.ref, scored, damage)]
+        if scored.empty_refs and path == self.options.hyp:  # said once, not of every hypothesis
+            found.append(
+                f"{self.options.ref} has {len(scored.empty_refs)} references without text after "
+                f"normalising (first: {scored.empty_refs[0]}). Mend or remove them, or go on."
+            )
+        return found
 
     def _so_far(self, path: Path) -> tuple[dict[str, str], dict[str, str]]:
         """References and hypotheses of the utterances decoded so far."""
@@ -83,6 +83,17 @@ class ScoredSet:
             "longest of each part first.\n"
         )
         return so_far, texts
+
+
+def _of_ids(path: str, reference: str, scored: Score, damage: Damage) -> str:
+    """What is wrong with the ids and lines of one hypothesis."""
+    more = f", gives {len(damage.duplicates)} twice" if damage.duplicates else ""
+    if damage.cut:
+        more += f", has {len(damage.cut)} lines that are not whole (first: {damage.cut[0]})"
+    return (
+        f"{path} lacks {len(scored.missing)} and adds {len(scored.extra)} utterances{more} "
+        f"against {reference}. Decode the set again, or go on with what was scored."
+    )
 
 
 def _forms(words: str | None) -> tuple[str | None, str | None]:

@@ -82,6 +82,16 @@ def test_ids_that_differ_end_in_3_and_under_strict_in_1_after_the_score_is_writt
         Path("exp/asr_a/greedy/test_x/score.json").unlink()
 
 
+def test_a_reference_that_normalising_empties_ends_in_3_and_under_strict_in_1(recipe):
+    write("set/text", "u1 ...", "u2 ab")
+    for words, kind in (([], SomeLeftOut), (["--strict"], UserError)):
+        with pytest.raises(kind, match=r"1 references without text .*first: u1") as raised:
+            main(["set/text", "set/text", "--compare", "set/text", "--json", "s.json", *words])
+        assert raised.value.exit_code == (1 if words else 3)
+        assert json.loads(Path("s.json").read_text())["empty_refs"]["utt_ids"] == ["u1"]
+        Path("s.json").unlink()
+
+
 def test_an_empty_hypothesis_file_is_all_deletions(recipe):
     write("exp/asr_a/greedy/test_x/text")
     with pytest.raises(SomeLeftOut, match="lacks 2"):

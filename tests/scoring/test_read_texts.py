@@ -33,6 +33,13 @@ def test_a_file_is_read_by_its_ending_or_first_line(tmp_path, name, content):
     assert (found.texts, found.duplicates, found.cut) == (BOTH, [], [])
 
 
+def test_a_text_that_ends_in_a_bracket_makes_no_trn_of_a_kaldi_file(tmp_path):
+    path = put(tmp_path / "text", "u1 yes (laughs)\nu2 no\nu3\n")
+    assert read_reference(path) == {"u1": "yes (laughs)", "u2": "no", "u3": ""}
+    cut = put(tmp_path / "hyp", "yes (u1)\nno (u2)\nwell (u")
+    assert read_hypotheses(cut).cut == [f"{cut}:3"]
+
+
 def test_our_transcripts_are_read(tmp_path):
     lines = [
         to_json(Transcript(utt_id, (Hypothesis(text, -1.0), Hypothesis("other", -2.0))))
