@@ -50,7 +50,7 @@ def settings_of(
     if given.get("mode") == "espnet":
         return _espnets(given, times, args, where)
     config = read_decode_config({**given, **({"times": True} if times else {})}, where)
-    _check_lm_dir(config["mode"], args.lm_dir, where)
+    check_lm_dir(config["mode"], args.lm_dir, where)
     return config
 
 
@@ -63,11 +63,11 @@ def _default_mode(args: argparse.Namespace) -> str:
 def _espnets(given: dict, times: bool, args: argparse.Namespace, where: str) -> dict[str, Any]:
     """ESPnet's own keys, and whether its text is aligned, which it does not know."""
     config = read_decode_config({k: v for k, v in given.items() if k != "times"}, where)
-    _check_lm_dir("espnet", args.lm_dir, where)
+    check_lm_dir("espnet", args.lm_dir, where)
     return {**config, "times": times or given.get("times") is True}
 
 
-def _check_lm_dir(mode: str, lm_dir: str | None, where: str) -> None:
+def check_lm_dir(mode: str, lm_dir: str | None, where: str) -> None:
     """A language model that is asked for and absent is an error, as is one that is ignored."""
     if mode == "lm" and lm_dir is None:
         raise UserError(

@@ -20,6 +20,7 @@ import yaml
 from asr_dro_plugin import decode_parts, lm_grid
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.decode_options import read_decode_config
+from asr_dro_plugin.decode_settings import check_lm_dir
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.files import atomic_write, sha256_of
@@ -66,6 +67,7 @@ def check(args: argparse.Namespace) -> dict:
             f"{args.config} is of mode {config['mode']}, which has no alpha and beta. "
             "Give one of mode lm (conf/decode_asr_lm_word.yaml)."
         )
+    check_lm_dir("lm", args.lm_dir, args.config)
     if min(args.alphas) < 0:
         raise UserError(f"--alphas holds {min(args.alphas):g}. A weight is 0 or more.")
     if args.trials is not None and args.trials < 1:

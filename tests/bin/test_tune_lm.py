@@ -114,6 +114,7 @@ def test_what_cannot_be_tuned_is_refused_at_once(words, tmp_path):
         ("--config", str(greedy), "mode greedy, which has no alpha"),
         ("--alphas", "0 -1", "A weight is 0 or more"),
         ("--trials", "0", "Give 1 or more"),
+        ("--lm_dir", "nowhere", "--lm_dir nowhere does not exist"),
     ]:
         with pytest.raises(UserError, match=message):
             tune_lm.main([*words, option, value])
