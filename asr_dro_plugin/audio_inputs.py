@@ -115,19 +115,26 @@ def _seconds(value: object, where: str) -> float:
 def short_ids(locations: Sequence[Location]) -> dict[str, str]:
     """Id of each location -> the shortest that tells all apart, for the names of files.
 
-    An id that is a path becomes its file's stem, or where two share one, as much of the path as it
-    takes.  Others stay.
+    An id that is a path becomes its file's stem, or where others share it, as much of the path as
+    tells it from them: ``same.wav`` in two folders gives ``a/same`` and ``b/same``, and no other
+    recording a longer name.  Ids that were given stay.
     """
-    choices = [_shorter(each) for each in locations]
-    for level in range(3):
-        names = [choice[level] for choice in choices]
-        if max(Counter(name.casefold() for name in names).values(), default=1) == 1:
-            break
-    return {each.utt_id: name for each, name in zip(locations, names, strict=True)}
+    choices = {each.utt_id: _from_short_to_long(each) for each in locations}
+    names = {utt_id: choice.pop(0) for utt_id, choice in choices.items()}
+    while True:
+        counts = Counter(name.casefold() for name in names.values())
+        alike = [key for key, name in names.items() if counts[name.casefold()] > 1 and choices[key]]
+        if not alike:
+            return names
+        for utt_id in alike:
+            names[utt_id] = choices[utt_id].pop(0)
 
 
-def _shorter(location: Location) -> tuple[str, str, str]:
+def _from_short_to_long(location: Location) -> list[str]:
+    """The stem, longer and longer ends of the path without its ending, the whole path."""
     if location.utt_id != location.path:
-        return (location.utt_id,) * 3
+        return [location.utt_id]
     path = Path(location.path)
-    return path.stem, str(path.with_suffix("")), location.path
+    parts = path.with_suffix("").parts
+    ends = [str(Path(*parts[-length:])) for length in range(1, len(parts) + 1)]
+    return [*ends, location.path]

@@ -105,6 +105,7 @@ def test_one_id_for_two_recordings_is_refused(folder):
         (["r/a.wav", "s/a.wav"], ["r/a", "s/a"]),
         (["r/a.wav", "r/A.flac"], ["r/a.wav", "r/A.flac"]),
         (["r/a.wav"], ["a"]),
+        (["/x/r/a.wav", "/x/s/a.wav", "/x/s/b.wav"], ["r/a", "s/a", "b"]),
     ],
 )
 def test_short_ids_take_as_much_of_the_path_as_it_takes(names, ids):

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import functools
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """A transcript for each recording, in the order given; exit 3 if some could not be read."""
     args = get_parser().parse_args(argv)
     # Everything that can be wrong without a model is looked at before ten seconds of imports.
-    formats = parse_formats(args.format.replace("json", "jsonl"), "--format")
+    formats = parse_formats(re.sub(r"\bjson\b", "jsonl", args.format), "--format")
     if args.exp.endswith(".zip"):
         raise UserError(f"{args.exp} is packed. Unpack it first: asr-dro unpack {args.exp}")
     device = device_of(args.ngpu)

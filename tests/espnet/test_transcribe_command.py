@@ -65,6 +65,7 @@ def test_what_it_says_of_many_files_is_what_it_says_of_each(run, audio):
 
 def test_json_has_words_with_times(run, audio):
     printed = run("--format", "json", audio / "c.wav").out
+    assert run("--format", "jsonl", audio / "c.wav").out == printed  # the name that decode gives it
     transcript = from_json(printed)
     assert transcript.utt_id == str(audio / "c.wav") and transcript.best.words
     assert transcript.duration == pytest.approx(soundfile.info(audio / "c.wav").duration, abs=0.001)
