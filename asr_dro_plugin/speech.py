@@ -17,7 +17,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 
 NOTHING = np.zeros(0, np.float32)
-NUM_THREADS = 4
+NUM_THREADS = min(4, os.cpu_count() or 1)
 GROUP_FILES, GROUP_BYTES = 16, 1 << 25  # recordings read together, of unknown lengths
 AHEAD = 2  # batches in memory beside the one that is computed
 
