@@ -1,6 +1,6 @@
 """Greedy decoding beside ESPnet's asr_inference and transformers' batched pipeline; its memory.
 
-One process, the model on one thread, loading left out on every side, audio files read on every side:
+One process, models on one thread, loading left out and audio files read on every side:
 
 - 1,000 utterances with a tiny convolutional encoder: our stage 12 (read, decode, write, merge)
   against ESPnet's ``Speech2Text`` with beam 1 and CTC alone, which takes one utterance at a time
