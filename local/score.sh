@@ -7,7 +7,7 @@ inference_tag=    # Folder of the decoding below it (required).
 sets=             # Data sets to score, separated by spaces; the last one is printed last (required).
 dump=dump/raw     # Folder of the sets' references.
 text_norm=lower_no_punct  # What is done to references and hypotheses before they are compared.
-strict=true       # Fail where a hypothesis is missing, double, cut, or has no reference; false: go on,
+strict=true       # Fail where ids do not match, a hypothesis is cut or a reference is empty; false: go on,
                   # the exit code is 3 at the end.
 partial=false     # Only print tables of what a decoding has written so far; writes nothing.
 asr_config=       # Noted in the results: the training configuration.
@@ -30,7 +30,7 @@ for name in exp inference_tag sets; do
     [[ -n ${!name} ]] || die "--${name} is required. See local/score.sh --help."
 done
 
-left_out=0  # 3: scored, but some hypotheses were missing, extra, double or cut
+left_out=0  # 3: scored, but what score.txt lists
 for set in ${sets}; do
     folder=${exp}/${inference_tag}/${set}
     require_files "Run stages 3 and 4." "${dump}/${set}/text" "${dump}/${set}/utt2lang"

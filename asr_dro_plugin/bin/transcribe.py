@@ -129,7 +129,8 @@ def said_once(recordings: Iterable, chunk_length: float | None) -> Iterator:
     for recording in recordings:
         if not said and recording.duration > chunk_length:
             print(f"NOTE: {recording.utt_id} has {recording.duration:.0f} s: what is longer than "
-                  f"{chunk_length:g} s is decoded in overlapping chunks (--chunk_length).",
+                  f"{chunk_length:g} s is decoded in overlapping chunks (--chunk_length). "
+                  "Where it has long silences, --vad true is safer.",
                   file=sys.stderr)  # fmt: skip
             said = True
         yield recording

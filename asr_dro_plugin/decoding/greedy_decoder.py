@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
-from asr_dro_plugin.decoding.greedy import greedy
+from asr_dro_plugin.decoding.greedy import best_paths
 from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.decoding.search_frames import to_numpy
 from asr_dro_plugin.emissions import Emission
@@ -26,14 +26,14 @@ class GreedyDecoder(AbsDecoder):
         self, emission: Emission, langs: Sequence[str | None] | None = None
     ) -> list[list[TokenPath]]:
         if self.language.is_free:
-            return _paths(emission)
+            return best_paths(emission)
         log_probs, lengths = to_numpy(emission)
         tags = self.language.decide(log_probs, lengths, langs)
         text = Emission(
             self.language.without_tags(log_probs), lengths, emission.frame_shift,
             emission.blank_id, emission.tokens,
         )  # fmt: skip
-        return tagged(_paths(text), tags)
+        return tagged(best_paths(text), tags)
 
 
 def tagged(found: list[list[TokenPath]], tags: np.ndarray | None) -> list[list[TokenPath]]:
@@ -44,14 +44,3 @@ def tagged(found: list[list[TokenPath]], tags: np.ndarray | None) -> list[list[T
         [TokenPath((int(tag), *p.ids), p.score, p.am_score, p.lm_score) for p in paths]
         for paths, tag in zip(found, tags, strict=True)
     ]
-
-
-def _paths(emission: Emission) -> list[list[TokenPath]]:
-    """One path of each utterance; only the frames' maxima leave an accelerator."""
-    ids = greedy(emission)
-    best, lengths = emission.log_probs.max(-1), emission.lengths
-    if not isinstance(best, np.ndarray):  # torch gives values and indices
-        best, lengths = best.values.cpu().numpy(), lengths.cpu().numpy()
-    inside = np.arange(best.shape[1]) < lengths[:, None]
-    scores = np.where(inside, best, 0.0).astype(float).sum(1)
-    return [[TokenPath(tuple(row), float(s), float(s))] for row, s in zip(ids, scores, strict=True)]

@@ -1,5 +1,6 @@
 """From a table of recordings to a table of error rates, as a user runs it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -22,8 +23,6 @@ def test_the_recipe_ends_in_a_table_of_every_language(recipe):
 
 
 def test_the_toy_languages_are_learnt(recipe):
-    import json
-
     score = json.loads((recipe.path / EXP / TEST / "score.json").read_text())
     assert score["total"]["cer"]["rate"] < 0.25
     assert score["total"]["cer"]["ref"] > 0
@@ -49,6 +48,37 @@ def test_the_packed_model_holds_the_model_and_its_configuration(recipe):
     names = zipfile.ZipFile(packed).namelist()
     assert any(name.endswith("config.yaml") for name in names)
     assert any(name.endswith(".pth") for name in names)
+
+
+def test_a_language_model_is_built_tuned_and_decoded_with(recipe):
+    options = ("--inference_config", "conf/decode_asr_lm_char.yaml", "--tune_lm", "true")
+    before = {name for name in recipe.files() if "_lm_" not in name}
+    output = recipe.run(*options).stdout
+    folder = recipe.path / EXP / "decode_asr_lm_char_tuned_valid.cer_ctc.ave"
+    assert "ppl" in output and (recipe.path / "exp/lm_train_tsv_char_6gram/deu/lm.arpa.gz").exists()
+    assert "differs from decode_asr_lm_char.yaml" in (folder / "decode.yaml").read_text()
+    greedy = json.loads((recipe.path / EXP / TEST / "score.json").read_text())
+    with_lm = json.loads((folder / "test_tsv/score.json").read_text())
+    assert with_lm["total"]["cer"]["rate"] <= greedy["total"]["cer"]["rate"]
+    assert "decode_asr_lm_char_tuned" in (recipe.path / EXP / "RESULTS.md").read_text()
+    assert "lm_char_tuned" in (recipe.path / EXP / "report.html").read_text()
+    assert before <= set(recipe.files())
+    again = recipe.run(*options).stdout
+    assert again.count("nothing to do") >= 16 and "would run" not in again
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--tune_lm", "true"], "nothing to tune"),
+        (["--lm_dir", "exp"], "would be ignored"),
+        (["--lm_dir", "exp/nowhere"], "does not exist"),
+        (["--use_lm", "yes"], "--use_lm is true or false"),
+    ],
+)
+def test_a_language_model_that_would_be_ignored_or_is_absent_is_refused(recipe, options, said):
+    done = recipe.run(*options, check=False)
+    assert done.returncode == 1 and said in done.stderr + done.stdout
 
 
 def test_the_exact_commands_are_kept_beside_their_results(recipe):
