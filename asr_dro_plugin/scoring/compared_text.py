@@ -64,6 +64,8 @@ def normalize_all(texts: Sequence[str], langs: Sequence[str], normalize: Normali
         for begin in range(0, len(places), BLOCK):
             block = places[begin : begin + BLOCK]
             numbers = rules.to_mend(_at(texts, block))
+            if not numbers:
+                continue
             changed = [block[number] for number in numbers]
             mended = rules.mend(_at(texts, changed))
             for place, text in zip(changed, mended, strict=True):

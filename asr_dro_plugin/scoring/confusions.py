@@ -1,7 +1,9 @@
 """What is taken for what: characters, words and languages."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from heapq import nsmallest
+from itertools import chain
 
 from rapidfuzz.distance import Levenshtein
 
@@ -9,6 +11,7 @@ from asr_dro_plugin.scoring.utterances import Utterances
 
 MOST = 200  # of each kind are kept
 NO_TAG = "none"
+Edit = tuple[str, str]  # reference and hypothesis
 
 
 def confusions(utterances: Utterances) -> dict[str, list[list]]:
@@ -16,14 +19,15 @@ def confusions(utterances: Utterances) -> dict[str, list[list]]:
 
     An empty reference is an insertion, an empty hypothesis a deletion.
     """
-    chars: Counter[tuple[str, str]] = Counter()
-    words: Counter[tuple[str, str]] = Counter()
-    pairs = zip(utterances.refs, utterances.hyps, utterances.no_space.tolist(), strict=True)
-    for ref, hyp, is_spaceless in pairs:
-        if ref == hyp:
-            continue
-        chars.update(_edits(ref, hyp))
-        words.update(_edits(ref, hyp) if is_spaceless else _edits(ref.split(), hyp.split()))
+    triples = zip(utterances.refs, utterances.hyps, utterances.no_space.tolist(), strict=True)
+    pairs = [triple for triple in triples if triple[0] != triple[1]]
+    chars = Counter(chain.from_iterable(_edits(ref, hyp) for ref, hyp, _ in pairs))
+    words = Counter(
+        chain.from_iterable(
+            _edits(ref, hyp) if is_spaceless else _edits(ref.split(), hyp.split())
+            for ref, hyp, is_spaceless in pairs
+        )
+    )
     return {"chars": _most(chars), "words": _most(words)}
 
 
@@ -36,15 +40,14 @@ def lid_confusion(utterances: Utterances) -> dict[str, dict[str, int]]:
     return table
 
 
-def _edits(ref: Sequence[str], hyp: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for kind, i, j in Levenshtein.editops(ref, hyp).as_list():
-        yield ("" if kind == "insert" else ref[i]), ("" if kind == "delete" else hyp[j])
+def _edits(ref: Sequence[str], hyp: Sequence[str]) -> list[Edit]:
+    return [
+        ("" if kind == "insert" else ref[i], "" if kind == "delete" else hyp[j])
+        for kind, i, j in Levenshtein.editops(ref, hyp).as_list()
+    ]
 
 
-def _most(counted: Counter[tuple[str, str]]) -> list[list]:
-    return [[ref, hyp, count] for (ref, hyp), count in _ordered(counted.items())[:MOST]]
-
-
-def _ordered(items: Iterable[tuple[tuple[str, str], int]]) -> list[tuple[tuple[str, str], int]]:
+def _most(counted: Counter[Edit]) -> list[list]:
     """The most frequent first, equals by name, so that the same texts give the same list."""
-    return sorted(items, key=lambda item: (-item[1], item[0]))
+    first = nsmallest(MOST, counted.items(), key=lambda item: (-item[1], item[0]))
+    return [[ref, hyp, count] for (ref, hyp), count in first]

@@ -24,7 +24,7 @@ from asr_dro_plugin.scoring.compared_text import (
 )
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
 from asr_dro_plugin.scoring.ids import check_ids, lacking, looked_up
-from asr_dro_plugin.scoring.pair_counts import PairCounts, count_pairs, count_strings
+from asr_dro_plugin.scoring.pair_counts import PairCounts, chosen, count_pairs, count_strings
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.scores import GroupScore, Score, group_scores
 from asr_dro_plugin.scoring.utterances import Utterances
@@ -149,11 +149,12 @@ def _by_group(
     names = sorted(set(groups))
     numbers = {name: number for number, name in enumerate(names)}
     group_ids = np.fromiter(map(numbers.__getitem__, groups), np.int64, len(groups))
-    by_id = np.array(sorted(range(len(utt_ids)), key=utt_ids.__getitem__))
+    by_id = np.arange(len(utt_ids))
+    if sorted(utt_ids) != utt_ids:
+        by_id = np.array(sorted(by_id.tolist(), key=utt_ids.__getitem__))
     small = group_ids[by_id].astype(np.min_scalar_type(len(names)))  # sorted in a pass or two
     order = by_id[np.argsort(small, kind="stable")]
-    places = order.tolist()
-    columns = (list(map(items.__getitem__, places)) for items in (utt_ids, refs, hyps, langs, tags))
+    columns = (list(chosen(items, order)) for items in (utt_ids, refs, hyps, langs, tags))
     utt_ids, refs, hyps, langs, tags = columns
     return Utterances(
         utt_ids, tuple(names), group_ids[order], refs, hyps, langs, tags, lid_correct[order],
@@ -177,8 +178,8 @@ def _spaceless(langs: Sequence[str], no_space: Collection[str]) -> np.ndarray:
     return np.array([lang in no_space for lang in langs], dtype=bool)
 
 
-def _without_spaces(texts: list[str], chosen: np.ndarray) -> list[str]:
-    for place in np.flatnonzero(chosen).tolist():
+def _without_spaces(texts: list[str], spaceless: np.ndarray) -> list[str]:
+    for place in np.flatnonzero(spaceless).tolist():
         texts[place] = texts[place].replace(" ", "")
     return texts
 

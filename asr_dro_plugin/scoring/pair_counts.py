@@ -12,7 +12,7 @@ Words are aligned only in pairs that differ in more than one character.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from operator import eq
+from operator import eq, itemgetter
 
 import numpy as np
 from rapidfuzz.distance import Indel, Levenshtein
@@ -71,10 +71,10 @@ class PairCounts:
         for mine, theirs in zip(self.columns, other.columns, strict=True):
             mine[places] = theirs
 
-    def where(self, chosen: np.ndarray, other: "PairCounts") -> "PairCounts":
-        """Pair by pair this one where ``chosen`` (N,), else the other."""
+    def where(self, is_mine: np.ndarray, other: "PairCounts") -> "PairCounts":
+        """Pair by pair this one where ``is_mine`` (N,), else the other."""
         pairs = zip(self.columns, other.columns, strict=True)
-        return PairCounts(*(np.where(chosen, one, two) for one, two in pairs))
+        return PairCounts(*(np.where(is_mine, one, two) for one, two in pairs))
 
 
 def count_pairs(refs: Sequence[str], hyps: Sequence[str]) -> tuple[PairCounts, PairCounts]:
@@ -87,15 +87,15 @@ def count_pairs(refs: Sequence[str], hyps: Sequence[str]) -> tuple[PairCounts, P
     chars, words = _no_edits(num_ref), _no_edits(np.zeros_like(num_ref))
     is_same = np.fromiter(map(eq, refs, hyps), bool, len(refs))
     same = np.flatnonzero(is_same)
-    words.ref[same] = _word_numbers(_chosen(refs, same), num_ref[same])
+    words.ref[same] = _word_numbers(chosen(refs, same), num_ref[same])
     for places in _batches(np.flatnonzero(~is_same), num_ref + num_hyp):
         pairs, lengths = (refs, hyps), (num_ref[places], num_hyp[places])
-        found = _count(*(_chosen(texts, places) for texts in pairs), *lengths)
+        found = _count(*(chosen(texts, places) for texts in pairs), *lengths)
         chars.put(places, found)
         for count, some in ((_count_words_of_one_edit, found.errors == 1),
                             (_count_words, found.errors > 1)):  # fmt: skip
             few = places[some]
-            words.put(few, count(*(_chosen(texts, few) for texts in pairs)))
+            words.put(few, count(*(chosen(texts, few) for texts in pairs)))
     return chars, words
 
 
@@ -104,7 +104,7 @@ def count_strings(refs: Sequence[str], hyps: Sequence[str]) -> PairCounts:
     num_ref, num_hyp = _lengths(refs), _lengths(hyps)
     counts = _no_edits(num_ref)
     for places in _batches(np.arange(len(refs)), num_ref + num_hyp):
-        pairs = _chosen(refs, places), _chosen(hyps, places)
+        pairs = chosen(refs, places), chosen(hyps, places)
         counts.put(places, _count(*pairs, num_ref[places], num_hyp[places]))
     return counts
 
@@ -118,7 +118,7 @@ def _count(
     longer = num_ref - num_hyp
     substitutions = errors - np.abs(longer)
     unsure = np.flatnonzero(substitutions > 1)
-    wrong = num_ref[unsure] - _matches(_chosen(edits, unsure), num_ref[unsure], num_hyp)
+    wrong = num_ref[unsure] - _matches(chosen(edits, unsure), num_ref[unsure], num_hyp)
     substitutions[unsure] = 2 * wrong - errors[unsure] - longer[unsure]
     return _counted(errors, substitutions, longer, num_ref)
 
@@ -159,7 +159,7 @@ def _count_few_unsure(
     longer = num_ref - num_hyp
     substitutions = distance - np.abs(longer)
     unsure = np.flatnonzero(indel - distance < substitutions)
-    pairs = _chosen(refs, unsure), _chosen(hyps, unsure)
+    pairs = chosen(refs, unsure), chosen(hyps, unsure)
     slow = _count(*pairs, num_ref[unsure], num_hyp[unsure])
     substitutions[unsure] = slow.substitutions
     return _counted(distance, substitutions, longer, num_ref)
@@ -189,8 +189,14 @@ def _batches(places: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
     return [part for part in parts if len(part)]
 
 
-def _chosen(items: Sequence, places: np.ndarray) -> list:
-    return list(map(items.__getitem__, places.tolist()))
+def chosen(items: Sequence, places: np.ndarray) -> Sequence:
+    """The items at some places.
+
+    ``itemgetter`` takes half of a comprehension's time, but gives one item alone bare.
+    """
+    if len(places) < 2:
+        return [items[place] for place in places.tolist()]
+    return itemgetter(*places.tolist())(items)
 
 
 def _lengths(texts: Sequence[str]) -> np.ndarray:
