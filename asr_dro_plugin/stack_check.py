@@ -75,7 +75,7 @@ def check_config(config: Mapping, where: str) -> None:
 
 
 def check_inference_config(config: Mapping, where: str) -> None:
-    """Check a decoding configuration of ESPnet's own search (``decode_options`` reads all modes)."""
+    """Check a configuration of ESPnet's own search; ``decode_options`` reads all modes."""
     keys, choices = train_options.INFERENCE_KEYS, train_options.INFERENCE_CHOICES
     check_options(config, where, keys, choices)
     for key in ("beam_size", "nbest", "batch_size", "batch_duration"):
