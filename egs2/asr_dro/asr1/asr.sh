@@ -117,13 +117,13 @@ fi
 tuned=
 ! ${tune_lm} || tuned=_tuned
 inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)${tuned}_$(basename "${inference_asr_model}" .pth)}
-# What the decoding configuration wants of a language model: true or false, its unit, joint or language.
-read -r lm_wanted lm_unit lm_names < <(python3 -c 'import sys
+# What the decoding configuration wants: a language model (true or false), and of which unit.
+read -r lm_wanted lm_unit < <(python3 -c 'import sys
 from asr_dro_plugin.decode_options import read_decode_config
 from asr_dro_plugin.errors import run_main
 def main():
     config = read_decode_config(sys.argv[1])
-    print(str(config["mode"] == "lm").lower(), config.get("lm_unit", "word"), config.get("lm", "joint"))
+    print(str(config["mode"] == "lm").lower(), config.get("lm_unit", "word"))
 run_main(main)' "${inference_config}") || exit 1 # its one line stands above
 use_lm=${use_lm:-${lm_wanted}}
 lm_order=${lm_order:-$([ "${lm_unit}" = char ] && echo 6 || echo 3)}
