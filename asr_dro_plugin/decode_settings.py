@@ -1,13 +1,14 @@
 """A decoding configuration with what the command line changes in it, for decode and transcribe."""
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.decode_options import read_decode_config
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.lm_files import all_lms, check_unit
 from asr_dro_plugin.transcript_files import NEED_TIMES
 
 
@@ -50,7 +51,7 @@ def settings_of(
     if given.get("mode") == "espnet":
         return _espnets(given, times, args, where)
     config = read_decode_config({**given, **({"times": True} if times else {})}, where)
-    check_lm_dir(config["mode"], args.lm_dir, where)
+    check_lm_dir(config, args.lm_dir, where)
     return config
 
 
@@ -63,12 +64,13 @@ def _default_mode(args: argparse.Namespace) -> str:
 def _espnets(given: dict, times: bool, args: argparse.Namespace, where: str) -> dict[str, Any]:
     """ESPnet's own keys, and whether its text is aligned, which it does not know."""
     config = read_decode_config({k: v for k, v in given.items() if k != "times"}, where)
-    check_lm_dir("espnet", args.lm_dir, where)
+    check_lm_dir(config, args.lm_dir, where)
     return {**config, "times": times or given.get("times") is True}
 
 
-def check_lm_dir(mode: str, lm_dir: str | None, where: str) -> None:
-    """A language model that is asked for and absent is an error, as is one that is ignored."""
+def check_lm_dir(config: Mapping[str, Any], lm_dir: str | None, where: str) -> None:
+    """A language model that is absent, ignored or of another unit is an error, in a moment."""
+    mode = config["mode"]
     if mode == "lm" and lm_dir is None:
         raise UserError(
             f"{where}: mode lm needs a language model. Give --lm_dir (asr-dro lm build makes it)."
@@ -80,3 +82,6 @@ def check_lm_dir(mode: str, lm_dir: str | None, where: str) -> None:
         )
     if lm_dir is not None and not Path(lm_dir).exists():
         raise UserError(f"--lm_dir {lm_dir} does not exist. Run asr-dro lm build (stages 6-9).")
+    if lm_dir is not None:
+        for files in all_lms(lm_dir).values():
+            check_unit(files, config["lm_unit"])

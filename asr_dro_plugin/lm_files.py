@@ -90,6 +90,16 @@ def all_lms(lm_dir: str | os.PathLike) -> dict[str, LmFiles]:
     return {name: find_lm(lm_dir, name) for name in names or [JOINT]}
 
 
+def check_unit(files: LmFiles, lm_unit: str) -> None:
+    """Refuse a model of another unit than the configuration's lm_unit; a binary does not tell."""
+    unit = files.description.get("unit", lm_unit)
+    if unit != lm_unit:
+        raise UserError(
+            f"{files.model} is a model of unit {unit}, the configuration asks for lm_unit "
+            f"{lm_unit}. Set lm_unit {unit}, or give another."
+        )
+
+
 def find_lm(lm_dir: str | os.PathLike, name: str = JOINT) -> LmFiles:
     """The language model called ``name``.
 

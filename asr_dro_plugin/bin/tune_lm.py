@@ -67,7 +67,7 @@ def check(args: argparse.Namespace) -> dict:
             f"{args.config} is of mode {config['mode']}, which has no alpha and beta. "
             "Give one of mode lm (conf/decode_asr_lm_word.yaml)."
         )
-    check_lm_dir("lm", args.lm_dir, args.config)
+    check_lm_dir(config, args.lm_dir, args.config)
     if min(args.alphas) < 0:
         raise UserError(f"--alphas holds {min(args.alphas):g}. A weight is 0 or more.")
     if args.trials is not None and args.trials < 1:

@@ -20,7 +20,7 @@ from asr_dro_plugin.decoding.lm_ngram import NGram, import_kenlm
 from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm_files import JOINT, LmFiles, find_lm, lm_names
+from asr_dro_plugin.lm_files import JOINT, LmFiles, check_unit, find_lm, lm_names
 from asr_dro_plugin.tokens import SPACE
 
 
@@ -152,12 +152,7 @@ class LanguageModels:
         for name in names:
             if name not in self._files:
                 files = find_lm(self.lm_dir, name)
-                unit = files.description.get("unit", self.config["lm_unit"])
-                if unit != self.config["lm_unit"]:
-                    raise UserError(
-                        f"{files.model} is a model of unit {unit}, the configuration asks for "
-                        f"lm_unit {self.config['lm_unit']}. Set lm_unit {unit}, or give another."
-                    )
+                check_unit(files, self.config["lm_unit"])
                 self._files[name] = files
 
     def _weights(self) -> Weights:
