@@ -8,12 +8,14 @@ characters) of everything drawn, so long utterances weigh more, as in the corpus
 Shapes: N utterances, U units, G groups, K figures a unit, S samples.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 SAMPLES, SEED, LEVEL = 1000, 0, 0.95
+NORMAL_95 = 1.959964  # 97.5 % quantile of the normal distribution
 MIN_UNITS = 5  # fewer speakers or recordings say nothing of their spread
 BLOCK = 1 << 20  # draws held in memory at once (8 MB an array of them)
 
@@ -194,6 +196,17 @@ def rates(errors: np.ndarray, refs: np.ndarray) -> np.ndarray:
 def interval(drawn: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """Low and high (2, ...) between which the middle ``level`` of (S, ...) samples lie."""
     return np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share, also where all or none succeeded.
+
+    Source: E. B. Wilson, "Probable inference", JASA 22:209, 1927.
+    """
+    share, square = successes / trials, NORMAL_95**2 / trials
+    centre = (share + square / 2) / (1 + square)
+    half = NORMAL_95 / (1 + square) * math.sqrt(share * (1 - share) / trials + square / 4 / trials)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _resampled(values_UK: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:

@@ -4,18 +4,17 @@ Files of before the intervals (no ``ci``, no ``summary``) are read as well; what
 """
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.resampling import wilson
 
 KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
 RATES = ("cer", "wer", "lid")
 CER_KEYS = ("errors", "substitutions", "deletions", "insertions", "ref", "rate")
 METRICS = ("cer", "wer", "per")  # the last only where a phoneme map was given
-NORMAL_95 = 1.959964  # 97.5 % quantile of the normal distribution
 ROLES = {"test": ("test", "eval"), "dev": ("dev", "valid"), "train": ("train",)}
 Interval = tuple[float, float]
 
@@ -137,11 +136,3 @@ def worst_of(report: Mapping, metric: str = "cer") -> tuple[str, Mapping]:
 def share_of(counts: Mapping, kind: str) -> float:
     """One kind's part of a rate; of an empty reference the insertions are all of it."""
     return counts["rate"] * counts[kind] / max(counts["errors"], 1)
-
-
-def wilson(successes: int, trials: int) -> Interval:
-    """95 % interval of a share.  Source: E. B. Wilson 1927, JASA 22:209."""
-    share, square = successes / trials, NORMAL_95**2 / trials
-    centre = (share + square / 2) / (1 + square)
-    half = NORMAL_95 / (1 + square) * math.sqrt(share * (1 - share) / trials + square / 4 / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -12,6 +12,7 @@ from asr_dro_plugin.resampling import (
     rates,
     resampled_groups,
     sampling_units,
+    wilson,
 )
 from asr_dro_plugin.scoring.scores import Score
 
@@ -75,6 +76,13 @@ def intervals_of(
         metric: _intervals(rates(*_split(sums)).mean(axis=1, keepdims=True), some)[0]
         for metric, sums in drawn.items()
     }
+    if score.has_lid:
+        right = score.utterances.lid_correct
+        by_group["lid"] = [
+            _with_spread(found, right[group_ids == number])
+            for number, found in enumerate(by_group["lid"])
+        ]
+        pooled["lid"] = _with_spread(pooled["lid"], right)
     groups = {
         name: {metric: by_group[metric][number] for metric in drawn}
         for number, name in enumerate(names)
@@ -105,6 +113,13 @@ def unit_numbers(score: Score, units: Units) -> tuple[np.ndarray, tuple[str, ...
 
 def _several(numbers: np.ndarray, inside: np.ndarray) -> bool:
     return len(np.unique(numbers[inside])) > 1
+
+
+def _with_spread(found: Interval, right: np.ndarray) -> Interval:
+    """Wilson's interval where every draw is alike: 47 right of 47 does not prove 100 %."""
+    if found is None or found[0] != found[1]:
+        return found
+    return wilson(int(right.sum()), len(right))
 
 
 def _split(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

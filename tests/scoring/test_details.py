@@ -105,6 +105,13 @@ def test_intervals_hold_every_rate_and_name_groups_of_few_speakers():
     assert intervals_of(scored) == intervals_of(scored)
 
 
+def test_all_right_is_not_told_as_certain():
+    scored = score(*many())
+    low, high = intervals_of(scored).groups["eng"]["lid"]
+    assert scored.groups["eng"].lid == high == 1
+    assert low == pytest.approx(0.886, abs=0.001)  # Wilson: 30 / (30 + 1.96^2)
+
+
 def test_who_reads_is_told_what_the_intervals_are_drawn_by():
     refs, hyps, langs = many()
     scored = score(refs, hyps, langs)
