@@ -81,7 +81,7 @@ def test_subtitles_of_one_file_are_printed_those_of_several_need_a_folder(run, a
     with pytest.raises(UserError, match="--format srt of 3 recordings needs --out"):
         run("--format", "srt", audio)
     assert run("--format", "srt vtt txt", "--out", tmp_path, audio).out == ""
-    stems = [str(audio / name).replace("/", "%2F") for name in ("a/x", "b/x", "c")]
+    stems = ["a%2Fx", "b%2Fx", "c"]  # as much of each path as tells it from the others
     names = {f"{stem}.{ending}" for stem in stems for ending in ("srt", "vtt", "txt")}
     assert {path.name for path in tmp_path.iterdir()} == names
 
@@ -134,7 +134,7 @@ def test_long_audio_goes_in_chunks_by_itself_said_once(run, audio, tmp_path):
     printed = run("--format", "json", tmp_path)
     assert printed.err == (
         f"NOTE: {tmp_path}/one.wav has 40 s: what is longer than 30 s is decoded in overlapping "
-        "chunks (--chunk_length).\n"
+        "chunks (--chunk_length). Where it has long silences, --vad true is safer.\n"
     )
     for line, seconds in zip(printed.out.splitlines(), (40, 35), strict=True):
         words = from_json(line).best.words
