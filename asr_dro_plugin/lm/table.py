@@ -1,9 +1,10 @@
 """Tables of language models for the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from asr_dro_plugin.lm.perplexity import LANGUAGE
 from asr_dro_plugin.lm_files import JOINT
+from asr_dro_plugin.text_tables import aligned
 
 HEADER = ("lang", "model", "sents", "tokens", "OOV", "OOV %", "ppl", "ppl no OOV")
 LEGEND = (
@@ -18,7 +19,9 @@ def perplexity_table(found: Mapping) -> str:
     rows = [row for lang, kinds in groups for row in _rows(lang, kinds, lang)]
     totals = _rows("total", found["total"], LANGUAGE)
     rules = (1, 1 + len(rows)) if rows else (1,)
-    return "\n".join([*aligned([HEADER, *rows, *totals], rules), "", LEGEND, *remarks(found)])
+    return "\n".join(
+        [*aligned([HEADER, *rows, *totals], rules, num_left=2), "", LEGEND, *remarks(found)]
+    )
 
 
 def remarks(found: Mapping) -> list[str]:
@@ -31,26 +34,6 @@ def remarks(found: Mapping) -> list[str]:
         if names := found[key]:
             more = " …" if len(names) > MAX_NAMED else ""
             lines.append(f"{len(names)} {meaning}: {' '.join(names[:MAX_NAMED])}{more}")
-    return lines
-
-
-def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
-    """Lines of a table: two columns to the left, the others to the right.
-
-    Args:
-        rows: cells, all rows of equal length.
-        rules: row numbers above which a ruled line goes.
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for number, row in enumerate(rows):
-        if number in rules:
-            lines.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
-        cells = [
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
     return lines
 
 

@@ -3,6 +3,8 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from asr_dro_plugin import text_tables
+
 HEADER = ("lang", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %",
           "LID %")  # fmt: skip
 LEGEND = (
@@ -105,24 +107,8 @@ def _drawn(report: Mapping) -> list[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
-    """Lines of a table: first column to the left, the others to the right.
-
-    Args:
-        rows: cells, all rows of equal length.
-        rules: row numbers above which a ruled line goes.
-    """
-    cells = [[_short(row[0]), *row[1:]] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    lines = []
-    for number, row in enumerate(cells):
-        if number in rules:
-            lines.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
-        first, *others = (
-            _padded(cell, width, left=column == 0)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join([first, *others]).rstrip())
-    return lines
+    """``text_tables.aligned`` with names of at most ``MAX_NAME`` characters in the first column."""
+    return text_tables.aligned([[_short(row[0]), *row[1:]] for row in rows], rules)
 
 
 def percent(rate: float | None, decimals: int = 1) -> str:
@@ -164,10 +150,6 @@ def _wrapped(remark: str) -> list[str]:
     return textwrap.wrap(
         remark, MAX_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
-
-
-def _padded(cell: str, width: int, left: bool) -> str:
-    return cell.ljust(width) if left else cell.rjust(width)
 
 
 def _short(name: str) -> str:
