@@ -89,3 +89,14 @@ def trained(task, dump, tmp_path_factory) -> Path:
     exp = root / "asr_toy"
     task.main(cmd=arguments(dump, exp, config))
     return exp
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch on one thread: two test processes share the cores, and sums have one order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -8,6 +8,9 @@ import torch
 
 from tests.espnet.conftest import arguments, write_config
 
+# ESPnet's own iterator: sampler and task iterator are ours.
+SEQUENCE = {"iterator_type": "sequence", "sampler": "none", "sampler_conf": {}, "batch_size": 3}
+
 # Batches of one to four utterances, accumulated in threes that do not divide the epoch, a schedule
 # and masks drawn in every step: whatever is not restored shows in the weights.
 CONFIG = {

@@ -23,15 +23,7 @@ from asr_dro_plugin.reporting.history import History, read_history
 from tests.espnet import runs
 
 PLAIN = {"use_matplotlib": False, "log_interval": 2}
-SEQUENCE = {"iterator_type": "sequence", "sampler": "none", "sampler_conf": {}, "batch_size": 3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +155,7 @@ def test_trackers_that_are_not_installed_are_a_warning_each_and_change_nothing(
 def noisy(dump):
     """ESPnet's own noise, drawn from numpy's global generator in this process."""
     scp = str(dump / "dev" / "wav.scp")
-    return {**SEQUENCE, "noise_scp": scp, "noise_apply_prob": 1.0, "noise_db_range": "5_6"}
+    return {**runs.SEQUENCE, "noise_scp": scp, "noise_apply_prob": 1.0, "noise_db_range": "5_6"}
 
 
 def test_pictures_and_sounds_of_an_utterance_of_each_group_are_written(train, dump):

@@ -23,16 +23,7 @@ from asr_dro_plugin.espnet.training_run import TrainingRun
 from tests.espnet import runs
 
 QUIET = {"use_matplotlib": False}
-# ESPnet's own iterator: sampler and task iterator are ours.
-SEQUENCE = {"iterator_type": "sequence", "sampler": "none", "sampler_conf": {}, "batch_size": 3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +84,7 @@ CRITERION = {"best_model_criterion": [["valid", "cer_ctc", "min"]], "save_interv
 def test_with_our_features_off_two_epochs_give_the_losses_of_espnets_trainer(
     task, dump, train, tmp_path, model
 ):
-    plain = {**SEQUENCE, **CRITERION}
+    plain = {**runs.SEQUENCE, **CRITERION}
     theirs = by_espnet(task, dump, tmp_path / "theirs", **plain, model="espnet")
     name = "ours_" + "_".join(model.values())
     ours = train(name, **{**plain, **model, "sanity_batches": 2})
@@ -113,7 +104,7 @@ def test_with_our_features_off_two_epochs_give_the_losses_of_espnets_trainer(
 def test_espnets_trainer_goes_on_from_our_checkpoint_and_ours_from_espnets(
     task, dump, train, tmp_path
 ):
-    plain = {**SEQUENCE, **CRITERION, "model": "espnet", "accum_grad": 1}
+    plain = {**runs.SEQUENCE, **CRITERION, "model": "espnet", "accum_grad": 1}
     whole = train("espnet_whole", **plain)
     for first, second in ((train, by_espnet), (by_espnet, train)):
         exp = train.root / f"half_{first is train}"
@@ -129,7 +120,7 @@ def test_espnets_trainer_goes_on_from_our_checkpoint_and_ours_from_espnets(
 # -- stopped and resumed ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("iterator", [{}, SEQUENCE], ids=["task", "sequence"])
+@pytest.mark.parametrize("iterator", [{}, runs.SEQUENCE], ids=["task", "sequence"])
 @pytest.mark.parametrize("number", [2, 5])
 def test_a_run_stopped_by_a_signal_goes_on_bit_for_bit(train, monkeypatch, iterator, number):
     name = f"stopped_{number}_{len(iterator)}"
