@@ -34,7 +34,9 @@ EXTRAS = {
         "matplotlib==3.11.2",  # which also brings wandb, lightning, datasets and dask
     ],
     # ESPnet's maintained build of s3prl; s3prl's own 0.4.18 breaks on torchaudio >= 2.9.
-    "ssl": [*TORCH, "espnet-s3prl==2026.5.14"],
+    # transformers (pinned by constraints) carries wav2vec 2.0, HuBERT, WavLM and Whisper; peft adds
+    # LoRA to them and is what their users know adapter files from.
+    "ssl": [*TORCH, "espnet-s3prl==2026.5.14", "transformers==5.23.0", "peft==0.21.2"],
     # fairseq continued, with wheels for CPython 3.12; fairseq's own 0.12.2 contradicts omegaconf.
     "fairseq": [*TORCH, "fairseq-fixed==0.12.3.1"],
     # Beam search with a word or character n-gram; kenlm's package queries, it does not estimate.
@@ -58,6 +60,8 @@ EXTRAS = {
         "ruff==0.17.5",
         "jiwer==4.0.0",  # peers that our scores must agree with
         "kaldialign==0.12.0",
+        "kaldi-native-fbank==1.22.5",  # peer of our log-mel features
+        "accelerate==1.15.0",  # Hugging Face's own Trainer, the peer of our training, needs it
     ],
 }
 
