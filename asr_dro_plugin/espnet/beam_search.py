@@ -47,6 +47,11 @@ class BeamSearch(Transcriber):
         except TypeError as error:
             raise UserError(f"The inference config does not suit ESPnet: {error}") from None
         model, args = self.speech2text.asr_model, self.speech2text.asr_train_args
+        if model.ctc is not None and model.blank_id != 0:
+            raise UserError(
+                f"{exp} has <blank> as token number {model.blank_id}, and ESPnet's search takes "
+                "the first one for it. Use a decoding configuration of another mode."
+            )
         super().__init__(as_recogniser(model, args, path), None, Settings.of(config))
 
     @torch.no_grad()

@@ -88,6 +88,23 @@ def refuse_without_losses(model: ESPnetASRModel, objective: str) -> None:
         )
 
 
+def use_blank(ctc: CTC | None, blank_id: int) -> None:
+    """Make CTC's loss take the blank from the token list; ESPnet's takes the first symbol for it.
+
+    Raises:
+        UserError: a kind of CTC that cannot, and the blank is not the first symbol.
+    """
+    if ctc is None:
+        return
+    if isinstance(ctc.ctc_loss, torch.nn.CTCLoss):
+        ctc.ctc_loss.blank = blank_id
+    elif blank_id != 0:
+        raise UserError(
+            f"ctc_conf.ctc_type {ctc.ctc_type} takes the first token for CTC's blank, but the "
+            f"token list has <blank> as number {blank_id}. Set ctc_type: builtin."
+        )
+
+
 def num_needed_frames(text: torch.Tensor, text_lengths: torch.Tensor) -> torch.Tensor:
     """Frames (B,) that CTC needs at least: one a label, and a blank between two equal ones.
 

@@ -24,6 +24,7 @@ from asr_dro_plugin.espnet.losses import (
     num_needed_frames,
     refuse_infeasible,
     refuse_without_losses,
+    use_blank,
 )
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.groups import GroupMap
@@ -61,6 +62,7 @@ class DROASRModel(ESPnetASRModel):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.group_map = GroupMap(groups) if groups else None
+        use_blank(self.ctc, self.blank_id)
         self.objective = None
         self.validation = GroupScores(len(self.group_map)) if self.group_map else None
         if objective is not None:

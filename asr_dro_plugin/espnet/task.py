@@ -39,6 +39,7 @@ from asr_dro_plugin.espnet.experiment import (
 )
 from asr_dro_plugin.espnet.freezing import apply_freezing
 from asr_dro_plugin.espnet.iterators import build_planned_factory
+from asr_dro_plugin.espnet.losses import use_blank
 from asr_dro_plugin.espnet.reference import FILE_NAME, GroupLossLog, fingerprint_of
 from asr_dro_plugin.espnet.trainer import DROTrainer
 from asr_dro_plugin.phases import START
@@ -214,6 +215,7 @@ class DROASRTask(ASRTask):
             setattr(args, key, value)
         loss_log = vars(args).pop("loss_log", None)  # no part of config.yaml
         model = super().build_model(args)
+        use_blank(model.ctc, model.blank_id)  # of ESPnet's own model too
         if getattr(args, "init_exp", None):
             initialise_from(model, args)
         model.loss_log, model.token_type = loss_log, args.token_type
