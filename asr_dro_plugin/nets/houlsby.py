@@ -1,0 +1,67 @@
+"""Bottleneck adapters behind the sub-layers of a pretrained transformer.
+
+Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP" (arXiv:1902.00751): a narrow
+layer with a residual connection of its own follows the attention and the feed-forward network of
+every layer, inside the layer's residual connections.  The pretrained weights keep their names and
+values: an adapter is a child called ``houlsby`` of the module whose output it changes.
+"""
+
+from collections.abc import Iterable
+
+import torch
+
+CHILD = "houlsby"
+ACTIVATIONS = {"gelu": torch.nn.GELU, "relu": torch.nn.ReLU}
+
+
+class HoulsbyAdapter(torch.nn.Module):
+    """``x + up(activation(down(x)))``, at first exactly ``x``.
+
+    Args:
+        size: D, of what it is added to.
+        bottleneck: K, the narrow width.
+        activation: gelu or relu.
+
+    It has 2 D K + K + D parameters.  Houlsby et al. draw both matrices from a normal distribution
+    of deviation 0.01; here ``up`` begins at zero (as LoRA's B does), so that the adapted model
+    begins as the pretrained one.
+    """
+
+    def __init__(self, size: int, bottleneck: int, activation: str = "gelu") -> None:
+        super().__init__()
+        self.down = torch.nn.Linear(size, bottleneck)
+        self.activation = ACTIVATIONS[activation]()
+        self.up = torch.nn.Linear(bottleneck, size)
+        torch.nn.init.trunc_normal_(self.down.weight, std=0.01, a=-0.02, b=0.02)
+        for zero in (self.down.bias, self.up.weight, self.up.bias):
+            torch.nn.init.zeros_(zero)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., D) -> (..., D)."""
+        return x + self.up(self.activation(self.down(x)))
+
+
+def add_houlsby(
+    sublayers: Iterable[torch.nn.Module], size: int, bottleneck: int, activation: str = "gelu"
+) -> None:
+    """Put an adapter behind each module, on its device and in its precision.
+
+    Args:
+        sublayers: modules whose output is (..., ``size``), or a tuple that begins with it.
+    """
+    for sublayer in sublayers:
+        like = next(sublayer.parameters())
+        adapter = HoulsbyAdapter(size, bottleneck, activation).to(like.device, like.dtype)
+        sublayer.add_module(CHILD, adapter)
+        sublayer.register_forward_hook(_adapted)
+
+
+def _adapted(module: torch.nn.Module, inputs: tuple, output: object) -> object:
+    """What the module gives, with the adapter behind it.
+
+    A function of the module, not of the object that added it: it survives ``deepcopy``.
+    """
+    adapter = getattr(module, CHILD)
+    if isinstance(output, tuple):
+        return (adapter(output[0]), *output[1:])
+    return adapter(output)

@@ -1,0 +1,81 @@
+"""LoRA on the linear layers of a pretrained network, through peft.
+
+Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv:2106.09685):
+``W x + (alpha / rank) B A x`` with ``A`` (rank, in) random and ``B`` (out, rank) zero at first.
+peft puts its own layer in the place of each linear one, which it keeps as ``base_layer``: the names
+of a network's parameters change, ``q_proj.weight`` to ``q_proj.base_layer.weight``.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from asr_dro_plugin.errors import UserError
+
+BASE, A, B = ".base_layer.", ".lora_A.default.weight", ".lora_B.default.weight"
+
+
+def add_lora(
+    network: torch.nn.Module,
+    targets: Sequence[str],
+    rank: int,
+    alpha: float,
+    dropout: float = 0.0,
+    bias: str = "none",
+) -> None:
+    """Adapt the linear layers ``targets`` of ``network``; all its own parameters are frozen.
+
+    Args:
+        targets: names within ``network``.
+        dropout: on the input of the adapters, 0..1.
+        bias: which biases learn beside them: none, lora_only (of the adapted layers), or all.
+
+    Raises:
+        UserError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError:
+        raise UserError(
+            "adapter lora needs peft, which is not installed. Run pip install 'asr-dro[ssl]'."
+        ) from None
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets), bias=bias
+    )
+    inject_adapter_in_model(config, network)
+
+
+def merge_lora(network: torch.nn.Module) -> None:
+    """Add every adapter's matrix to the weight that it adapts, and take the adapters out."""
+    for name, layer in list(network.named_modules()):
+        if not hasattr(layer, "lora_A"):
+            continue
+        layer.merge(safe_merge=True)
+        parent, _, child = name.rpartition(".")
+        setattr(network.get_submodule(parent), child, layer.base_layer)
+
+
+def merged_state(state: Mapping[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:
+    """The tensors of an adapted network as those of a plain one that computes the same.
+
+    Args:
+        state: by name, the adapted layers' own weights among them.
+        alpha: of the adapters; their rank is the height of A.
+
+    Raises:
+        UserError: an adapter without the weight that it adapts.
+    """
+    merged = {}
+    for name, tensor in state.items():
+        if not name.endswith((A, B)):
+            merged[name.replace(BASE, ".")] = tensor
+    for name, a in state.items():
+        if not name.endswith(A):
+            continue
+        stem = name.removesuffix(A)
+        if f"{stem}.weight" not in merged:
+            raise UserError(f"{stem} has an adapter but no weight of its own: its base is missing.")
+        weight, b = merged[f"{stem}.weight"], state[stem + B]
+        change = (b.double() @ a.double()) * (alpha / len(a))
+        merged[f"{stem}.weight"] = (weight.double() + change).to(weight.dtype)
+    return merged
