@@ -69,11 +69,11 @@ def _bpe_tokenizer(bpemodel: str | os.PathLike) -> Tokenizer:
     return processor.encode_as_pieces
 
 
-def read_tokens(path: str | os.PathLike) -> list[str]:
-    """Read a token list.
+def read_symbols(path: str | os.PathLike) -> list[str]:
+    """Read the token list of any model, wherever its special symbols stand.
 
     Raises:
-        UserError: an empty line, a token twice, or one of the three special symbols missing.
+        UserError: an empty line, or a token twice.
     """
     tokens = [line[:1] + line[1:].rstrip() for line in read_lines(path)]
     for number, token in enumerate(tokens, 1):
@@ -81,6 +81,16 @@ def read_tokens(path: str | os.PathLike) -> list[str]:
             raise UserError(f"{path}:{number} is empty. A token list has one token a line.")
     if twice := [token for token, count in Counter(tokens).items() if count > 1]:
         raise UserError(f"{path} has '{twice[0]}' twice. Every token has one id.")
+    return tokens
+
+
+def read_tokens(path: str | os.PathLike) -> list[str]:
+    """Read a token list as it is made here.
+
+    Raises:
+        UserError: as ``read_symbols``, or one of the three special symbols is not in its place.
+    """
+    tokens = read_symbols(path)
     if tokens[:1] != [BLANK] or UNK not in tokens or tokens[-1] != SOS_EOS:
         raise UserError(
             f"{path} must begin with {BLANK}, have {UNK}, and end with {SOS_EOS}. Run stage 5."
@@ -138,8 +148,14 @@ def count_tokens(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
 
 
 def make_list(tags: Sequence[str], symbols: Iterable[str], init: Sequence[str] = ()) -> list[str]:
-    """A token list; with ``init``, its ids stay and what is new goes before ``<sos/eos>``."""
-    head = list(init[:-1]) if init else [BLANK, UNK]
+    """A token list; with ``init``, its symbols keep their order and what is new follows them.
+
+    The ids of a list that was made here stay.  Of another model's, whose special symbols are
+    elsewhere or missing, these come to their places: continuing goes by the symbol, not the id.
+    """
+    head = [BLANK, UNK, *(s for s in init if s not in (BLANK, UNK, SOS_EOS))]
+    if init[:1] == [BLANK] and UNK in init and init[-1] == SOS_EOS:
+        head = list(init[:-1])
     known = {*head, SOS_EOS}
     new = dict.fromkeys(s for s in [*tags, *symbols] if s not in known)
     return [*head, *new, SOS_EOS]
@@ -207,7 +223,7 @@ def make_token_list(
         nbpe: pieces of a sentencepiece model.
         lid: whether the texts begin with language tags.
         word_min_count: rarer words become ``<unk>``.
-        init_tokens: a list whose ids stay as they are (char and word).
+        init_tokens: the list of an older model, kept as ``make_list`` says (char and word).
     """
     out = Path(out_dir)
     tags = tags_of(texts, lid, where)
@@ -216,7 +232,7 @@ def make_token_list(
             "--init_tokens cannot extend bpe: a sentencepiece model has a fixed inventory. "
             "Use --token_type char or word."
         )
-    init = read_tokens(init_tokens) if init_tokens else []
+    init = read_symbols(init_tokens) if init_tokens else []
     nlsyms = sorted({*tags, *tags_in(init)})
     (out / "tokens.txt").unlink(missing_ok=True)  # the list is finished when this file is there
     if token_type == "bpe":

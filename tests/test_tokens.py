@@ -122,6 +122,17 @@ def test_extending_keeps_old_ids_and_puts_new_symbols_before_eos(tmp_path):
     assert (tmp_path / "new/nlsyms.txt").read_text() == "[eng]\n[fin]\n"
 
 
+@pytest.mark.parametrize("special", [["<blank>"], ["<unk>", "<blank>"], ["</s>", "<unk>"]])
+def test_another_models_symbols_keep_their_order_behind_the_special_ones(tmp_path, special):
+    (tmp_path / "imported.txt").write_text("\n".join(["<space>", "b", "a", *special]) + "\n")
+    listed = tokens.make_token_list(
+        {"x": "abc"}, tmp_path / "new", "t", lid=False, init_tokens=tmp_path / "imported.txt"
+    )
+    others = [symbol for symbol in special if symbol == "</s>"]
+    assert listed == ["<blank>", "<unk>", "<space>", "b", "a", *others, "c", "<sos/eos>"]
+    assert tokens.read_tokens(tmp_path / "new" / "tokens.txt") == listed
+
+
 def test_bpe_cannot_be_extended(tmp_path):
     with pytest.raises(UserError, match="fixed inventory"):
         tokens.make_token_list(TEXTS, tmp_path, "t", "bpe", init_tokens="old/tokens.txt")

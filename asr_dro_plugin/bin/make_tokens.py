@@ -19,7 +19,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--nbpe", type=int, default=500, help="number of pieces for bpe")
     add("--lid", type=boolean, default=True, help="whether the text begins with language tags")
     add("--word_min_count", type=int, default=1, help="rarer words become <unk>")
-    add("--init_tokens", help="tokens.txt of an older model: its ids stay, new symbols follow")
+    add("--init_tokens", help="tokens.txt of an older model: its symbols stay, new ones follow")
     return parser
 
 

@@ -7,17 +7,24 @@ language tag in the middle of the list moves nothing else.
 
 import argparse
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 import yaml
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.reference import changed_settings
 from asr_dro_plugin.groups import GroupMap
+from asr_dro_plugin.model_files import best_model_file
+from asr_dro_plugin.ssl_checkpoints import load_plain
+from asr_dro_plugin.stack_names import SLOTS
+from asr_dro_plugin.tokens import BLANK, SOS_EOS, UNK
 
 OBJECTIVE = "objective."
-MODEL_FILES = ("valid.cer_ctc.ave.pth", "valid.loss.ave.pth", "latest.pth")
+STACK = (*SLOTS, *(f"{slot}_conf" for slot in SLOTS), "input_size", "ctc_conf")
+MAX_NAMED = 5  # settings in a message
 
 
 @dataclass(frozen=True)
@@ -27,29 +34,50 @@ class Source:
     model_file: Path
     tokens: list[str]
     groups: list[str] | None
+    config: dict = field(default_factory=dict, repr=False)
 
 
 def read_source(init_exp: str) -> Source:
-    """The model file of an experiment (or the file itself), its tokens and its groups."""
+    """The best model file of an experiment (or the file itself), its tokens and its groups.
+
+    Raises:
+        UserError: no model, or no configuration with a list of tokens beside it.
+    """
     path = Path(init_exp)
-    candidates = [path] if path.is_file() else [path / name for name in MODEL_FILES]
-    model_file = next((file for file in candidates if file.exists()), None)
-    if model_file is None:
-        raise UserError(
-            f"{path} holds none of {', '.join(MODEL_FILES)}. Give --init_exp a trained experiment."
-        )
-    config_file = model_file.parent / "config.yaml"
+    config_file = (path.parent if path.is_file() else path) / "config.yaml"
     if not config_file.exists():
-        raise UserError(f"{config_file} is missing; its token list is needed to continue.")
-    config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+        raise UserError(
+            f"{config_file} is missing; its token list is needed to continue. Give --init_exp a "
+            "trained experiment, or what asr-dro import has made."
+        )
+    config = yaml.safe_load(config_file.read_text(encoding="utf-8")) or {}
+    model_file = path if path.is_file() else path / best_model_file(path)
+    if not model_file.exists():
+        there = " ".join(sorted(file.name for file in path.glob("*.pth"))) or "no model"
+        raise UserError(
+            f"{model_file} does not exist; {path} has {there}. Give --init_exp a trained "
+            "experiment, or one of its model files."
+        )
+    if not isinstance(config.get("token_list"), list):
+        raise UserError(f"{config_file} has no list of tokens. Give a trained experiment.")
     groups = (config.get("model_conf") or {}).get("groups")
-    return Source(model_file, list(config["token_list"]), groups)
+    return Source(model_file, list(config["token_list"]), groups, config)
+
+
+def other_settings(before: Mapping, now: Mapping) -> list[str]:
+    """``key old -> new`` of each setting of the stack that two configurations have otherwise."""
+    first, second = ({key: c[key] for key in STACK if key in c} for c in (before, now))
+    return changed_settings(first, second)
 
 
 def check_extension(source: Source, tokens: list[str], groups: list[str] | None, allow: bool):
-    """Refuse new or missing tokens and groups unless they were asked for, and say what is kept."""
+    """Refuse new or missing tokens and groups unless they were asked for, and say what is kept.
+
+    The special symbols are no news: another system's model may have them elsewhere, or not.
+    """
     news = []
-    new_tokens = [token for token in tokens if token not in set(source.tokens)]
+    special = {BLANK, UNK, SOS_EOS}
+    new_tokens = [token for token in tokens if token not in {*source.tokens, *special}]
     if new_tokens:
         news.append(f"{len(new_tokens)} new tokens ({' '.join(new_tokens[:10])})")
     if source.groups and groups:
@@ -60,7 +88,7 @@ def check_extension(source: Source, tokens: list[str], groups: list[str] | None,
             f"{source.model_file.parent} does not know everything in the new data: "
             f"{'; '.join(news)}. Add --extend_groups true if that is meant."
         )
-    lost = [token for token in source.tokens if token not in set(tokens)]
+    lost = [token for token in source.tokens if token not in {*tokens, *special}]
     if lost:
         raise UserError(
             f"The new token list lacks {len(lost)} tokens of {source.model_file.parent} "
@@ -78,18 +106,30 @@ def token_rows(old: list[str], new: list[str]) -> tuple[torch.Tensor, torch.Tens
 
 
 def transplant(
-    model: torch.nn.Module, state: dict[str, torch.Tensor], old: list[str], new: list[str]
+    model: torch.nn.Module,
+    state: Mapping[str, torch.Tensor],
+    old: list[str],
+    new: list[str],
+    differences: Sequence[str] = (),
 ) -> dict[str, int]:
     """Copy ``state`` into ``model``, tensors with one row a token by token.
 
+    Args:
+        model, state: the new model and the old one's tensors.
+        old, new: their tokens.
+        differences: what their stacks have otherwise, for the message.
+
     Returns:
-        Counts: ``copied``, ``by_token`` and ``left`` (of the model, not in ``state``) tensors.
+        Counts: ``copied``, ``by_token`` and ``left`` (of the model, not in ``state``) tensors, and
+        ``unused`` ones of ``state``.
 
     Raises:
         UserError: a tensor of another shape that is not one row a token, or nothing in common.
     """
     source_rows, target_rows = token_rows(old, new)
-    counts = {"copied": 0, "by_token": 0, "left": 0}
+    own = {name for name in state if not name.startswith(OBJECTIVE)}
+    unused = len(own - set(model.state_dict()))
+    counts = {"copied": 0, "by_token": 0, "left": 0, "unused": unused}
     for name, tensor in model.state_dict().items():
         if name.startswith(OBJECTIVE):
             continue  # of named groups, not of equal shapes: see ``take_over_objective``
@@ -109,13 +149,21 @@ def transplant(
         else:
             raise UserError(
                 f"{name} is {tuple(given.shape)} in the old model and {tuple(tensor.shape)} in "
-                "the new. Continue with the configuration the old model was trained with."
+                f"the new{_named(differences)}. Continue with the configuration the old model was "
+                "trained with."
             )
     if not counts["copied"]:
         raise UserError(
-            "The old model shares no parameter with this stack. Use its own --asr_config."
+            f"The old model shares no parameter with this stack{_named(differences)}. Use its own "
+            "--asr_config."
         )
     return counts
+
+
+def _named(differences: Sequence[str]) -> str:
+    more = ["..."] if len(differences) > MAX_NAMED else []
+    words = ", ".join([*differences[:MAX_NAMED], *more])
+    return f" ({words})" if words else ""
 
 
 def take_over_objective(
@@ -147,8 +195,14 @@ def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:
     source = read_source(args.init_exp)
     groups = args.model_conf.get("groups")
     check_extension(source, args.token_list, groups, args.extend_groups)
-    state = torch.load(source.model_file, map_location="cpu", weights_only=True)
-    counts = transplant(model, state, source.tokens, args.token_list)
+    state = load_plain(source.model_file)
+    differences = other_settings(source.config, vars(args))
+    counts = transplant(model, state, source.tokens, args.token_list, differences)
+    if differences and (counts["left"] or counts["unused"]):
+        logging.warning(
+            "%s has another stack%s: %d of its tensors are not used, %d start anew.",
+            source.model_file.parent, _named(differences), counts["unused"], counts["left"],
+        )  # fmt: skip
     weights = take_over_objective(model, state, source.groups)
     kept = sorted(set(source.groups or []) & set(groups or []))
     new = sorted(set(groups or []) - set(source.groups or []))

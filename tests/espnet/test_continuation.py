@@ -1,11 +1,20 @@
 """A trained model goes on with more languages: old tokens and groups keep what they learnt."""
 
+import shutil
+
 import pytest
 import torch
 import yaml
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.continuation import take_over_objective, token_rows, transplant
+from asr_dro_plugin.espnet.continuation import (
+    Source,
+    check_extension,
+    read_source,
+    take_over_objective,
+    token_rows,
+    transplant,
+)
 from asr_dro_plugin.espnet.model import DROASRModel
 from tests import toy
 from tests.espnet import tiny
@@ -49,7 +58,7 @@ def test_rows_follow_the_token_and_not_its_number():
     state["body.weight"], state["body.bias"] = torch.ones(3, 3), torch.ones(3)
     fresh = target.weight[new.index("[ell]")].clone()
     counts = transplant(holder, state, old, new)
-    assert counts == {"copied": 2, "by_token": 2, "left": 0}
+    assert counts == {"copied": 2, "by_token": 2, "left": 0, "unused": 0}
     for token in old:
         assert torch.equal(target.weight[new.index(token)], source.weight[old.index(token)])
         assert torch.equal(target.bias[new.index(token)], source.bias[old.index(token)])
@@ -65,6 +74,51 @@ def test_another_stack_is_refused_with_the_tensor_named():
     model = torch.nn.ModuleDict({"body": torch.nn.Linear(3, 3)})
     with pytest.raises(UserError, match=r"body.weight is \(4, 4\) in the old model"):
         transplant(model, {"body.weight": torch.ones(4, 4)}, ["a"], ["a"])
+
+
+def test_the_settings_that_made_it_another_stack_are_named(task, dump, trained, tmp_path):
+    conf = {"hidden_size": 24, "num_blocks": 1, "kernel_size": 3, "strides": [2, 2]}
+    config = write_config(tmp_path / "train.yaml", model="dro", encoder_conf=conf)
+    words = [*arguments(dump, tmp_path / "exp", config), "--dry_run", "true"]
+    with pytest.raises(UserError, match=r"encoder_conf.hidden_size 16 -> 24\). Continue with"):
+        task.main(cmd=[*words, "--init_exp", str(trained)])
+
+
+def test_what_is_unused_or_starts_anew_is_told_with_the_settings(
+    task, dump, trained, tmp_path, caplog
+):
+    conf = {"hidden_size": 16, "num_blocks": 2, "kernel_size": 3, "strides": [2, 2]}
+    config = write_config(tmp_path / "train.yaml", model="dro", encoder_conf=conf)
+    words = [*arguments(dump, tmp_path / "exp", config), "--dry_run", "true"]
+    task.main(cmd=[*words, "--init_exp", str(trained)])
+    (told,) = (m for m in caplog.messages if "has another stack" in m)
+    assert "encoder_conf.num_blocks 1 -> 2" in told and "0 of its tensors are not used" in told
+
+
+def test_any_one_model_file_is_found_whatever_its_name(trained, tmp_path):
+    shutil.copy(trained / "config.yaml", tmp_path)
+    shutil.copy(trained / "1epoch.pth", tmp_path / "given_away.pth")
+    source = read_source(str(tmp_path))
+    assert source.model_file == tmp_path / "given_away.pth"
+    assert source.groups == ["deu", "eng"]
+
+
+def test_a_folder_without_a_configuration_or_a_model_is_refused(trained, tmp_path):
+    with pytest.raises(UserError, match=r"config.yaml is missing.*asr-dro import"):
+        read_source(str(tmp_path))
+    shutil.copy(trained / "config.yaml", tmp_path)
+    with pytest.raises(UserError, match="has no model"):
+        read_source(str(tmp_path))
+
+
+def test_the_tokens_rows_follow_though_the_blank_was_last(trained):
+    old = [*toy.tokens(("deu", "eng"))[2:-1], "<blank>"]  # as another system's model has them
+    new = toy.tokens(("deu", "eng"))
+    check_extension(Source(trained / "x.pth", old, None), new, None, allow=False)
+    source = dict(zip(*(rows.tolist() for rows in token_rows(old, new)), strict=True))
+    assert source[len(old) - 1] == 0 and old[-1] == new[0] == "<blank>"
+    assert all(old[row] == new[place] for row, place in source.items())
+    assert len(source) == len(old)
 
 
 def test_a_stack_with_nothing_in_common_is_refused():
