@@ -10,7 +10,7 @@ more bytes than the limit.
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from asr_dro_plugin.errors import UserError
@@ -37,7 +37,7 @@ def check_members(members: Sequence[zipfile.ZipInfo], where: str, max_bytes: int
         fault = name_fault(info.orig_filename) or _kind_fault(info)
         if fault:
             raise UserError(f"{where}: member {info.orig_filename!a} {fault}. Nothing is unpacked.")
-    _refuse_clashes(members, where)
+    refuse_clashes([(info.filename, info.is_dir()) for info in members], where)
     _refuse_overlaps(members, where)
     total = sum(info.file_size for info in members)
     if total > max_bytes:
@@ -81,20 +81,25 @@ def _kind_fault(info: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _refuse_clashes(members: Sequence[zipfile.ZipInfo], where: str) -> None:
-    """No two names may be one file, and no file a folder of another's name, on any disk."""
+def refuse_clashes(members: Iterable[tuple[str, bool]], where: str) -> None:
+    """No two names may be one file, and no file a folder of another's name, on any disk.
+
+    Args:
+        members: name and whether it is a folder, of each.
+        where: the archive, for messages.
+    """
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
-    for info in members:
-        name = info.filename.removesuffix("/")
-        if not info.is_dir():
+    for entry, is_folder in members:
+        name = entry.removesuffix("/")
+        if not is_folder:
             if _folded(name) in files:
                 raise UserError(
                     f"{where} has {name!a} twice, or in another case ({files[_folded(name)]!a}). "
                     "Nothing is unpacked."
                 )
             files[_folded(name)] = name
-        own = [name] if info.is_dir() else []
+        own = [name] if is_folder else []
         for folder in [*own, *(str(p) for p in PurePosixPath(name).parents if str(p) != ".")]:
             if folders.setdefault(_folded(folder), folder) != folder:
                 raise UserError(f"{where} has folder {folder!a} in another case, too.")
