@@ -20,6 +20,9 @@ Rule = Callable[[Frames], Frames]
 # (kernel, stride) of the feature encoder of wav2vec 2.0 (Baevski et al. 2020), HuBERT and WavLM.
 WAV2VEC2_CONVOLUTIONS = ((10, 5), *[(3, 2)] * 4, *[(2, 2)] * 2)
 
+# Over time, by variant (``nets.deepspeech2.VARIANTS``).
+DEEPSPEECH2_STRIDES = {"hw2": (2, 2, 1), "sooftware": (2, 1)}
+
 # input_layer of ESPnet's transformer-like encoders: (kernel, stride) of its convolutions over time.
 INPUT_LAYERS: dict[str | None, tuple[tuple[int, int], ...]] = {
     None: (),
@@ -146,6 +149,9 @@ def encoder_step(config: Mapping) -> Step | None:
             return _convolutions(label, INPUT_LAYERS[_input_layer(config, name)])
         case "conv_ctc":
             return _ceilings(label, argument(config, "encoder", "strides"))
+        case "deepspeech2":
+            strides = DEEPSPEECH2_STRIDES.get(argument(config, "encoder", "variant"), ())
+            return _ceilings(label, strides)  # kernel 11, padding 5
         case "vgg_rnn":
             return _ceilings(label, (2, 2))
         case "rnn":

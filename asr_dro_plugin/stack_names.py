@@ -59,6 +59,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "beats": "espnet2.beats.encoder:BeatsEncoder",
         "identity": "asr_dro_plugin.espnet.encoders:IdentityEncoder",
         "conv_ctc": "asr_dro_plugin.espnet.encoders:ConvCTCEncoder",
+        "deepspeech2": "asr_dro_plugin.espnet.deepspeech2:DeepSpeech2Encoder",
     },
     "postencoder": {
         "hugging_face_transformers": f"{_POSTENCODER}.hugging_face_transformers_postencoder:"
@@ -129,6 +130,10 @@ OPTIONAL_SLOTS = frozenset(SLOTS) - {"encoder"} | {"scheduler", "objective", "sa
 # and the attribute under which the adapter keeps it.
 PLAIN_CLASSES = {
     "asr_dro_plugin.espnet.encoders:ConvCTCEncoder": ("asr_dro_plugin.nets.convnet:ConvNet", "net"),
+    "asr_dro_plugin.espnet.deepspeech2:DeepSpeech2Encoder": (
+        "asr_dro_plugin.nets.deepspeech2:DeepSpeech2",
+        "net",
+    ),
 }
 
 # Classes that hand their remaining keyword arguments to a base class.

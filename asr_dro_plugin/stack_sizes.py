@@ -123,6 +123,9 @@ def _encoder_size(config: Mapping, input_size: int | None) -> int | None:
             return input_size
         case "conv_ctc":
             return argument(config, "encoder", "hidden_size")
+        case "deepspeech2":
+            joined = argument(config, "encoder", "variant") == "sooftware"
+            return (1 + joined) * argument(config, "encoder", "hidden_size")
         case "whisper":
             return _whisper_size(argument(config, "encoder", "whisper_model"))
         case "avhubert":

@@ -103,6 +103,14 @@ def test_encoder_frames(name, layer):
     )
 
 
+@pytest.mark.parametrize("variant, channels", [("hw2", [2, 2, 2]), ("sooftware", [2, 2])])
+def test_deepspeech2_frames(variant, channels):
+    conf = {"variant": variant, "channels": channels, "hidden_size": 4, "num_layers": 1}
+    step, frames = encoder_step({"encoder": "deepspeech2", "encoder_conf": conf}), range(1, 40)
+    real = lengths_of(build("encoder", "deepspeech2", input_size=40, **conf), frames, 40)
+    assert counted(step, frames) == real
+
+
 @pytest.mark.parametrize(
     "conf",
     [

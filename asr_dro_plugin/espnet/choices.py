@@ -10,6 +10,7 @@ from espnet2.tasks.asr import (
 )
 from espnet2.train.class_choices import ClassChoices
 
+from asr_dro_plugin.espnet.deepspeech2 import DeepSpeech2Encoder
 from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
 from asr_dro_plugin.espnet.model import DROASRModel
 from asr_dro_plugin.espnet.ssl import (
@@ -30,6 +31,7 @@ FRONTENDS = {"s3prl": PreparedS3prlFrontend}
 ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,
+    "deepspeech2": DeepSpeech2Encoder,
     "wav2vec2": PreparedWav2Vec2Encoder,
 }
 NORMALIZERS = {"utterance_mvn": PreparedUtteranceMVN}

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 
-@pytest.mark.parametrize("name", ["identity", "conv_ctc"])
+@pytest.mark.parametrize("name", ["identity", "conv_ctc", "deepspeech2"])
 def test_encoders_give_the_size_they_promise_and_cut_to_the_longest_utterance(task, name):
     from espnet2.tasks.asr import encoder_choices
 
-    encoder = encoder_choices.get_class(name)(input_size=6).eval()
-    out, lengths, states = encoder(torch.randn(2, 20, 6), torch.tensor([9, 16]))
+    encoder = encoder_choices.get_class(name)(input_size=40).eval()
+    out, lengths, states = encoder(torch.randn(2, 20, 40), torch.tensor([9, 16]))
     assert out.shape == (2, int(lengths.max()), encoder.output_size())
     assert states is None
 
