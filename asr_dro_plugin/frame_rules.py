@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.stack_names import component_of
 from asr_dro_plugin.stack_sizes import argument, frontend_of
 
@@ -106,6 +107,9 @@ def frontend_step(config: Mapping) -> Step | None:
             return _convolutions(label, [(kernel, stride) for _, kernel, stride in shapes])
         case "s3prl":
             return _s3prl(config, label)
+        case "log_mel":
+            settings = LogMelSettings.from_dict(config.get("frontend_conf") or {})
+            return Step(label, settings.hop_length, settings.num_frames)
     return None
 
 

@@ -26,6 +26,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "whisper": f"{_FRONTEND}.whisper:WhisperFrontend",
         "huggingface": f"{_FRONTEND}.huggingface:HuggingFaceFrontend",
         "wav2vec_cnn": f"{_FRONTEND}.cnn:CNNFrontend",
+        "log_mel": "asr_dro_plugin.espnet.log_mel:LogMelFrontend",
     },
     "specaug": {"specaug": "espnet2.asr.specaug.specaug:SpecAug"},
     "normalize": {

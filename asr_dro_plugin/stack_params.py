@@ -31,7 +31,9 @@ PRETRAINED = {
     "decoder": {"whisper", "hugging_face_transformers"},
 }  # fmt: skip
 # Not built either: they have no parameters, and some arguments come from the recipe.
-PARAMETERLESS = {"normalize": {"global_mvn", "utterance_mvn"}, "encoder": {"identity"}}
+PARAMETERLESS = {
+    "frontend": {"log_mel"}, "normalize": {"global_mvn", "utterance_mvn"}, "encoder": {"identity"},
+}  # fmt: skip
 
 # Parameters of wav2vec 2.0's convolutions in the checkpoints of the table: 512 channels, kernels
 # 10 3 3 3 3 2 2, each with bias and layer norm.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.parameter_names import is_pattern
 from asr_dro_plugin.signatures import source_file
 from asr_dro_plugin.stack_names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
@@ -66,9 +67,27 @@ def _features(config: Mapping) -> Iterator[str]:
             "specaug masks features, but frontend is none and the encoder takes the waveform. "
             "Set specaug: none."
         )
-    rate = (config.get("frontend_conf") or {}).get("fs", 16000)
-    if rate is not None and rate not in SAMPLE_RATES:
-        yield f"frontend_conf.fs is {rate}, but the recipe's audio is 16 kHz. Legal: 16k."
+    conf = config.get("frontend_conf") or {}
+    for key in ("fs", "sample_rate"):
+        if (rate := conf.get(key)) is not None and rate not in SAMPLE_RATES:
+            yield f"frontend_conf.{key} is {rate}, but the recipe's audio is 16 kHz. Legal: 16k."
+    if frontend_of(config) == "log_mel":
+        yield from _log_mel(config, conf)
+
+
+def _log_mel(config: Mapping, conf: Mapping) -> Iterator[str]:
+    """Legal values, and no second normalisation without a word."""
+    try:
+        settings = LogMelSettings.from_dict(conf)
+    except UserError as error:
+        yield f"frontend_conf: {error}"
+        return
+    if settings.normalize != "none" and component_of(config, "normalize"):
+        yield (
+            f"frontend log_mel normalises its features itself (frontend_conf.normalize: "
+            f"{settings.normalize}), but normalize is {component_of(config, 'normalize')}. "
+            "Set normalize: none, or frontend_conf.normalize: none."
+        )
 
 
 def _sinc(config: Mapping) -> Iterator[str]:

@@ -90,7 +90,7 @@ def _frontend_size(config: Mapping, checkpoint: Checkpoint | None) -> int | None
     match frontend_of(config):
         case None:
             return input_size_of(config) or RAW_AUDIO
-        case "default":
+        case "default" | "log_mel":
             return argument(config, "frontend", "n_mels")
         case "sliding_window":
             return argument(config, "frontend", "win_length")

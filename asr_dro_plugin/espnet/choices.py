@@ -12,6 +12,7 @@ from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin.espnet.deepspeech2 import DeepSpeech2Encoder
 from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
+from asr_dro_plugin.espnet.log_mel import LogMelFrontend
 from asr_dro_plugin.espnet.model import DROASRModel
 from asr_dro_plugin.espnet.ssl import (
     PreparedS3prlFrontend,
@@ -27,7 +28,7 @@ from asr_dro_plugin.schedulers.warmup_cosine import WarmupCosine
 # s3prl and wav2vec2 are ESPnet's own classes with the cures that transformers 5 and fairseq need
 # (see ``ssl.py``): without them training stops at random and a layer norm is missing; utterance_mvn
 # is ESPnet's with a waveform's worth of memory.
-FRONTENDS = {"s3prl": PreparedS3prlFrontend}
+FRONTENDS = {"s3prl": PreparedS3prlFrontend, "log_mel": LogMelFrontend}
 ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,

@@ -9,12 +9,12 @@ Shapes: N samples, T frames, D features, W samples of a window, F bins of the sp
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.features.log_mel_settings import LogMelSettings
 from asr_dro_plugin.features.mel import mel_filters, window_of
+from asr_dro_plugin.log_mel_settings import LogMelSettings
 
 __all__ = ["LogMel", "LogMelSettings", "filters_of", "window_for"]
 
-BLOCK = 256  # frames that are transformed at once: what fits the processor's cache
+BLOCK = 128  # frames that are transformed at once: what fits the processor's cache
 
 
 def filters_of(settings: LogMelSettings) -> np.ndarray:

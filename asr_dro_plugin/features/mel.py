@@ -13,8 +13,6 @@ BREAK_MEL = BREAK_HZ / HZ_A_MEL
 COSINES = {
     "hann": (0.5, 0.5), "hamming": (0.54, 0.46), "blackman": (0.42, 0.5, 0.08), "ones": (1.0,),
 }  # fmt: skip
-WINDOWS = (*COSINES, "bartlett")
-SCALES = ("slaney", "htk")
 
 
 def hz_to_mel(hz: float, scale: str) -> float:

@@ -11,17 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.features.mel import SCALES, WINDOWS
 
 LEGAL = {
-    "window": WINDOWS,
+    "window": ("hann", "hamming", "blackman", "bartlett", "ones"),
     "pad_mode": ("constant", "reflect"),
     "frame_count": ("floor", "ceil", "all"),
     "preemphasis_start": ("keep", "extrapolate"),
-    "mel_scale": SCALES,
+    "mel_scale": ("slaney", "htk"),
     "mel_norm": ("slaney", "none"),
     "log": ("add", "clamp", "none"),
     "normalize": ("per_feature", "all_features", "none"),
@@ -207,7 +204,7 @@ NEMO_NAMES = {
     "log_zero_guard_type": "log", "log_zero_guard_value": "log_guard",
 }  # fmt: skip
 NEMO_OWN = {"log", "window_size", "window_stride", "n_window_size", "n_window_stride"}
-NEMO_GUARDS = {"tiny": float(np.finfo(np.float32).tiny), "eps": float(np.finfo(np.float32).eps)}
+NEMO_GUARDS = {"tiny": 2.0**-126, "eps": 2.0**-23}  # of float32
 
 
 def _from_nemo(preprocessor: Mapping) -> dict:
