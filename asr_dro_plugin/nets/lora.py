@@ -21,14 +21,12 @@ def add_lora(
     rank: int,
     alpha: float,
     dropout: float = 0.0,
-    bias: str = "none",
 ) -> None:
     """Adapt the linear layers ``targets`` of ``network``; all its own parameters are frozen.
 
     Args:
         targets: names within ``network``.
         dropout: on the input of the adapters, 0..1.
-        bias: which biases learn beside them: none, lora_only (of the adapted layers), or all.
 
     Raises:
         UserError: peft is not installed.
@@ -40,7 +38,7 @@ def add_lora(
             "adapter lora needs peft, which is not installed. Run pip install 'asr-dro[ssl]'."
         ) from None
     config = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets), bias=bias
+        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets)
     )
     inject_adapter_in_model(config, network)
 
