@@ -11,6 +11,7 @@ import numpy as np
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.log_mel_settings import LogMelSettings
+from asr_dro_plugin.ssl_checkpoints import model_config_of
 from asr_dro_plugin.stack_names import component_of
 from asr_dro_plugin.stack_sizes import argument, frontend_of
 
@@ -162,6 +163,8 @@ def encoder_step(config: Mapping) -> Step | None:
             return _rnn(config, label)
         case "wav2vec2" | "hubert":
             return _convolutions(label, WAV2VEC2_CONVOLUTIONS)
+        case "hf_wav2vec2":
+            return _hf_wav2vec2(config, label)
         case "whisper":
             return _whisper(config, label)
     return None
@@ -191,6 +194,27 @@ def _rnn(config: Mapping, label: str) -> Step:
         return frames
 
     return Step(label, math.prod(strides), rule)
+
+
+def _hf_wav2vec2(config: Mapping, label: str) -> Step:
+    """The convolutions of ``config.json``; behind them perhaps adapters, padded by 1."""
+    conf = model_config_of(config) or {}
+    layers = WAV2VEC2_CONVOLUTIONS
+    if "conv_kernel" in conf and "conv_stride" in conf:
+        layers = tuple(zip(conf["conv_kernel"], conf["conv_stride"], strict=True))
+    before = _convolutions(label, layers)
+    if not conf.get("add_adapter"):
+        return before
+    num, stride = conf.get("num_adapter_layers", 3), conf.get("adapter_stride", 2)
+    kernel = conf.get("adapter_kernel_size", 3)
+
+    def rule(samples: Frames) -> Frames:
+        frames = before.rule(samples)
+        for _ in range(num):
+            frames = np.where(frames > 0, (frames + 2 - kernel) // stride + 1, 0)
+        return frames
+
+    return Step(label, before.stride * stride**num, rule)
 
 
 def _whisper(config: Mapping, label: str) -> Step:

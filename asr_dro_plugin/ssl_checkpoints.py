@@ -1,24 +1,34 @@
-"""Self-supervised checkpoints: named in ``local/ssl_checkpoints.tsv``, or any local wav2vec 2.0.
+"""Pretrained speech models: named in ``local/ssl_checkpoints.tsv``, on the hub, or on this disk.
 
-Three layouts hold the same kind of model; which one a path has is read from its content:
-``hf`` (a Hugging Face folder) and ``s3prl`` (s3prl's file) feed the frontend ``s3prl``;
-``fairseq`` (fairseq's file) feeds ESPnet's encoder ``wav2vec2``.
+Three layouts hold them; which one a path has is read from its content: ``hf`` (a Hugging Face
+folder), ``s3prl`` (s3prl's file) and ``fairseq`` (fairseq's file).
+
+A slot uses one in one of two ways.  ESPnet's classes (frontend ``s3prl``, encoder ``wav2vec2``)
+read the file whenever the model is built.  The components of ``OWN_WEIGHTS`` are built from
+``model_config``, a plain dict that the configuration holds, and take the file's weights once, when
+training begins: from then on the experiment's own model file has them.
 """
 
 import copy
 import csv
 import hashlib
-import json
-import math
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin import downloads as _downloads
+from asr_dro_plugin import hub
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.ssl_folders import (
+    PREPROCESSOR,
+    find_json,
+    load_plain,
+    network_config,
+    read_json,
+    tensor_numels,
+)
 
 LAYOUTS = ("hf", "s3prl", "fairseq")
 LAYOUT_WORDS = {
@@ -27,34 +37,119 @@ LAYOUT_WORDS = {
     "fairseq": "a fairseq file",
 }
 UPSTREAMS = {"hf": "hf_wav2vec2_custom", "s3prl": "wav2vec2_custom"}
-# What Wav2Vec2Model keeps of a Hugging Face file; the rest are heads for pretraining or CTC.
-HF_BODY = ("masked_spec_embed", "feature_extractor.", "feature_projection.", "encoder.", "adapter.")
+# The networks of a Hugging Face model beside its heads for pretraining, CTC or text.
+HF_BODY = (
+    "masked_spec_embed", "feature_extractor.", "feature_projection.", "encoder.", "decoder.",
+    "adapter.",
+)  # fmt: skip
 TABLE = Path("local", "ssl_checkpoints.tsv")
+SAMPLE_RATE = 16000
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A wav2vec 2.0 on disk (or still to be fetched) and the sizes that the stack needs."""
+    """A pretrained model on disk (or still to be fetched) and the sizes that the stack needs.
+
+    Attributes:
+        output_size, num_layers, num_params: None for a hub's model that is not here yet.
+        model_type: Hugging Face's word for the architecture.
+        model_config: what ``OWN_WEIGHTS`` components are built from; None while it is not here.
+    """
 
     name: str
     path: Path
     layout: str
-    output_size: int
-    num_layers: int
-    num_params: int
+    output_size: int | None
+    num_layers: int | None
+    num_params: int | None
+    model_type: str = "wav2vec2"
+    model_config: Mapping | None = None
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a slot takes: layouts in the order of preference, and architectures."""
+
+    layouts: tuple[str, ...]
+    model_types: tuple[str, ...] = ("wav2vec2",)
+
+
+# Components whose pretrained weights become the experiment's own.
+OWN_WEIGHTS = {
+    "hf_wav2vec2": Use(("hf",), ("wav2vec2", "hubert", "wavlm")),
+    "fairseq_wav2vec2": Use(("fairseq",)),
+    "hf_whisper": Use(("hf",), ("whisper",)),
+}
+OWN_SLOTS = ("encoder", "decoder")  # which may hold one of them
+
+
+def use_of(config: Mapping) -> Use:
+    """What the stack of ``config`` takes; a ``UserError`` if it takes no checkpoint."""
+    if config.get("frontend") == "s3prl":
+        return Use(("hf", "s3prl"))
+    encoder = str(config.get("encoder")).lower()
+    if encoder == "wav2vec2":
+        return Use(("fairseq",))
+    if encoder in OWN_WEIGHTS:
+        return OWN_WEIGHTS[encoder]
+    raise UserError(
+        "ssl_checkpoint is set, but the stack has neither frontend s3prl nor encoder wav2vec2, "
+        f"{', '.join(sorted(OWN_WEIGHTS))}. Set one of them (as "
+        "conf/train_asr_s3prl_identity.yaml and conf/train_asr_hf_xlsr300m.yaml do), or remove "
+        "ssl_checkpoint."
+    )
 
 
 def legal_layouts(config: Mapping) -> tuple[str, ...]:
     """The layouts that the stack of ``config`` takes; a ``UserError`` if it takes none."""
-    if config.get("frontend") == "s3prl":
-        return ("hf", "s3prl")
-    if config.get("encoder") == "wav2vec2":
-        return ("fairseq",)
-    raise UserError(
-        "ssl_checkpoint is set, but the stack has neither frontend s3prl nor encoder wav2vec2. "
-        "Set one of them (as conf/train_asr_s3prl_identity.yaml and conf/train_asr_wav2vec2.yaml "
-        "do), or remove ssl_checkpoint."
+    return use_of(config).layouts
+
+
+def takes_own_weights(config: Mapping) -> bool:
+    """Whether the encoder of ``config`` is built from ``model_config``, without a file."""
+    return config.get("frontend") != "s3prl" and str(config.get("encoder")).lower() in OWN_WEIGHTS
+
+
+def resolve_for(
+    config: Mapping, downloads: str | os.PathLike = "downloads", fetch: bool = True
+) -> Checkpoint:
+    """The checkpoint that ``ssl_checkpoint`` of ``config`` names, held against its stack.
+
+    Raises:
+        UserError: as ``resolve_checkpoint``; another architecture; a folder without what s3prl
+            needs.
+    """
+    use = use_of(config)
+    checkpoint = resolve_checkpoint(config["ssl_checkpoint"], downloads, fetch, use.layouts)
+    if checkpoint.model_type not in use.model_types:
+        slot = "frontend s3prl" if config.get("frontend") == "s3prl" else config.get("encoder")
+        raise UserError(
+            f"ssl_checkpoint {checkpoint.path} is a {checkpoint.model_type}; {slot} takes "
+            f"{', '.join(use.model_types)}.{_other_use(checkpoint)}"
+        )
+    if config.get("frontend") == "s3prl" and checkpoint.layout == "hf":
+        _check_preprocessor_beside(checkpoint.path)
+    return checkpoint
+
+
+def _other_use(checkpoint: Checkpoint) -> str:
+    """Which encoder of ours takes a checkpoint."""
+    takers = (
+        name
+        for name, use in OWN_WEIGHTS.items()
+        if checkpoint.layout in use.layouts and checkpoint.model_type in use.model_types
     )
+    name = next(takers, None)
+    return f" Give one of these, or set encoder: {name}." if name else " Give one of these."
+
+
+def _check_preprocessor_beside(folder: Path) -> None:
+    """Without it s3prl would ask the hub for another model's."""
+    if folder.is_dir() and not (folder / PREPROCESSOR).is_file():
+        raise UserError(
+            f"{folder} has no {PREPROCESSOR}, which frontend s3prl needs. Put it there, or use "
+            "encoder hf_wav2vec2, which does without."
+        )
 
 
 def resolve_checkpoint(
@@ -65,24 +160,44 @@ def resolve_checkpoint(
 ) -> Checkpoint:
     """The checkpoint of that name or path, in the first of ``layouts`` that exists for it.
 
-    A named one is fetched to ``downloads/<name>/<layout>/`` and verified; with ``fetch=False``
-    nothing is fetched or verified and its sizes come from the table.
+    A named one is fetched to ``downloads/<name>/<layout>/`` and verified, ``org/name`` and
+    ``org/name@revision`` come from the hub (see ``hub``); with ``fetch=False`` nothing is fetched
+    or verified, and sizes come from the table or stay unknown.
     Raises ``UserError`` for an unknown name, a damaged file, or a layout not in ``layouts``.
     """
     name = os.fspath(name_or_path)
     rows = read_checkpoint_table()
     if name in {row["name"] for row in rows}:
         return _from_table(name, rows, Path(downloads), fetch, layouts)
-    if not Path(name).exists():
+    if Path(name).exists():
+        path = Path(name)
+        if fetch:
+            _check_sums_beside(path)
+    elif hub.is_hub_id(name) and "hf" in layouts:
+        path = hub.fetch_model(name, Path(downloads)) if fetch else hub.here(name, Path(downloads))
+        if path is None:
+            return Checkpoint(name, Path(name), "hf", None, None, None)
+    else:
         known = sorted({row["name"] for row in rows})
         raise UserError(
             f"ssl_checkpoint {name} is neither a file or folder nor a name in {TABLE} "
             f"({', '.join(known)}).{suggestion(name, known)}"
         )
-    checkpoint = inspect_checkpoint(Path(name))
+    checkpoint = inspect_checkpoint(path, name)
     if checkpoint.layout not in layouts:
         raise UserError(_wrong_layout(checkpoint, layouts))
     return checkpoint
+
+
+def _check_sums_beside(path: Path) -> None:
+    """Hold a local checkpoint against the sums that lie beside its files (``FILE.sha256``)."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        if Path(f"{file}.sha256").is_file() and not _downloads.verify(file):
+            raise UserError(
+                f"{file} does not have the SHA-256 in {file.name}.sha256 beside it. Fetch it "
+                "again, or remove that file if the sum is wrong."
+            )
 
 
 def _wrong_layout(checkpoint: Checkpoint, layouts: tuple[str, ...]) -> str:
@@ -90,8 +205,12 @@ def _wrong_layout(checkpoint: Checkpoint, layouts: tuple[str, ...]) -> str:
     if checkpoint.layout == "fairseq" and "s3prl" in layouts:
         remedy = f"asr-dro convert-checkpoint {checkpoint.path} OUT.pt --layout s3prl makes one."
     else:
-        other = "encoder wav2vec2" if checkpoint.layout == "fairseq" else "frontend s3prl"
-        remedy = f"Give one of these, or use a configuration with {other}."
+        fits = {
+            "fairseq": "encoder wav2vec2 or fairseq_wav2vec2",
+            "hf": "frontend s3prl or encoder hf_wav2vec2",
+            "s3prl": "frontend s3prl",
+        }
+        remedy = f"Give one of these, or use a configuration with {fits[checkpoint.layout]}."
     return (
         f"ssl_checkpoint {checkpoint.path} is {LAYOUT_WORDS[checkpoint.layout]}; "
         f"this stack takes {legal}. {remedy}"
@@ -124,19 +243,73 @@ def _from_table(
             _downloads.fetch(row["url"], folder / row["file"], row["sha256"] or None, size)
     path = folder if layout == "hf" else folder / files[0]["file"]
     sizes = (int(files[0][key]) for key in ("output_size", "num_layers", "num_params"))
-    return Checkpoint(name, path, layout, *sizes)
+    here = fetch or all((folder / row["file"]).is_file() for row in files)
+    model_config = model_config_at(path, name) if here else None
+    return Checkpoint(name, path, layout, *sizes, model_config=model_config)
 
 
-def inspect_checkpoint(path: Path) -> Checkpoint:
-    """Layout and sizes of a local checkpoint, from its content (weights are not copied)."""
+def inspect_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
+    """Layout, architecture and sizes of a local checkpoint, from its content (weights are not
+    copied).
+
+    Args:
+        name: how the user calls it; by default its path.
+    """
     path = Path(path).absolute()
     layout, numels = layout_and_sizes(path)
+    config = model_config_at(path, name or str(path))
+    model_type = config.get("model_type", "wav2vec2")
     found = (re.search(r"encoder\.layers\.(\d+)\.", name) for name in numels)
     layers = {match[1] for match in found if match}
     widths = [n for name, n in numels.items() if name.endswith("encoder.layer_norm.weight")]
     if not widths or not layers:
-        raise UserError(f"{path} holds no wav2vec 2.0 transformer: no encoder.layers in it.")
-    return Checkpoint(path.name, path, layout, widths[0], len(layers), sum(numels.values()))
+        what = "wav2vec 2.0" if layout != "hf" else model_type
+        raise UserError(f"{path} holds no {what} transformer: no encoder.layers in it.")
+    sizes = (widths[0], len(layers), sum(numels.values()))
+    return Checkpoint(path.name, path, layout, *sizes, model_type, config)
+
+
+def model_config_at(path: Path, name: str) -> dict:
+    """What a network like that of a local checkpoint is built from: plain containers.
+
+    ``config.json`` of a Hugging Face folder; of the other layouts the section ``model`` with
+    ``normalize`` of ``task``, as fairseq writes them.  ``_name_or_path`` is ``name``.
+    """
+    if path.is_dir():
+        return network_config(path, name)
+    state = load_plain(path)
+    keys = ("model_cfg", "task_cfg") if "model_cfg" in state else ("model", "task")
+    sections = state if "model_cfg" in state else state.get("cfg") or {}
+    model, task = (sections.get(key) or {} for key in keys)
+    return {**_plain(model), "normalize": bool(task.get("normalize")), "_name_or_path": name}
+
+
+def _plain(value: object) -> object:
+    """The same with lists for tuples, as YAML keeps it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def model_config_of(config: Mapping) -> dict | None:
+    """``encoder_conf.model_config`` of a stack, or what its ``ssl_checkpoint`` says if it is here.
+
+    Raises:
+        UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
+    """
+    if config.get("ssl_checkpoint"):
+        return resolve_for(config, fetch=False).model_config
+    return (config.get("encoder_conf") or {}).get("model_config")
+
+
+def width_of(model_config: Mapping) -> int | None:
+    """Features of a frame that leave the encoder of ``model_config``."""
+    keys = ("d_model", "encoder_embed_dim", "hidden_size")
+    if model_config.get("add_adapter") and model_config.get("output_hidden_size"):
+        keys = ("output_hidden_size",)
+    return next((model_config[key] for key in keys if model_config.get(key)), None)
 
 
 def layout_and_sizes(path: Path) -> tuple[str, dict[str, int]]:
@@ -145,41 +318,17 @@ def layout_and_sizes(path: Path) -> tuple[str, dict[str, int]]:
 
 
 def _inspect_folder(path: Path) -> tuple[str, dict[str, int]]:
-    for needed in ("config.json", "preprocessor_config.json"):
-        if not (path / needed).is_file():
-            raise UserError(
-                f"{path} has no {needed}, so it is not a Hugging Face model folder. It needs "
-                "config.json, preprocessor_config.json and model.safetensors or pytorch_model.bin."
-            )
-    model_type = json.loads((path / "config.json").read_text("utf-8")).get("model_type")
-    if model_type != "wav2vec2":
+    model_type = str(read_json(path, "config.json").get("model_type"))
+    known = sorted({kind for use in OWN_WEIGHTS.values() for kind in use.model_types})
+    if model_type not in known:
         raise UserError(
-            f"{path}/config.json describes a {model_type}; ssl_checkpoint takes wav2vec2 models. "
-            "For others set frontend_conf.frontend_conf (upstream, path_or_url) yourself."
+            f"{path}/config.json describes a {model_type}; ssl_checkpoint takes "
+            f"{', '.join(known)}. For others set frontend_conf.frontend_conf (upstream, "
+            "path_or_url) yourself."
         )
-    numels: dict[str, int] = {}
-    for file in path.glob("*.safetensors"):
-        numels |= _safetensors_numels(file)
-    for file in () if numels else path.glob("pytorch_model*.bin"):
-        numels |= _numels(load_plain(file))
-    if not numels:
-        raise UserError(f"{path} has neither model.safetensors nor pytorch_model.bin.")
-    body = {name.removeprefix("wav2vec2."): numel for name, numel in numels.items()}
+    prefix = "model." if model_type == "whisper" else f"{model_type}."
+    body = {name.removeprefix(prefix): n for name, n in tensor_numels(path).items()}
     return "hf", {name: numel for name, numel in body.items() if name.startswith(HF_BODY)}
-
-
-def _safetensors_numels(path: Path) -> dict[str, int]:
-    """Number of elements of each tensor, from the file's header alone."""
-    size = path.stat().st_size
-    with open(path, "rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > size:
-            raise UserError(f"{path} is damaged: its header does not fit into the file.")
-        header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    if header and 8 + length + max(entry["data_offsets"][1] for entry in header.values()) != size:
-        raise UserError(f"{path} is damaged: it has {size} bytes, its header describes others.")
-    return {name: math.prod(entry["shape"]) for name, entry in header.items()}
 
 
 def _numels(weights: Mapping) -> dict[str, int]:
@@ -210,56 +359,19 @@ def _check_fairseq_dictionary(path: Path, state: dict) -> None:
         )
 
 
-def load_plain(path: str | os.PathLike) -> object:
-    """The content of a PyTorch file of tensors and plain containers, mapped rather than read.
-
-    Anything else in it would be code run by unpickling: that raises ``UserError``, as a damaged
-    file does.  There is no fall-back to unsafe loading.
-    """
-    import torch
-
-    try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError as error:
-            if "mmap" not in str(error):
-                raise
-            return torch.load(path, map_location="cpu", weights_only=True)  # before PyTorch 1.6
-    except pickle.UnpicklingError as error:
-        if _starts_like_pytorch(path):
-            raise UserError(_pickled_objects(path, error)) from error
-        raise UserError(_not_pytorch(path)) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise UserError(_not_pytorch(path)) from error
-
-
-def _starts_like_pytorch(path: str | os.PathLike) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(2) in (b"PK", b"\x80\x02")
-
-
-def _not_pytorch(path: str | os.PathLike) -> str:
-    size = Path(path).stat().st_size
-    return f"{path} ({size} bytes) is not a whole PyTorch file. Fetch it again."
-
-
-def _pickled_objects(path: str | os.PathLike, error: Exception) -> str:
-    found = re.findall(r"GLOBAL ([\w.]+)", str(error))
-    what = f"objects ({found[0]})" if found else "objects"
-    return (
-        f"{path} pickles {what}, not plain containers; reading them would run code from the file. "
-        "If you trust where it comes from: asr-dro convert-checkpoint "
-        f"{path} OUT.pt --trust_pickle true, and use OUT.pt."
-    )
-
-
 def apply_to_config(
     config: Mapping, checkpoint: Checkpoint, downloads: str | os.PathLike = "downloads"
 ) -> dict:
-    """A copy of ``config`` whose frontend (s3prl) or encoder (wav2vec2) loads ``checkpoint``."""
+    """A copy of ``config`` whose frontend or encoder is the model of ``checkpoint``.
+
+    s3prl and wav2vec2 get the path of its file; a component of ``OWN_WEIGHTS`` gets
+    ``model_config`` and, where it has not said so itself, what the preprocessor does to the speech.
+    """
     if checkpoint.layout not in legal_layouts(config):
         raise UserError(_wrong_layout(checkpoint, legal_layouts(config)))
     config = copy.deepcopy(dict(config))
+    if takes_own_weights(config):
+        return with_model_config(config, checkpoint)
     if config.get("frontend") == "s3prl":
         conf = config["frontend_conf"] = dict(config.get("frontend_conf") or {})
         chosen = {"upstream": UPSTREAMS[checkpoint.layout], "path_or_url": str(checkpoint.path)}
@@ -281,9 +393,42 @@ def use_checkpoint(config: Mapping, downloads: str | os.PathLike = "downloads") 
     """
     if not config.get("ssl_checkpoint"):
         return dict(config)
-    layouts = legal_layouts(config)
-    checkpoint = resolve_checkpoint(config["ssl_checkpoint"], downloads, layouts=layouts)
+    checkpoint = resolve_for(config, downloads)
     return apply_to_config(config, checkpoint, downloads) | {"ssl_checkpoint": None}
+
+
+def with_model_config(config: Mapping, checkpoint: Checkpoint) -> dict:
+    """A copy of ``config`` whose ``OWN_WEIGHTS`` components are built like ``checkpoint``."""
+    config = dict(config)
+    for slot in OWN_SLOTS:
+        if str(config.get(slot)).lower() in OWN_WEIGHTS:
+            conf = config[f"{slot}_conf"] = dict(config.get(f"{slot}_conf") or {})
+            conf["model_config"] = copy.deepcopy(dict(checkpoint.model_config))
+    if str(config["encoder"]).lower() == "hf_wav2vec2":
+        config["encoder_conf"].setdefault("do_normalize", normalizes_at(checkpoint.path))
+    return config
+
+
+def normalizes_at(folder: Path) -> bool:
+    """Whether a Hugging Face wav2vec 2.0 wants speech of mean 0 and variance 1.
+
+    That is ``do_normalize`` of ``preprocessor_config.json``; where the file is missing, what
+    transformers takes for granted: it does.
+    """
+    if not find_json(folder, PREPROCESSOR):
+        return True
+    preprocessor = read_json(folder, PREPROCESSOR)
+    _check_rate(folder, preprocessor)
+    return bool(preprocessor.get("do_normalize", True))
+
+
+def _check_rate(folder: Path, preprocessor: Mapping) -> None:
+    rate = preprocessor.get("sampling_rate", SAMPLE_RATE)
+    if rate != SAMPLE_RATE:
+        raise UserError(
+            f"{find_json(folder, PREPROCESSOR)} asks for speech at {rate} Hz, but the recipe's is "
+            f"{SAMPLE_RATE}. Give a model for {SAMPLE_RATE} Hz."
+        )
 
 
 def _set(conf: Mapping | None, chosen: Mapping[str, str], where: str) -> dict:

@@ -48,7 +48,7 @@ _GIVEN_BY_TASK = {
 GIVEN_BY_TASK = {slot: frozenset(names.split()) for slot, names in _GIVEN_BY_TASK.items()}
 
 # Arguments that may be missing because the recipe or our task fills them in.
-FILLED_IN = frozenset({"input_size", "stats_file", "w2v_url"})
+FILLED_IN = frozenset({"input_size", "stats_file", "w2v_url", "model_config"})
 
 
 def check_config(config: Mapping, where: str) -> None:

@@ -60,6 +60,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "beats": "espnet2.beats.encoder:BeatsEncoder",
         "identity": "asr_dro_plugin.espnet.encoders:IdentityEncoder",
         "conv_ctc": "asr_dro_plugin.espnet.encoders:ConvCTCEncoder",
+        "hf_wav2vec2": "asr_dro_plugin.espnet.hf_wav2vec2:HFWav2Vec2Encoder",
         "deepspeech2": "asr_dro_plugin.espnet.deepspeech2:DeepSpeech2Encoder",
     },
     "postencoder": {
@@ -131,6 +132,10 @@ OPTIONAL_SLOTS = frozenset(SLOTS) - {"encoder"} | {"scheduler", "objective", "sa
 # and the attribute under which the adapter keeps it.
 PLAIN_CLASSES = {
     "asr_dro_plugin.espnet.encoders:ConvCTCEncoder": ("asr_dro_plugin.nets.convnet:ConvNet", "net"),
+    "asr_dro_plugin.espnet.hf_wav2vec2:HFWav2Vec2Encoder": (
+        "asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
+        "net",
+    ),
     "asr_dro_plugin.espnet.deepspeech2:DeepSpeech2Encoder": (
         "asr_dro_plugin.nets.deepspeech2:DeepSpeech2",
         "net",
@@ -144,8 +149,11 @@ KEYWORDS_OF = {
 
 # Encoders that take the waveform itself: with them, and only with them, frontend is none.
 RAW_AUDIO_ENCODERS = frozenset(
-    {"wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "whisper", "avhubert", "beats"}
-)
+    {
+        "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "whisper", "avhubert", "beats",
+        "hf_wav2vec2",
+    }
+)  # fmt: skip
 
 OPTIMIZERS = {
     "adam": "torch.optim.adam:Adam",

@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import Checkpoint, layout_and_sizes
+from asr_dro_plugin.ssl_checkpoints import OWN_WEIGHTS, Checkpoint, layout_and_sizes
 from asr_dro_plugin.stack_names import (
     COMPONENTS,
     CTC_CLASS,
@@ -72,6 +72,8 @@ def slot_tensors(
         return {}, "meta"
     if name in PRETRAINED.get(slot, ()):
         return _pretrained(config, slot, name, checkpoint)
+    if name in OWN_WEIGHTS and not argument(config, slot, "model_config"):
+        return _not_here(slot, checkpoint)
     given = _given(slot, sizes, vocab_size)
     if None in given.values():
         return None, ""
@@ -148,6 +150,15 @@ def _pretrained(
     front = TABLE_FEATURE_EXTRACTOR
     sizes = {f"{body}.feature_extractor": front, body: checkpoint.num_params - front}
     return {**sizes, **extra}, "table"
+
+
+def _not_here(slot: str, checkpoint: Checkpoint | None) -> tuple[Tensors | None, str]:
+    """Parameters of a model that has not been fetched yet, as the table counts them."""
+    if checkpoint is None or checkpoint.num_params is None:
+        return None, ""
+    front = TABLE_FEATURE_EXTRACTOR
+    body = f"{slot}.net.model"
+    return {f"{body}.feature_extractor": front, body: checkpoint.num_params - front}, "table"
 
 
 def _tensor_sizes(checkpoint: Checkpoint) -> Tensors:

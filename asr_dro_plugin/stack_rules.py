@@ -9,6 +9,7 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.parameter_names import is_pattern
 from asr_dro_plugin.signatures import source_file
+from asr_dro_plugin.ssl_checkpoints import OWN_WEIGHTS
 from asr_dro_plugin.stack_names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
 from asr_dro_plugin.stack_sizes import RAW_AUDIO, argument, frontend_of, input_size_of
 
@@ -142,12 +143,13 @@ def _loss(config: Mapping) -> Iterator[str]:
 def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
     """A pretrained model is named where one is used, and only there."""
     frontend, encoder = frontend_of(config), component_of(config, "encoder")
-    uses_one = frontend == "s3prl" or encoder == "wav2vec2"
+    uses_one = frontend == "s3prl" or encoder == "wav2vec2" or encoder in OWN_WEIGHTS
     given = config.get("ssl_checkpoint")
     if given and not uses_one:
         yield (
             f"ssl_checkpoint is {given}, but neither frontend ({frontend or 'none'}) nor encoder "
-            f"({encoder}) takes one. Legal: frontend s3prl or encoder wav2vec2; else leave it out."
+            f"({encoder}) takes one. Legal: frontend s3prl or encoder wav2vec2, "
+            f"{', '.join(OWN_WEIGHTS)}; else leave it out."
         )
     if given or not uses_one:
         return
@@ -160,6 +162,12 @@ def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
         yield (
             "encoder wav2vec2 names no pretrained model. Set ssl_checkpoint (a name in "
             "local/ssl_checkpoints.tsv or a path), or encoder_conf.w2v_url."
+        )
+    if encoder in OWN_WEIGHTS and not (config.get("encoder_conf") or {}).get("model_config"):
+        yield (
+            f"encoder {encoder} names no pretrained model. Set ssl_checkpoint (a name in "
+            "local/ssl_checkpoints.tsv, a path or org/name of the hub), or "
+            "encoder_conf.model_config to begin with random weights."
         )
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.signatures import signature_of
-from asr_dro_plugin.ssl_checkpoints import Checkpoint, legal_layouts, resolve_checkpoint
+from asr_dro_plugin.ssl_checkpoints import (
+    OWN_WEIGHTS,
+    Checkpoint,
+    resolve_checkpoint,
+    resolve_for,
+    takes_own_weights,
+    width_of,
+    with_model_config,
+)
 from asr_dro_plugin.stack_names import COMPONENTS, NO_COMPONENT, SLOTS, component_of
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
@@ -78,7 +86,7 @@ def output_sizes(config: Mapping, checkpoint: Checkpoint | None) -> dict[str, in
     """Output size of each slot that changes it, in signal order."""
     frontend = _frontend_size(config, checkpoint)
     preencoder = _preencoder_size(config, frontend)
-    encoder = _encoder_size(config, preencoder)
+    encoder = _encoder_size(config, preencoder, checkpoint)
     postencoder = _postencoder_size(config, encoder)
     return {
         "frontend": frontend, "preencoder": preencoder, "encoder": encoder,
@@ -117,7 +125,9 @@ def _preencoder_size(config: Mapping, input_size: int | None) -> int | None:
     return argument(config, "preencoder", "output_size")
 
 
-def _encoder_size(config: Mapping, input_size: int | None) -> int | None:
+def _encoder_size(
+    config: Mapping, input_size: int | None, checkpoint: Checkpoint | None
+) -> int | None:
     match component_of(config, "encoder"):
         case "identity":
             return input_size
@@ -132,6 +142,11 @@ def _encoder_size(config: Mapping, input_size: int | None) -> int | None:
             return argument(config, "encoder", "encoder_embed_dim")
         case "beats":
             return None
+        case name if name in OWN_WEIGHTS:
+            model_config = argument(config, "encoder", "model_config")
+            if model_config:
+                return width_of(model_config)
+            return checkpoint.output_size if checkpoint else None
     return argument(config, "encoder", "output_size")
 
 
@@ -158,8 +173,7 @@ def checkpoint_of(config: Mapping) -> Checkpoint | None:
         UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
     """
     if config.get("ssl_checkpoint"):
-        name, layouts = str(config["ssl_checkpoint"]), legal_layouts(config)
-        return resolve_checkpoint(name, fetch=False, layouts=layouts)
+        return resolve_for(config, fetch=False)
     for name in _checkpoints_named(config):
         try:
             return resolve_checkpoint(str(name), fetch=False)
@@ -180,12 +194,17 @@ def _checkpoints_named(config: Mapping) -> list[str]:
 
 
 def _infer_ssl_output_size(config: dict, checkpoint: Checkpoint | None) -> None:
-    """With our ``ssl_checkpoint``, the wav2vec2 encoder keeps the model's own width by default.
+    """With our ``ssl_checkpoint``, the wav2vec2 encoder keeps the model's own width by default, and
+    an encoder that is built from ``model_config`` has it written out.
 
     ESPnet's default, 256, would put a linear layer behind it that nobody asked for; a YAML without
     our key keeps that default.
     """
-    if component_of(config, "encoder") != "wav2vec2" or not config.get("ssl_checkpoint"):
+    if not config.get("ssl_checkpoint"):
+        return
+    if takes_own_weights(config) and checkpoint.model_config:
+        config.update(with_model_config(config, checkpoint))
+    if component_of(config, "encoder") != "wav2vec2":
         return
     config["encoder_conf"] = {
         "output_size": checkpoint.output_size,

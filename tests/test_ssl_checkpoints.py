@@ -17,6 +17,7 @@ from asr_dro_plugin.ssl_checkpoints import (
     load_plain,
     read_checkpoint_table,
     resolve_checkpoint,
+    resolve_for,
     use_checkpoint,
 )
 
@@ -197,14 +198,14 @@ def test_a_folder_that_lacks_a_part_names_it(missing, tiny_ssl, tmp_path):
     """Without its preprocessor_config.json s3prl would ask the hub for another model's."""
     shutil.copytree(tiny_ssl.hf, tmp_path / "hf", ignore=shutil.ignore_patterns(missing))
     with pytest.raises(UserError, match=missing):
-        inspect_checkpoint(tmp_path / "hf")
+        resolve_for(S3PRL | {"ssl_checkpoint": str(tmp_path / "hf")}, fetch=False)
 
 
 def test_another_kind_of_model_is_refused(tiny_ssl, tmp_path):
     shutil.copytree(tiny_ssl.hf, tmp_path / "hf")
     config = json.loads((tmp_path / "hf/config.json").read_text())
-    (tmp_path / "hf/config.json").write_text(json.dumps(config | {"model_type": "hubert"}))
-    with pytest.raises(UserError, match="describes a hubert"):
+    (tmp_path / "hf/config.json").write_text(json.dumps(config | {"model_type": "bert"}))
+    with pytest.raises(UserError, match="describes a bert"):
         inspect_checkpoint(tmp_path / "hf")
     torch.save({"model": {"a": torch.zeros(1)}, "cfg": {}}, tmp_path / "x.pt")
     with pytest.raises(UserError, match="no wav2vec 2.0 transformer"):

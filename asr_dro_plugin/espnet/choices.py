@@ -12,6 +12,7 @@ from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin.espnet.deepspeech2 import DeepSpeech2Encoder
 from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
+from asr_dro_plugin.espnet.hf_wav2vec2 import HFWav2Vec2Encoder
 from asr_dro_plugin.espnet.log_mel import LogMelFrontend
 from asr_dro_plugin.espnet.model import DROASRModel
 from asr_dro_plugin.espnet.ssl import (
@@ -32,6 +33,7 @@ FRONTENDS = {"s3prl": PreparedS3prlFrontend, "log_mel": LogMelFrontend}
 ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,
+    "hf_wav2vec2": HFWav2Vec2Encoder,
     "deepspeech2": DeepSpeech2Encoder,
     "wav2vec2": PreparedWav2Vec2Encoder,
 }

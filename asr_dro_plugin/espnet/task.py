@@ -41,6 +41,11 @@ from asr_dro_plugin.espnet.freezing import apply_freezing
 from asr_dro_plugin.espnet.iterators import build_planned_factory
 from asr_dro_plugin.espnet.losses import use_blank
 from asr_dro_plugin.espnet.reference import FILE_NAME, GroupLossLog, fingerprint_of
+from asr_dro_plugin.espnet.ssl_weights import (
+    apply_ssl_checkpoint,
+    keep_own_weights,
+    load_pretrained,
+)
 from asr_dro_plugin.espnet.trainer import DROTrainer
 from asr_dro_plugin.phases import START
 from asr_dro_plugin.stack import resolve
@@ -50,8 +55,8 @@ from asr_dro_plugin.train_options import TRACKERS
 OPTIONS = (
     (
         "ssl_checkpoint", str_or_none, None,
-        "Pretrained model for the s3prl frontend or the wav2vec2 encoder: a name in "
-        "local/ssl_checkpoints.tsv or a path",
+        "Pretrained model for the stack: a name in local/ssl_checkpoints.tsv, a path, or "
+        "org/name of the Hugging Face hub",
     ),
     (
         "groups", str_or_none, None,
@@ -172,6 +177,7 @@ class DROASRTask(ASRTask):
         START.end("options")
         early = EarlyLog()
         with early:
+            keep_own_weights(args)
             check_settings(args, cls.get_parser())
             adopt_wandb(args, project=f"ESPnet_{cls.__name__}")
             args.groups = read_groups(args.groups)
@@ -210,12 +216,13 @@ class DROASRTask(ASRTask):
         early, earlier = vars(args).pop("early", (None, {}))  # of train_worker
         if early is not None:
             early.tell()
-        apply_ssl_checkpoint(args)
+        pretrained = apply_ssl_checkpoint(args)
         for key, value in resolve(vars(args)).items():
             setattr(args, key, value)
         loss_log = vars(args).pop("loss_log", None)  # no part of config.yaml
         model = super().build_model(args)
         use_blank(model.ctc, model.blank_id)  # of ESPnet's own model too
+        load_pretrained(model, pretrained)
         if getattr(args, "init_exp", None):
             initialise_from(model, args)
         model.loss_log, model.token_type = loss_log, args.token_type
@@ -270,12 +277,3 @@ def adopt_wandb(args: argparse.Namespace, project: str) -> None:
     given["allow_val_change"] = args.wandb_allow_val_change
     own = args.tracker_conf.get("wandb") or {}
     args.tracker_conf = {**args.tracker_conf, "wandb": {**given, **own}}
-
-
-def apply_ssl_checkpoint(args: argparse.Namespace) -> None:
-    """Point the SSL slot of ``args`` at its checkpoint, fetched if need be."""
-    if getattr(args, "ssl_checkpoint", None):
-        from asr_dro_plugin.ssl_checkpoints import use_checkpoint
-
-        for key, value in use_checkpoint(vars(args)).items():
-            setattr(args, key, value)

@@ -1,0 +1,239 @@
+"""wav2vec 2.0, HuBERT and WavLM as transformers has them, in a forward pass of our own.
+
+The modules and the names of the parameters are those of transformers' ``Wav2Vec2Model``,
+``HubertModel`` and ``WavLMModel`` (so that their checkpoints fit, and adapters find the layers they
+look for); what happens between the modules is here: normalisation, lengths and masks, masking of
+features in training, layer drop, and the sum over layers.
+
+Padding does not reach an utterance, group-normalised models included: these take mean and variance
+over the frames of the utterance alone.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.nets.masks import frame_mask
+from asr_dro_plugin.nets.time_masks import mask_spans
+from asr_dro_plugin.ssl_folders import read_weights
+
+MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
+MASK = "masked_spec_embed"  # which a model that was trained without masking may lack
+
+
+class HFWav2Vec2Net(nn.Module):
+    """Speech (B, N) at 16 kHz -> hidden states (B, S, H), with random weights until some are loaded.
+
+    Args:
+        model_config: content of a ``config.json`` with ``model_type`` wav2vec2, hubert or wavlm.
+        layers: ``last``; ``weighted``, a sum of the input of the first layer and the outputs of
+            all with weights that are learned (a softmax); or a number n >= 1, as if the network
+            ended with its n-th layer.
+        do_normalize: each utterance to mean 0 and variance 1 first, as the preprocessor does.
+        attention_mask: keep padding out.  Without, it counts as speech, in the group norm too: what
+            transformers does with a preprocessor that says ``return_attention_mask: false``.
+        mask_time_prob, mask_time_length, mask_feature_prob, mask_feature_length: SpecAugment on the
+            features in training; None is the model's own.
+        layerdrop: chance that a layer is left out of a training step.
+        hidden_dropout, attention_dropout, activation_dropout, feat_proj_dropout: None is the
+            model's own.
+        gradient_checkpointing: compute the layers once more in the backward pass, for memory.
+    """
+
+    def __init__(
+        self,
+        model_config: dict,
+        input_size: int = 1,
+        layers: str | int = "last",
+        do_normalize: bool = True,
+        attention_mask: bool = True,
+        mask_time_prob: float | None = None,
+        mask_time_length: int | None = None,
+        mask_feature_prob: float | None = None,
+        mask_feature_length: int | None = None,
+        layerdrop: float | None = None,
+        hidden_dropout: float | None = None,
+        attention_dropout: float | None = None,
+        activation_dropout: float | None = None,
+        feat_proj_dropout: float | None = None,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        changes = {
+            "mask_time_prob": mask_time_prob, "mask_time_length": mask_time_length,
+            "mask_feature_prob": mask_feature_prob, "mask_feature_length": mask_feature_length,
+            "layerdrop": layerdrop, "hidden_dropout": hidden_dropout,
+            "attention_dropout": attention_dropout, "activation_dropout": activation_dropout,
+            "feat_proj_dropout": feat_proj_dropout,
+        }  # fmt: skip
+        changes = {key: value for key, value in changes.items() if value is not None}
+        self.layers = layers
+        self.model = build_model({**model_config, **changes}, layers)
+        self.config = self.model.config
+        self.do_normalize, self.attention_mask = do_normalize, attention_mask
+        num_states = self.config.num_hidden_layers + 1
+        weighted = layers == "weighted"
+        self.layer_weights = nn.Parameter(torch.zeros(num_states)) if weighted else None
+        if gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+
+    @property
+    def output_size(self) -> int:
+        """H."""
+        config = self.config
+        return config.output_hidden_size if self.model_adapter is not None else config.hidden_size
+
+    @property
+    def model_adapter(self) -> nn.Module | None:
+        """The convolutions that halve the frames behind some models (``add_adapter``)."""
+        return getattr(self.model, "adapter", None)
+
+    def forward(
+        self, speech: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N) samples and (B,) -> (B, S, H) and (B,)."""
+        if self.do_normalize:
+            speech = normalized(speech, lengths)
+        features = self.model.feature_extractor(speech).transpose(1, 2)
+        lengths = self.num_frames(lengths)
+        mask = frame_mask(lengths, features.shape[1])[:, 0]  # (B, S)
+        x, _ = self.model.feature_projection(features)
+        x = self._masked(x, lengths)
+        x = self._encode(x, mask)
+        return x, lengths
+
+    def load_pretrained(self, folder: str | Path) -> None:
+        """Take the weights of a Hugging Face folder; heads for other ends are left aside.
+
+        Raises:
+            UserError: a damaged file, a weight that is missing or has another shape.
+        """
+        load_body(self.model, Path(folder), whole=self.layers in ("last", "weighted"))
+
+    def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
+        """Frames that the convolutions give for so many samples."""
+        for kernel, stride in zip(self.config.conv_kernel, self.config.conv_stride, strict=True):
+            num_samples = (num_samples - kernel) // stride + 1
+        return num_samples.clamp(min=0)
+
+    def _masked(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Features (B, S, H) with spans over time and over features masked, in training."""
+        config = self.config
+        if not (self.training and getattr(config, "apply_spec_augment", True)):
+            return x
+        if config.mask_time_prob > 0:
+            spans = mask_spans(
+                lengths, x.shape[1], config.mask_time_prob, config.mask_time_length,
+                config.mask_time_min_masks,
+            )  # fmt: skip
+            x = torch.where(spans[..., None], self.model.masked_spec_embed.to(x.dtype), x)
+        if config.mask_feature_prob > 0:
+            sizes = torch.full_like(lengths, x.shape[2])
+            spans = mask_spans(
+                sizes, x.shape[2], config.mask_feature_prob, config.mask_feature_length,
+                config.mask_feature_min_masks,
+            )  # fmt: skip
+            x = x.masked_fill(spans[:, None], 0.0)
+        return x
+
+    def _encode(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        encoder, config = self.model.encoder, self.config
+        keys = None
+        if self.attention_mask:
+            x = x.masked_fill(~mask[..., None], 0.0)
+            keys = mask[:, None, None, :]
+        x = x + encoder.pos_conv_embed(x)
+        if not config.do_stable_layer_norm:
+            x = encoder.layer_norm(x)
+        x = encoder.dropout(x)
+        for layer in encoder.layers:
+            x = layer(x, attention_mask=keys)
+        return encoder.layer_norm(x) if config.do_stable_layer_norm else x
+
+
+def normalized(speech: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(B, N) with mean 0 and variance 1 over each utterance, and zeros behind it."""
+    valid = frame_mask(lengths, speech.shape[1])[:, 0]
+    num_samples = lengths[:, None].to(speech)
+    speech = speech.masked_fill(~valid, 0.0)
+    centred = (speech - speech.sum(1, keepdim=True) / num_samples).masked_fill_(~valid, 0.0)
+    variance = centred.square().sum(1, keepdim=True) / num_samples
+    return centred * torch.rsqrt(variance + 1e-7)
+
+
+def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
+    """transformers' model with random weights.
+
+    Raises:
+        UserError: transformers is not installed, or does not take the configuration.
+    """
+    import_transformers()
+    from transformers import AutoConfig, AutoModel
+
+    conf = {key: value for key, value in model_config.items() if not key.startswith("_")}
+    model_type = conf.pop("model_type", None)
+    if model_type not in MODEL_TYPES:
+        raise UserError(
+            f"encoder_conf.model_config.model_type is {model_type}. Legal: "
+            f"{', '.join(MODEL_TYPES)}."
+        )
+    if not isinstance(layers, str):
+        total = conf.get("num_hidden_layers", 12)
+        if not 1 <= layers <= total:
+            raise UserError(f"encoder_conf.layers is {layers}. Legal: last, weighted, 1..{total}.")
+        conf["num_hidden_layers"] = layers
+    elif layers not in ("last", "weighted"):
+        raise UserError(f"encoder_conf.layers is {layers}. Legal: last, weighted or a number.")
+    config = AutoConfig.for_model(model_type, **conf)
+    attention = "eager" if model_type == "wavlm" else "sdpa"
+    return AutoModel.from_config(config, attn_implementation=attention)
+
+
+def load_body(model: nn.Module, folder: Path, whole: bool) -> None:
+    """Copy a folder's weights into ``model``, every one by name and shape.
+
+    Args:
+        whole: every weight of the folder's network must have its place; without, layers may be
+            left over.
+
+    Raises:
+        UserError: names the first weight that does not fit.
+    """
+    prefix = f"{model.base_model_prefix}."
+    given = {name.removeprefix(prefix): value for name, value in read_weights(folder).items()}
+    wanted = model.state_dict()
+    bodies = tuple({name.split(".")[0] for name in wanted})
+    missing = sorted(wanted.keys() - given.keys() - {MASK})
+    left = sorted(name for name in given if name.split(".")[0] in bodies and name not in wanted)
+    if missing:
+        raise UserError(
+            f"{folder} lacks {len(missing)} weights of its network (first: {missing[0]}). Fetch it "
+            "again, or give another model."
+        )
+    if whole and left:
+        raise UserError(
+            f"{folder} holds {len(left)} weights that its config.json has no place for (first: "
+            f"{left[0]}). Fetch it again, or give another model."
+        )
+    for name, tensor in wanted.items():
+        if name in given and given[name].shape != tensor.shape:
+            raise UserError(
+                f"{name} is {tuple(given[name].shape)} in {folder} and {tuple(tensor.shape)} by "
+                "its config.json. Fetch it again, or give another model."
+            )
+        if name in given:
+            tensor.copy_(given[name])
+
+
+def import_transformers() -> None:
+    """Raise the one line that says what to install where transformers is missing."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "encoder hf_wav2vec2 needs transformers, which is not installed. Run pip install "
+            "'asr-dro[ssl]'."
+        ) from error

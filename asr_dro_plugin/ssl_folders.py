@@ -1,0 +1,192 @@
+"""Hugging Face model folders as data: which files belong to one, and what they hold.
+
+``config.json``, ``preprocessor_config.json`` and the tokenizer's files may lie one directory above
+the weights (a training's checkpoint inside its output directory).  Weights are
+``model.safetensors`` or ``pytorch_model.bin``, whole or in the parts that an index names; of a
+safetensors file the header alone is read until its tensors are wanted.
+"""
+
+import json
+import math
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
+# Of config.json: what describes the file or its maker, not the network.
+NOT_THE_NETWORK = (
+    "_name_or_path", "_commit_hash", "architectures", "auto_map", "custom_pipelines", "dtype",
+    "quantization_config", "torch_dtype", "transformers_version",
+)  # fmt: skip
+# weight_norm's names before torch had parametrizations, as the hub's older files have them.
+OLD_NAMES = {
+    "weight_g": "parametrizations.weight.original0",
+    "weight_v": "parametrizations.weight.original1",
+}
+MAX_HEADER = 100_000_000  # bytes; safetensors' own limit
+
+
+def find_json(folder: Path, name: str) -> Path | None:
+    """``name`` in a model folder or one directory above it; None where it is in neither."""
+    places = (folder / name, folder.absolute().parent / name)
+    return next((path for path in places if path.is_file()), None)
+
+
+def read_json(folder: Path, name: str) -> dict:
+    """Content of a folder's JSON file.
+
+    Raises:
+        UserError: it is in neither place, or holds no JSON object.
+    """
+    path = find_json(folder, name)
+    if path is None:
+        raise UserError(
+            f"{folder} has no {name}, nor has the directory above, so it is not a Hugging Face "
+            f"model folder. It needs {CONFIG} and {' or '.join(WEIGHTS)}."
+        )
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} holds no JSON ({error}). Fetch it again.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object. Fetch it again.")
+    return content
+
+
+def network_config(folder: Path, source: str) -> dict:
+    """``config.json`` as far as it describes the network, with ``source`` as ``_name_or_path``."""
+    config = read_json(folder, CONFIG)
+    kept = {key: value for key, value in config.items() if key not in NOT_THE_NETWORK}
+    return {**kept, "_name_or_path": source}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a folder's weights.
+
+    Raises:
+        UserError: there are none, or a part that the index names is missing.
+    """
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return _parts(folder, index)
+    raise UserError(f"{folder} has neither {' nor '.join(WEIGHTS)}.")
+
+
+def _parts(folder: Path, index: Path) -> list[Path]:
+    names = set((read_json(folder, index.name).get("weight_map") or {}).values())
+    for name in sorted(names):
+        if Path(name).name != name:
+            raise UserError(f"{index} names {name}, which is no file of its folder. Fetch it again.")
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} lacks {name}, which {index.name} names. Fetch it.")
+    return [folder / name for name in sorted(names)]
+
+
+def tensor_numels(folder: Path) -> dict[str, int]:
+    """Number of elements of each tensor of a folder, by name."""
+    numels: dict[str, int] = {}
+    for file in weight_files(folder):
+        if file.suffix == ".safetensors":
+            shapes = safetensors_header(file)
+            numels |= {name: math.prod(entry["shape"]) for name, entry in shapes.items()}
+        else:
+            numels |= {name: value.numel() for name, value in _bin_tensors(file)}
+    return {modern_name(name): numel for name, numel in numels.items()}
+
+
+def read_weights(folder: Path) -> dict:
+    """Tensors of a folder by name, mapped from its files rather than read where that can be."""
+    from safetensors.torch import load_file
+
+    tensors = {}
+    for file in weight_files(folder):
+        if file.suffix == ".safetensors":
+            safetensors_header(file)  # which says in one line what is wrong with a damaged file
+            tensors |= load_file(file)
+        else:
+            tensors |= dict(_bin_tensors(file))
+    return {modern_name(name): tensor for name, tensor in tensors.items()}
+
+
+def modern_name(name: str) -> str:
+    """A tensor's name with weight_norm's parts called as torch calls them now."""
+    head, _, last = name.rpartition(".")
+    return f"{head}.{OLD_NAMES[last]}" if last in OLD_NAMES else name
+
+
+def _bin_tensors(file: Path) -> Iterator[tuple[str, object]]:
+    weights = load_plain(file)
+    items = weights.items() if isinstance(weights, Mapping) else ()
+    return ((name, value) for name, value in items if hasattr(value, "numel"))
+
+
+def safetensors_header(path: Path) -> dict[str, dict]:
+    """Entries of a safetensors file by tensor name: ``dtype``, ``shape``, ``data_offsets``.
+
+    Raises:
+        UserError: the file is cut off, or is none of safetensors.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > min(size, MAX_HEADER):
+            raise UserError(f"{path} is damaged: its header does not fit into the file.")
+        try:
+            header = json.loads(stream.read(length))
+            header.pop("__metadata__", None)
+            end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise UserError(f"{path} is damaged: it does not begin with a header.") from None
+    if 8 + length + end != size:
+        raise UserError(f"{path} is damaged: it has {size} bytes, its header describes others.")
+    return header
+
+
+def load_plain(path) -> object:
+    """The content of a PyTorch file of tensors and plain containers, mapped rather than read.
+
+    Anything else in it would be code run by unpickling: that raises ``UserError``, as a damaged
+    file does.  There is no fall-back to unsafe loading.
+    """
+    import torch
+
+    try:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            return torch.load(path, map_location="cpu", weights_only=True)  # before PyTorch 1.6
+    except pickle.UnpicklingError as error:
+        if _starts_like_pytorch(path):
+            raise UserError(_pickled_objects(path, error)) from error
+        raise UserError(_not_pytorch(path)) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise UserError(_not_pytorch(path)) from error
+
+
+def _starts_like_pytorch(path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(2) in (b"PK", b"\x80\x02")
+
+
+def _not_pytorch(path) -> str:
+    size = Path(path).stat().st_size
+    return f"{path} ({size} bytes) is not a whole PyTorch file. Fetch it again."
+
+
+def _pickled_objects(path, error: Exception) -> str:
+    found = re.findall(r"GLOBAL ([\w.]+)", str(error))
+    what = f"objects ({found[0]})" if found else "objects"
+    return (
+        f"{path} pickles {what}, not plain containers; reading them would run code from the file. "
+        "If you trust where it comes from: asr-dro convert-checkpoint "
+        f"{path} OUT.pt --trust_pickle true, and use OUT.pt."
+    )
