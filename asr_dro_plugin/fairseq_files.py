@@ -138,12 +138,10 @@ def _check(weights: Mapping, config: Mapping, account: Account, where: str) -> N
     for name, value in weights.items():
         legal, found = expected.get(name), tuple(value.shape)
         if legal != found:
-            words = (
-                f"its settings ask for {_times(legal)}" if legal else "its settings have no such"
-            )
+            words = f"ask for {_times(legal)}" if legal else "know of none"
             raise UserError(
-                f"{where}: tensor {file_name.get(name, name)} is {_times(found)}, and {words}. "
-                "Give the file that fairseq wrote."
+                f"{where}: tensor {file_name.get(name, name)} is {_times(found)}, and its settings "
+                f"{words}. Give the file that fairseq wrote."
             )
 
 
