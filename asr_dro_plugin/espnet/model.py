@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -10,6 +11,7 @@ from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_
 from espnet2.torch_utils.device_funcs import force_gatherable
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.attention_greedy import greedy_paths, with_prompt
 from asr_dro_plugin.espnet.group_scores import (
     GroupScores,
     best_path_ids,
@@ -44,6 +46,8 @@ class DROASRModel(ESPnetASRModel):
         objective: name in ``objectives.OBJECTIVES``; None is ESPnet's own loss, as in experiments
             from before there were objectives.
         objective_conf: its options.
+        text_prompt: tokens that the decoder is given between a text's language tag and its first
+            piece, such as Whisper's task; they are given in decoding too, and no loss counts them.
     All other arguments are ESPnet's.
 
     ``validation`` holds the figures of each group since its last ``reset``; ``token_type``
@@ -58,9 +62,11 @@ class DROASRModel(ESPnetASRModel):
         groups: list[str] | None = None,
         objective: str | None = None,
         objective_conf: dict | None = None,
+        text_prompt: list[str] | None = None,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.text_prompt = prompt_ids(text_prompt or (), self.token_list)
         self.group_map = GroupMap(groups) if groups else None
         use_blank(self.ctc, self.blank_id)
         self.objective = None
@@ -233,21 +239,76 @@ class DROASRModel(ESPnetASRModel):
         self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
     ) -> None:
         """Label-smoothed cross entropy of the decoder, given the right labels so far."""
-        if self.lang_token_id is not None:
-            first = self.lang_token_id.to(text.device).expand(len(text), 1)
-            text, text_lengths = torch.cat([first, text], dim=1), text_lengths + 1
-        inputs, target = add_sos_eos(text, self.sos, self.eos, self.ignore_id)
-        logits, _ = self.decoder(
-            parts.encoder_out, parts.encoder_out_lens, inputs, text_lengths + 1
-        )
+        inputs, lengths, target = self._decoder_labels(text, text_lengths)
+        logits, _ = self.decoder(parts.encoder_out, parts.encoder_out_lens, inputs, lengths)
         loss = attention_losses(self.criterion_att, logits, target)
         parts.loss_att_B = loss.detach()
         parts.add(loss, 1 - self.ctc_weight)
-        parts.decoder_ids = logits.detach().argmax(dim=-1)
+        parts.decoder_ids = without_prompt(logits.detach().argmax(dim=-1), self.text_prompt)
+        target = without_prompt(target, self.text_prompt)
         parts.stats["acc"] = accuracy(parts.decoder_ids, target, self.ignore_id)
         if not self.training and self.error_calculator is not None:
             calculated = self.error_calculator(parts.decoder_ids.cpu(), text.cpu())
             parts.stats["cer"], parts.stats["wer"] = calculated
+
+    def _decoder_labels(
+        self, text: torch.Tensor, text_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the decoder reads (B, U), its lengths (B,), and what it is to say (B, U).
+
+        Of the prompt it is to say nothing: ``ignore_id``.
+        """
+        if self.lang_token_id is not None:
+            first = self.lang_token_id.to(text.device).expand(len(text), 1)
+            text, text_lengths = torch.cat([first, text], dim=1), text_lengths + 1
+        num = len(self.text_prompt)
+        if num:
+            text = torch.cat([with_prompt(text[:, :1], self.text_prompt), text[:, 1:]], dim=1)
+        inputs, target = add_sos_eos(text, self.sos, self.eos, self.ignore_id)
+        target[:, 1 : 1 + num] = self.ignore_id
+        return inputs, text_lengths + num + 1, target
+
+    def _calc_att_loss(
+        self,
+        encoder_out: torch.Tensor,
+        encoder_out_lens: torch.Tensor,
+        ys_pad: torch.Tensor,
+        ys_pad_lens: torch.Tensor,
+    ) -> tuple:
+        """Loss, accuracy, CER and WER of ESPnet's own training (objective none).
+
+        Overrides a private method of ESPnet's, which knows no prompt.
+        """
+        if not self.text_prompt:
+            return super()._calc_att_loss(encoder_out, encoder_out_lens, ys_pad, ys_pad_lens)
+        parts = UtteranceLosses(
+            ys_pad_lens, ys_pad_lens.float(), encoder_out_lens, ys_pad_lens, encoder_out,
+            encoder_out_lens,
+        )  # fmt: skip
+        self._add_attention(parts, ys_pad, ys_pad_lens)
+        loss = parts.losses_B.mean() / (1 - self.ctc_weight)
+        return loss, *(parts.stats.get(key) for key in ("acc", "cer", "wer"))
+
+    @torch.no_grad()
+    def greedy_ids(
+        self,
+        speech: torch.Tensor,
+        speech_lengths: torch.Tensor,
+        allowed: np.ndarray | None = None,
+        max_tokens: int | None = None,
+    ) -> list[list[int] | None]:
+        """Token ids of (B, samples) as the decoder writes them, the language's tag first if any.
+
+        For models without CTC (CTC's best path: ``group_scores.best_path_ids``).  The model should
+        be in evaluation mode.  Arguments behind the speech are those of ``greedy_paths``.
+
+        Returns:
+            None for an utterance that the model gives NaN for.
+        """
+        encoder_out, lengths = self.encode(speech, speech_lengths)
+        encoder_out = encoder_out[0] if isinstance(encoder_out, tuple) else encoder_out
+        paths = greedy_paths(self, encoder_out, lengths, allowed, max_tokens)
+        return [None if path is None else list(path.ids) for path in paths]
 
     def _score(
         self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
@@ -281,6 +342,21 @@ class DROASRModel(ESPnetASRModel):
                     f"({' '.join(self.group_map.names)}). Run stage 10 again."
                 )
         return flat
+
+
+def prompt_ids(prompt: Sequence[str], token_list: Sequence[str]) -> list[int]:
+    """Ids of ``text_prompt``; one that the list lacks is an error."""
+    if missing := [token for token in prompt if token not in token_list]:
+        raise UserError(
+            f"model_conf.text_prompt has {missing[0]}, which is no token of the list. A Whisper's "
+            "list comes from stage 5 with --token_type hugging_face."
+        )
+    return [token_list.index(token) for token in prompt]
+
+
+def without_prompt(ids: torch.Tensor, prompt: Sequence[int]) -> torch.Tensor:
+    """(B, U) without the columns of a prompt that stands behind the first one."""
+    return torch.cat([ids[:, :1], ids[:, 1 + len(prompt) :]], dim=1) if prompt else ids
 
 
 def utterance_share(num_utterances: int, like: torch.Tensor) -> torch.Tensor | float:

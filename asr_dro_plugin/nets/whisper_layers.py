@@ -1,0 +1,215 @@
+"""What Whisper's encoder and decoder are made of: sizes, attention, blocks, and the memory of
+tokens that were seen.
+
+Shapes: B utterances, S encoder frames, H channels, N heads, D = H / N, U tokens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
+
+
+@dataclass(frozen=True)
+class WhisperSizes:
+    """What of Hugging Face's ``config.json`` describes the network, with its defaults."""
+
+    vocab_size: int = 51865
+    num_mel_bins: int = 80
+    d_model: int = 384
+    encoder_layers: int = 4
+    encoder_attention_heads: int = 6
+    encoder_ffn_dim: int = 1536
+    decoder_layers: int = 4
+    decoder_attention_heads: int = 6
+    decoder_ffn_dim: int = 1536
+    max_source_positions: int = 1500
+    max_target_positions: int = 448
+    activation_function: str = "gelu"
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    encoder_layerdrop: float = 0.0
+    decoder_layerdrop: float = 0.0
+    init_std: float = 0.02
+    scale_embedding: bool = False
+    apply_spec_augment: bool = False
+    mask_time_prob: float = 0.05
+    mask_time_length: int = 10
+    mask_time_min_masks: int = 2
+    mask_feature_prob: float = 0.0
+    mask_feature_length: int = 10
+    mask_feature_min_masks: int = 0
+
+    @classmethod
+    def of(cls, model_config: Mapping, **changes: object) -> "WhisperSizes":
+        """From a ``config.json``; ``changes`` that are None change nothing.
+
+        Raises:
+            ValueError: another model's configuration, or an activation that is not known.
+        """
+        if model_config.get("model_type", "whisper") != "whisper":
+            raise ValueError(f"model_config is of a {model_config['model_type']}, not of a Whisper")
+        names = {each.name for each in fields(cls)}
+        given = {**model_config, **{k: v for k, v in changes.items() if v is not None}}
+        sizes = cls(**{name: given[name] for name in names & given.keys()})
+        if sizes.activation_function not in ACTIVATIONS:
+            known = ", ".join(ACTIVATIONS)
+            raise ValueError(f"activation_function {sizes.activation_function} is none of {known}")
+        return sizes
+
+
+@dataclass(frozen=True)
+class BlockSizes:
+    """Of one layer, of either side."""
+
+    width: int
+    heads: int
+    inner: int
+    activation: str
+    dropout: float
+    attention_dropout: float
+    activation_dropout: float
+
+    @classmethod
+    def of(cls, sizes: WhisperSizes, side: str) -> "BlockSizes":
+        """Of ``side`` "encoder" or "decoder"."""
+        heads, inner = (getattr(sizes, f"{side}_{k}") for k in ("attention_heads", "ffn_dim"))
+        return cls(
+            sizes.d_model, heads, inner, sizes.activation_function, sizes.dropout,
+            sizes.attention_dropout, sizes.activation_dropout,
+        )  # fmt: skip
+
+
+class Attention(nn.Module):
+    """Multi-head attention; the keys have no bias, as in the original."""
+
+    def __init__(self, sizes: BlockSizes) -> None:
+        super().__init__()
+        self.heads, self.dropout = sizes.heads, sizes.attention_dropout
+        self.k_proj = nn.Linear(sizes.width, sizes.width, bias=False)
+        self.v_proj = nn.Linear(sizes.width, sizes.width)
+        self.q_proj = nn.Linear(sizes.width, sizes.width)
+        self.out_proj = nn.Linear(sizes.width, sizes.width)
+
+    def split(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, U, H) -> (B, N, U, H / N)."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+    def keys_values(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values (B, N, S, H / N) of (B, S, H)."""
+        return self.split(self.k_proj(x)), self.split(self.v_proj(x))
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        keys_values: tuple[torch.Tensor, torch.Tensor],
+        mask: torch.Tensor | None = None,
+        causal: bool = False,
+    ) -> torch.Tensor:
+        """(B, U, H) -> (B, U, H); ``mask`` (B, 1, 1, S) is true where a key may be seen."""
+        seen = F.scaled_dot_product_attention(
+            self.split(self.q_proj(x)),
+            *keys_values,
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal,
+        )
+        return self.out_proj(seen.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """What encoder and decoder layers share: attention to themselves and the feed-forward part."""
+
+    def __init__(self, sizes: BlockSizes) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[sizes.activation]
+        self.dropout, self.activation_dropout = sizes.dropout, sizes.activation_dropout
+        self.self_attn = Attention(sizes)
+        self.self_attn_layer_norm = nn.LayerNorm(sizes.width)
+        self.fc1 = nn.Linear(sizes.width, sizes.inner)
+        self.fc2 = nn.Linear(sizes.inner, sizes.width)
+        self.final_layer_norm = nn.LayerNorm(sizes.width)
+
+    def dropped(self, x: torch.Tensor) -> torch.Tensor:
+        """``x`` under dropout while training."""
+        return F.dropout(x, self.dropout, self.training)
+
+    def fed_forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``x`` plus what the feed-forward part makes of it."""
+        inner = self.activation(self.fc1(self.final_layer_norm(x)))
+        inner = F.dropout(inner, self.activation_dropout, self.training)
+        return x + self.dropped(self.fc2(inner))
+
+
+class EncoderLayer(Block):
+    """Attention of every frame to every frame, then the feed-forward part."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """(B, S, H) -> (B, S, H)."""
+        normed = self.self_attn_layer_norm(x)
+        x = x + self.dropped(self.self_attn(normed, self.self_attn.keys_values(normed), mask))
+        return self.fed_forward(x)
+
+
+@dataclass
+class LayerMemory:
+    """Keys and values of one decoder layer: of the encoder's frames, and of the tokens so far."""
+
+    encoder: tuple[torch.Tensor, torch.Tensor]
+    tokens: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def add(self, new: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append the keys and values (B, N, U, D) of new tokens; returns those of all."""
+        pairs = zip(self.tokens, new, strict=True) if self.tokens else ((each,) for each in new)
+        self.tokens = tuple(torch.cat(pair, dim=2) for pair in pairs)
+        return self.tokens
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Keep some utterances."""
+        self.encoder = tuple(each[rows] for each in self.encoder)
+        self.tokens = tuple(each[rows] for each in self.tokens) if self.tokens else None
+
+
+@dataclass
+class Memory:
+    """What the decoder keeps between steps.
+
+    Attributes:
+        mask: (B, 1, 1, S), true where an encoder frame belongs to its utterance.
+        layers: one a decoder layer.
+        num_tokens: how many it has seen.
+    """
+
+    mask: torch.Tensor
+    layers: list[LayerMemory] = field(default_factory=list)
+    num_tokens: int = 0
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Keep some utterances, by number, in that order."""
+        self.mask = self.mask[rows]
+        for layer in self.layers:
+            layer.select(rows)
+
+
+class DecoderLayer(Block):
+    """Attention to the tokens so far, to the encoder's frames, then the feed-forward part."""
+
+    def __init__(self, sizes: BlockSizes) -> None:
+        super().__init__(sizes)
+        self.encoder_attn = Attention(sizes)
+        self.encoder_attn_layer_norm = nn.LayerNorm(sizes.width)
+
+    def forward(self, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor) -> torch.Tensor:
+        """(B, U, H) of new tokens -> (B, U, H); several are possible as the first ones only."""
+        normed = self.self_attn_layer_norm(x)
+        first = memory.tokens is None
+        seen = memory.add(self.self_attn.keys_values(normed))
+        x = x + self.dropped(self.self_attn(normed, seen, causal=first))
+        normed = self.encoder_attn_layer_norm(x)
+        x = x + self.dropped(self.encoder_attn(normed, memory.encoder, mask))
+        return self.fed_forward(x)
