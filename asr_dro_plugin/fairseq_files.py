@@ -64,7 +64,7 @@ def read_fairseq(path: str | Path) -> FairseqModel:
     head = {name.removeprefix(HEAD): tensors[name].float() for name in account.head}
     return FairseqModel(
         config, weights, head, _symbols(state, path, head),
-        bool(task.get("normalize", settings.get("normalize", False))), account,
+        _normalizes(settings, task), account,
     )  # fmt: skip
 
 
@@ -72,6 +72,15 @@ def read_config(path: str | Path) -> dict:
     """The network's configuration alone; see ``read_fairseq``."""
     settings, _ = network_settings(load_state(Path(path)), str(path))
     return model_config(settings, str(path))
+
+
+def wants_normalized(path: str | Path) -> bool:
+    """Whether the network wants waveforms of zero mean and unit variance."""
+    return _normalizes(*network_settings(load_state(Path(path)), str(path)))
+
+
+def _normalizes(settings: Mapping, task: Mapping) -> bool:
+    return bool(task.get("normalize", settings.get("normalize", False)))
 
 
 def load_state(path: Path) -> dict:

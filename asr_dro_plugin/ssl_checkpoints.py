@@ -15,12 +15,14 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_dro_plugin import downloads as _downloads
 from asr_dro_plugin import hub
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.fairseq_files import DICTIONARY, read_config, wants_normalized
+from asr_dro_plugin.plain_pickles import load_as_data
 from asr_dro_plugin.ssl_folders import (
     PREPROCESSOR,
     find_json,
@@ -77,7 +79,7 @@ class Use:
 # Components whose pretrained weights become the experiment's own.
 OWN_WEIGHTS = {
     "hf_wav2vec2": Use(("hf",), ("wav2vec2", "hubert", "wavlm")),
-    "fairseq_wav2vec2": Use(("fairseq",)),
+    "fairseq_wav2vec2": Use(("fairseq", "s3prl"), ("wav2vec2", "hubert")),
     "hf_whisper": Use(("hf",), ("whisper",)),
 }
 OWN_SLOTS = ("encoder", "decoder")  # which may hold one of them
@@ -121,6 +123,8 @@ def resolve_for(
     """
     use = use_of(config)
     checkpoint = resolve_checkpoint(config["ssl_checkpoint"], downloads, fetch, use.layouts)
+    if checkpoint.layout != "hf" and checkpoint.path.is_file():
+        checkpoint = _read_file(config, checkpoint)
     if checkpoint.model_type not in use.model_types:
         slot = "frontend s3prl" if config.get("frontend") == "s3prl" else config.get("encoder")
         raise UserError(
@@ -129,6 +133,21 @@ def resolve_for(
         )
     if config.get("frontend") == "s3prl" and checkpoint.layout == "hf":
         _check_preprocessor_beside(checkpoint.path)
+    return checkpoint
+
+
+def _read_file(config: Mapping, checkpoint: Checkpoint) -> Checkpoint:
+    """A file of fairseq's or s3prl's, held against what the stack does with it.
+
+    ``fairseq_wav2vec2`` reads any as data; the others leave it to fairseq and s3prl, which unpickle
+    it and look for its letters.
+    """
+    if takes_own_weights(config):
+        found = model_config_at(checkpoint.path, str(config["ssl_checkpoint"]))
+        return replace(checkpoint, model_config=found, model_type=found["model_type"])
+    state = load_plain(checkpoint.path)
+    if checkpoint.layout == "fairseq":
+        _check_fairseq_dictionary(checkpoint.path, state)
     return checkpoint
 
 
@@ -244,7 +263,7 @@ def _from_table(
     path = folder if layout == "hf" else folder / files[0]["file"]
     sizes = (int(files[0][key]) for key in ("output_size", "num_layers", "num_params"))
     here = fetch or all((folder / row["file"]).is_file() for row in files)
-    model_config = model_config_at(path, name) if here else None
+    model_config = model_config_at(path, name) if here and layout == "hf" else None
     return Checkpoint(name, path, layout, *sizes, model_config=model_config)
 
 
@@ -257,7 +276,7 @@ def inspect_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
     """
     path = Path(path).absolute()
     layout, numels = layout_and_sizes(path)
-    config = model_config_at(path, name or str(path))
+    config = model_config_at(path, name or str(path)) if layout == "hf" else {}
     model_type = config.get("model_type", "wav2vec2")
     found = (re.search(r"encoder\.layers\.(\d+)\.", name) for name in numels)
     layers = {match[1] for match in found if match}
@@ -266,31 +285,18 @@ def inspect_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
         what = "wav2vec 2.0" if layout != "hf" else model_type
         raise UserError(f"{path} holds no {what} transformer: no encoder.layers in it.")
     sizes = (widths[0], len(layers), sum(numels.values()))
-    return Checkpoint(path.name, path, layout, *sizes, model_type, config)
+    return Checkpoint(path.name, path, layout, *sizes, model_type, config or None)
 
 
 def model_config_at(path: Path, name: str) -> dict:
     """What a network like that of a local checkpoint is built from: plain containers.
 
-    ``config.json`` of a Hugging Face folder; of the other layouts the section ``model`` with
-    ``normalize`` of ``task``, as fairseq writes them.  ``_name_or_path`` is ``name``.
+    ``config.json`` of a Hugging Face folder, and what would stand in it for a file of fairseq's or
+    s3prl's.  ``_name_or_path`` is ``name``.
     """
     if path.is_dir():
         return network_config(path, name)
-    state = load_plain(path)
-    keys = ("model_cfg", "task_cfg") if "model_cfg" in state else ("model", "task")
-    sections = state if "model_cfg" in state else state.get("cfg") or {}
-    model, task = (sections.get(key) or {} for key in keys)
-    return {**_plain(model), "normalize": bool(task.get("normalize")), "_name_or_path": name}
-
-
-def _plain(value: object) -> object:
-    """The same with lists for tuples, as YAML keeps it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value
+    return {**read_config(path), "_name_or_path": name}
 
 
 def model_config_of(config: Mapping) -> dict | None:
@@ -306,7 +312,7 @@ def model_config_of(config: Mapping) -> dict | None:
 
 def width_of(model_config: Mapping) -> int | None:
     """Features of a frame that leave the encoder of ``model_config``."""
-    keys = ("d_model", "encoder_embed_dim", "hidden_size")
+    keys = ("d_model", "hidden_size")
     if model_config.get("add_adapter") and model_config.get("output_hidden_size"):
         keys = ("output_hidden_size",)
     return next((model_config[key] for key in keys if model_config.get(key)), None)
@@ -336,12 +342,11 @@ def _numels(weights: Mapping) -> dict[str, int]:
 
 
 def _inspect_file(path: Path) -> tuple[str, dict[str, int]]:
-    state = load_plain(path)
+    state = load_as_data(path)
     keys = set(state) if isinstance(state, dict) else set()
     if {"task_cfg", "model_cfg", "model_weight"} <= keys:
         return "s3prl", _numels(state["model_weight"])
     if "model" in keys and keys & {"cfg", "args"}:
-        _check_fairseq_dictionary(path, state)
         return "fairseq", _numels(state["model"])
     raise UserError(
         f"{path} is neither s3prl's layout (task_cfg, model_cfg, model_weight) nor fairseq's "
@@ -349,13 +354,14 @@ def _inspect_file(path: Path) -> tuple[str, dict[str, int]]:
     )
 
 
-def _check_fairseq_dictionary(path: Path, state: dict) -> None:
+def _check_fairseq_dictionary(path: Path, state: Mapping) -> None:
     """A checkpoint that was fine-tuned for ASR also needs its letters, beside it."""
     task = ((state.get("cfg") or {}).get("task") or {}).get("_name")
-    if task == "audio_finetuning" and not (path.parent / "dict.ltr.txt").is_file():
+    if task == "audio_finetuning" and not (path.parent / DICTIONARY).is_file():
         raise UserError(
             f"{path} was fine-tuned with fairseq, which wants the dictionary {path.parent}/"
-            "dict.ltr.txt to load it. Put it there, or give the pretrained checkpoint."
+            f"{DICTIONARY} to load it. Put it there, use encoder fairseq_wav2vec2, which does "
+            "without, or give the pretrained checkpoint."
         )
 
 
@@ -404,17 +410,20 @@ def with_model_config(config: Mapping, checkpoint: Checkpoint) -> dict:
         if str(config.get(slot)).lower() in OWN_WEIGHTS:
             conf = config[f"{slot}_conf"] = dict(config.get(f"{slot}_conf") or {})
             conf["model_config"] = copy.deepcopy(dict(checkpoint.model_config))
-    if str(config["encoder"]).lower() == "hf_wav2vec2":
+    if str(config["encoder"]).lower() in ("hf_wav2vec2", "fairseq_wav2vec2"):
         config["encoder_conf"].setdefault("do_normalize", normalizes_at(checkpoint.path))
     return config
 
 
-def normalizes_at(folder: Path) -> bool:
-    """Whether a Hugging Face wav2vec 2.0 wants speech of mean 0 and variance 1.
+def normalizes_at(path: Path) -> bool:
+    """Whether a pretrained wav2vec 2.0 wants speech of mean 0 and variance 1.
 
-    That is ``do_normalize`` of ``preprocessor_config.json``; where the file is missing, what
-    transformers takes for granted: it does.
+    That is ``do_normalize`` of a folder's ``preprocessor_config.json`` (where the file is missing,
+    what transformers takes for granted: it does), or ``normalize`` of fairseq's task.
     """
+    if path.is_file():
+        return wants_normalized(path)
+    folder = path
     if not find_json(folder, PREPROCESSOR):
         return True
     preprocessor = read_json(folder, PREPROCESSOR)

@@ -1,5 +1,6 @@
 """ssl_checkpoints: layouts are read from content, and each stack takes the ones it can load."""
 
+import argparse
 import json
 import pickle
 import re
@@ -219,5 +220,19 @@ def test_a_fine_tuned_fairseq_checkpoint_asks_for_its_dictionary(tiny_ssl, tmp_p
     state = torch.load(tiny_ssl.fairseq)
     state["cfg"]["task"]["_name"] = "audio_finetuning"
     torch.save(state, tmp_path / "x.pt")
+    named = {"ssl_checkpoint": str(tmp_path / "x.pt")}
     with pytest.raises(UserError, match=re.escape("dict.ltr.txt")):
-        inspect_checkpoint(tmp_path / "x.pt")
+        resolve_for(WAV2VEC2 | named)
+    ours = resolve_for(WAV2VEC2 | named | {"encoder": "fairseq_wav2vec2"})  # which needs none
+    assert ours.model_config["hidden_size"] == 16
+
+
+def test_objects_are_read_as_data_by_our_encoder_and_refused_for_fairseq_itself(tiny_ssl, tmp_path):
+    state = torch.load(tiny_ssl.fairseq)
+    torch.save(state | {"args": argparse.Namespace(seed=1)}, tmp_path / "x.pt")
+    named = {"ssl_checkpoint": str(tmp_path / "x.pt")}
+    with pytest.raises(UserError, match="convert-checkpoint .* --trust_pickle true"):
+        resolve_for(WAV2VEC2 | named)
+    config = use_checkpoint(WAV2VEC2 | named | {"encoder": "fairseq_wav2vec2"}, tmp_path)
+    assert config["encoder_conf"]["do_normalize"] is True
+    assert config["encoder_conf"]["model_config"]["num_hidden_layers"] == 2
