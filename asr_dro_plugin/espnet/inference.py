@@ -15,6 +15,7 @@ from espnet2.tasks.asr import ASRTask
 
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.adapters import left_out_of
 from asr_dro_plugin.frame_rules import WAV2VEC2_CONVOLUTIONS
 from asr_dro_plugin.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.named_files import config_in_place
@@ -118,9 +119,10 @@ def load_recogniser(exp: str | Path, model_file: str, device: str = "cpu") -> Re
         model, args = ASRTask.build_model_from_file(config_file, path, device)
     given = set(torch.load(path, map_location="meta", weights_only=True, mmap=True))
     wanted = set(model.state_dict())
-    if given != wanted:
+    if not wanted - left_out_of(model) <= given <= wanted:
         raise UserError(
-            f"{path} does not fit {exp}/config.yaml: missing {sorted(wanted - given)[:3]}, "
+            f"{path} does not fit {exp}/config.yaml: missing "
+            f"{sorted(wanted - given - left_out_of(model))[:3]}, "
             f"unexpected {sorted(given - wanted)[:3]}. Train again, or restore the config."
         )
     if model.ctc is None:

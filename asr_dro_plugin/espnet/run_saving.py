@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from asr_dro_plugin.checkpoints import TrainingStopped
+from asr_dro_plugin.espnet.adapters import left_out_of
 from asr_dro_plugin.espnet.randomness import RandomState
 from asr_dro_plugin.espnet.reporter import sub_reporter_state
 from asr_dro_plugin.espnet.training_state import Position, restore, state_of
@@ -106,7 +107,7 @@ class RunSaving:
         if loaded is None:
             return
         state, path = loaded
-        run.position, ours = restore(run.parts, state, strict=not options.use_adapter)
+        run.position, ours = restore(run.parts, state, left_out_of(run.model))
         run.updater.updates = run.position.updates
         self.last_saved = run.position.steps
         if ours:

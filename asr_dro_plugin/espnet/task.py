@@ -21,8 +21,10 @@ from espnet2.train.distributed_utils import DistributedOption
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
+from asr_dro_plugin.adapter_settings import uses_adapter
 from asr_dro_plugin.early_log import EarlyLog
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.espnet.adapter_training import begin as begin_adapters
 from asr_dro_plugin.espnet.children import is_child, parent_of_children
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
 from asr_dro_plugin.espnet.continuation import initialise_from
@@ -47,6 +49,7 @@ from asr_dro_plugin.espnet.ssl_weights import (
     load_pretrained,
 )
 from asr_dro_plugin.espnet.trainer import DROTrainer
+from asr_dro_plugin.espnet.whisper_preprocessor import keep_tokenizer, use_whispers_tokens
 from asr_dro_plugin.phases import START
 from asr_dro_plugin.stack import resolve
 from asr_dro_plugin.train_options import TRACKERS
@@ -184,6 +187,7 @@ class DROASRTask(ASRTask):
             args.model_conf = model_conf_of(args)
             earlier = cls._look_at_experiment(args)
         if not args.collect_stats:  # which may build no model
+            keep_tokenizer(args)
             args.early = (early, earlier)
         START.end("experiment directory")
         super().main_worker(args)
@@ -217,16 +221,19 @@ class DROASRTask(ASRTask):
         if early is not None:
             early.tell()
         pretrained = apply_ssl_checkpoint(args)
+        use_whispers_tokens(args)
         for key, value in resolve(vars(args)).items():
             setattr(args, key, value)
         loss_log = vars(args).pop("loss_log", None)  # no part of config.yaml
         model = super().build_model(args)
         use_blank(model.ctc, model.blank_id)  # of ESPnet's own model too
         load_pretrained(model, pretrained)
-        if getattr(args, "init_exp", None):
+        model.freezing = apply_freezing(model, args)
+        if uses_adapter(vars(args)) and not getattr(args, "collect_stats", False):
+            begin_adapters(model, args, pretrained, earlier)
+        elif getattr(args, "init_exp", None):
             initialise_from(model, args)
         model.loss_log, model.token_type = loss_log, args.token_type
-        model.freezing = apply_freezing(model, args)
         if earlier:
             warn_of_changes(Path(args.output_dir), earlier, args)
         START.end("model")

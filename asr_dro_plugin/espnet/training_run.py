@@ -31,6 +31,7 @@ from torch.amp import GradScaler
 from asr_dro_plugin.checkpoint_files import NO_ROOM
 from asr_dro_plugin.checkpoints import CheckpointStore
 from asr_dro_plugin.errors import DiskFull, UserError
+from asr_dro_plugin.espnet.adapters import left_out_of
 from asr_dro_plugin.espnet.bad_losses import BadLosses
 from asr_dro_plugin.espnet.distributed import Ranks
 from asr_dro_plugin.espnet.epoch_end import EpochEnd
@@ -121,15 +122,17 @@ class TrainingRun:
             raise UserError("The first process of this training stopped; its message says why.")
 
     def model_state(self) -> dict:
-        """What of the model is saved; with an adapter what ``save_strategy`` says."""
+        """What of the model is saved: unless ``save_strategy`` is all, without the pretrained model
+        that adapters have learned beside.
+
+        Checkpoints too: what stands still and is read from its own, checked file when a run goes
+        on need not be written once more with every one.
+        """
         state = self.model.state_dict()
-        if not self.options.use_adapter or self.options.save_strategy == "all":
+        if self.options.save_strategy == "all":
             return state
-        if self.options.save_strategy == "adapter_only":
-            return {name: value for name, value in state.items() if _is_adapter(name)}
-        learning = {name for name, param in self.model.named_parameters() if param.requires_grad}
-        frozen = {name for name, _ in self.model.named_parameters()} - learning
-        return {name: value for name, value in state.items() if name not in frozen}
+        left_out = left_out_of(self.model)
+        return {name: value for name, value in state.items() if name not in left_out}
 
     # -- the run -----------------------------------------------------------------------------------
 
@@ -310,8 +313,3 @@ def named_by_group(log: Mapping[str, Sequence[float]], groups: Sequence[str]) ->
         if key in log
         for group, value in zip(groups, log[key], strict=True)
     }
-
-
-def _is_adapter(name: str) -> bool:
-    """Whether a parameter belongs to a LoRA or Houlsby adapter."""
-    return "lora_" in name or "adapter" in name

@@ -4,7 +4,7 @@ The keys of ESPnet's ``checkpoint.pth`` stay what they are, so that ESPnet resum
 (at the beginning of the unfinished epoch); what it does not know lies under ``asr_dro``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,14 +74,18 @@ def state_of(parts: Parts, model_state: Mapping, position: Position, **ours: Any
     }
 
 
-def restore(parts: Parts, state: Mapping, strict: bool = True) -> tuple[Position, dict]:
+def restore(parts: Parts, state: Mapping, left_out: Collection[str] = ()) -> tuple[Position, dict]:
     """Put a saved state back.
+
+    Args:
+        left_out: names of the model's tensors that the state may lack.
 
     Returns:
         The position, and what ``state_of`` was given as ``ours``.  A checkpoint of ESPnet's own
         has none: the run goes on with the next epoch.
     """
-    parts.model.load_state_dict(state["model"], strict=strict)
+    own = parts.model.state_dict()
+    parts.model.load_state_dict({name: own[name] for name in left_out} | state["model"])
     parts.reporter.load_state_dict(state["reporter"])
     for optimizer, saved in zip(parts.optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
