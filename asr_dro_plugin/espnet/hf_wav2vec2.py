@@ -1,11 +1,19 @@
-"""``nets.hf_wav2vec2`` as ESPnet's ``AbsEncoder``: any wav2vec 2.0, HuBERT, WavLM or MMS folder."""
+"""``nets.hf_wav2vec2`` as ESPnet's ``AbsEncoder``: any wav2vec 2.0, HuBERT, WavLM or MMS.
 
+From a Hugging Face folder, or from fairseq's own file without fairseq: the network is the same, the
+reader differs.
+"""
+
+import logging
 from pathlib import Path
 
 import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 
+from asr_dro_plugin.fairseq_files import read_fairseq
 from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
+
+logger = logging.getLogger(__name__)
 
 
 class HFWav2Vec2Encoder(AbsEncoder):
@@ -56,3 +64,21 @@ class HFWav2Vec2Encoder(AbsEncoder):
         """(B, N) samples, (B,) -> (B, S, H), (B,), None."""
         encoder_out, encoder_out_lens = self.net(xs_pad, ilens)
         return encoder_out, encoder_out_lens, None
+
+
+class FairseqWav2Vec2Encoder(HFWav2Vec2Encoder):
+    """A wav2vec 2.0 or HuBERT of fairseq's (``.pt``, pretrained or trained for ASR).
+
+    An utterance is encoded the same alone and in a batch.  fairseq itself does so for networks with
+    layer norms in the convolutions (XLS-R, MMS, large); those with a group norm (base) take its
+    mean and variance over the batch's padding too.
+    """
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Take the weights of a fairseq file, read as data; its account is logged."""
+        found = read_fairseq(path)
+        logger.info("%s: %s", path, found.account)
+        if found.account.unexpected:
+            names = ", ".join(found.account.unexpected)
+            logger.warning("%s: unknown tensors, not used: %s", path, names)
+        self.net.load_weights(found.weights, path)

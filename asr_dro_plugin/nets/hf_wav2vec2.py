@@ -111,7 +111,17 @@ class HFWav2Vec2Net(nn.Module):
         Raises:
             UserError: a damaged file, a weight that is missing or has another shape.
         """
-        load_body(self.model, Path(folder), whole=self.layers in ("last", "weighted"))
+        prefix = f"{self.model.base_model_prefix}."
+        given = read_weights(Path(folder))
+        self.load_weights({name.removeprefix(prefix): given[name] for name in given}, folder)
+
+    def load_weights(self, given: Mapping[str, torch.Tensor], where: str | Path) -> None:
+        """Take weights by the names of transformers' model; ``where`` they are from, for messages.
+
+        Raises:
+            UserError: a weight that is missing or has another shape.
+        """
+        load_body(self.model, given, where, whole=self.layers in ("last", "weighted"))
 
     def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
         """Frames that the convolutions give for so many samples."""
@@ -192,37 +202,38 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
     return AutoModel.from_config(config, attn_implementation=attention)
 
 
-def load_body(model: nn.Module, folder: Path, whole: bool) -> None:
-    """Copy a folder's weights into ``model``, every one by name and shape.
+def load_body(
+    model: nn.Module, given: Mapping[str, torch.Tensor], where: str | Path, whole: bool
+) -> None:
+    """Copy weights into ``model``, every one by name and shape.
 
     Args:
-        whole: every weight of the folder's network must have its place; without, layers may be
-            left over.
+        where: the folder or file that they are from.
+        whole: every weight of the network there must have its place; without, layers may be left
+            over.
 
     Raises:
         UserError: names the first weight that does not fit.
     """
-    prefix = f"{model.base_model_prefix}."
-    given = {name.removeprefix(prefix): value for name, value in read_weights(folder).items()}
     wanted = model.state_dict()
     bodies = tuple({name.split(".")[0] for name in wanted})
     missing = sorted(wanted.keys() - given.keys() - {MASK})
     left = sorted(name for name in given if name.split(".")[0] in bodies and name not in wanted)
     if missing:
         raise UserError(
-            f"{folder} lacks {len(missing)} weights of its network (first: {missing[0]}). Fetch it "
+            f"{where} lacks {len(missing)} weights of its network (first: {missing[0]}). Fetch it "
             "again, or give another model."
         )
     if whole and left:
         raise UserError(
-            f"{folder} holds {len(left)} weights that its config.json has no place for (first: "
+            f"{where} holds {len(left)} weights that its settings have no place for (first: "
             f"{left[0]}). Fetch it again, or give another model."
         )
     for name, tensor in wanted.items():
         if name in given and given[name].shape != tensor.shape:
             raise UserError(
-                f"{name} is {tuple(given[name].shape)} in {folder} and {tuple(tensor.shape)} by "
-                "its config.json. Fetch it again, or give another model."
+                f"{name} is {tuple(given[name].shape)} in {where} and {tuple(tensor.shape)} by "
+                "its settings. Fetch it again, or give another model."
             )
         if name in given:
             tensor.copy_(given[name])
