@@ -10,12 +10,13 @@ from espnet2.torch_utils.device_funcs import to_device
 
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.group_scores import SPELLED, best_path_ids
+from asr_dro_plugin.espnet.group_scores import best_path_ids
 from asr_dro_plugin.espnet.loaders import batches_from, next_batch
 from asr_dro_plugin.espnet.losses import num_needed_frames
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.frames import FrameCounter
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
+from asr_dro_plugin.tokens import TOKEN_TYPES
 
 SPARE_TOKENS = 10  # that a decoder may write beyond the longest reference
 
@@ -119,7 +120,7 @@ def _greedy_ids(model: ESPnetASRModel, tensors: dict) -> list[list[int] | None]:
 
 def _text(ids: Sequence[int] | torch.Tensor, model: ESPnetASRModel) -> str:
     token_type = getattr(model, "token_type", "char")
-    spelled = token_type if token_type in SPELLED else "word"
+    spelled = token_type if token_type in TOKEN_TYPES else "word"
     return tokens_to_text([int(index) for index in ids], model.token_list, spelled)
 
 

@@ -51,7 +51,7 @@ def plain_model(model: torch.nn.Module) -> list[str]:
         if getattr(holder, name):  # settings are shared by many modules
             object.__setattr__(holder, name, 0.0)  # they may be frozen
             found[_kind(name)] += 1
-    return [f"{kind} in {number} places" for kind, number in sorted(found.items())]
+    return [f"{kind} ({number})" for kind, number in sorted(found.items())]
 
 
 def plain_optimizers(optimizers: Sequence[torch.optim.Optimizer]) -> list[str]:
