@@ -163,10 +163,12 @@ def encoder_step(config: Mapping) -> Step | None:
             return _rnn(config, label)
         case "wav2vec2" | "hubert":
             return _convolutions(label, WAV2VEC2_CONVOLUTIONS)
-        case "hf_wav2vec2":
+        case "hf_wav2vec2" | "fairseq_wav2vec2":
             return _hf_wav2vec2(config, label)
         case "whisper":
             return _whisper(config, label)
+        case "hf_whisper":
+            return _hf_whisper(config, label)
     return None
 
 
@@ -222,6 +224,19 @@ def _whisper(config: Mapping, label: str) -> Step:
 
     def rule(samples: Frames) -> Frames:
         return np.minimum((samples // 160 - 1) // 2 + 1, WHISPER_MAX_FRAMES)
+
+    return Step(label, 320, rule)
+
+
+def _hf_whisper(config: Mapping, label: str) -> Step:
+    """As ``_whisper``, or always 30 s: what is shorter is filled up with silence."""
+    most = (model_config_of(config) or {}).get("max_source_positions", WHISPER_MAX_FRAMES)
+    if argument(config, "encoder", "do_pad_trim"):
+        return Step(label, 320, lambda samples: np.where(samples > 0, most, 0))
+
+    def rule(samples: Frames) -> Frames:
+        frames = (np.maximum(samples // 160, 1) - 1) // 2 + 1
+        return np.where(samples > 0, np.minimum(frames, most), 0)
 
     return Step(label, 320, rule)
 

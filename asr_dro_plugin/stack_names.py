@@ -61,6 +61,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "identity": "asr_dro_plugin.espnet.encoders:IdentityEncoder",
         "conv_ctc": "asr_dro_plugin.espnet.encoders:ConvCTCEncoder",
         "hf_wav2vec2": "asr_dro_plugin.espnet.hf_wav2vec2:HFWav2Vec2Encoder",
+        "hf_whisper": "asr_dro_plugin.espnet.hf_whisper:HFWhisperEncoder",
+        "fairseq_wav2vec2": "asr_dro_plugin.espnet.hf_wav2vec2:FairseqWav2Vec2Encoder",
         "deepspeech2": "asr_dro_plugin.espnet.deepspeech2:DeepSpeech2Encoder",
     },
     "postencoder": {
@@ -84,6 +86,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "HuggingFaceTransformersDecoder",
         "s4": f"{_DECODER}.s4_decoder:S4Decoder",
         "linear_decoder": f"{_DECODER}.linear_decoder:LinearDecoder",
+        "hf_whisper": "asr_dro_plugin.espnet.hf_whisper:HFWhisperDecoder",
     },
     "model": {
         "espnet": "espnet2.asr.espnet_model:ESPnetASRModel",
@@ -105,6 +108,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "preprocessor": {
         "default": "espnet2.train.preprocessor:CommonPreprocessor",
         "multi": "espnet2.train.preprocessor:CommonPreprocessor_multi",
+        "whisper": "asr_dro_plugin.espnet.whisper_preprocessor:WhisperPreprocessor",
     },
 }
 
@@ -136,6 +140,18 @@ PLAIN_CLASSES = {
         "asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
         "net",
     ),
+    "asr_dro_plugin.espnet.hf_wav2vec2:FairseqWav2Vec2Encoder": (
+        "asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
+        "net",
+    ),
+    "asr_dro_plugin.espnet.hf_whisper:HFWhisperEncoder": (
+        "asr_dro_plugin.nets.whisper:WhisperEncoder",
+        "net",
+    ),
+    "asr_dro_plugin.espnet.hf_whisper:HFWhisperDecoder": (
+        "asr_dro_plugin.nets.whisper:WhisperDecoder",
+        "net",
+    ),
     "asr_dro_plugin.espnet.deepspeech2:DeepSpeech2Encoder": (
         "asr_dro_plugin.nets.deepspeech2:DeepSpeech2",
         "net",
@@ -145,13 +161,16 @@ PLAIN_CLASSES = {
 # Classes that hand their remaining keyword arguments to a base class.
 KEYWORDS_OF = {
     "asr_dro_plugin.espnet.model:DROASRModel": "espnet2.asr.espnet_model:ESPnetASRModel",
+    "asr_dro_plugin.espnet.whisper_preprocessor:WhisperPreprocessor": (
+        "espnet2.train.preprocessor:CommonPreprocessor"
+    ),
 }
 
 # Encoders that take the waveform itself: with them, and only with them, frontend is none.
 RAW_AUDIO_ENCODERS = frozenset(
     {
         "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "whisper", "avhubert", "beats",
-        "hf_wav2vec2",
+        "hf_wav2vec2", "fairseq_wav2vec2", "hf_whisper",
     }
 )  # fmt: skip
 

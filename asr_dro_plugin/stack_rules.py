@@ -26,7 +26,7 @@ def check_combinations(config: Mapping, where: str) -> None:
     Raises:
         UserError: the first misfit, with the keys, their values and what would be legal.
     """
-    rules = (_input, _features, _sinc, _loss, _ssl_checkpoint, _s3prl, _freeze_param)
+    rules = (_input, _features, _sinc, _loss, _ssl_checkpoint, _s3prl, _whisper, _freeze_param)
     for rule in rules:
         for problem in rule(config):
             raise UserError(f"{where}: {problem}")
@@ -205,6 +205,27 @@ def s3prl_upstreams() -> tuple[str, ...]:
         text = (root / "upstream" / package / "hubconf.py").read_text(encoding="utf-8")
         names.update(re.findall(r"^(?:def|from .* import \w+ as) ([a-z]\w*)", text, re.M))
     return tuple(sorted(names))
+
+
+def _whisper(config: Mapping) -> Iterator[str]:
+    """A Whisper's decoder reads its own encoder and tokens; its encoder wants speech as it is."""
+    encoder, decoder = component_of(config, "encoder"), component_of(config, "decoder")
+    if encoder == "hf_whisper" and component_of(config, "normalize"):
+        yield (
+            f"encoder hf_whisper takes the waveform as it is, but normalize is "
+            f"{component_of(config, 'normalize')}. Legal: normalize: none."
+        )
+    if decoder != "hf_whisper":
+        return
+    if encoder != "hf_whisper":
+        yield f"decoder hf_whisper reads Whisper's encoder, not {encoder}. Set encoder: hf_whisper."
+    if component_of(config, "preprocessor") != "whisper":
+        yield "decoder hf_whisper has Whisper's own tokens. Set preprocessor: whisper."
+    if config.get("token_type", "hugging_face") != "hugging_face":
+        yield (
+            f"decoder hf_whisper has Whisper's own tokens, but token_type is "
+            f"{config['token_type']}. Give --token_type hugging_face."
+        )
 
 
 def _freeze_param(config: Mapping) -> Iterator[str]:

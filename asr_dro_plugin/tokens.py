@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from asr_dro_plugin import whisper_tokens
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.kaldi_io import read_lines
@@ -19,24 +20,29 @@ from asr_dro_plugin.text import split_tag
 BLANK, UNK, SOS_EOS = "<blank>", "<unk>", "<sos/eos>"
 SPACE = "<space>"
 WORD_START = "\u2581"  # sentencepiece's mark of a word's beginning
-TOKEN_TYPES = ("char", "bpe", "word")
+MADE_OF_TEXT = ("char", "bpe", "word")
+TOKEN_TYPES = (*MADE_OF_TEXT, "hugging_face")  # Whisper's own
 MAX_SENTENCE_BYTES = 1 << 20  # sentencepiece passes over longer lines in silence
 
 Tokenizer = Callable[[str], list[str]]
 
 
 def build_tokenizer(
-    token_type: str, nlsyms: Iterable[str] = (), bpemodel: str | os.PathLike | None = None
+    token_type: str,
+    nlsyms: Iterable[str] = (),
+    bpemodel: str | os.PathLike | None = None,
+    language: str | None = None,
 ) -> Tokenizer:
     """A function text -> tokens.
 
     Args:
-        token_type: char, bpe or word.
-        nlsyms: non-linguistic symbols, atomic for char (bpe has them in its model).
-        bpemodel: sentencepiece model file, for bpe.
+        token_type: char, bpe, word, or hugging_face (Whisper's, see ``whisper_tokens``).
+        nlsyms: non-linguistic symbols, atomic for char (the others have them in their models).
+        bpemodel: sentencepiece model file, for bpe; ``tokenizer.json``, for hugging_face.
+        language: ISO 639-3 of texts without a tag, for hugging_face.
 
     Raises:
-        UserError: another type, or bpe without its model.
+        UserError: another type, or one without its model.
     """
     if token_type == "char":
         return _char_tokenizer(nlsyms)
@@ -46,6 +52,10 @@ def build_tokenizer(
         return _bpe_tokenizer(bpemodel)
     if token_type == "bpe":
         raise UserError("Token type bpe needs its sentencepiece model. Give --bpemodel.")
+    if token_type == "hugging_face" and bpemodel:
+        return whisper_tokens.WhisperTokenizer(bpemodel, language)
+    if token_type == "hugging_face":
+        raise UserError("Token type hugging_face needs its tokenizer.json. Give --bpemodel.")
     raise UserError(f"Token type '{token_type}' is none of {' '.join(TOKEN_TYPES)}.")
 
 
@@ -85,12 +95,14 @@ def read_symbols(path: str | os.PathLike) -> list[str]:
 
 
 def read_tokens(path: str | os.PathLike) -> list[str]:
-    """Read a token list as it is made here.
+    """Read a token list as it is made here; one of Whisper's has its own special symbols.
 
     Raises:
         UserError: as ``read_symbols``, or one of the three special symbols is not in its place.
     """
     tokens = read_symbols(path)
+    if whisper_tokens.is_whisper_list(tokens):
+        return tokens
     if tokens[:1] != [BLANK] or UNK not in tokens or tokens[-1] != SOS_EOS:
         raise UserError(
             f"{path} must begin with {BLANK}, have {UNK}, and end with {SOS_EOS}. Run stage 5."
@@ -99,7 +111,13 @@ def read_tokens(path: str | os.PathLike) -> list[str]:
 
 
 def token_ids(tokenizer: Tokenizer, tokens: Sequence[str]) -> Callable[[str], list[int]]:
-    """A function text -> ids in ``tokens``; what is not there becomes ``<unk>``."""
+    """A function text -> ids in ``tokens``; what is not there becomes ``<unk>``.
+
+    Whisper's list has no such symbol: there it is an error.
+    """
+    if whisper_tokens.is_whisper_list(tokens):
+        to_ids = whisper_tokens.strict_ids(tokens)
+        return lambda text: to_ids(tokenizer(text))
     ids = {token: index for index, token in enumerate(tokens)}
     unk = ids[UNK]
     return lambda text: [ids.get(token, unk) for token in tokenizer(text)]
@@ -212,18 +230,23 @@ def make_token_list(
     lid: bool = True,
     word_min_count: int = 1,
     init_tokens: str | os.PathLike | None = None,
+    model_dir: str | os.PathLike | None = None,
 ) -> list[str]:
     """Write ``tokens.txt``, ``nlsyms.txt`` and, for bpe, ``bpe.model``; returns the tokens.
+
+    For hugging_face it is ``tokenizer.json``: the tokenizer of ``model_dir``.
 
     Args:
         texts: training transcripts, utt_id -> text with its tag if ``lid``.
         out_dir: the folder of the token list.
         where: the text's name, for messages.
-        token_type: char, bpe or word.
+        token_type: char, bpe, word or hugging_face.
         nbpe: pieces of a sentencepiece model.
         lid: whether the texts begin with language tags.
         word_min_count: rarer words become ``<unk>``.
-        init_tokens: the list of an older model, kept as ``make_list`` says (char and word).
+        init_tokens: the list of an older model, kept as ``make_list`` says (not for bpe); that of a
+            Whisper has its tokenizer beside it.
+        model_dir: folder of a Whisper, for hugging_face.
     """
     out = Path(out_dir)
     tags = tags_of(texts, lid, where)
@@ -232,6 +255,10 @@ def make_token_list(
             "--init_tokens cannot extend bpe: a sentencepiece model has a fixed inventory. "
             "Use --token_type char or word."
         )
+    if token_type == "hugging_face" and not (model_dir or init_tokens):
+        raise UserError(
+            "--token_type hugging_face takes its tokens from a Whisper. Give --ssl_checkpoint."
+        )
     init = read_symbols(init_tokens) if init_tokens else []
     nlsyms = sorted({*tags, *tags_in(init)})
     (out / "tokens.txt").unlink(missing_ok=True)  # the list is finished when this file is there
@@ -239,11 +266,17 @@ def make_token_list(
         model, symbols = train_bpe(texts.values(), nbpe, tags)
         with atomic_write(out / "bpe.model", "wb") as stream:
             stream.write(model)
+    elif token_type == "hugging_face":
+        folder = Path(init_tokens).parent if init_tokens else Path(model_dir)
+        symbols = whisper_tokens.copy_tokenizer(folder, out, tags)
     else:
         counts = count_tokens(texts.values(), build_tokenizer(token_type, nlsyms))
         least = word_min_count if token_type == "word" else 1
         symbols = by_frequency(Counter({s: c for s, c in counts.items() if c >= least}))
-    tokens = make_list(tags, symbols, init)
+    if token_type == "hugging_face":
+        tokens = whisper_tokens.with_new_tags(init or symbols, tags)
+    else:
+        tokens = make_list(tags, symbols, init)
     for name, lines in (("nlsyms.txt", nlsyms), ("tokens.txt", tokens)):
         with atomic_write(out / name) as stream:
             stream.writelines(line + "\n" for line in lines)

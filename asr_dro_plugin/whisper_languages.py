@@ -14,7 +14,7 @@ kk kaz | km khm | kn kan | ko kor | la lat | lb ltz | ln lin | lo lao | lt lit |
 mg mlg,plt | mi mri | mk mkd | ml mal | mn mon,khk | mr mar | ms msa,zsm,zlm | mt mlt | my mya
 ne nep,npi | nl nld | nn nno | no nor,nob | oc oci | pa pan | pl pol | ps pus,pbt,pst | pt por
 ro ron | ru rus | sa san | sd snd | si sin | sk slk | sl slv | sn sna | so som | sq sqi,als,aln
-sr srp | su sun | sv swe | sw swa,swh | ta tam | te tel | tg tgk | th tha | tk tuk | tl tgl,fil
+sr srp | su sun | sv swe | sw swa,swh | ta tam | te tel | tg tgk | th tha | tk tuk | tl fil,tgl
 tr tur | tt tat | uk ukr | ur urd | uz uzb,uzn | vi vie | yi yid,ydd | yo yor | yue yue | zh cmn,zho
 """
 

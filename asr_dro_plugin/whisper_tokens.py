@@ -3,11 +3,12 @@
 A token list of Whisper's has its own order and ids.  The token of a language is named by the tag
 that the recipe's texts have, ``[eng]`` for ``<|en|>``, so that it is a tag everywhere else; a
 language that Whisper does not know gets a token of its own at the end of the list, which begins as
-the mean of the languages that Whisper does know.  A text is
+the mean of the languages that Whisper does know.  The decoder reads
 
-    <|startoftranscript|> [eng] <|transcribe|> <|notimestamps|> text <|endoftext|>
+    <|startoftranscript|> [eng] <|transcribe|> <|notimestamps|> pieces of the text <|endoftext|>
 
-where the first and the last are ESPnet's ``sym_sos`` and ``sym_eos``.
+of which a text's tokens are the tag and the pieces; the first and the last are ESPnet's
+``sym_sos`` and ``sym_eos``, and what stands behind the tag is the model's ``text_prompt``.
 Pieces are of byte-level BPE: letters stand for the bytes of UTF-8 (Radford et al. 2019, GPT-2).
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.text import add_tag, split_tag
-from asr_dro_plugin.whisper_languages import WHISPER_CODES, WHISPER_LANGUAGES
+from asr_dro_plugin.whisper_languages import WHISPER_LANGUAGES
 
 SOT, EOT, NO_TIMES = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 TASKS = ("transcribe", "translate")
@@ -101,7 +102,7 @@ def token_names(tokenizer, num_rows: int = 0, tags: Iterable[str] = ()) -> list[
         if name:  # multilingual Whispers have one token of no byte
             names[number] = name
     tags = sorted(set(tags))
-    return _with_new_tags([_tag_of(name, tags) for name in names], tags)
+    return with_new_tags([_tag_of(name, tags) for name in names], tags)
 
 
 def _tag_of(name: str, tags: Sequence[str]) -> str:
@@ -113,14 +114,19 @@ def _tag_of(name: str, tags: Sequence[str]) -> str:
     return next((f"[{iso}]" for iso in isos if f"[{iso}]" in tags), f"[{isos[0]}]")
 
 
-def _with_new_tags(names: list[str], tags: Sequence[str]) -> list[str]:
+def with_new_tags(names: Sequence[str], tags: Iterable[str]) -> list[str]:
+    """The list with those tags at its end that it does not have."""
     known = set(names)
     return [*names, *(tag for tag in tags if tag not in known)]
 
 
-def unknown_tags(tags: Iterable[str]) -> list[str]:
-    """Those of languages that no Whisper knows."""
-    return [tag for tag in tags if tag[1:-1] not in WHISPER_CODES]
+def copy_tokenizer(folder: Path, out: Path, tags: Iterable[str]) -> list[str]:
+    """Write the tokenizer of a Whisper folder to ``out``; the token list that goes with it."""
+    tokenizer = read_tokenizer(folder)
+    config = folder / "config.json"
+    rows = json.loads(config.read_text("utf-8")).get("vocab_size", 0) if config.is_file() else 0
+    save_tokenizer(tokenizer, out / TOKENIZER)
+    return token_names(tokenizer, rows, tags)
 
 
 def save_tokenizer(tokenizer, path: str | os.PathLike) -> None:
@@ -130,28 +136,21 @@ def save_tokenizer(tokenizer, path: str | os.PathLike) -> None:
 
 
 class WhisperTokenizer:
-    """Text to the names of its tokens, from the language on.
+    """Text to the names of its tokens: its language and its pieces.
 
     Args:
         path: ``tokenizer.json`` or a folder with it.
         language: ISO 639-3 of texts without a tag; None: they must have one.
-        task: transcribe or translate.
 
     Raises:
-        UserError: as ``read_tokenizer``, or another task.
+        UserError: as ``read_tokenizer``.
     """
 
-    def __init__(
-        self, path: str | os.PathLike, language: str | None = None, task: str = TASKS[0]
-    ) -> None:
-        if task not in TASKS:
-            raise UserError(f"whisper_task is '{task}'. Legal: {', '.join(TASKS)}.")
-        self.path, self.language = Path(path), language
-        self.after = (f"<|{task}|>", NO_TIMES)
-        self._tokenizer = read_tokenizer(path)
+    def __init__(self, path: str | os.PathLike, language: str | None = None) -> None:
+        self.language, self._tokenizer = language, read_tokenizer(path)
 
     def __call__(self, text: str) -> list[str]:
-        """``"[eng] hello"`` -> ``["[eng]", "<|transcribe|>", "<|notimestamps|>", "Ġhello"]``.
+        """``"[eng] hello"`` -> ``["[eng]", "Ġhello"]``.
 
         Raises:
             UserError: neither a tag nor ``language``.
@@ -164,7 +163,7 @@ class WhisperTokenizer:
                 "Set preprocessor_conf.whisper_language (an ISO 639-3 code), or run stage 1 with "
                 "--lid true."
             )
-        return [add_tag(lang, ""), *self.after, *self.pieces(words)]
+        return [add_tag(lang, ""), *self.pieces(words)]
 
     def pieces(self, words: str) -> list[str]:
         """The text alone; it begins with a space, as after Whisper's own prompt."""

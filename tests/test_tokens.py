@@ -17,7 +17,7 @@ LETTERS = st.text(st.sampled_from("abcdé' \u0301й[]xng中ที่\u2581"), ma
 def lists(tmp_path_factory):
     """tokens.txt, nlsyms.txt and bpe.model of each token type."""
     root = tmp_path_factory.mktemp("lists")
-    for token_type in tokens.TOKEN_TYPES:
+    for token_type in tokens.MADE_OF_TEXT:
         tokens.make_token_list(TEXTS, root / token_type, "train/text", token_type, nbpe=48)
     return root
 
@@ -44,11 +44,11 @@ def espnets(lists):
             ),
             TokenIDConverter(lists / token_type / "tokens.txt"),
         )
-        for token_type in tokens.TOKEN_TYPES
+        for token_type in tokens.MADE_OF_TEXT
     }
 
 
-@pytest.mark.parametrize("token_type", tokens.TOKEN_TYPES)
+@pytest.mark.parametrize("token_type", tokens.MADE_OF_TEXT)
 def test_tokens_and_ids_are_espnets(lists, espnets, token_type):
     tokenizer, to_ids, listed = ours(lists, token_type)
     theirs, converter = espnets[token_type]
@@ -64,7 +64,7 @@ def test_tokens_and_ids_are_espnets(lists, espnets, token_type):
     check()
 
 
-@pytest.mark.parametrize("token_type", tokens.TOKEN_TYPES)
+@pytest.mark.parametrize("token_type", tokens.MADE_OF_TEXT)
 def test_the_order_is_blank_unk_tags_symbols_eos(lists, token_type):
     listed = ours(lists, token_type)[2]
     assert listed[:6] == ["<blank>", "<unk>", "[deu]", "[eng]", "[fra]", "[rus]"]
@@ -72,7 +72,7 @@ def test_the_order_is_blank_unk_tags_symbols_eos(lists, token_type):
     assert (lists / token_type / "nlsyms.txt").read_text() == "[deu]\n[eng]\n[fra]\n[rus]\n"
 
 
-@pytest.mark.parametrize("token_type", tokens.TOKEN_TYPES)
+@pytest.mark.parametrize("token_type", tokens.MADE_OF_TEXT)
 def test_training_text_has_no_unknown_token_and_tags_are_whole(lists, token_type):
     tokenizer, to_ids, listed = ours(lists, token_type)
     for text in TEXTS.values():

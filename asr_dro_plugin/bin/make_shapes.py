@@ -6,6 +6,7 @@ import logging
 from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.options import boolean, fraction
+from asr_dro_plugin.tokens import TOKEN_TYPES
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -17,8 +18,8 @@ def get_parser() -> argparse.ArgumentParser:
     add("--train_dir", required=True, help="filtered training set, for example dump/raw/train")
     add("--valid_dir", required=True, help="filtered validation set")
     add("--tokens", required=True, help="tokens.txt of stage 5")
-    add("--token_type", choices=["char", "bpe", "word"], default="char", help="kind of token")
-    add("--bpemodel", help="bpe.model of stage 5")
+    add("--token_type", choices=TOKEN_TYPES, default="char", help="kind of token")
+    add("--bpemodel", help="bpe.model or tokenizer.json of stage 5")
     add("--nlsyms", help="nlsyms.txt of stage 5 (default: the tags of --tokens)")
     add("--config", required=True, help="training configuration: its stack decides the frames")
     add("--override", action="append", default=[], metavar="KEY=VALUE",

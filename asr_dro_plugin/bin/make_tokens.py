@@ -5,6 +5,7 @@ import logging
 
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.options import boolean
+from asr_dro_plugin.tokens import TOKEN_TYPES
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -15,12 +16,27 @@ def get_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--text", required=True, help="filtered training text, for example dump/raw/train/text")
     add("--out_dir", required=True, help="gets tokens.txt, nlsyms.txt and, for bpe, bpe.model")
-    add("--token_type", choices=["char", "bpe", "word"], default="char", help="kind of token")
+    add("--token_type", choices=TOKEN_TYPES, default="char", help="kind of token")
     add("--nbpe", type=int, default=500, help="number of pieces for bpe")
     add("--lid", type=boolean, default=True, help="whether the text begins with language tags")
     add("--word_min_count", type=int, default=1, help="rarer words become <unk>")
+    add("--ssl_checkpoint", help="the Whisper whose tokens hugging_face takes: a path or org/name")
+    add("--config", help="training configuration, whose ssl_checkpoint serves where none is given")
     add("--init_tokens", help="tokens.txt of an older model: its symbols stay, new ones follow")
     return parser
+
+
+def whisper_folder(args: argparse.Namespace) -> str | None:
+    """Where the model lies whose tokens are taken, fetched if need be."""
+    from asr_dro_plugin.config_files import load_config
+    from asr_dro_plugin.ssl_checkpoints import resolve_for
+
+    if args.init_tokens:
+        return None
+    name = args.ssl_checkpoint or (load_config(args.config) if args.config else {}).get(
+        "ssl_checkpoint"
+    )
+    return resolve_for({"encoder": "hf_whisper", "ssl_checkpoint": name}).path if name else None
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -39,6 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         args.lid,
         args.word_min_count,
         args.init_tokens,
+        whisper_folder(args) if args.token_type == "hugging_face" else None,
     )
     logging.info("%s/tokens.txt: %d tokens (%s)", args.out_dir, len(tokens), args.token_type)
 

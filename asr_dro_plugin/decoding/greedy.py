@@ -12,6 +12,7 @@ from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, WORD_START
+from asr_dro_plugin.whisper_tokens import joined_bytes, spelled_bytes
 
 NOT_TEXT = frozenset({BLANK, SOS_EOS})
 TAG = re.compile(r"\[[a-z]{3}\]")
@@ -79,9 +80,11 @@ def tokens_to_text(ids: Iterable[int], tokens: Sequence[str], token_type: str) -
     Args:
         ids: token ids without blanks, as ``greedy`` gives them.
         tokens: the symbols by id.
-        token_type: ``char``, ``bpe`` (sentencepiece) or ``word``.
+        token_type: ``char``, ``bpe`` (sentencepiece), ``word`` or ``hugging_face`` (bytes).
     """
     _check_token_type(token_type)
+    if token_type == "hugging_face":
+        return joined_bytes(spelled_bytes(tokens[index]) for index in ids)
     return _joined([_spelled(tokens[index], token_type) for index in ids])
 
 
@@ -92,6 +95,9 @@ def speller(tokens: Sequence[str], token_type: str) -> Callable[[Iterable[int]],
         UserError: an unknown ``token_type``.
     """
     _check_token_type(token_type)
+    if token_type == "hugging_face":
+        parts = [spelled_bytes(symbol) for symbol in tokens]
+        return lambda ids: joined_bytes(parts[index] for index in ids)
     spellings = [_spelled(symbol, token_type) for symbol in tokens]
     return lambda ids: _joined([spellings[index] for index in ids])
 

@@ -3,16 +3,20 @@
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from espnet2.tasks.asr import (
+    decoder_choices,
     encoder_choices,
     frontend_choices,
     model_choices,
     normalize_choices,
+    preprocessor_choices,
 )
 from espnet2.train.class_choices import ClassChoices
 
+from asr_dro_plugin.espnet.adapters import register_adapters
 from asr_dro_plugin.espnet.deepspeech2 import DeepSpeech2Encoder
 from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
-from asr_dro_plugin.espnet.hf_wav2vec2 import HFWav2Vec2Encoder
+from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder, HFWav2Vec2Encoder
+from asr_dro_plugin.espnet.hf_whisper import HFWhisperDecoder, HFWhisperEncoder
 from asr_dro_plugin.espnet.log_mel import LogMelFrontend
 from asr_dro_plugin.espnet.model import DROASRModel
 from asr_dro_plugin.espnet.ssl import (
@@ -20,6 +24,7 @@ from asr_dro_plugin.espnet.ssl import (
     PreparedUtteranceMVN,
     PreparedWav2Vec2Encoder,
 )
+from asr_dro_plugin.espnet.whisper_preprocessor import WhisperPreprocessor
 from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective
 from asr_dro_plugin.optimizers.novograd import NovoGrad
 from asr_dro_plugin.samplers import SAMPLERS, AbsBatchSampler
@@ -34,9 +39,13 @@ ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,
     "hf_wav2vec2": HFWav2Vec2Encoder,
+    "hf_whisper": HFWhisperEncoder,
+    "fairseq_wav2vec2": FairseqWav2Vec2Encoder,
     "deepspeech2": DeepSpeech2Encoder,
     "wav2vec2": PreparedWav2Vec2Encoder,
 }
+DECODERS = {"hf_whisper": HFWhisperDecoder}
+PREPROCESSORS = {"whisper": WhisperPreprocessor}
 NORMALIZERS = {"utterance_mvn": PreparedUtteranceMVN}
 MODELS = {"dro": DROASRModel}
 OPTIMIZERS = {"novograd": NovoGrad}
@@ -59,9 +68,12 @@ def register() -> None:
     """
     frontend_choices.classes.update(FRONTENDS)
     encoder_choices.classes.update(ENCODERS)
+    decoder_choices.classes.update(DECODERS)
+    preprocessor_choices.classes.update(PREPROCESSORS)
     normalize_choices.classes.update(NORMALIZERS)
     model_choices.classes.update(MODELS)
     optim_classes.update(OPTIMIZERS)
     scheduler_classes.update(SCHEDULERS)
+    register_adapters()
     for scheduler in SCHEDULERS.values():  # stepped once an update, as ESPnet marks torch's own
         AbsBatchStepScheduler.register(scheduler)

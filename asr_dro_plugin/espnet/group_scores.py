@@ -14,9 +14,9 @@ from asr_dro_plugin.decoding.greedy import greedy, tokens_to_text
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.scoring.error_rates import UNKNOWN, compare
 from asr_dro_plugin.text import none as as_it_is
+from asr_dro_plugin.tokens import TOKEN_TYPES
 
 UNKNOWN_IN_REFERENCE = "\ue001"  # one character, and no hypothesis holds it
-SPELLED = ("char", "bpe", "word")
 
 
 class GroupScores:
@@ -146,7 +146,7 @@ def count_errors(
 
     NaN errors where there is no hypothesis to speak of (None).
     """
-    spelled = token_type if token_type in SPELLED else "word"
+    spelled = token_type if token_type in TOKEN_TYPES else "word"
     errors, chars = [], []
     for ref_ids, hyp_ids in zip(refs, hyps, strict=True):
         ref = UNKNOWN.sub(UNKNOWN_IN_REFERENCE, tokens_to_text(ref_ids, tokens, spelled))

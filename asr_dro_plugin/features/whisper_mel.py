@@ -52,7 +52,7 @@ class WhisperLogMel(torch.nn.Module):
         if not self.do_pad_trim and speech.shape[1] > most:
             seconds = [samples / SAMPLE_RATE for samples in (speech.shape[1], most)]
             raise ValueError("{:g} s of speech, and Whisper takes {:g} s".format(*seconds))
-        size = most if self.do_pad_trim else -(-speech.shape[1] // HOP) * HOP
+        size = most if self.do_pad_trim else max(-(-speech.shape[1] // HOP) * HOP, N_FFT)
         power = self._power(self._fitted(speech, lengths, size))
         log_mel = (power @ self.filters.T).clamp(min=FLOOR).log10()
         if self.do_pad_trim:
