@@ -206,6 +206,7 @@ class Houlsby(AdapterSettings):
 
 
 KINDS = {"lora": LoRA, "houlsby": Houlsby}
+ADAPTERS = {name: f"{kind.__module__}:{kind.__name__}" for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 
 from asr_dro_plugin import train_options
+from asr_dro_plugin.adapter_rules import adapter_problems
+from asr_dro_plugin.adapter_settings import ADAPTERS, uses_adapter
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.signatures import ANY, Parameter, Signature, signature_of
 from asr_dro_plugin.stack_names import (
@@ -66,6 +68,12 @@ def check_config(config: Mapping, where: str) -> None:
     for slot in (*COMPONENTS, "optim", "scheduler"):
         _check_slot(config, slot, where)
     _check_arguments(config.get("ctc_conf", {}), "ctc", CTC_CLASS, f"{where}: ctc_conf")
+    if uses_adapter(config):
+        path = ADAPTERS[str(config.get("adapter", "lora")).lower()]
+        conf = config.get("adapter_conf") or {}
+        _check_arguments(conf, "adapter", path, f"{where}: adapter_conf")
+    for problem in adapter_problems(config):
+        raise UserError(f"{where}: {problem}")
     check_combinations(config, where)
     check_training(config, where)
     try:

@@ -1,9 +1,11 @@
 """What a stack consists of: sizes and parameters of every slot, for the plan."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from asr_dro_plugin.adapter_rules import with_adapters
+from asr_dro_plugin.adapter_settings import is_adapters
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.parameter_names import (
     CNN_ENTRIES,
@@ -62,7 +64,8 @@ def describe(config: Mapping, vocab_size: int | None) -> list[Slot]:
     for slot in (*SLOTS, "ctc"):
         tensors, source = slot_tensors(config, slot, sizes, checkpoint, vocab_size)
         _check_entries(slot, tensors, source, entries)
-        counts = _split(tensors, source, frozen)
+        tensors, still = with_adapters(config, slot, tensors, checkpoint)
+        counts = _split(tensors, source, frozen, still)
         component = built_component(config, slot) or "none"
         slots.append(Slot(slot, component, sizes.get(slot), *counts, source, _note(config, slot)))
     return slots
@@ -88,14 +91,24 @@ def _all_sizes(
 
 
 def _split(
-    tensors: Tensors | None, source: str, entries: Sequence[str]
+    tensors: Tensors | None, source: str, entries: Sequence[str], still: Collection[str] = ()
 ) -> tuple[int | None, int | None]:
-    """(trainable, frozen) parameters; (None, None) where they cannot be told apart."""
+    """(trainable, frozen) parameters; (None, None) where they cannot be told apart.
+
+    Args:
+        entries: what is frozen but for adapters, as ``freeze_param`` names it.
+        still: names of what stands still beside adapters.
+    """
     if tensors is None:
         return None, None
     if source == "table" and any(_is_finer(entry, tensors) for entry in entries):
         return None, None
-    frozen = {name for name in tensors if any(matches(name, entry) for entry in entries)}
+    frozen = {
+        name
+        for name in tensors
+        if name in still
+        or (not is_adapters(name) and any(matches(name, entry) for entry in entries))
+    }
     num_frozen = sum(tensors[name] for name in frozen)
     return sum(tensors.values()) - num_frozen, num_frozen
 
