@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import IO
 
 import yaml
 
@@ -41,17 +42,28 @@ def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> dict:
     """
     try:
         with open(path, encoding="utf-8") as stream:
-            config = yaml.load(stream, Loader=_UniqueKeyLoader)
+            config = parse_config(stream, str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read the configuration {path}: {error}.") from None
+    for override in overrides:
+        _apply(config, override)
+    return config
+
+
+def parse_config(source: IO[str], where: str) -> dict:
+    """The mapping that a YAML's stream holds.
+
+    Raises:
+        UserError: no YAML, a key twice, no mapping; names ``where``.
+    """
+    try:
+        config = yaml.load(source, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from None
     if config is None:
         config = {}
     if not isinstance(config, dict):
-        raise UserError(f"{path} must hold 'key: value' lines, not a {type(config).__name__}.")
-    for override in overrides:
-        _apply(config, override)
+        raise UserError(f"{where} must hold 'key: value' lines, not a {type(config).__name__}.")
     return config
 
 

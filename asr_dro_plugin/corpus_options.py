@@ -6,7 +6,7 @@ import re
 from asr_dro_plugin.drops import DEFAULT_CAP
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.options import boolean, fraction
-from asr_dro_plugin.text import NORMALIZERS
+from asr_dro_plugin.text import KINDS
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -23,7 +23,7 @@ class OptionParser(argparse.ArgumentParser):
         self.add_argument("--name", default=corpus, help="the sets are train_NAME, dev_NAME, ...")
         self.add_argument("--langs", default="", help="ISO 639-3 codes; all if empty")
         self.add_argument("--lid", type=boolean, default=True, help="[iso] tag first in the text")
-        self.add_argument("--text_norm", default="lower_no_punct", help=" ".join(NORMALIZERS))
+        self.add_argument("--text_norm", default="lower_no_punct", help=KINDS)
         self.add_argument("--source", default="", help="root of the corpus, or its table")
         self.add_argument("--seed", type=int, default=7, help="for splits that are made here")
         self.add_argument("--new_split", type=boolean, default=False, help="make the split anew")

@@ -1,56 +1,36 @@
 """Text normalisation and the language tag, the same for preparation, training and scoring.
 
-A normaliser is a pure function ``(text, lang) -> text``, idempotent, chosen by name from
-``NORMALIZERS``.  What a CER was counted on is said by that name.
+A normaliser is a pure function ``(text, lang) -> text``, idempotent, chosen by name: one of
+``NORMALIZERS``, or a YAML of steps (``text_rules.py``).  What a CER was counted on is said by that
+name, and for a YAML by its content, which is stored with every result.
 """
 
+import functools
+import io
+import os
 import re
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.text_steps import (
+    APOSTROPHES,
+    CharacterTable,
+    lower,
+    only_inside_words,
+    upper,
+    without_mark,
+)
 
-# ‘ ’ ＇ are written for the apostrophe.  U+02BC is left alone: it is a letter (glottal stop).
-_APOSTROPHES = "\u2018\u2019\uff07"
-_JOINERS = "\u200c\u200d"  # shape letters in Persian and Indic scripts, so they belong to the word
-# Marks that part words even where no space stands beside them; every other mark is deleted, so
-# that "u.s." is one word and full-width punctuation leaves no space in scripts that have none.
-_SEPARATORS = set("/\\|,;!?…،؛؟۔।॥፡።፣፤፥፦፧፨་")
-_DOTTED_I = {"tur", "aze", "crh"}  # i and ı are two letters: I <-> ı, İ <-> i
-_LONE_JOINERS = re.compile(f"(?<![^\\s'{_JOINERS}])[{_JOINERS}]+")
-_LONE_APOSTROPHES = re.compile(r"(?<![^\s'])'+|'{2,}|'+(?![^\s'])")
 _TAG = re.compile(r"\[([a-z]{3})\](?: +|$)")
-
-
-class _PunctuationTable(dict):
-    """``str.translate`` table that decides each character once, when it is first met."""
-
-    def __missing__(self, code: int) -> int | str | None:
-        char = chr(code)
-        category = unicodedata.category(char)
-        if char == "'" or char in _JOINERS:
-            kept = code
-        elif char in _SEPARATORS or category in ("Pd", "Pc", "Cc") or char.isspace():
-            kept = " "
-        elif category[0] in "PS" or category == "Cf":
-            kept = None
-        else:
-            kept = code
-        self[code] = kept
-        return kept
-
-
-_PUNCTUATION = _PunctuationTable()
+_PUNCTUATION = CharacterTable(without_mark)
 
 
 def _without_punctuation(text: str) -> str:
-    for written in _APOSTROPHES:  # a table for translate() asks for every other character too
+    for written in APOSTROPHES:  # a table for translate() asks for every other character too
         text = text.replace(written, "'")
-    text = text.translate(_PUNCTUATION)
-    if "\u200c" in text or "\u200d" in text:
-        text = _LONE_JOINERS.sub("", text)
-    if "'" in text:
-        text = _LONE_APOSTROPHES.sub("", text)
+    text = only_inside_words(text.translate(_PUNCTUATION))
     # a mark between letter and accent is gone now, so the two may compose
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
@@ -71,18 +51,12 @@ def lower_no_punct(text: str, lang: str = "") -> str:
     An apostrophe inside a word stays (``don't``, ``l'eau``); hyphens, dashes, slashes, underscores
     and clause marks become a space; other marks vanish.  Combining marks are never touched.
     """
-    text = unicodedata.normalize("NFC", text)
-    if lang in _DOTTED_I:
-        text = text.replace("I", "ı").replace("İ", "i")
-    return _without_punctuation(text.lower())
+    return _without_punctuation(lower(unicodedata.normalize("NFC", text), lang))
 
 
 def upper_no_punct(text: str, lang: str = "") -> str:
     """As ``lower_no_punct``, in upper case (what the published ML-SUPERB recipes train on)."""
-    text = unicodedata.normalize("NFC", text)
-    if lang in _DOTTED_I:
-        text = text.replace("i", "İ").replace("ı", "I")
-    return _without_punctuation(text.upper())
+    return _without_punctuation(upper(unicodedata.normalize("NFC", text), lang))
 
 
 Normalizer = Callable[[str, str], str]
@@ -94,14 +68,86 @@ NORMALIZERS: dict[str, Normalizer] = {
 }
 
 
+CONF = Path("conf")
+PREFIX, SUFFIXES = "text_norm_", (".yaml", ".yml")
+KINDS = f"{', '.join(NORMALIZERS)}, or a YAML of steps (conf/text_norm_NAME.yaml or its NAME)"
+
+
 def get_normalizer(name: str) -> Normalizer:
-    """The normaliser called ``name``; another name is an error that lists the known ones."""
-    if name not in NORMALIZERS:
-        raise UserError(
-            f"--text_norm {name} is not known.{suggestion(name, NORMALIZERS)} "
-            f"Known: {' '.join(NORMALIZERS)}."
-        )
-    return NORMALIZERS[name]
+    """The normaliser called ``name``.
+
+    Args:
+        name: of ``NORMALIZERS``; a YAML file; ``rus`` for ``conf/text_norm_rus.yaml``; or a YAML's
+            content in one line, ``{...}``, as ``recorded`` gives it.
+
+    Raises:
+        UserError: no such name (with the nearest one), or a YAML that makes no normaliser.
+    """
+    if name in NORMALIZERS:
+        return NORMALIZERS[name]
+    if name.lstrip().startswith("{"):
+        return _from_yaml(name, "--text_norm")
+    path = _file_of(name)
+    try:
+        return _from_yaml(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--text_norm {name} cannot be read: {error}.") from None
+
+
+def recorded(name: str) -> str:
+    """What a result stores, so that its normaliser can be built again whatever becomes of a file.
+
+    A name of ``NORMALIZERS`` stays; a YAML becomes its content in one line.
+    """
+    return getattr(get_normalizer(name), "inline", name)
+
+
+def label_of(name: str) -> str:
+    """What tables call a normaliser: its name, and for a YAML its content's fingerprint too."""
+    return getattr(get_normalizer(name), "label", name)
+
+
+def kind_of(normalize: Normalizer, lang: str) -> object:
+    """Equal for languages that a normaliser treats alike, but for the letters i."""
+    rule = getattr(normalize, "rule", None)
+    return rule(lang).where if rule else ""
+
+
+def _file_of(name: str) -> Path:
+    """The YAML of a name; relative paths start here or where the recipe was called."""
+    starts = [Path(), Path(os.environ.get("ASR_DRO_CALLER_DIR", ".")), _checkout()]
+    is_path = name.endswith(SUFFIXES) or "/" in name
+    given = Path(name) if is_path else CONF / f"{PREFIX}{name}{SUFFIXES[0]}"
+    for start in starts:
+        if (start / given).is_file():
+            return start / given
+    found = {path.stem.removeprefix(PREFIX) for start in starts for path in _listed(start / CONF)}
+    if is_path:
+        raise UserError(f"--text_norm {name} does not exist. Known: {KINDS}.")
+    known = [*NORMALIZERS, *sorted(found)]
+    raise UserError(
+        f"--text_norm {name} is not known.{suggestion(name, known)} Known: {' '.join(known)}, "
+        "or a YAML of steps."
+    )
+
+
+def _listed(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{PREFIX}*{SUFFIXES[0]}"))
+
+
+def _checkout() -> Path:
+    """The repository that this file lies in, where there is one."""
+    return Path(__file__).resolve().parents[1]
+
+
+@functools.lru_cache(maxsize=16)
+def _from_yaml(text: str, where: str) -> Normalizer:
+    from asr_dro_plugin.config_files import parse_config
+    from asr_dro_plugin.text_rules import TextRules
+
+    stream = io.StringIO(text)
+    stream.name = where  # for messages
+    return TextRules(parse_config(stream, where), where)
 
 
 def split_tag(text: str) -> tuple[str | None, str]:

@@ -19,7 +19,7 @@ from asr_dro_plugin.kaldi_io import read_lines, read_table, write_table
 from asr_dro_plugin.model_files import read_experiment_config
 from asr_dro_plugin.options import boolean
 from asr_dro_plugin.quiet import quiet_import
-from asr_dro_plugin.text import NORMALIZERS, get_normalizer
+from asr_dro_plugin.text import KINDS, get_normalizer
 
 MAX_LISTED = 10
 EPILOG = """Uses:
@@ -57,7 +57,7 @@ def add_model_options(parser: argparse.ArgumentParser, required: bool) -> None:
     add = parser.add_argument
     add("--exp", required=required, help="trained experiment")
     add("--model_file", help="its model file (default: the average by its best_model_criterion)")
-    add("--text_norm", default="none", help=f"what the text goes through: {', '.join(NORMALIZERS)} "
+    add("--text_norm", default="none", help=f"what the text goes through: {KINDS} "
         "(default: none)")  # fmt: skip
     add("--lang", type=language_code, default="", metavar="CODE",
         help="language (ISO 639-3) of a text without a tag")  # fmt: skip

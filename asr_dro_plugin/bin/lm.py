@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.options import boolean
+from asr_dro_plugin.text import KINDS, recorded
 
 EPILOG = """Uses:
   asr-dro lm build --order 3 corpus.txt
@@ -82,8 +83,9 @@ def _collect_options(parser: argparse.ArgumentParser) -> None:
         help="one model of all text, one of each language, or both (default: joint)",
     )  # fmt: skip
     parser.add_argument(
-        "--text_norm", default="none", help="none, nfc, lower_no_punct … (default: none)"
-    )
+        "--text_norm", default="none",
+        help=f"what is done to the text: {KINDS} (default: none)",
+    )  # fmt: skip
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +157,8 @@ def run_perplexity(args: argparse.Namespace) -> int:
     found = measure(args.lm_dir, _sentences(args, text_norm))
     if args.json:
         with atomic_write(args.json) as stream:
-            json.dump({"text": args.text, "text_norm": text_norm, **found}, stream, indent=1)
+            about = {"text": args.text, "text_norm": recorded(text_norm), **found}
+            json.dump(about, stream, indent=1, ensure_ascii=False)
             stream.write("\n")
     print(perplexity_table(found))
     if left := remarks(found):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main, suggestion
 from asr_dro_plugin.options import boolean
+from asr_dro_plugin.text import KINDS
 
 EPILOG = """Uses:
   REF HYP
@@ -46,7 +47,7 @@ def get_parser() -> argparse.ArgumentParser:
     _add_output(parser.add_argument_group("what is written"))
     one.add_argument(
         "--text_norm", "--normalizer", default="lower_no_punct",
-        help="what is done to both texts: none, nfc, lower_no_punct … (default: %(default)s)",
+        help=f"what is done to both texts: {KINDS} (default: %(default)s)",
     )  # fmt: skip
     one.add_argument(
         "--strict", type=boolean, nargs="?", const=True, default=False, metavar="true|false",

@@ -27,6 +27,7 @@ from asr_dro_plugin.files import atomic_write, sha256_of
 from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.model_files import best_model_file
 from asr_dro_plugin.options import boolean
+from asr_dro_plugin.text import KINDS, recorded
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -43,7 +44,8 @@ def get_parser() -> argparse.ArgumentParser:
     add("--betas", type=_numbers, default=lm_grid.BETAS, help="'-1 0 1'")
     add("--trials", type=int, help="so many points spread over the ranges, instead of a grid")
     add("--criterion", choices=lm_grid.CRITERIA, default="macro_cer", help="what is made small")
-    add("--text_norm", default="lower_no_punct", help="what is done to both texts before scoring")
+    add("--text_norm", default="lower_no_punct",
+        help=f"what is done to both texts before scoring: {KINDS}")  # fmt: skip
     add("--strict", type=boolean, default=False, help="stop at bad input (default: false)")
     add("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
     return parser
@@ -80,7 +82,7 @@ def open_trials(args: argparse.Namespace, config: dict, model_file: str) -> lm_g
     data_dir = Path(args.data_dir)
     rest = {k: v for k, v in config.items() if k not in ("lm_weight", "word_score")}
     source = decode_parts.source_of(Path(args.exp), model_file, rest, data_dir, args.lm_dir)
-    source |= {"text": sha256_of(data_dir / "text"), "text_norm": args.text_norm}
+    source |= {"text": sha256_of(data_dir / "text"), "text_norm": recorded(args.text_norm)}
     return lm_grid.Trials(Path(args.out).with_suffix(".json"), source, args.criterion)
 
 

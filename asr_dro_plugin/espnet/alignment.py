@@ -72,7 +72,7 @@ def load_aligner(exp: str | Path, model_file: str | None, device: str, text_norm
         exp: the experiment.
         model_file: its model file; None is the average by its best_model_criterion.
         device: where to compute.
-        text_norm: what texts go through, a name in ``NORMALIZERS``.
+        text_norm: what texts go through, as ``text.get_normalizer`` takes it.
 
     Raises:
         UserError: as ``load_recogniser``; bpe without its sentencepiece model.

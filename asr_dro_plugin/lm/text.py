@@ -18,7 +18,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.lm_files import JOINT, SPECIAL
 from asr_dro_plugin.progress import Progress
-from asr_dro_plugin.text import get_normalizer, split_tag
+from asr_dro_plugin.text import get_normalizer, recorded, split_tag
 
 GZIP_MAGIC = b"\x1f\x8b"
 LINES_A_STEP = 10_000  # between two looks at the progress
@@ -37,7 +37,7 @@ class Sentences:
 
     Attributes:
         paths: the files.
-        text_norm: a normaliser of ``asr_dro_plugin/text.py``.
+        text_norm: a normaliser, as ``text.get_normalizer`` takes it.
         kaldi: whether an utterance id begins each line.
         languages: utterance id -> language; an id that is not there is left out.
         need_language: leave out what has neither language nor tag.
@@ -158,7 +158,8 @@ def collect(sentences: Sentences, out_dir: str | os.PathLike, per: str = JOINT) 
             raise UserError(_nothing(sentences))
     counts = dict(sorted(counts.items()))
     with atomic_write(out / COLLECTED) as stream:
-        json.dump({"text_norm": sentences.text_norm, "sentences": counts}, stream, indent=1)
+        about = {"text_norm": recorded(sentences.text_norm), "sentences": counts}
+        json.dump(about, stream, indent=1, ensure_ascii=False)
         stream.write("\n")
     return counts
 

@@ -17,6 +17,7 @@ from asr_dro_plugin.text import Normalizer
 UNSEEN, KEPT, INSIDE, REPLACED, ALONE, GAP, END = range(7)
 NUM_CODES = 0x110000
 NOTHING = NUM_CODES  # no code point
+LETTERS = "xXаАαΑبאक你ქա가あกব"  # one that a normaliser keeps is put around what it is asked of
 TAG_BEGIN = ord("[")  # texts with a tag inside are for the normaliser
 
 
@@ -29,7 +30,7 @@ class CharacterRules:
 
     def __init__(self, normalize: Normalizer, lang: str) -> None:
         self._normalize, self._lang = normalize, lang
-        self._letter = normalize("x", lang)
+        self._letter = _letter_kept(normalize, lang)
         self._kinds = np.zeros(NUM_CODES, dtype=np.uint8)
         self._becomes = np.zeros(NUM_CODES, dtype="<u4")
         known = [ord(" "), ord("\n"), TAG_BEGIN]
@@ -97,6 +98,8 @@ class CharacterRules:
         self._kinds[code] = kind
 
     def _kind(self, char: str) -> int:
+        if not self._letter:
+            return ALONE
         if self._asked(_everywhere(self._letter, char)) == _everywhere(self._letter, char):
             return KEPT
         inside = f"{self._letter}{char}{self._letter}"
@@ -105,6 +108,8 @@ class CharacterRules:
     def _replacement(self, char: str) -> str | None:
         """What takes the character's place everywhere: a space, nothing, or one that stays."""
         letter = self._letter
+        if not letter:
+            return None
         inside = self._asked(f"{letter}{char}{letter}")
         other = inside[1:-1]
         if inside != f"{letter}{other}{letter}" or len(other) > 1:
@@ -116,6 +121,11 @@ class CharacterRules:
 
     def _asked(self, text: str) -> str:
         return self._normalize(text, self._lang)
+
+
+def _letter_kept(normalize: Normalizer, lang: str) -> str:
+    """A letter that stays what it is, of whichever script; empty where none of these does."""
+    return next((letter for letter in LETTERS if normalize(letter, lang) == letter), "")
 
 
 def _everywhere(letter: str, char: str) -> str:

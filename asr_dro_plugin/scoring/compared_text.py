@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from asr_dro_plugin.scoring.character_rules import CharacterRules
-from asr_dro_plugin.text import Normalizer
+from asr_dro_plugin.text import Normalizer, kind_of
 
 TAG = re.compile(r"\[[a-z]{3}\]")
 PLAIN_TAG = re.compile(r"\[[a-z]{3}\] ")
@@ -83,7 +83,9 @@ def _at(texts: Sequence[str], places: Sequence[int]) -> Sequence[str]:
 
 def _alike(langs: Sequence[str], normalize: Normalizer) -> Iterator[Sequence[int]]:
     """Places of the texts whose languages are normalised alike."""
-    kinds = {lang: normalize(BY_LANGUAGE, lang) for lang in set(langs)}
+    kinds = {
+        lang: (kind_of(normalize, lang), normalize(BY_LANGUAGE, lang)) for lang in set(langs)
+    }
     distinct = set(kinds.values())
     if len(distinct) == 1:
         yield range(len(langs))

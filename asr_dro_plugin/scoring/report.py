@@ -74,6 +74,7 @@ def build_report(
     found = {
         "set": set_name,
         "normalizer": score.normalizer,
+        "text_norm": score.text_norm or score.normalizer,
         "run": {key: value for key, value in (run or {}).items() if value},
         "groups": {
             name: _group(group, intervals.groups[name]) for name, group in score.groups.items()

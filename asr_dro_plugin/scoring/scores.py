@@ -45,7 +45,9 @@ class Score:
         empty: empty hypotheses of references that are not.
         empty_refs: references that hold no text after normalisation.
         no_space: groups that are compared without spaces.
+        normalizer: what both texts went through, as tables call it.
         unknown_phonemes: characters that the phoneme map lacks, and how often they were met.
+        text_norm: the normaliser in full, as ``text.recorded`` gives it.
     """
 
     groups: dict[str, GroupScore]
@@ -59,6 +61,7 @@ class Score:
     no_space: tuple[str, ...]
     utterances: Utterances
     unknown_phonemes: Mapping[str, int] = field(default_factory=dict)
+    text_norm: str = ""
 
     @property
     def metrics(self) -> tuple[str, ...]:

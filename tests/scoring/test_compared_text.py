@@ -12,7 +12,7 @@ from asr_dro_plugin.scoring.compared_text import (
     part_tag,
     part_tags,
 )
-from asr_dro_plugin.text import NORMALIZERS
+from asr_dro_plugin.text import NORMALIZERS, get_normalizer
 
 ODD = (
     "ab AİıI'’-.,;\u200c\u200d\u0301é\u0645\u06cc\u0915\u093c\u0921ςΣσ中"
@@ -23,19 +23,30 @@ LANGS = ["eng", "tur", "eng", "aze", "fra", "eng"]
 TEXTS = st.lists(st.text(st.sampled_from(ODD) | st.characters(), max_size=12), max_size=8)
 
 
-@pytest.mark.parametrize("name", NORMALIZERS)
+RULES = (
+    "{unicode: nfkc, case: upper, map: {X: KS, Σ: S, A: Ä}}",
+    '{punctuation: all, keep: "а-яa\'", others: drop}',
+    "{case: lower, keep: a-z, others: space, languages: {tur: {keep: a-zı}, eng: {case: keep}}}",
+    '{unicode: none, punctuation: {marks: all, keep: "\',"}, strip_marks: all}',
+    '{map: {"中": "", a: bb}}',
+    "{keep: '', others: drop}",
+)
+NAMES = [*NORMALIZERS, *RULES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @given(texts=TEXTS, lang=st.sampled_from(["eng", "tur"]))
 @settings(max_examples=150, deadline=None)
 def test_all_at_once_equals_one_by_one(name, texts, lang):
-    normalize = NORMALIZERS[name]
+    normalize = get_normalizer(name)
     expected = [normalized(text, lang, normalize) for text in texts]
     if not any("[" in text for text in texts):  # tags are taken off before
         assert normalize_all(texts, [lang] * len(texts), normalize) == expected
 
 
-@pytest.mark.parametrize("name", NORMALIZERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_pairs_of_characters_are_no_surprise(name):
-    normalize = NORMALIZERS[name]
+    normalize = get_normalizer(name)
     texts = [one + two for one in ODD for two in ODD]
     texts += [one + two + three for one in EDGY for two in EDGY for three in EDGY]
     texts = [text for text in texts if "[" not in text]
