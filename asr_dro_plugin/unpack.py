@@ -1,25 +1,21 @@
 """A packed model as a folder: verified, and whole or absent.
 
-Everything is written to a temporary folder beside the one that is asked for, checked there, and
-moved into place last.
+Everything is written to a temporary folder beside the one that is asked for, and checked there,
+before it is moved into place.
 """
 
 import hashlib
 import os
-import shutil
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin import pack_manifest, unpack_content
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import sync_folder
 from asr_dro_plugin.named_files import META
-from asr_dro_plugin.pack_zip import CHUNK, as_disk_full
+from asr_dro_plugin.new_folder import new_folder
+from asr_dro_plugin.pack_zip import CHUNK
 from asr_dro_plugin.progress import Progress
 from asr_dro_plugin.unpack_members import check_members
 
@@ -47,32 +43,12 @@ def unpack(
         UserError: no archive, a hostile or damaged one, or ``out`` is there already.
     """
     archive, out = Path(archive), Path(out)
-    if out.exists() or out.is_symlink():
-        raise UserError(f"{out} is there already. Give another --out, or remove it.")
     if not archive.is_file():
         what = "is a folder" if archive.is_dir() else "does not exist"
         raise UserError(f"{archive} {what}. Give a packed model (a .zip).")
-    with _beside(out) as work:
+    with new_folder(out) as work:
         extracted = _extract(archive, work, int(max_gib * 2**30))
-        unpacked = _check(archive, work, extracted, out)
-        sync_folder(work)
-        os.rename(work, out)
-    return unpacked
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder on the same disk that is gone after the block, unless it was moved away."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        umask = os.umask(0)
-        os.umask(umask)
-        work.chmod(0o777 & ~umask)  # mkdtemp gives 0700; others share the model
-        with as_disk_full(out):
-            yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        return _check(archive, work, extracted, out)
 
 
 def _extract(archive: Path, work: Path, max_bytes: int) -> Checksums:

@@ -1,0 +1,176 @@
+"""``asr-dro export --to hf``: a trained model as a folder that transformers loads.
+
+A folder of ``Wav2Vec2ForCTC``, ``HubertForCTC`` or ``WavLMForCTC`` with its tokenizer and feature
+extractor: the same logits, the same ids, ``pad_token_id`` the blank.  Only what such a model is can
+be one: a raw-audio encoder ``hf_wav2vec2`` or ``fairseq_wav2vec2`` and CTC on its last layer.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from asr_dro_plugin.adapter_files import check_base, leaves_out_base
+from asr_dro_plugin.adapter_settings import LoRA, uses_adapter
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.fairseq_files import read_fairseq
+from asr_dro_plugin.frame_rules import SAMPLE_RATE
+from asr_dro_plugin.hf_vocabulary import tokenizer_files
+from asr_dro_plugin.model_files import best_model_file, find_model_file, read_experiment_config
+from asr_dro_plugin.nets.lora import merged_state
+from asr_dro_plugin.new_folder import new_folder
+from asr_dro_plugin.pack_weights import read_weights
+from asr_dro_plugin.ssl_folders import CONFIG, PREPROCESSOR, WEIGHTS
+from asr_dro_plugin.ssl_folders import read_weights as folder_weights
+from asr_dro_plugin.stack_names import SLOTS, component_of
+from asr_dro_plugin.stack_rules import ctc_weight_of
+from asr_dro_plugin.tokens import BLANK
+
+ENCODERS = ("hf_wav2vec2", "fairseq_wav2vec2")
+BODY, HEAD = "encoder.net.model.", "ctc.ctc_lo."
+NOT_THE_MODEL = "objective."
+ARCHITECTURES = {
+    "wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC",
+}  # fmt: skip
+# Arguments of the encoder that its config.json has under the same names.
+OF_CONFIG = (
+    "mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length", "layerdrop",
+    "hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout",
+)  # fmt: skip
+IMPORT = "import.json"
+
+
+def export_hf(exp: str | os.PathLike, out: str | os.PathLike, model_file: str | None = None) -> str:
+    """Write the folder ``out``; returns the name of its architecture.
+
+    Args:
+        exp: a trained or imported experiment.
+        out: a folder that is not there yet.
+        model_file: of ``exp``; by default its best.
+
+    Raises:
+        UserError: another stack, no such model, ``out`` is there already.
+    """
+    exp = Path(exp)
+    config = read_experiment_config(exp)
+    for problem in obstacles(config):
+        raise UserError(f"{exp} cannot be a Hugging Face CTC model: {problem}")
+    path = find_model_file(exp, model_file or best_model_file(exp))
+    state = merged(read_weights(path, config), config, path)
+    network = network_of(config)
+    with new_folder(out) as folder:
+        for name, content in _files(exp, config, network).items():
+            (folder / name).write_bytes(content)
+        _write_weights(folder / WEIGHTS[0], _theirs(state, network, path))
+    return network["architectures"][0]
+
+
+def obstacles(config: Mapping) -> Iterator[str]:
+    """Why a stack is none of Hugging Face's, each with what could be done."""
+    encoder, conf = component_of(config, "encoder"), config.get("encoder_conf") or {}
+    if encoder not in ENCODERS:
+        yield (
+            f"its encoder is {encoder}. Legal: {', '.join(ENCODERS)}; other stacks can be given "
+            "away with asr-dro pack."
+        )
+    empty = [slot for slot in SLOTS if slot not in ("frontend", "specaug", "encoder", "decoder")]
+    for slot in empty:
+        if component_of(config, slot):
+            yield f"it has {slot} {component_of(config, slot)}, which has no place there."
+    if ctc_weight_of(config) == 0:
+        yield "it was trained without CTC."
+    if conf.get("layers", "last") == "weighted":
+        yield (
+            "its output is a weighted sum of all layers, which has no place there. Train with "
+            "encoder_conf.layers: last, or give it away with asr-dro pack."
+        )
+    if uses_adapter(config) and config.get("adapter") != "lora":
+        yield f"it has adapters of kind {config.get('adapter')}, and only lora can be merged."
+    tokens = config.get("token_list")
+    if not isinstance(tokens, list) or BLANK not in tokens:
+        yield f"its token list has no {BLANK}."
+
+
+def network_of(config: Mapping) -> dict[str, Any]:
+    """Content of ``config.json``."""
+    conf, tokens = config["encoder_conf"], config["token_list"]
+    network = {k: v for k, v in conf["model_config"].items() if not k.startswith("_")}
+    network |= {key: conf[key] for key in OF_CONFIG if conf.get(key) is not None}
+    if isinstance(conf.get("layers"), int):
+        network["num_hidden_layers"] = conf["layers"]
+    ctc = config.get("ctc_conf") or {}
+    specials = {
+        f"{name}_token_id": tokens.index(token) if token in tokens else None
+        for name, token in (("bos", "<s>"), ("eos", "</s>"))
+    }
+    return {
+        **network, **specials,
+        "architectures": [ARCHITECTURES[network["model_type"]]],
+        "vocab_size": len(tokens),
+        "pad_token_id": tokens.index(BLANK),
+        "final_dropout": float(ctc.get("dropout_rate", 0.0)),
+        "ctc_zero_infinity": bool(ctc.get("zero_infinity", True)),
+    }  # fmt: skip
+
+
+def merged(state: Mapping[str, Any], config: Mapping, path: Path) -> dict[str, Any]:
+    """The tensors of a plain model, LoRA's matrices added to the weights that they adapt."""
+    if not uses_adapter(config):
+        return dict(state)
+    conf = dict(config.get("adapter_conf") or {})
+    if leaves_out_base(config):
+        base = check_base(conf["base"], conf.get("base_sha256"), str(path))
+        given = folder_weights(base) if base.is_dir() else read_fairseq(base).weights
+        prefix = f"{config['encoder_conf']['model_config'].get('model_type', 'wav2vec2')}."
+        body = {f"{BODY}{name.removeprefix(prefix)}": value for name, value in given.items()}
+        adapted = {name.replace(".base_layer.", ".") for name in state}
+        state = {**{n: v for n, v in body.items() if n not in adapted}, **state}
+    return merged_state(state, LoRA(**conf).alpha)
+
+
+def _theirs(state: Mapping[str, Any], network: Mapping, path: Path) -> dict[str, Any]:
+    """Tensors by Hugging Face's names."""
+    prefix = f"{network['model_type']}."
+    made, strange = {}, []
+    for name, tensor in state.items():
+        if name.startswith(HEAD):
+            made[f"lm_head.{name.removeprefix(HEAD)}"] = tensor
+        elif name.startswith(BODY):
+            made[prefix + name.removeprefix(BODY)] = tensor
+        elif not name.startswith((NOT_THE_MODEL, "decoder.")):
+            strange.append(name)
+    if strange:
+        raise UserError(f"{path} has {strange[0]}, which has no place in a Hugging Face model.")
+    return {name: tensor.detach().clone().contiguous() for name, tensor in made.items()}
+
+
+def _files(exp: Path, config: Mapping, network: Mapping) -> dict[str, bytes]:
+    """The JSON files by name."""
+    conf, origin = config["encoder_conf"], _imported(exp)
+    extractor = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1,
+        "padding_side": "right", "padding_value": 0.0, "sampling_rate": SAMPLE_RATE,
+        "do_normalize": bool(conf.get("do_normalize", True)),
+        "return_attention_mask": bool(conf.get("attention_mask", True)),
+    }  # fmt: skip
+    tokenizer = tokenizer_files(
+        config["token_list"], origin.get("special_tokens"), bool(origin.get("do_lower_case"))
+    )
+    return {CONFIG: _json(network), PREPROCESSOR: _json(extractor), **tokenizer}
+
+
+def _imported(exp: Path) -> dict[str, Any]:
+    """What was noted of a model that came from Hugging Face; empty for others."""
+    path = exp / IMPORT
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _json(content: Mapping) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _write_weights(path: Path, tensors: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    save_file(dict(tensors), path, metadata={"format": "pt"})

@@ -1,0 +1,216 @@
+"""Every tensor of a source and of our model held against each other, by name and shape."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.importing.found import HEAD, Found
+from asr_dro_plugin.stack_names import COMPONENTS, CTC_CLASS, PLAIN_CLASSES
+from asr_dro_plugin.stack_params import PRETRAINED, built_component, construct
+from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
+
+# Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
+COUNTER = ".num_batches_tracked"
+OF_GROUPS = "objective."
+# Slots with tensors, and whose output is the input of each.
+SLOTS = {
+    "frontend": None, "normalize": None, "preencoder": None, "encoder": "preencoder",
+    "postencoder": "encoder", "decoder": "postencoder", "ctc": "postencoder",
+}  # fmt: skip
+MAX_NAMED = 3  # tensors in a line
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of every tensor.
+
+    Attributes:
+        used: (our name, the source's, shape).
+        made: (our name, why it does not come from the source, shape).
+        not_used: (the source's name, why, shape).
+        unexpected: (the source's name, empty, shape): nobody knows it.
+    """
+
+    used: list[tuple[str, str, Shape]]
+    made: list[tuple[str, str, Shape]]
+    not_used: list[tuple[str, str, Shape]]
+    unexpected: list[tuple[str, str, Shape]]
+
+    def table(self) -> str:
+        """A line for each kind: how many tensors and numbers, and what is to be said of them."""
+        rows = {
+            "used": (self.used, []), "missing": ([], []),
+            "made": (self.made, [f"{name} ({why})" for name, why, _ in self.made]),
+            "not used": (self.not_used, [f"{name} ({why})" for name, why, _ in self.not_used]),
+            "unexpected": (self.unexpected, [name for name, _, _ in self.unexpected]),
+        }  # fmt: skip
+        lines = [
+            f"{kind:<10} {len(rows):>5} tensors {sum(prod(s) for *_, s in rows):>14,} numbers"
+            f"  {_some(words)}"
+            for kind, (rows, words) in rows.items()
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def as_json(self) -> dict:
+        """The same with every name, for ``import.json``."""
+        second = {"used": "from", "made": "why", "not_used": "why", "unexpected": ""}
+        made = {
+            kind: [
+                {"name": name, **({key: word} if key else {}), "shape": list(shape)}
+                for name, word, shape in getattr(self, kind)
+            ]
+            for kind, key in second.items()
+        }
+        return {**made, "missing": []}  # else nothing would have been written
+
+
+def _some(words: Sequence[str]) -> str:
+    more = [f"and {len(words) - MAX_NAMED} more"] if len(words) > MAX_NAMED else []
+    return ", ".join([*words[:MAX_NAMED], *more])
+
+
+def take_account(found: Found, where: str, headless: bool) -> tuple[dict[str, Any], Account]:
+    """The tensors of our model by name, and what became of all.
+
+    Args:
+        found: what the source holds.
+        where: the source, for messages.
+        headless: leave the head out if it is not there or does not fit; say so.
+
+    Raises:
+        UserError: the name of a tensor that is missing or has another shape.
+    """
+    expected, unchecked = expected_tensors(found.config, len(found.tokens or ()) or 1)
+    given = dict(found.tensors)
+    new_head = _new_head(given, expected, found, headless)
+    tensors, used, missing = {}, [], []
+    made = [(name, why, tuple(given[name].shape)) for name, why in found.made.items()]
+    for name, wanted in expected.items():
+        if new_head and name.startswith(HEAD):
+            continue
+        if name not in given and name.endswith(COUNTER):
+            given[name] = wanted.new_zeros((), device="cpu")
+            made.append((name, "a counter that nothing reads", ()))
+        elif name not in given:
+            missing.append(name)
+            continue
+        elif name not in found.made:
+            used.append((name, found.origin.get(name, name), tuple(given[name].shape)))
+        _refuse_shape(name, given[name], wanted, found, where)
+        tensors[name] = given[name].to(wanted.dtype)
+    left = [name for name in given if name not in tensors and not name.startswith(unchecked)]
+    if missing:
+        raise UserError(_missing(missing, left, found, where))
+    kept = [name for name in given if name not in tensors and name.startswith(unchecked)]
+    tensors |= {name: given[name] for name in kept}
+    used += [(name, found.origin.get(name, name), tuple(given[name].shape)) for name in kept]
+    heads = [name for name in left if new_head and name.startswith(HEAD)]
+    not_used = [(name, *said) for name, said in found.not_used.items()]
+    not_used += [_named(name, "the head begins anew", given, found) for name in heads]
+    strange = [_named(name, "", given, found) for name in left if name not in heads]
+    return tensors, Account(used, made, not_used, strange)
+
+
+def _named(name: str, why: str, given: Mapping, found: Found) -> tuple[str, str, Shape]:
+    return found.origin.get(name, name), why, tuple(given[name].shape)
+
+
+def _new_head(given: Mapping, expected: Mapping, found: Found, headless: bool) -> bool:
+    """Whether the head that the source has, if any, is to be left out."""
+    names = [name for name in expected if name.startswith(HEAD)]
+    fits = all(name in given and given[name].shape == expected[name].shape for name in names)
+    return headless and not (fits and found.tokens)
+
+
+def _refuse_shape(name: str, tensor: Any, wanted: Any, found: Found, where: str) -> None:
+    if tensor.shape == wanted.shape:
+        return
+    source = found.origin.get(name, name)
+    called = source if source == name else f"{source} ({name} here)"
+    fact = f"{where}: {called} has the shape {_times(tensor.shape)}"
+    if name.startswith(HEAD) and tensor.shape[1:] == wanted.shape[1:]:
+        raise UserError(
+            f"{fact}, but the vocabulary has {wanted.shape[0]} tokens. Give the vocabulary that "
+            "the model was trained with, or replace the head: --new_vocab tokens.txt."
+        )
+    raise UserError(
+        f"{fact}, but its configuration asks for {_times(wanted.shape)}. Give the configuration "
+        "that belongs to these weights, or fetch them again."
+    )
+
+
+def _times(shape: Iterable[int]) -> str:
+    return " x ".join(map(str, shape)) or "a number"
+
+
+def _missing(missing: Sequence[str], left: Sequence[str], found: Found, where: str) -> str:
+    """One line on what is missing, with a name that may have been meant."""
+    theirs = [found.origin.get(name, name) for name in left]
+    near = suggestion(missing[0], theirs)
+    remedy = "Give a whole file of this architecture"
+    if all(name.startswith(HEAD) for name in missing):
+        remedy = "It has no output layer that fits: give --new_vocab tokens.txt for a new one"
+    elif near or left:
+        remedy = "Give the configuration that belongs to these weights"
+    strange = f" It has {len(left)} that nobody asked for ({_some(theirs)})." if left else ""
+    return f"{where} lacks {len(missing)} tensors ({_some(missing)}).{strange}{near} {remedy}."
+
+
+def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Tensors of a stack on torch's meta device, by name.
+
+    With them the beginnings of names that cannot be told without loading pretrained weights.
+
+    Raises:
+        UserError: arguments that a component refuses.
+    """
+    sizes = output_sizes(config, checkpoint_of(config))
+    tensors: dict[str, Any] = {}
+    unchecked = [OF_GROUPS]
+    for slot in SLOTS:
+        name = built_component(config, slot)
+        if name is None:
+            continue
+        if name in PRETRAINED.get(slot, ()):
+            unchecked.append(f"{slot}.")
+            continue
+        tensors |= _tensors_of(config, slot, name, sizes, num_tokens)
+    return tensors, tuple(unchecked)
+
+
+def _tensors_of(
+    config: Mapping, slot: str, name: str, sizes: Mapping[str, int | None], num_tokens: int
+) -> dict[str, Any]:
+    path = CTC_CLASS if slot == "ctc" else COMPONENTS[slot][name]
+    path, attribute = PLAIN_CLASSES.get(path, (path, ""))
+    conf = {**(config.get(f"{slot}_conf") or {}), **_given(slot, sizes, num_tokens)}
+    try:
+        module = construct(path, conf)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a constructor raises is about its arguments
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
+    head = f"{slot}.{attribute}." if attribute else f"{slot}."
+    made = {f"{head}{key}": tensor for key, tensor in module.state_dict().items()}
+    if slot == "encoder" and conf.get("interctc_use_conditioning"):
+        width = sizes["encoder"]
+        like = next(iter(made.values()))
+        made["encoder.conditioning_layer.weight"] = like.new_empty(width, num_tokens)
+        made["encoder.conditioning_layer.bias"] = like.new_empty(width)
+    return made
+
+
+def _given(slot: str, sizes: Mapping[str, int | None], num_tokens: int) -> dict[str, Any]:
+    """What the task passes to a constructor beside the slot's own arguments."""
+    size = sizes[SLOTS[slot]] if SLOTS[slot] else None
+    return {
+        "encoder": {"input_size": size},
+        "postencoder": {"input_size": size},
+        "decoder": {"vocab_size": num_tokens, "encoder_output_size": size},
+        "ctc": {"odim": num_tokens, "encoder_output_size": size},
+    }.get(slot, {})

@@ -1,0 +1,108 @@
+"""The experiment folder that an import makes."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asr_dro_plugin import __version__
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.files import sha256_of
+from asr_dro_plugin.named_files import META
+
+CONFIG, MODEL, TOKENS, FACTS = "config.yaml", "model.pth", "tokens.txt", "import.json"
+SCHEMA = 1  # of import.json
+# What ESPnet reads of an experiment's configuration, whether or not the stack has such a part.
+ESPNET_NEEDS = {
+    "token_type": "char", "bpemodel": None, "non_linguistic_symbols": None, "cleaner": None,
+    "g2p": None, "init": None, "input_size": None, "model": "dro", "model_conf": {},
+    "ctc_conf": {}, "joint_net_conf": None, "use_preprocessor": True, "preprocessor": "default",
+    "preprocessor_conf": {},
+    **{
+        key: value
+        for slot in (
+            "frontend", "specaug", "normalize", "preencoder", "encoder", "postencoder", "decoder",
+        )
+        for key, value in ((slot, None), (f"{slot}_conf", {}))
+    },
+}  # fmt: skip
+
+
+def write_experiment(
+    folder: Path,
+    config: Mapping[str, Any],
+    tokens: Sequence[str],
+    tensors: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    extra: Mapping[str, Path],
+) -> None:
+    """Fill an empty folder.
+
+    Args:
+        folder: to be filled.
+        config: the stack.
+        tokens: V symbols in order.
+        tensors: of the model, by name.
+        facts: content of ``import.json``.
+        extra: name in the folder -> file to copy, which the configuration names so.
+    """
+    import torch
+
+    for name, source in extra.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name)
+    if extra:  # the names in the configuration start here: see ``named_files``
+        meta = {"files": {"asr_model_file": MODEL}, "yaml_files": {"asr_train_config": CONFIG}}
+        _write(folder / META, yaml.safe_dump(meta))
+    whole = {**ESPNET_NEEDS, **config, "token_list": list(tokens)}
+    words = yaml.safe_dump(whole, allow_unicode=True, sort_keys=False, width=100)
+    _write(folder / CONFIG, words)
+    _write(folder / TOKENS, "".join(f"{token}\n" for token in tokens))
+    # A copy of each: a view would bring the whole file that it is mapped from.
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    with open(folder / MODEL, "wb") as stream:
+        torch.save(state, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    made = {"schema": SCHEMA, "imported_by": f"asr-dro {__version__}", **facts}
+    _write(folder / FACTS, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def check_sum(path: Path, wanted: str, files: Sequence[Path]) -> None:
+    """Hold the weights against the checksum that the user has.
+
+    Args:
+        path: the source, for messages.
+        wanted: hexadecimal SHA-256.
+        files: that hold the weights.
+
+    Raises:
+        UserError: another sum, or several files.
+    """
+    if len(files) != 1:
+        raise UserError(
+            f"{path} has {len(files)} files of weights; --sha256 is of one. Leave it out, or check "
+            "them yourself (sha256sum)."
+        )
+    found = sha256_of(files[0])
+    if found != wanted.lower():
+        raise UserError(
+            f"{files[0]} has the SHA-256 {found}, not the {wanted.lower()} of --sha256. Fetch it "
+            "again, or correct the sum. Nothing was read from it."
+        )
+
+
+def sums_of(files: Sequence[Path]) -> dict[str, str]:
+    """File name -> SHA-256 of what was read."""
+    return {file.name: sha256_of(file) for file in files}

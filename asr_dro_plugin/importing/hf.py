@@ -1,0 +1,200 @@
+"""``--from hf``: a folder of Wav2Vec2ForCTC, HubertForCTC or WavLMForCTC.
+
+The folder may be one that ml4audio's service exported: then the one model below it is taken, and
+its card is read as data (``cards``).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.frame_rules import SAMPLE_RATE
+from asr_dro_plugin.hf_vocabulary import VOCAB, read_vocabulary
+from asr_dro_plugin.importing.cards import read_cards
+from asr_dro_plugin.importing.found import HEAD, Found, Wish
+from asr_dro_plugin.ssl_folders import (
+    CONFIG,
+    PREPROCESSOR,
+    WEIGHTS,
+    find_json,
+    modern_name,
+    network_config,
+    read_json,
+    read_weights,
+    safetensors_header,
+    weight_files,
+)
+from asr_dro_plugin.stack_sizes import resolve
+
+MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
+BODY = "encoder.net.model."  # where our encoder has the network
+MASK = "masked_spec_embed"
+# Heads for pretraining; of a model for CTC they are left-overs.
+PRETRAINING = ("quantizer.", "project_q.", "project_hid.", "dropout_features.")
+MAX_DEPTH = 4  # folders between the one that is given and its model
+
+
+def read(wish: Wish) -> Found:
+    """The model in a folder.
+
+    Raises:
+        UserError: a file is missing or damaged, another architecture, a vocabulary that does not
+            fit, or no one model in it.
+    """
+    folder = model_folder(wish.path)
+    card = read_cards(folder)
+    config = network_config(folder, folder.name)
+    _check_network(config, folder)
+    given = read_weights(folder) | _of_language(folder, wish.lang)
+    origin, not_used = _names(given, config["model_type"])
+    tensors = {ours: given[theirs] for ours, theirs in origin.items()}
+    made = {}
+    if config.get("mask_time_prob", 0.05) > 0 or config.get("mask_feature_prob", 0.0) > 0:
+        made = _mask(tensors, config["hidden_size"])
+    elif f"{BODY}{MASK}" in tensors:
+        mask = tensors.pop(f"{BODY}{MASK}")
+        not_used[origin[f"{BODY}{MASK}"]] = ("masking is off", tuple(mask.shape))
+    vocabulary, tokens = {}, None
+    if f"{HEAD}weight" in tensors and (find_json(folder, VOCAB) or not wish.new_vocab):
+        read_one = read_vocabulary(folder, len(tensors[f"{HEAD}weight"]), wish.lang)
+        tokens = read_one.tokens
+        vocabulary = {
+            "special_tokens": read_one.names, "casing": read_one.casing,
+            "do_lower_case": read_one.do_lower_case, "left_out_tokens": list(read_one.left_out),
+        }  # fmt: skip
+        _check_blank(config, tokens, folder)
+    architecture = (read_json(folder, CONFIG).get("architectures") or [None])[0]
+    return Found(
+        stack_of(config, folder), tokens, tensors,
+        origin=origin,
+        not_used=not_used,
+        made=made,
+        facts={"architecture": architecture, **vocabulary, **({"card": card} if card else {})},
+        files=tuple(weight_files(folder)),
+    )  # fmt: skip
+
+
+def model_folder(path: Path) -> Path:
+    """The folder with the weights: the one given, or the only one below it.
+
+    Raises:
+        UserError: none, or several, which are listed.
+    """
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise UserError(f"{path} {what}. Give a Hugging Face model folder.")
+    if _has_weights(path):
+        return path
+    below = sorted(found for found in _folders_below(path, MAX_DEPTH) if _has_weights(found))
+    if len(below) == 1:
+        return below[0]
+    if below:
+        names = ", ".join(str(found.relative_to(path)) for found in below[:8])
+        raise UserError(f"{path} holds {len(below)} models ({names}). Give one of them.")
+    raise UserError(f"{path} has neither {' nor '.join(WEIGHTS)}. Give a Hugging Face folder.")
+
+
+def _folders_below(path: Path, depth: int) -> list[Path]:
+    if not depth:
+        return []
+    own = [each for each in path.iterdir() if each.is_dir() and not each.is_symlink()]
+    return own + [below for each in own for below in _folders_below(each, depth - 1)]
+
+
+def _has_weights(folder: Path) -> bool:
+    names = [*WEIGHTS, *(f"{name}.index.json" for name in WEIGHTS)]
+    return any((folder / name).is_file() for name in names)
+
+
+def _check_network(config: Mapping, folder: Path) -> None:
+    kind = config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise UserError(
+            f"{folder}/{CONFIG} describes a {kind}; imported are CTC models of "
+            f"{', '.join(MODEL_TYPES)}."
+            + (" Fine-tune a Whisper with ssl_checkpoint." if kind == "whisper" else "")
+        )
+
+
+def _check_blank(config: Mapping, tokens: list[str], folder: Path) -> None:
+    """The network's own blank and the tokenizer's must be one."""
+    blank, pad = tokens.index("<blank>"), config.get("pad_token_id", 0)
+    if blank != pad:
+        raise UserError(
+            f"{folder}: its {CONFIG} says pad_token_id {pad}, its tokenizer's pad_token is number "
+            f"{blank}; CTC's blank can be but one. Correct the file that is wrong."
+        )
+
+
+def stack_of(config: Mapping, folder: Path) -> dict:
+    """Our stack for the network of a folder.
+
+    Raises:
+        UserError: no ``preprocessor_config.json``, or audio of another rate.
+    """
+    said = read_json(folder, PREPROCESSOR)
+    rate = said.get("sampling_rate", SAMPLE_RATE)
+    if rate != SAMPLE_RATE:
+        raise UserError(
+            f"{folder}: its {PREPROCESSOR} asks for audio at {rate} Hz, but the recipe's is "
+            f"{SAMPLE_RATE}. Give a model for {SAMPLE_RATE} Hz."
+        )
+    layer_norm = config.get("feat_extract_norm", "group") == "layer"
+    return ctc_stack(
+        config,
+        bool(said.get("do_normalize", True)),
+        bool(said.get("return_attention_mask", layer_norm)),
+    )
+
+
+def ctc_stack(config: Mapping, do_normalize: bool, attention_mask: bool) -> dict:
+    """Encoder ``hf_wav2vec2`` with CTC on it, from a network's configuration."""
+    return resolve({
+        "frontend": "none", "normalize": "none", "encoder": "hf_wav2vec2",
+        "encoder_conf": {
+            "model_config": dict(config), "do_normalize": do_normalize,
+            "attention_mask": attention_mask,
+        },
+        "ctc_conf": {"dropout_rate": float(config.get("final_dropout", 0.0))},
+        "model_conf": {"ctc_weight": 1.0},
+    })  # fmt: skip
+
+
+def _of_language(folder: Path, lang: str | None) -> dict:
+    """A language's own adapter and head, which MMS keeps in files of their own."""
+    if lang is None:
+        return {}
+    from safetensors.torch import load_file
+
+    path = folder / f"adapter.{Path(lang).name}.safetensors"
+    if not path.is_file():
+        known = sorted(each.name.split(".")[1] for each in folder.glob("adapter.*.safetensors"))
+        raise UserError(
+            f"{folder} has no {path.name}. Give --lang one of: {', '.join(known) or 'none'}."
+        )
+    safetensors_header(path)
+    return {modern_name(name): tensor for name, tensor in load_file(path).items()}
+
+
+def _names(given: Mapping[str, Any], model_type: str) -> tuple[dict[str, str], dict]:
+    """Our name -> the folder's; and what only pretraining used, with its shapes."""
+    origin, not_used = {}, {}
+    for name, tensor in given.items():
+        if name.startswith(PRETRAINING):
+            not_used[name] = ("of pretraining", tuple(tensor.shape))
+        elif name.startswith("lm_head."):
+            origin[HEAD + name.removeprefix("lm_head.")] = name
+        else:
+            origin[BODY + name.removeprefix(f"{model_type}.")] = name
+    return origin, not_used
+
+
+def _mask(tensors: dict[str, Any], width: int) -> dict[str, str]:
+    """The embedding of masked frames, where a model was trained without and asks for it."""
+    if f"{BODY}{MASK}" in tensors:
+        return {}
+    import torch
+
+    tensors[f"{BODY}{MASK}"] = torch.zeros(width)
+    return {f"{BODY}{MASK}": "only masking in training reads it"}

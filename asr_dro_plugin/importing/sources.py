@@ -1,0 +1,160 @@
+"""``asr-dro import``: a model of another system as an experiment folder of ours.
+
+``SOURCES`` is the table of the systems.  What all have in common is here: the checksum, the account
+of the tensors, the new vocabulary, the folder.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.hf_vocabulary import casing_of
+from asr_dro_plugin.importing import espnet, fairseq, hf, nemo, state_dicts
+from asr_dro_plugin.importing.accounts import Account, take_account
+from asr_dro_plugin.importing.folders import check_sum, sums_of, write_experiment
+from asr_dro_plugin.importing.found import HEAD, Found, Wish
+from asr_dro_plugin.importing.heads import check_blank, with_new_head
+from asr_dro_plugin.new_folder import new_folder
+from asr_dro_plugin.ssl_folders import weight_files
+from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
+from asr_dro_plugin.tokens import BLANK, read_symbols
+
+
+@dataclass(frozen=True)
+class Source:
+    """A system: how its models are read, and which file holds the weights of a path."""
+
+    read: Callable[[Wish], Found]
+    weights: Callable[[Path], list[Path]] = lambda path: [path]
+
+
+SOURCES = {
+    "nemo": Source(nemo.read),
+    "hf": Source(hf.read, lambda path: weight_files(hf.model_folder(path))),
+    "fairseq": Source(fairseq.read),
+    "espnet": Source(espnet.read, lambda path: [espnet.model_file_of(path)]),
+    "state_dict": Source(state_dicts.read),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may ask for; see ``bin.import_model``."""
+
+    new_vocab: Path | None = None
+    sha256: str | None = None
+    allow_new_head: bool = False
+    config: Path | None = None
+    tokens: Path | None = None
+    rename: tuple[tuple[str, str], ...] = ()
+    lang: str | None = None
+    max_gib: float = 32.0
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did, in words and figures."""
+
+    account: Account
+    tokens: list[str]
+    notes: list[str]
+
+    @property
+    def blank_id(self) -> int:
+        """Row of CTC's blank in the head."""
+        return self.tokens.index(BLANK)
+
+
+def import_model(kind: str, path: Path, out: Path, options: Options) -> Imported:
+    """Read ``path`` as a model of ``kind`` and write the experiment folder ``out``.
+
+    Raises:
+        UserError: one line on what is wrong; then nothing is left of ``out``.
+    """
+    source = SOURCES[kind]
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Give the model to import.")
+    with new_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as work:
+        if options.sha256:
+            check_sum(path, options.sha256, source.weights(path))
+        wish = Wish(
+            path, Path(work), options.config, options.tokens, options.new_vocab is not None,
+            options.allow_new_head, options.rename, options.lang, int(options.max_gib * 2**30),
+        )  # fmt: skip
+        new = _new_tokens(options)
+        found = source.read(wish)
+        tensors, account, tokens, notes = _fitted(found, str(path), new, options.allow_new_head)
+        _refuse_strange_numbers(tensors, path)
+        facts = _facts(kind, path, found, account, tokens, notes)
+        write_experiment(folder, found.config, tokens, tensors, facts, found.extra)
+    return Imported(account, tokens, notes)
+
+
+def _new_tokens(options: Options) -> list[str] | None:
+    if options.new_vocab is None:
+        return None
+    tokens = read_symbols(options.new_vocab)
+    check_blank(tokens, str(options.new_vocab))
+    return tokens
+
+
+def _fitted(
+    found: Found, where: str, new: list[str] | None, allow_new_head: bool
+) -> tuple[dict[str, Any], Account, list[str], list[str]]:
+    """The model's tensors with the head that was asked for, its tokens, and what is to be said."""
+    if found.tokens is None and new is None:
+        raise UserError(
+            f"{where} has no output layer: it was pretrained only. Give --new_vocab tokens.txt for "
+            "a new one, or name it as ssl_checkpoint in a training configuration."
+        )
+    headless = new is not None or allow_new_head
+    tensors, account = take_account(found, where, headless)
+    if new is None and f"{HEAD}weight" in tensors:
+        return tensors, account, list(found.tokens), []
+    tokens = found.tokens if new is None else new
+    width = output_sizes(found.config, checkpoint_of(found.config))["postencoder"]
+    kept = with_new_head(tensors, found.tokens, tokens, width)
+    words = f"{len(kept)} of its {len(tokens)} rows are those of the source"
+    return tensors, _with_head(account, tensors, words), list(tokens), [f"The head is new: {words}"]
+
+
+def _with_head(account: Account, tensors: dict[str, Any], words: str) -> Account:
+    """The account of a model whose head was made here."""
+    heads = [name for name in tensors if name.startswith(HEAD)]
+    return dataclasses.replace(
+        account,
+        used=[row for row in account.used if row[0] not in heads],
+        made=[*account.made, *((name, words, tuple(tensors[name].shape)) for name in heads)],
+    )
+
+
+def _refuse_strange_numbers(tensors: dict[str, Any], path: Path) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise UserError(f"{path} holds NaN or infinity in {name}. Fetch it again.")
+
+
+def _facts(
+    kind: str,
+    path: Path,
+    found: Found,
+    account: Account,
+    tokens: Sequence[str],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Content of ``import.json``."""
+    return {
+        "kind": kind,
+        "source": path.name,
+        "sha256": sums_of([path] if path.is_file() else found.files),
+        "num_tokens": len(tokens),
+        "blank_id": tokens.index(BLANK),
+        "casing": casing_of(tokens),
+        **found.facts,
+        "notes": [*found.facts.get("notes", ()), *notes],
+        "tensors": account.as_json(),
+    }
