@@ -54,7 +54,7 @@ class Checkpoint:
 
     Attributes:
         output_size, num_layers, num_params: None for a hub's model that is not here yet.
-        model_type: Hugging Face's word for the architecture.
+        model_type: Hugging Face's word for the architecture; empty for a hub's that is not here.
         model_config: what ``OWN_WEIGHTS`` components are built from; None while it is not here.
     """
 
@@ -125,7 +125,7 @@ def resolve_for(
     checkpoint = resolve_checkpoint(config["ssl_checkpoint"], downloads, fetch, use.layouts)
     if checkpoint.layout != "hf" and checkpoint.path.is_file():
         checkpoint = _read_file(config, checkpoint)
-    if checkpoint.model_type not in use.model_types:
+    if checkpoint.model_type and checkpoint.model_type not in use.model_types:
         slot = "frontend s3prl" if config.get("frontend") == "s3prl" else config.get("encoder")
         raise UserError(
             f"ssl_checkpoint {checkpoint.path} is a {checkpoint.model_type}; {slot} takes "
@@ -195,7 +195,7 @@ def resolve_checkpoint(
     elif hub.is_hub_id(name) and "hf" in layouts:
         path = hub.fetch_model(name, Path(downloads)) if fetch else hub.here(name, Path(downloads))
         if path is None:
-            return Checkpoint(name, Path(name), "hf", None, None, None)
+            return Checkpoint(name, Path(name), "hf", None, None, None, model_type="")
     else:
         known = sorted({row["name"] for row in rows})
         raise UserError(

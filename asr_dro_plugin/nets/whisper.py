@@ -69,14 +69,10 @@ class WhisperEncoder(nn.Module):
         block = BlockSizes.of(sizes, "encoder")
         self.conv1 = nn.Conv1d(sizes.num_mel_bins, sizes.d_model, 3, padding=1)
         self.conv2 = nn.Conv1d(sizes.d_model, sizes.d_model, 3, stride=2, padding=1)
-        self.embed_positions = nn.Embedding(sizes.max_source_positions, sizes.d_model)
+        self.embed_positions = Sinusoids(sizes.max_source_positions, sizes.d_model)
         self.layers = nn.ModuleList(EncoderLayer(block) for _ in range(sizes.encoder_layers))
         self.layer_norm = nn.LayerNorm(sizes.d_model)
         initialise(self, sizes.init_std)
-        with torch.no_grad():
-            positions = sinusoids(sizes.max_source_positions, sizes.d_model)
-            self.embed_positions.weight.copy_(positions)
-        self.embed_positions.requires_grad_(False)
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, spoken: torch.Tensor | None = None
@@ -242,9 +238,13 @@ def initialise(module: nn.Module, std: float) -> None:
             nn.init.zeros_(part.bias)
 
 
-def sinusoids(length: int, channels: int) -> torch.Tensor:
-    """(length, channels): sines, then cosines, their periods in a geometric row."""
-    steps = math.log(HIGHEST_RATE) / (channels // 2 - 1)
-    rates = torch.exp(-steps * torch.arange(channels // 2, dtype=torch.float32))
-    angles = torch.arange(length, dtype=torch.float32)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+class Sinusoids(nn.Module):
+    """What marks the encoder's positions, (length, channels): sines, then cosines, whose periods
+    lie in a geometric row.  It does not learn."""
+
+    def __init__(self, length: int, channels: int) -> None:
+        super().__init__()
+        steps = math.log(HIGHEST_RATE) / (channels // 2 - 1)
+        rates = torch.exp(-steps * torch.arange(channels // 2, dtype=torch.float32))
+        angles = torch.arange(length, dtype=torch.float32)[:, None] * rates
+        self.register_buffer("weight", torch.cat([angles.sin(), angles.cos()], dim=1))
