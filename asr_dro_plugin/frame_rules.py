@@ -154,6 +154,9 @@ def encoder_step(config: Mapping) -> Step | None:
             return _convolutions(label, INPUT_LAYERS[_input_layer(config, name)])
         case "conv_ctc":
             return _ceilings(label, argument(config, "encoder", "strides"))
+        case "quartznet":
+            blocks = argument(config, "encoder", "blocks") or [{"stride": 2}]
+            return _ceilings(label, [block.get("stride", 1) for block in blocks])
         case "deepspeech2":
             strides = DEEPSPEECH2_STRIDES.get(argument(config, "encoder", "variant"), ())
             return _ceilings(label, strides)  # kernel 11, padding 5

@@ -60,6 +60,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "beats": "espnet2.beats.encoder:BeatsEncoder",
         "identity": "asr_dro_plugin.espnet.encoders:IdentityEncoder",
         "conv_ctc": "asr_dro_plugin.espnet.encoders:ConvCTCEncoder",
+        "quartznet": "asr_dro_plugin.espnet.quartznet:QuartzNetEncoder",
         "hf_wav2vec2": "asr_dro_plugin.espnet.hf_wav2vec2:HFWav2Vec2Encoder",
         "hf_whisper": "asr_dro_plugin.espnet.hf_whisper:HFWhisperEncoder",
         "fairseq_wav2vec2": "asr_dro_plugin.espnet.hf_wav2vec2:FairseqWav2Vec2Encoder",
@@ -136,6 +137,10 @@ OPTIONAL_SLOTS = frozenset(SLOTS) - {"encoder"} | {"scheduler", "objective", "sa
 # and the attribute under which the adapter keeps it.
 PLAIN_CLASSES = {
     "asr_dro_plugin.espnet.encoders:ConvCTCEncoder": ("asr_dro_plugin.nets.convnet:ConvNet", "net"),
+    "asr_dro_plugin.espnet.quartznet:QuartzNetEncoder": (
+        "asr_dro_plugin.nets.quartznet:QuartzNet",
+        "net",
+    ),
     "asr_dro_plugin.espnet.hf_wav2vec2:HFWav2Vec2Encoder": (
         "asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
         "net",

@@ -23,6 +23,8 @@ from asr_dro_plugin.stack_names import COMPONENTS, NO_COMPONENT, SLOTS, componen
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
 
+QUARTZNET_SIZE = 1024  # channels of its last block at width 1
+
 # Width of OpenAI's Whisper models (Radford et al. 2022, arXiv:2212.04356, table 1).
 WHISPER_SIZES = {
     "tiny": 384, "base": 512, "small": 768, "medium": 1024, "large": 1280, "turbo": 1280,
@@ -133,6 +135,11 @@ def _encoder_size(
             return input_size
         case "conv_ctc":
             return argument(config, "encoder", "hidden_size")
+        case "quartznet":
+            blocks = argument(config, "encoder", "blocks")
+            if blocks:
+                return blocks[-1]["filters"]
+            return max(1, round(argument(config, "encoder", "width") * QUARTZNET_SIZE))
         case "deepspeech2":
             joined = argument(config, "encoder", "variant") == "sooftware"
             return (1 + joined) * argument(config, "encoder", "hidden_size")

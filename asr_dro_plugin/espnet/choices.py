@@ -19,6 +19,7 @@ from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder, HFWav2Vec2
 from asr_dro_plugin.espnet.hf_whisper import HFWhisperDecoder, HFWhisperEncoder
 from asr_dro_plugin.espnet.log_mel import LogMelFrontend
 from asr_dro_plugin.espnet.model import DROASRModel
+from asr_dro_plugin.espnet.quartznet import QuartzNetEncoder
 from asr_dro_plugin.espnet.ssl import (
     PreparedS3prlFrontend,
     PreparedUtteranceMVN,
@@ -38,6 +39,7 @@ FRONTENDS = {"s3prl": PreparedS3prlFrontend, "log_mel": LogMelFrontend}
 ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,
+    "quartznet": QuartzNetEncoder,
     "hf_wav2vec2": HFWav2Vec2Encoder,
     "hf_whisper": HFWhisperEncoder,
     "fairseq_wav2vec2": FairseqWav2Vec2Encoder,
