@@ -2,13 +2,11 @@
 
 import argparse
 import logging
-import shutil
 
 import pytest
 import torch
 
 from asr_dro_plugin.errors import UserError
-from tests.espnet.conftest import arguments, write_config
 
 pytest_plugins = ["tests.fixtures_ssl"]
 
@@ -18,8 +16,6 @@ KINDS = {"lora": LORA, "houlsby": HOULSBY}
 # 2 layers, 16 wide: rank x (in + out) of two matrices each; 2 D K + K + D behind two sub-layers.
 NUM_ADDED = {"lora": 2 * 2 * 4 * (16 + 16), "houlsby": 2 * 2 * (2 * 16 * 4 + 4 + 16)}
 TOKENS = ["<blank>", "<unk>", "a", "b", "<sos/eos>"]
-HEAD = {"ctc.ctc_lo.weight", "ctc.ctc_lo.bias"}
-MASK = "encoder.net.model.masked_spec_embed"
 
 
 def stack(ssl, adapter="lora", **changes):
@@ -95,3 +91,146 @@ def test_every_adapted_layer_is_heard(task, tiny_ssl, make, target):
     before = log_probs(model)
     stir(model)
     assert not torch.allclose(log_probs(model), before, atol=1e-4)
+
+
+def step(model):
+    """One step of training; the names of what it changed."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    speech = torch.randn(2, 8000, generator=torch.Generator().manual_seed(1))
+    lengths, text = torch.tensor([8000, 8000]), torch.tensor([[2, 3], [3, 2]])
+    optimizer = torch.optim.SGD(learned, lr=1.0)
+    loss, _, _ = model.train()(speech, lengths, text, torch.tensor([2, 2]))
+    loss.backward()
+    optimizer.step()
+    after = model.state_dict()
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("adapter", KINDS)
+def test_a_step_changes_adapters_and_head_and_nothing_else(task, tiny_ssl, adapter):
+    model, _ = build(task, **stack(tiny_ssl.hf, adapter))
+    stir(model)  # from zero B and up, A and down would learn from the second step on
+    changed = step(model)
+    assert model.adapters.added <= changed
+    assert changed - model.adapters.added == {"ctc.ctc_lo.weight", "ctc.ctc_lo.bias"}
+
+
+def test_named_parameters_of_the_pretrained_model_learn_beside(task, tiny_ssl):
+    conf = {**LORA, "also_train": ["*.final_layer_norm"], "bias_type": "lora_only"}
+    model, _ = build(task, **stack(tiny_ssl.hf, adapter_conf=conf))
+    own = learning(model) - model.adapters.added - {"ctc.ctc_lo.weight", "ctc.ctc_lo.bias"}
+    layers = [f"encoder.net.model.encoder.layers.{number}" for number in (0, 1)]
+    norms = {f"{x}.final_layer_norm.{part}" for x in layers for part in ("weight", "bias")}
+    biases = {f"{x}.attention.{name}_proj.base_layer.bias" for x in layers for name in "qv"}
+    assert own == norms | biases
+    assert model.adapters.still.isdisjoint(own)
+
+
+def test_without_freeze_the_pretrained_model_learns_too(task, tiny_ssl):
+    conf = {**LORA, "freeze": False}
+    model, _ = build(task, **stack(tiny_ssl.hf, adapter_conf=conf, freeze_cnn=True))
+    still = {name for name, _ in model.named_parameters()} - learning(model)
+    assert still and all("feature_extractor" in name for name in still)
+    assert model.adapters.still == still
+
+
+def test_gradient_checkpointing_reaches_the_adapters(task, tiny_ssl):
+    conf = {"mask_time_prob": 0.0, "gradient_checkpointing": True}
+    model, _ = build(task, **stack(tiny_ssl.hf, "houlsby", encoder_conf=conf))
+    stir(model)
+    assert model.adapters.added <= step(model)
+
+
+def test_what_freeze_param_freezes_after_that_are_not_the_adapters(task, tiny_ssl):
+    """ESPnet's task freezes prefixes once more and then asks for adapters."""
+    from espnet2.layers.create_adapter import create_adapter
+
+    model, args = build(task, **stack(tiny_ssl.hf, freeze_param=["encoder"]))
+    before = learning(model)
+    model.encoder.requires_grad_(False)
+    create_adapter(model, args.adapter, args.adapter_conf)
+    assert learning(model) == before > model.adapters.added
+
+
+def test_only_the_layers_that_are_named_get_adapters(task, tiny_ssl):
+    for adapter, conf in KINDS.items():
+        conf = {**conf, "target_layers": [1]}
+        model, _ = build(task, **stack(tiny_ssl.hf, adapter, adapter_conf=conf))
+        assert all(".layers.1." in name for name in model.adapters.added)
+
+
+def test_the_network_of_fairseqs_file_is_adapted_as_that_of_the_folder(task, tiny_ssl):
+    folder, _ = build(task, **stack(tiny_ssl.hf))
+    file, _ = build(task, **stack(tiny_ssl.fairseq, encoder="fairseq_wav2vec2"))
+    assert file.adapters.added == folder.adapters.added
+    stir(folder), stir(file)
+    torch.testing.assert_close(file.state_dict(), folder.state_dict())
+
+
+def test_espnets_own_houlsby_serves_s3prls_own_network(task, tiny_ssl):
+    model, _ = build(task, **s3prl_stack(tiny_ssl.s3prl, "houlsby"))
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    assert sum(sizes[name] for name in model.adapters.added) == 2 * (2 * 16 * 4 + 4 + 16)
+    assert step(model) & model.adapters.added
+    with pytest.raises(UserError, match="s3prl's layout, which takes weights"):
+        build(task, **s3prl_stack(tiny_ssl.s3prl, "lora"))
+
+
+def wavlm(folder):
+    """A tiny random WavLM as a folder."""
+    from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
+
+    WavLMModel(
+        WavLMConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+            conv_dim=(8, 8), conv_stride=(10, 32), conv_kernel=(10, 40), num_conv_pos_embeddings=8,
+            num_conv_pos_embedding_groups=2, num_feat_extract_layers=2,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+def test_adapters_that_wavlms_attention_would_not_see_are_refused(task, tmp_path):
+    folder = wavlm(tmp_path)
+    with pytest.raises(UserError, match="WavLM's, whose attention would not see an adapter"):
+        build(task, **stack(folder))
+    fine = {**LORA, "target_modules": ["intermediate_dense", "output_dense"]}
+    for conf in ({"adapter_conf": fine}, {"adapter": "houlsby", "adapter_conf": HOULSBY}):
+        model, _ = build(task, **stack(folder, **conf))
+        before = log_probs(model)
+        stir(model)
+        assert not torch.allclose(log_probs(model), before, atol=1e-4)
+
+
+def test_a_stack_without_pretrained_model_is_refused(task):
+    with pytest.raises(UserError, match="this stack has none that takes adapters"):
+        build(task, use_adapter=True, encoder="conv_ctc", encoder_conf={"hidden_size": 16})
+
+
+def test_files_without_a_base_are_refused_where_nothing_names_one(task, tiny_ssl):
+    _, args = build(task, **stack(tiny_ssl.hf))
+    conf = {"encoder_conf": args.encoder_conf, "ssl_checkpoint": None}
+    with pytest.raises(UserError, match="save_strategy adapter_only leaves .* Set ssl_checkpoint"):
+        build(task, **stack(tiny_ssl.hf, **conf))
+    model, _ = build(task, **stack(tiny_ssl.hf, **conf, save_strategy="all"))
+    assert model.adapters.added
+
+
+def test_lora_can_be_merged_into_the_weights_and_houlsby_cannot(task, tiny_ssl):
+    from asr_dro_plugin.espnet.adapters import merge_adapters
+    from asr_dro_plugin.nets.lora import merged_state
+
+    model, args = build(task, **stack(tiny_ssl.hf))
+    plain, _ = build(task, **stack(tiny_ssl.hf, use_adapter=False))
+    stir(model)
+    expected, state = log_probs(model), model.state_dict()
+    plain.load_state_dict(merged_state(state, LORA["alpha"]))
+    torch.testing.assert_close(log_probs(plain), expected, atol=1e-5, rtol=0)
+    merge_adapters(model)
+    assert set(model.state_dict()) == set(plain.state_dict())
+    torch.testing.assert_close(log_probs(model), expected, atol=1e-5, rtol=0)
+    houlsby, _ = build(task, **stack(tiny_ssl.hf, "houlsby"))
+    with pytest.raises(UserError, match="houlsby cannot be merged"):
+        merge_adapters(houlsby)
