@@ -19,10 +19,12 @@ from asr_dro_plugin.stack import (
     load_config,
 )
 from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
-
-# Slots that a plan always shows; the others where they hold something.
-ALWAYS = ("frontend", "preencoder", "encoder", "decoder", "ctc")
-HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted from")
+from asr_dro_plugin.stack_table import (
+    describe_frame_shift,
+    describe_loss,
+    fact_line,
+    stack_lines,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,31 +71,12 @@ def count_tokens(path: str | None) -> int | None:
 
 def render(where: str, config: Mapping, slots: Sequence[Slot], counter: FrameCounter) -> str:
     """The plan as text: one row a slot, the total, the loss and the frame shift."""
-    shown = [slot for slot in slots if slot.name in ALWAYS or slot.component != "none"]
-    rows = [HEADER, *map(_row, shown), _total(shown)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [_align(row, widths) for row in rows]
-    bound = "" if counter.exact else "at least "
-    return "\n".join(
-        [
-            f"Stack of {where}",
-            *(f"  {line}" for line in lines),
-            f"  loss         {describe_loss(config)}",
-            f"  frame shift  {bound}{1000 * counter.frame_shift:g} ms: {counter.blame}",
-        ]
-    )
-
-
-def describe_loss(config: Mapping) -> str:
-    """The loss and the option that chose it."""
-    weight, loss = ctc_weight_of(config), loss_of(config)
-    words = {
-        "ctc": "CTC",
-        "ce": "cross entropy of the decoder",
-        "hybrid": f"{weight:g} x CTC + {1 - weight:g} x cross entropy of the decoder",
-        "transducer": f"transducer + {weight:g} x CTC",
-    }
-    return f"{words[loss]} (model_conf.ctc_weight {weight:g})"
+    lines = [
+        *stack_lines(slots),
+        fact_line("loss", describe_loss(config)),
+        fact_line("frame shift", describe_frame_shift(counter)),
+    ]
+    return "\n".join([f"Stack of {where}", *(f"  {line}" for line in lines)])
 
 
 @dataclass(frozen=True)
@@ -178,36 +161,6 @@ def render_batches(found: PlannedBatches | None, config: Mapping, stats_dir: str
         )
     kind = config.get("batch_type", "folded")
     return f"  longest      utterance: {size}; the batches are ESPnet's (batch_type: {kind})"
-
-
-def _row(slot: Slot) -> tuple[str, ...]:
-    source = {"meta": "module", "table": "from table", "file": "checkpoint", "": ""}[slot.source]
-    note = f"{source}; {slot.note}" if source and slot.note else source or slot.note
-    if slot.component == "none":
-        return (slot.name, "none", "-", "-", "-", note)
-    numbers = map(_number, (slot.output_size, slot.trainable, slot.frozen))
-    return (slot.name, slot.component, *numbers, note)
-
-
-def _total(slots: Sequence[Slot]) -> tuple[str, ...]:
-    """Sums; marked where a slot could not be counted yet."""
-    known = [slot for slot in slots if slot.trainable is not None]
-    mark = "" if len(known) == len(slots) else " + ?"
-    trainable, frozen = (sum(getattr(s, kind) for s in known) for kind in ("trainable", "frozen"))
-    return ("total", "", "", f"{trainable:,}{mark}", f"{frozen:,}{mark}", "")
-
-
-def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
-
-
-def _align(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Names to the left, numbers to the right."""
-    cells = [
-        cell.rjust(width) if column in (2, 3, 4) else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
 
 
 def _as_dict(config: Mapping, slots: Sequence[Slot], counter: FrameCounter) -> dict:
