@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.languages import read_languages
+from asr_dro_plugin.text import split_tag
 from asr_dro_plugin.text_steps import JOINERS, is_mark
 
 HEADER = "character\tcode_point\tname\tcount\tlanguages\tfirst_utt\tverdict"
@@ -84,15 +86,31 @@ class Characters:
         return sum(self.counts.values(), Counter())
 
 
+def characters_of(
+    texts: Mapping[str, str], languages: Mapping[str, str] | None = None
+) -> Characters:
+    """The characters of a table of texts; languages are the tags', else those of ``languages``."""
+    found = Characters()
+    for utt_id, text in texts.items():
+        tag, words = split_tag(text)
+        found.add(words, tag or (languages or {}).get(utt_id, ""), utt_id)
+    return found
+
+
 @dataclass(frozen=True)
 class CharacterRow:
-    """One row of ``characters.tsv``."""
+    """One row of ``characters.tsv``.
+
+    ``foreign`` are the languages, with counts, in whose text the letter is of another script though
+    elsewhere it is at home, as a Cyrillic а that an English word is written with.
+    """
 
     char: str
     count: int
     languages: tuple[str, ...]
     first_utt: str
     verdict: str
+    foreign: tuple[tuple[str, int], ...] = ()
 
     @property
     def told(self) -> str:
@@ -127,9 +145,20 @@ def judge(
             verdict = _verdict(char, [own[lang] for lang in langs])
         if total[char] < min_count and verdict != NOT_ALLOWED and char != " ":
             verdict = RARE
+        foreign = ()
+        if verdict == KEPT and allow is None:
+            odd = [lang for lang in langs if _verdict(char, [own[lang]]) == STRAY]
+            foreign = tuple((lang, characters.counts[lang][char]) for lang in odd)
         first = characters.first[char]
-        rows.append(CharacterRow(char, total[char], tuple(langs), first, verdict))
+        rows.append(CharacterRow(char, total[char], tuple(langs), first, verdict, foreign))
     return rows
+
+
+def scripts_in(table: str | os.PathLike) -> dict[str, str]:
+    """Language -> ISO 15924 code of its script; nothing where the table is not there."""
+    if not os.path.exists(table):
+        return {}
+    return {iso: row.script for iso, row in read_languages(table).items()}
 
 
 def script_of(char: str) -> str:
@@ -197,6 +226,13 @@ def remarks(rows: Sequence[CharacterRow], where: str, examples: int = 5) -> list
             )
             more = f"; and {len(found) - examples} more" if len(found) > examples else ""
             lines.append(f"{where}: {len(found)} {what}: {some}{more}")
+    odd = [(lang, count, row) for row in rows for lang, count in row.foreign]
+    if odd:
+        some = "; ".join(
+            f"{row.told} {count} times in {lang}" for lang, count, row in odd[:examples]
+        )
+        more = f"; and {len(odd) - examples} more" if len(odd) > examples else ""
+        lines.append(f"{where}: letters of another script than their language's: {some}{more}")
     return lines
 
 

@@ -39,6 +39,22 @@ def whisper_folder(args: argparse.Namespace) -> str | None:
     return resolve_for({"encoder": "hf_whisper", "ssl_checkpoint": name}).path if name else None
 
 
+def report_characters(args: argparse.Namespace) -> None:
+    """List the text's characters beside the tokens, and tell those that are stray."""
+    from pathlib import Path
+
+    from asr_dro_plugin import vocabulary
+    from asr_dro_plugin.kaldi_io import read_table
+
+    utt2lang = Path(args.text).with_name("utt2lang")
+    languages = read_table(utt2lang) if utt2lang.is_file() else {}
+    characters = vocabulary.characters_of(read_table(args.text), languages)
+    rows = vocabulary.judge(characters, vocabulary.scripts_in("local/languages.tsv"))
+    vocabulary.write_characters(Path(args.out_dir, "characters.tsv"), rows)
+    for line in vocabulary.remarks(rows, args.text):
+        logging.warning("%s. All are in %s/characters.tsv.", line, args.out_dir)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Write the token list."""
     args = get_parser().parse_args(argv)
@@ -57,6 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         args.init_tokens,
         whisper_folder(args) if args.token_type == "hugging_face" else None,
     )
+    report_characters(args)
     logging.info("%s/tokens.txt: %d tokens (%s)", args.out_dir, len(tokens), args.token_type)
 
 
