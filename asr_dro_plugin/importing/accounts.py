@@ -14,6 +14,7 @@ from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
 # Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
 COUNTER = ".num_batches_tracked"
 OF_GROUPS = "objective."
+FEATURES = "frontend."
 # Slots with tensors, and whose output is the input of each.
 SLOTS = {
     "frontend": None, "normalize": None, "preencoder": None, "encoder": "preencoder",
@@ -89,6 +90,12 @@ def take_account(found: Found, where: str, headless: bool) -> tuple[dict[str, An
     new_head = _new_head(given, expected, found, headless)
     tensors, used, missing = {}, [], []
     made = [(name, why, tuple(given[name].shape)) for name, why in found.made.items()]
+    if any(name.startswith(FEATURES) and name not in given for name in expected):
+        tables = feature_tables(found.config)
+        lacking = {name: table for name, table in tables.items() if name not in given}
+        given |= lacking
+        made += [(n, "computed from the settings", tuple(t.shape)) for n, t in lacking.items()]
+    done = {name for name, _, _ in made}
     for name, wanted in expected.items():
         if new_head and name.startswith(HEAD):
             continue
@@ -98,7 +105,7 @@ def take_account(found: Found, where: str, headless: bool) -> tuple[dict[str, An
         elif name not in given:
             missing.append(name)
             continue
-        elif name not in found.made:
+        elif name not in done:
             used.append((name, found.origin.get(name, name), tuple(given[name].shape)))
         _refuse_shape(name, given[name], wanted, found, where)
         tensors[name] = given[name].to(wanted.dtype)
@@ -180,6 +187,19 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
             continue
         tensors |= _tensors_of(config, slot, name, sizes, num_tokens)
     return tensors, tuple(unchecked)
+
+
+def feature_tables(config: Mapping) -> dict[str, Any]:
+    """Filters and windows of the frontend by name: its settings say them, no training does."""
+    name = built_component(config, "frontend")
+    if name is None or name in PRETRAINED["frontend"]:
+        return {}
+    path, conf = COMPONENTS["frontend"][name], config.get("frontend_conf") or {}
+    path, attribute = PLAIN_CLASSES.get(path, (path, ""))
+    module = construct(path, dict(conf), device="cpu")
+    head = f"{FEATURES}{attribute}." if attribute else FEATURES
+    kept = set(module.state_dict())
+    return {f"{head}{key}": table for key, table in module.named_buffers() if key in kept}
 
 
 def _tensors_of(

@@ -120,11 +120,7 @@ def renamed_names(names: Sequence[str], rules: Sequence[tuple[str, str]]) -> dic
     """
     made: dict[str, str] = {}
     fitted = set()
-    for name in names:
-        ours = name
-        for wrapper in WRAPPERS:
-            if all(each.startswith(wrapper) for each in names):
-                ours = ours.removeprefix(wrapper)
+    for name, ours in zip(names, _unwrapped(names), strict=True):
         rule = next((rule for rule in rules if ours.startswith(rule[0])), None)
         if rule is not None:
             fitted.add(rule)
@@ -140,3 +136,11 @@ def renamed_names(names: Sequence[str], rules: Sequence[tuple[str, str]]) -> dic
             "Correct it, or leave it out."
         )
     return made
+
+
+def _unwrapped(names: Sequence[str]) -> list[str]:
+    """The names without what wrappers put before every one of them."""
+    names = list(names)
+    while wrapper := next((w for w in WRAPPERS if all(n.startswith(w) for n in names)), None):
+        names = [name.removeprefix(wrapper) for name in names]
+    return names
