@@ -96,6 +96,17 @@ def _given(slot: str, sizes: Mapping[str, int | None], vocab_size: int | None) -
 
 def _build(slot: str, name: str, arguments: Mapping) -> Tensors:
     """Build one module without memory and count its parameters."""
+    module, attribute = build_module(slot, name, arguments)
+    head = f"{slot}.{attribute}." if attribute else f"{slot}."
+    return {f"{head}{key}": parameter.numel() for key, parameter in module.named_parameters()}
+
+
+def build_module(slot: str, name: str, arguments: Mapping):
+    """One component without memory, and the attribute under which its adapter keeps it.
+
+    Raises:
+        UserError: it refuses its arguments.
+    """
     path = CTC_CLASS if slot == "ctc" else COMPONENTS[slot][name]
     path, attribute = PLAIN_CLASSES.get(path, (path, ""))
     arguments = dict(arguments)
@@ -107,8 +118,19 @@ def _build(slot: str, name: str, arguments: Mapping) -> Tensors:
     except Exception as error:  # whatever a constructor raises is about its arguments
         line = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
-    head = f"{slot}.{attribute}." if attribute else f"{slot}."
-    return {f"{head}{key}": parameter.numel() for key, parameter in module.named_parameters()}
+    return module, attribute
+
+
+def built_encoder(config: Mapping, input_size: int | None):
+    """The encoder of a stack without memory; None where only its pretrained model could tell."""
+    name = component_of(config, "encoder")
+    unknown = name in PRETRAINED["encoder"] or name in PARAMETERLESS["encoder"]
+    if unknown or input_size is None:
+        return None
+    if name in OWN_WEIGHTS and not argument(config, "encoder", "model_config"):
+        return None
+    conf = {**(config.get("encoder_conf") or {}), "input_size": input_size}
+    return build_module("encoder", name, conf)[0]
 
 
 def construct(path: str, arguments: Mapping, device: str = "meta"):
