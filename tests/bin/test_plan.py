@@ -10,6 +10,7 @@ import pytest
 
 from asr_dro_plugin.bin import plan
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.samplers.first_epoch import read_lengths
 
 pytest_plugins = ["tests.fixtures_ssl"]
 
@@ -158,7 +159,7 @@ def test_the_longest_batch_is_the_one_that_training_tries_first(write, stats_dir
     config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", "seed: 5"))
     found = json.loads(plan_of(config, stats_dir, capsys, "--json"))["batches"]
     options = argparse.Namespace(**load_config(config))
-    utt_ids, samples, group_ids = plan.read_lengths(stats_dir / "train")
+    utt_ids, samples, group_ids = read_lengths(stats_dir / "train")
 
     from asr_dro_plugin.espnet.iterators import PlannedIterFactory
 
