@@ -14,6 +14,7 @@ that a search sees text alone, and the decided tag is put in front of what it fo
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class LanguageChoice:
             for code in self.rule.split():
                 self._check(code)
 
-    @property
+    @cached_property
     def tags(self) -> dict[str, int]:
         """Language -> column of its tag."""
         split = ((split_tag(token), index) for index, token in enumerate(self.tokens))

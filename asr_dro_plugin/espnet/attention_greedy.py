@@ -9,6 +9,7 @@ Shapes: B utterances, S encoder frames, H channels, U tokens, V vocabulary, G la
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def greedy_paths(
         None for an utterance that the model gives NaN for.
     """
     steps = next_steps(model.decoder, encoder_out, encoder_out_lens)
-    tags = tag_ids(model.token_list)
+    tags = list(tag_ids(tuple(model.token_list)))
     written = Written(len(encoder_out), model.eos)
     logits = steps(torch.full((len(encoder_out), 1), model.sos, device=encoder_out.device))
     if tags:
@@ -115,21 +116,30 @@ class Written:
         ]
 
 
-def tag_ids(token_list: Sequence[str]) -> list[int]:
+@lru_cache(maxsize=4)
+def tag_ids(token_list: tuple[str, ...]) -> tuple[int, ...]:
     """Ids of a token list's language tags, in its order."""
-    return [number for number, token in enumerate(token_list) if split_tag(token)[0]]
+    return tuple(number for number, token in enumerate(token_list) if split_tag(token)[0])
+
+
+@lru_cache(maxsize=4)
+def not_text(token_list: tuple[str, ...]) -> tuple[int, ...]:
+    """Ids of what no text holds: tags, the blank, special tokens."""
+    special = (
+        number
+        for number, token in enumerate(token_list)
+        if token == BLANK or SPECIAL.fullmatch(token)
+    )
+    return (*tag_ids(token_list), *special)
 
 
 def never_in_text(model: ESPnetASRModel, device: torch.device) -> torch.Tensor:
-    """(V,) of bool: tags, the blank, special tokens, and what the decoder suppresses."""
-    never = [
-        bool(split_tag(token)[0]) or token == BLANK or bool(SPECIAL.fullmatch(token))
-        for token in model.token_list
-    ]
-    for number in getattr(model.decoder, "suppress_tokens", ()):
-        never[number] = True
+    """(V,) of bool: what no text holds, and what the decoder suppresses."""
+    never = torch.zeros(len(model.token_list), dtype=torch.bool)
+    suppressed = getattr(model.decoder, "suppress_tokens", ())
+    never[[*not_text(tuple(model.token_list)), *suppressed]] = True
     never[model.eos] = False
-    return torch.tensor(never, device=device)
+    return never.to(device)
 
 
 def with_prompt(ids: torch.Tensor, prompt: Sequence[int]) -> torch.Tensor:

@@ -12,7 +12,7 @@ from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.features.whisper_mel import HOP, WhisperLogMel
+from asr_dro_plugin.features.whisper_mel import HOP, SAMPLE_RATE, WhisperLogMel
 from asr_dro_plugin.nets.whisper import WhisperDecoder, WhisperEncoder
 from asr_dro_plugin.nets.whisper_layers import Memory
 from asr_dro_plugin.ssl_folders import read_weights
@@ -60,6 +60,11 @@ class HFWhisperEncoder(AbsEncoder):
     def output_size(self) -> int:
         """H."""
         return self.net.output_size
+
+    @property
+    def max_duration(self) -> float:
+        """Seconds of speech that the encoder takes."""
+        return self.features.max_frames * HOP / SAMPLE_RATE
 
     def load_pretrained(self, path: str | Path) -> None:
         """Take the encoder's weights of a Hugging Face folder."""

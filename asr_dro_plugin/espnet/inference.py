@@ -24,13 +24,24 @@ from asr_dro_plugin.stack import FrameCounter, frame_counter
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A model in evaluation mode with what is needed to read its output."""
+    """A model in evaluation mode with what is needed to read its output.
+
+    Attributes:
+        untagged_lang: the language of a model that was trained on texts without a tag, where it
+            writes one all the same (Whisper's ``whisper_language``).
+    """
 
     model: ESPnetASRModel
     tokens: list[str]
     token_type: str
     frames: FrameCounter
     groups: list[str] | None
+    untagged_lang: str | None = None
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds that the encoder takes at most; None where it takes any."""
+        return getattr(self.model.encoder, "max_duration", None)
 
     @torch.inference_mode()
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
@@ -39,6 +50,15 @@ class Recogniser:
         Args:
             speech: B float32 arrays (num_samples,) at ``SAMPLE_RATE``, in -1..1, each long enough
                 for a frame (``frames.num_frames``).
+        """
+        encoder_out, encoder_out_lens = self.encoded(speech)
+        log_probs = self.model.ctc.log_softmax(encoder_out).float()
+        shift, blank_id = self.frames.frame_shift, self.model.blank_id
+        return Emission(log_probs, encoder_out_lens, shift, blank_id, self.tokens)
+
+    @torch.inference_mode()
+    def encoded(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the encoder makes of utterances, (B, S, H), and its frames, (B,).
 
         ESPnet's STFT mirrors the signal at the end of the *batch*, so that the last frames of a
         shorter utterance, and through its mean all others, would depend on its company.  Here each
@@ -53,9 +73,7 @@ class Recogniser:
             )
         if isinstance(encoder_out, tuple):
             encoder_out = encoder_out[0]
-        log_probs = self.model.ctc.log_softmax(encoder_out).float()
-        shift, blank_id = self.frames.frame_shift, self.model.blank_id
-        return Emission(log_probs, encoder_out_lens, shift, blank_id, self.tokens)
+        return encoder_out, encoder_out_lens
 
 
 def _centred_stft(model: ESPnetASRModel) -> Stft | None:
@@ -102,7 +120,9 @@ def _padded(speech: Sequence[np.ndarray], mirrored: int) -> tuple[np.ndarray, np
     return padded, lengths
 
 
-def load_recogniser(exp: str | Path, model_file: str, device: str = "cpu") -> Recogniser:
+def load_recogniser(
+    exp: str | Path, model_file: str, device: str = "cpu", needs_ctc: bool = True
+) -> Recogniser:
     """Load a trained experiment.
 
     ESPnet's own loader builds the model and fills it non-strictly, so a parameter that stayed
@@ -125,8 +145,11 @@ def load_recogniser(exp: str | Path, model_file: str, device: str = "cpu") -> Re
             f"{sorted(wanted - given - left_out_of(model))[:3]}, "
             f"unexpected {sorted(given - wanted)[:3]}. Train again, or restore the config."
         )
-    if model.ctc is None:
-        raise UserError(f"{exp} was trained without CTC; use an inference config of mode espnet.")
+    if model.ctc is None and needs_ctc:
+        raise UserError(
+            f"{exp} was trained without CTC, whose frames are needed here. It can be decoded "
+            "(asr-dro decode, transcribe) with a configuration of mode greedy or espnet."
+        )
     return as_recogniser(model, args, path)
 
 
@@ -139,7 +162,9 @@ def as_recogniser(model: ESPnetASRModel, args, path: Path) -> Recogniser:
     if isinstance(model.frontend, S3prlFrontend) and frames.exact:
         model.frontend.register_forward_hook(_own_last_frames)
     groups = (args.model_conf or {}).get("groups")
-    return Recogniser(model.eval(), list(args.token_list), args.token_type, frames, groups)
+    untagged = (getattr(args, "preprocessor_conf", None) or {}).get("whisper_language")
+    tokens = list(args.token_list)
+    return Recogniser(model.eval(), tokens, args.token_type, frames, groups, untagged)
 
 
 def _own_last_frames(frontend: S3prlFrontend, inputs: tuple, output: tuple) -> tuple:

@@ -132,7 +132,7 @@ class Transcriber:
         )
         size = max(1, int(self.settings.batch_duration / self.settings.chunk_length))
         pieces: list[torch.Tensor] = []
-        with (self.progress or _no_progress)(len(chunks), utterance.utt_id) as bar:
+        with (self.progress or no_progress)(len(chunks), utterance.utt_id) as bar:
             for first in range(0, len(chunks), size):
                 speech = [utterance.samples[c.start : c.end] for c in chunks[first : first + size]]
                 pieces += self._pieces(speech)
@@ -217,7 +217,7 @@ def _rounded(units: Iterable[Unit]) -> tuple[Unit, ...]:
     )
 
 
-def _no_progress(_total: int, _title: str) -> AbstractContextManager:
+def no_progress(_total: int, _title: str) -> AbstractContextManager:
     return contextlib.nullcontext()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asr_dro_plugin.decode_options import LANGUAGE_RULES
 from asr_dro_plugin.decoding import build_decoder
+from asr_dro_plugin.espnet.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.beam_search import BeamSearch
 from asr_dro_plugin.espnet.inference import load_recogniser
 from asr_dro_plugin.espnet.transcriber import Settings, Transcriber
@@ -26,7 +27,9 @@ def load_transcriber(
     """
     if config["mode"] == "espnet":
         return BeamSearch(exp, model_file, device, config)
-    recogniser = load_recogniser(exp, model_file, device)
+    recogniser = load_recogniser(exp, model_file, device, needs_ctc=False)
+    if recogniser.model.ctc is None:
+        return AttentionTranscriber(recogniser, config)
     blank_id = recogniser.model.blank_id
     decoder = build_decoder(
         config, recogniser.tokens, recogniser.token_type, blank_id, lm_dir, strict
