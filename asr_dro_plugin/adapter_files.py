@@ -8,13 +8,21 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from asr_dro_plugin.adapter_settings import is_adapters, uses_adapter
+from asr_dro_plugin.adapter_settings import (
+    LORA_PARTS,
+    LoRA,
+    is_adapters,
+    plain_name,
+    settings_of,
+    uses_adapter,
+)
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import sha256_of
 from asr_dro_plugin.ssl_folders import weight_files
 
 # Drawn at random where a checkpoint lacks it, and a row of numbers: no file leaves it out.
 ALWAYS_KEPT = "masked_spec_embed"
+LORA = tuple(f"{part}weight" for part in LORA_PARTS)  # ends of A's and B's names
 
 
 def leaves_out_base(config: Mapping) -> bool:
@@ -55,6 +63,54 @@ def check_base(base: str | Path, expected: str | None, where: str) -> Path:
     return path
 
 
-def holds_adapters(state: Mapping) -> bool:
-    """Whether a model file is of a model with adapters."""
-    return any(is_adapters(name) for name in state)
+def without_adapters(state: Mapping, config: Mapping, where: str | Path) -> Mapping:
+    """The tensors of a model file for a model without adapters: LoRA's are merged into the weights.
+
+    Args:
+        state: by name; one without adapters stays as it is.
+        config: of its experiment.
+        where: the file, for the message.
+
+    Raises:
+        UserError: the pretrained model is not in the file, or the adapters cannot be merged.
+    """
+    if not any(map(is_adapters, state)):
+        return state
+    if leaves_out_base(config):
+        raise UserError(
+            f"{where} holds adapters alone, and this configuration has none. Make one model of "
+            "them and their base: asr-dro pack --merge_adapters true, then asr-dro unpack."
+        )
+    settings = settings_of(config)
+    if not isinstance(settings, LoRA):
+        raise UserError(
+            f"{where} holds adapters of kind {config.get('adapter')}, which cannot be merged into "
+            "the weights, and this configuration has none. Take over its adapter and adapter_conf."
+        )
+    return merged_state(state, settings.alpha)
+
+
+def merged_state(state: Mapping, alpha: float) -> dict:
+    """The tensors of an adapted network as those of a plain one that computes the same.
+
+    Args:
+        state: by name, the adapted layers' own weights among them.
+        alpha: of the adapters; their rank is the height of A.
+
+    Raises:
+        UserError: an adapter without the weight that it adapts.
+    """
+    merged = {}
+    for name, tensor in state.items():
+        if not name.endswith(LORA):
+            merged[plain_name(name)] = tensor
+    for name, a in state.items():
+        if not name.endswith(LORA[0]):
+            continue
+        stem = name.removesuffix(LORA[0])
+        if f"{stem}.weight" not in merged:
+            raise UserError(f"{stem} has an adapter but no weight of its own: its base is missing.")
+        weight, b = merged[f"{stem}.weight"], state[stem + LORA[1]]
+        change = (b.double() @ a.double()) * (alpha / len(a))
+        merged[f"{stem}.weight"] = (weight.double() + change).to(weight.dtype)
+    return merged

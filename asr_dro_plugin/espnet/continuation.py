@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from asr_dro_plugin.adapter_files import without_adapters
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.reference import changed_settings
 from asr_dro_plugin.groups import GroupMap
@@ -196,6 +197,8 @@ def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:
     groups = args.model_conf.get("groups")
     check_extension(source, args.token_list, groups, args.extend_groups)
     state = load_plain(source.model_file)
+    if getattr(model, "adapters", None) is None:
+        state = without_adapters(state, source.config, source.model_file)
     differences = other_settings(source.config, vars(args))
     counts = transplant(model, state, source.tokens, args.token_list, differences)
     if differences and (counts["left"] or counts["unused"]):

@@ -6,13 +6,11 @@ peft puts its own layer in the place of each linear one, which it keeps as ``bas
 of a network's parameters change, ``q_proj.weight`` to ``q_proj.base_layer.weight``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from asr_dro_plugin.errors import UserError
-
-BASE, A, B = ".base_layer.", ".lora_A.default.weight", ".lora_B.default.weight"
 
 
 def add_lora(
@@ -51,29 +49,3 @@ def merge_lora(network: torch.nn.Module) -> None:
         layer.merge(safe_merge=True)
         parent, _, child = name.rpartition(".")
         setattr(network.get_submodule(parent), child, layer.base_layer)
-
-
-def merged_state(state: Mapping[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:
-    """The tensors of an adapted network as those of a plain one that computes the same.
-
-    Args:
-        state: by name, the adapted layers' own weights among them.
-        alpha: of the adapters; their rank is the height of A.
-
-    Raises:
-        UserError: an adapter without the weight that it adapts.
-    """
-    merged = {}
-    for name, tensor in state.items():
-        if not name.endswith((A, B)):
-            merged[name.replace(BASE, ".")] = tensor
-    for name, a in state.items():
-        if not name.endswith(A):
-            continue
-        stem = name.removesuffix(A)
-        if f"{stem}.weight" not in merged:
-            raise UserError(f"{stem} has an adapter but no weight of its own: its base is missing.")
-        weight, b = merged[f"{stem}.weight"], state[stem + B]
-        change = (b.double() @ a.double()) * (alpha / len(a))
-        merged[f"{stem}.weight"] = (weight.double() + change).to(weight.dtype)
-    return merged

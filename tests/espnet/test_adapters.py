@@ -219,8 +219,8 @@ def test_files_without_a_base_are_refused_where_nothing_names_one(task, tiny_ssl
 
 
 def test_lora_can_be_merged_into_the_weights_and_houlsby_cannot(task, tiny_ssl):
+    from asr_dro_plugin.adapter_files import merged_state
     from asr_dro_plugin.espnet.adapters import merge_adapters
-    from asr_dro_plugin.nets.lora import merged_state
 
     model, args = build(task, **stack(tiny_ssl.hf))
     plain, _ = build(task, **stack(tiny_ssl.hf, use_adapter=False))
