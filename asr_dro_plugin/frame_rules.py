@@ -13,7 +13,7 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.ssl_checkpoints import model_config_of
 from asr_dro_plugin.stack_names import component_of
-from asr_dro_plugin.stack_sizes import argument, frontend_of
+from asr_dro_plugin.stack_sizes import argument, frontend_of, quartznet_blocks
 
 SAMPLE_RATE = 16000
 Frames = np.ndarray  # (N,) of int64, one an utterance
@@ -155,7 +155,7 @@ def encoder_step(config: Mapping) -> Step | None:
         case "conv_ctc":
             return _ceilings(label, argument(config, "encoder", "strides"))
         case "quartznet":
-            blocks = argument(config, "encoder", "blocks") or [{"stride": 2}]
+            blocks = quartznet_blocks(config) or [{"stride": 2}]
             return _ceilings(label, [block.get("stride", 1) for block in blocks])
         case "deepspeech2":
             strides = DEEPSPEECH2_STRIDES.get(argument(config, "encoder", "variant"), ())

@@ -136,8 +136,7 @@ def _encoder_size(
         case "conv_ctc":
             return argument(config, "encoder", "hidden_size")
         case "quartznet":
-            blocks = argument(config, "encoder", "blocks")
-            if blocks:
+            if blocks := quartznet_blocks(config):
                 return blocks[-1]["filters"]
             return max(1, round(argument(config, "encoder", "width") * QUARTZNET_SIZE))
         case "deepspeech2":
@@ -155,6 +154,22 @@ def _encoder_size(
                 return width_of(model_config)
             return checkpoint.output_size if checkpoint else None
     return argument(config, "encoder", "output_size")
+
+
+def quartznet_blocks(config: Mapping) -> list[Mapping]:
+    """The blocks that the YAML lists; none where they are the published ones.
+
+    Raises:
+        UserError: one that is no mapping, or does not say how many channels it gives.
+    """
+    blocks = argument(config, "encoder", "blocks") or []
+    for index, block in enumerate(blocks):
+        if not isinstance(block, Mapping) or not isinstance(block.get("filters"), int):
+            raise UserError(
+                f"encoder_conf.blocks[{index}] is {block}, but a block of quartznet is a mapping "
+                "that names its filters, a whole number: {filters: 256, kernel: 33}."
+            )
+    return blocks
 
 
 def _postencoder_size(config: Mapping, input_size: int | None) -> int | None:
