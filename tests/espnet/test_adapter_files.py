@@ -20,7 +20,8 @@ AVERAGE = "valid.worst_group_cer.ave.pth"
 STACK = {
     "frontend": "none", "normalize": "none", "specaug": "none", "specaug_conf": {},
     "encoder": "hf_wav2vec2", "frontend_conf": {}, "use_matplotlib": False, "keep_nbest_models": 2,
-    "encoder_conf": {"mask_time_prob": 0.1, "mask_time_length": 2}, "sampler_conf": {"duration": 12.0}, "accum_grad": 2,
+    "encoder_conf": {"mask_time_prob": 0.1, "mask_time_length": 2},
+    "sampler_conf": {"duration": 12.0}, "accum_grad": 2,
     "use_adapter": True, "adapter": "lora", "save_strategy": "adapter_only",
     "adapter_conf": {"rank": 4, "target_modules": ["q_proj", "v_proj"]},
 }  # fmt: skip
