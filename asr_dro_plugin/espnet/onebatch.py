@@ -20,8 +20,8 @@ from espnet2.utils.types import float_or_none
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.experiment import has_checkpoint
-from asr_dro_plugin.espnet.overfitting import Overfitting
-from asr_dro_plugin.espnet.small_batch import first_batch
+from asr_dro_plugin.espnet.overfitting import Overfitting, interruptible
+from asr_dro_plugin.espnet.small_batch import SmallBatch, first_batch
 from asr_dro_plugin.espnet.task import DROASRTask
 from asr_dro_plugin.espnet.trainer import DROTrainer, DROTrainerOptions
 from asr_dro_plugin.espnet.unregularised import plain_model, plain_optimizers, plain_options
@@ -89,40 +89,16 @@ class OneBatchTrainer(DROTrainer):
         options = trainer_options
         batch = first_batch(train_iter_factory, model, options.num_utts, model.frame_counter)
         off = [*options.turned_off, *plain_model(model), *plain_optimizers(optimizers)]
-        learning = [param.numel() for param in model.parameters() if param.requires_grad]
-        run = OneBatchRun(
-            config=options.config or "the command line",
-            utt_ids=batch.utt_ids,
-            references=batch.references,
-            planned=batch.planned,
-            speech_seconds=batch.seconds,
-            num_labels=batch.num_labels,
-            too_short=batch.too_short,
-            off=off,
-            rate_from="--learning_rate",
-            learning=sum(learning),
-            parameters=sum(param.numel() for param in model.parameters()),
-        )
-        if not learning:
-            raise UserError("No parameter learns: freeze_param or freeze_cnn freezes everything.")
-        rate = cls._rate(optimizers, options, run)
+        run = _planned(model, batch, off, options)
+        run.rate_from, rate = _rate(optimizers, options)
         run.rates.append((0, rate, "first"))
-        print("\n".join(beginning(run)), flush=True)
-        Overfitting(run, model, optimizers, batch, options).learn()
+        with interruptible():
+            try:
+                print("\n".join(beginning(run)), flush=True)
+                Overfitting(run, model, optimizers, batch, options).learn()
+            except KeyboardInterrupt:
+                run.ended = "interrupted"
         cls._finish(run, options.output_dir)
-
-    @staticmethod
-    def _rate(
-        optimizers: Sequence[torch.optim.Optimizer], options: OneBatchOptions, run: OneBatchRun
-    ) -> float:
-        """The learning rate, and in ``run`` where it comes from."""
-        if options.learning_rate is not None:
-            return options.learning_rate
-        if options.peak_rate:
-            rate, run.rate_from = options.peak_rate
-            return rate
-        run.rate_from = "the optimizer's"
-        return optimizers[0].param_groups[0]["lr"]
 
     @staticmethod
     def _finish(run: OneBatchRun, directory: str) -> None:
@@ -193,10 +169,46 @@ class OneBatchTask(DROASRTask):
         return super().build_iter_factory(args, distributed_option, mode, kwargs)
 
 
+def _planned(
+    model: ESPnetASRModel, batch: SmallBatch, off: list[str], options: OneBatchOptions
+) -> OneBatchRun:
+    """A test that has not begun.
+
+    Raises:
+        UserError: nothing can be learned, for every parameter is frozen.
+    """
+    learning = sum(param.numel() for param in model.parameters() if param.requires_grad)
+    if not learning:
+        raise UserError("No parameter learns: freeze_param or freeze_cnn freezes them all.")
+    return OneBatchRun(
+        config=options.config or "the command line",
+        utt_ids=batch.utt_ids,
+        references=batch.references,
+        planned=batch.planned,
+        speech_seconds=batch.seconds,
+        num_labels=batch.num_labels,
+        too_short=batch.too_short,
+        off=off,
+        learning=learning,
+        parameters=sum(param.numel() for param in model.parameters()),
+    )
+
+
+def _rate(
+    optimizers: Sequence[torch.optim.Optimizer], options: OneBatchOptions
+) -> tuple[str, float]:
+    """Where the learning rate comes from, and the rate."""
+    if options.learning_rate is not None:
+        return "--learning_rate", options.learning_rate
+    if options.peak_rate:
+        return options.peak_rate[0], options.peak_rate[1]
+    return "the optimizer's", optimizers[0].param_groups[0]["lr"]
+
+
 def _peak_rate(args: argparse.Namespace) -> list:
-    """[highest learning rate, what says so] of a schedule that names it, else []."""
+    """[what says so, highest learning rate] of a schedule that names it, else []."""
     peak = (args.scheduler_conf or {}).get("max_lr") if args.scheduler is not None else None
-    return [] if peak is None else [float(peak), f"max_lr of {args.scheduler}"]
+    return [] if peak is None else [f"max_lr of {args.scheduler}", float(peak)]
 
 
 def _refuse_impossible(args: argparse.Namespace) -> None:

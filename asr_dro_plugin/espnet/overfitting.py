@@ -57,18 +57,14 @@ class Overfitting:
         self.backoff = Backoff(run.rates[0][1])
 
     def learn(self) -> None:
-        """Train until WER 0 or a limit; ``run.ended`` says which, an interruption too."""
+        """Train until WER 0 or a limit; ``run.ended`` says which."""
         began = time.perf_counter()
-        try:
-            with interruptible(), Progress(self.options.max_updates, "onebatchtest") as progress:
-                while not self.run.ended:
-                    self._update()
-                    self.run.seconds = time.perf_counter() - began
-                    self._look()
-                    progress.advance(1, self._note())
-        except KeyboardInterrupt:
-            self.run.ended = "interrupted"
-        self.run.seconds = time.perf_counter() - began
+        with Progress(self.options.max_updates, "onebatchtest") as progress:
+            while not self.run.ended:
+                self._update()
+                self.run.seconds = time.perf_counter() - began
+                self._look()
+                progress.advance(1, self._note())
 
     def _update(self) -> None:
         """One update of the optimizer, and a lower rate where it did harm."""

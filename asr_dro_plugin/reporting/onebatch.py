@@ -31,9 +31,9 @@ class OneBatchRun:
         speech_seconds, num_labels: of the batch.
         too_short: utterance -> (frames, frames needed), left out.
         off: what of the YAML was turned off.
+        learning, parameters: parameters that learn, and all.
         rate_from: where the first learning rate comes from.
         rates: (update, rate, why) of each learning rate.
-        learning, parameters: parameters that learn, and all.
         losses: of each update; wers: (update, WER) of each decoding.
         seconds: since the first update.
         ended: a key of ``ENDS``; empty while it runs.
@@ -47,9 +47,9 @@ class OneBatchRun:
     num_labels: int
     too_short: dict[str, tuple[int, int]]
     off: list[str]
-    rate_from: str
     learning: int
     parameters: int
+    rate_from: str = ""
     hypotheses: list[str] = field(default_factory=list)
     rates: list[tuple[int, float, str]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)

@@ -1,0 +1,19 @@
+"""``asr-dro onebatchtest`` answers what it can before it loads anything."""
+
+import pytest
+
+from asr_dro_plugin.bin import onebatchtest
+from asr_dro_plugin.errors import UserError
+
+
+def test_help_shows_uses_and_exit_codes(capsys):
+    with pytest.raises(SystemExit) as left:
+        onebatchtest.main(["--help"])
+    printed = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "--onebatchtest true" in printed and "Exit code: 0 WER 0 was reached" in printed
+
+
+def test_a_configuration_that_is_not_there_is_one_line():
+    with pytest.raises(UserError, match="--config conf/nowhere.yaml does not exist"):
+        onebatchtest.main(["--config", "conf/nowhere.yaml"])
