@@ -15,8 +15,8 @@ def quiet_pieces(samples: np.ndarray, longest: int) -> list[tuple[int, int]]:
     """
     pieces, start = [], 0
     while len(samples) - start > longest:
-        first = start + max(int(EARLIEST * longest), 1)
-        end = first + _quietest(samples[first : start + longest])
+        first = start + int(EARLIEST * longest)
+        end = max(first + _quietest(samples[first : start + longest]), start + 1)
         pieces.append((start, end))
         start = end
     return [*pieces, (start, len(samples))]

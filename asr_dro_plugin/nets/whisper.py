@@ -173,7 +173,6 @@ class WhisperDecoder(nn.Module):
         self.embed_positions = nn.Embedding(sizes.max_target_positions, sizes.d_model)
         self.layers = nn.ModuleList(DecoderLayer(block) for _ in range(sizes.decoder_layers))
         self.layer_norm = nn.LayerNorm(sizes.d_model)
-        self.scale = math.sqrt(sizes.d_model) if sizes.scale_embedding else 1.0
         initialise(self, sizes.init_std)
 
     def forward(
@@ -204,8 +203,7 @@ class WhisperDecoder(nn.Module):
         if memory.num_tokens > self.sizes.max_target_positions:
             most = self.sizes.max_target_positions
             raise ValueError(f"{memory.num_tokens} tokens, and Whisper takes {most} at most")
-        x = self.embed_tokens(ids) * self.scale
-        x = x + self.embed_positions.weight[first : memory.num_tokens]
+        x = self.embed_tokens(ids) + self.embed_positions.weight[first : memory.num_tokens]
         x = F.dropout(x, self.sizes.dropout, self.training)
         for layer, remembered in zip(self.layers, memory.layers, strict=True):
             if not is_skipped(self.training, self.sizes.decoder_layerdrop):

@@ -16,7 +16,10 @@ ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
 
 @dataclass(frozen=True)
 class WhisperSizes:
-    """What of Hugging Face's ``config.json`` describes the network, with its defaults."""
+    """What of Hugging Face's ``config.json`` describes the network, with its defaults.
+
+    ``scale_embedding`` is not among it: transformers reads it and never uses it.
+    """
 
     vocab_size: int = 51865
     num_mel_bins: int = 80
@@ -36,7 +39,6 @@ class WhisperSizes:
     encoder_layerdrop: float = 0.0
     decoder_layerdrop: float = 0.0
     init_std: float = 0.02
-    scale_embedding: bool = False
     apply_spec_augment: bool = False
     mask_time_prob: float = 0.05
     mask_time_length: int = 10
