@@ -29,7 +29,7 @@ min_wav_duration=0.1     # seconds; train and dev
 max_wav_duration=20.0    # seconds; train and dev
 max_drop=0.05            # share of a language that may be dropped before it is an error
 # Tokens
-token_type=char          # char, bpe, word
+token_type=              # char, bpe, word, hugging_face (default: char, or what the model brings: Whisper's own)
 nbpe=500                 # sentencepiece vocabulary
 token_list=              # a given tokens.txt instead of one from the training text
 # Model
@@ -37,6 +37,7 @@ asr_config=conf/train_asr_ctc_dro_mini.yaml    # training configuration
 asr_tag=                 # names the experiment (default: from the configuration and the data)
 asr_exp=                 # directory of the experiment (default: exp/asr_TAG)
 asr_args=                # more options for training, for example "--max_epoch 5"
+onebatchtest=false       # stage 11 learns a few utterances by heart instead, and says whether it could
 ssl_checkpoint=          # pretrained model for an SSL stack: a name or a path (default: the YAML's)
 init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
@@ -84,6 +85,12 @@ asr_arg_words=$(words_of "${asr_args}") || die "--asr_args has an unmatched quot
 mapfile -t local_data_words < <([ -z "${local_data_words}" ] || echo "${local_data_words}")
 mapfile -t asr_arg_words < <([ -z "${asr_arg_words}" ] || echo "${asr_arg_words}")
 
+facts=$(python3 -m asr_dro_plugin.bin.recipe_facts "${asr_config}" "${inference_config}" "--asr_args=${asr_args}") ||
+    exit 1 # its one line stands above
+declare -A fact # what follows from the two configurations
+while read -r key value; do fact[${key}]=${value}; done <<<"${facts}"
+token_type=${token_type:-${fact[token_type]}}
+
 if [ -z "${data_tag}" ]; then # other data, another name: runs side by side do not meet
     more="${langs} $([ "${lid}" = true ] || echo nolid) $([ "${text_norm}" = lower_no_punct ] || echo "${text_norm}")"
     more="${more} $(sed -E 's/--[a-z_-]+//g' <<<"${local_data_opts}")"
@@ -99,6 +106,7 @@ org_train_set=${train_set}
 continued=${init_exp:+_from_$(basename "${init_exp}" | sed 's/^asr_//')}
 token_name=${token_type}
 [ "${token_type}" != bpe ] || token_name=bpe${nbpe}
+[ "${token_type}" != hugging_face ] || token_name=$(basename "${ssl_checkpoint:-${fact[ssl_checkpoint]}}")
 token_dir=data/${train_set}_token_list/${token_name}${continued}
 [ -z "${token_list}" ] || token_dir=$(dirname "${token_list}") # nlsyms.txt and bpe.model lie beside it
 tokens=${token_list:-${token_dir}/tokens.txt}
@@ -106,25 +114,11 @@ asr_tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${feats_type}_${data_tag}_$
 asr_exp=${asr_exp:-exp/asr_${asr_tag}}
 exp_name=$(basename "${asr_exp}")
 asr_stats_dir=exp/asr_stats_${exp_name#asr_}
-if [ -z "${inference_asr_model}" ]; then
-    inference_asr_model=$(python3 -c 'import sys
-from asr_dro_plugin.config_files import load_config, overrides_from_arguments
-from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.model_files import default_model_file
-run_main(lambda: print(default_model_file(load_config(sys.argv[1], overrides_from_arguments(sys.argv[2])))))' \
-        "${asr_config}" "${asr_args}")
-fi
+inference_asr_model=${inference_asr_model:-${fact[model_file]}}
 tuned=
 ! ${tune_lm} || tuned=_tuned
 inference_tag=${inference_tag:-$(basename "${inference_config}" .yaml)${tuned}_$(basename "${inference_asr_model}" .pth)}
-# What the decoding configuration wants: a language model (true or false), and of which unit.
-read -r lm_wanted lm_unit < <(python3 -c 'import sys
-from asr_dro_plugin.decode_options import read_decode_config
-from asr_dro_plugin.errors import run_main
-def main():
-    config = read_decode_config(sys.argv[1])
-    print(str(config["mode"] == "lm").lower(), config.get("lm_unit", "word"))
-run_main(main)' "${inference_config}") || exit 1 # its one line stands above
+lm_wanted=${fact[lm_wanted]} lm_unit=${fact[lm_unit]} # a language model (true or false), and of which unit
 use_lm=${use_lm:-${lm_wanted}}
 lm_order=${lm_order:-$([ "${lm_unit}" = char ] && echo 6 || echo 3)}
 lm_given=${lm_dir}
@@ -139,7 +133,10 @@ ssl_args=()
 
 # ---- checks that cost nothing ----
 case ${feats_type} in raw | raw_copy) ;; *) die "--feats_type is raw or raw_copy, not '${feats_type}'." ;; esac
-case ${token_type} in char | bpe | word) ;; *) die "--token_type is char, bpe or word, not '${token_type}'." ;; esac
+case ${token_type} in char | bpe | word | hugging_face) ;; *) die "--token_type is char, bpe, word or hugging_face, not '${token_type}'." ;; esac
+[ "${fact[token_type]}" != hugging_face ] || [ "${token_type}" = hugging_face ] ||
+    die "--token_type ${token_type} does not go with ${asr_config}, whose decoder has tokens of its own. Leave it out."
+[[ ${onebatchtest} =~ ^(true|false)$ ]] || die "--onebatchtest is true or false, not '${onebatchtest}'."
 [ "${feats_type}" = raw ] || [ -z "${speed_perturb_factors}" ] ||
     die "--speed_perturb_factors changes the audio and needs --feats_type raw."
 [[ ${use_lm} =~ ^(true|false)$ ]] || die "--use_lm is true or false, not '${use_lm}'."
@@ -302,6 +299,8 @@ done
 if wanted 5 && [ -z "${token_list}" ]; then
     make_tokens=(--text "${dumpdir}/${train_set}/text" --out_dir "${token_dir}" --token_type "${token_type}"
         --nbpe "${nbpe}" --lid "${lid}")
+    [ "${token_type}" != hugging_face ] ||
+        make_tokens+=(--ssl_checkpoint "${ssl_checkpoint:-${fact[ssl_checkpoint]}}")
     inputs=(--input "${dumpdir}/${train_set}/text")
     if [ -n "${init_exp}" ]; then
         make_tokens+=(--init_tokens "${init_exp}/tokens.txt")
@@ -368,18 +367,14 @@ if [ -e "${token_dir}/nlsyms.txt" ] || [ -z "${token_list}" ]; then
     token_args+=(--non_linguistic_symbols "${token_dir}/nlsyms.txt")
     token_inputs+=(--input "${token_dir}/nlsyms.txt")
 fi
-if [ "${token_type}" = bpe ]; then
-    token_args+=(--bpemodel "${token_dir}/bpe.model")
-    token_inputs+=(--input "${token_dir}/bpe.model")
+spelling= # the file of a tokenizer that needs one
+case ${token_type} in bpe) spelling=${token_dir}/bpe.model ;; hugging_face) spelling=${token_dir}/tokenizer.json ;; esac
+if [ -n "${spelling}" ]; then
+    token_args+=(--bpemodel "${spelling}")
+    token_inputs+=(--input "${spelling}")
 fi
-# The YAML with --asr_args on top decides whether the mean and variance of the training set are needed.
 mvn_args=()
-normalize=$(python3 -c 'import sys
-from asr_dro_plugin.config_files import load_config, overrides_from_arguments
-config = load_config(sys.argv[1], overrides_from_arguments(sys.argv[2]))
-given = (config.get("normalize_conf") or {}).get("stats_file")
-print("given" if given else config.get("normalize"))' "${asr_config}" "${asr_args}")
-if [ "${normalize}" = global_mvn ]; then # an absolute path: the model is used from other directories too
+if [ "${fact[normalize]}" = global_mvn ]; then # an absolute path: the model is used from other directories too
     mvn_args=(--normalize global_mvn --normalize_conf "stats_file=${PWD}/${asr_stats_dir}/train/feats_stats.npz")
 fi
 
@@ -388,15 +383,15 @@ if wanted 10; then
         --token_type "${token_type}" --config "${asr_config}" "--asr_args=${asr_args}"
         --out_dir "${asr_stats_dir}" --max_drop "${max_drop}")
     [ ! -e "${token_dir}/nlsyms.txt" ] || shapes+=(--nlsyms "${token_dir}/nlsyms.txt")
-    [ "${token_type}" != bpe ] || shapes+=(--bpemodel "${token_dir}/bpe.model")
+    [ -z "${spelling}" ] || shapes+=(--bpemodel "${spelling}")
     [ -z "${ssl_checkpoint}" ] || shapes+=(--override "ssl_checkpoint=${ssl_checkpoint}")
     inputs=(--input "${dumpdir}/${train_set}" --input "${dumpdir}/${valid_set}" "${token_inputs[@]}" --input "${asr_config}")
-    if [ -n "${init_exp}" ]; then
+    if [ -n "${init_exp}" ] && [ -e "${init_exp}/groups.txt" ]; then # an imported model has none
         shapes+=(--init_groups "${init_exp}/groups.txt" --extend_groups "${extend_groups}")
         inputs+=(--input "${init_exp}/groups.txt")
     fi
     if begin 10 "${exp_name}" "lengths and groups -> ${asr_stats_dir}" \
-        --option "shapes=${shapes[*]}" --option "normalize=${normalize}" "${inputs[@]}" \
+        --option "shapes=${shapes[*]}" --option "normalize=${fact[normalize]}" "${inputs[@]}" \
         --output "${asr_stats_dir}/groups.txt" --output "${asr_stats_dir}/train" --output "${asr_stats_dir}/valid"; then
         # shellcheck disable=SC2086 # train_cmd is a command with its options
         ${train_cmd} --title "stage 10 lengths" --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
@@ -428,6 +423,18 @@ if wanted 11; then
     where=(--ngpu "${ngpu}")
     [ "${ngpu}" -le 1 ] || where+=(--multiprocessing_distributed true)
     ${dry_run} || require_files "Run stages 5 and 10 first: --stage 5." "${tokens}" "${asr_stats_dir}/groups.txt"
+    if ${onebatchtest}; then
+        out=${asr_exp}_onebatchtest
+        log "Stage 11: a batch to be learnt by heart -> ${out}"
+        if ! ${dry_run}; then
+            # shellcheck disable=SC2086
+            ${cuda_cmd} --title "stage 11 one batch" --gpu "${ngpu}" --num_threads "${num_threads}" "${out}/onebatchtest.log" \
+                python3 -m asr_dro_plugin.bin.onebatchtest "${train[@]:3}" "${where[@]}" --output_dir "${out}"
+            sed -n '/^One batch test/,$p' "${out}/onebatchtest.log" | grep -v '^#'
+            log "Done."
+        fi
+        exit 0
+    fi
     if begin 11 "${exp_name}" "training -> ${asr_exp}" --option "train=${train[*]}" "${inputs[@]}" \
         --output "${asr_exp}/${inference_asr_model}" --output "${asr_exp}/config.yaml"; then
         utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"

@@ -8,7 +8,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 ./asr.sh \
     --corpus prompts \
     --lid true \
-    --token_type char \
     --asr_config conf/train_asr_ctc_dro_mini.yaml \
     --inference_config conf/decode_asr_greedy.yaml \
     "$@"
