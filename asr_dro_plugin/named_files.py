@@ -27,6 +27,7 @@ PLACES = (
     (("encoder_conf",), "w2v_url"),
     (("encoder_conf",), "w2v_dir_path"),
     (("frontend_conf", "frontend_conf"), "path_or_url"),
+    (("adapter_conf",), "base"),
 )
 
 
@@ -56,6 +57,7 @@ def check_named_files(config: Mapping, where: str | os.PathLike, tokenizer: bool
 def named_files(config: Mapping, tokenizer: bool) -> Iterator[tuple[str, Path]]:
     """(key, path) of each such file; what ESPnet or s3prl would download is none."""
     yield from _of(config, "normalize_conf", "stats_file")
+    yield from _of(config, "adapter_conf", "base")
     if tokenizer and config.get("token_type") == "bpe" and config.get("bpemodel"):
         yield "bpemodel", Path(config["bpemodel"])
     encoder = config.get("encoder_conf") or {}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from asr_dro_plugin.adapter_files import leaves_out_base
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.named_files import CHECKPOINT_ENDINGS
 from asr_dro_plugin.pack_ssl import checkpoint_members
@@ -49,6 +50,8 @@ def packed_config(
         warnings += _take_upstream(config["frontend_conf"], members, num_trained)
     if config.get("encoder") == "wav2vec2":
         _take_encoder(config["encoder_conf"], members, num_trained)
+    if leaves_out_base(config):
+        warnings += _take_base(config["adapter_conf"], members)
     for key in DROPPED:
         if config.get(key):
             config[key] = None
@@ -101,6 +104,18 @@ def _take_encoder(conf: dict, members: dict[str, Source], num_trained: int) -> N
     found = checkpoint_members(path, num_trained)
     members.update({f"{SSL}/{name}": source for name, source in found.items()})
     conf["w2v_url"], conf["w2v_dir_path"] = f"{SSL}/{path.name}", SSL
+
+
+def _take_base(conf: dict, members: dict[str, Source]) -> list[str]:
+    """The pretrained model that adapters go with, whole."""
+    path = Path(conf["base"])
+    found = checkpoint_members(path, num_trained=0)
+    members.update({f"{SSL}/{name}": source for name, source in found.items()})
+    conf["base"] = SSL if path.is_dir() else f"{SSL}/{path.name}"
+    return [
+        f"the model file holds adapters alone, so the pretrained model {path} is packed beside it. "
+        "--merge_adapters true packs one model of both."
+    ]
 
 
 def _without_machine(value: object) -> object:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from asr_dro_plugin.adapter_settings import is_adapters
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.ssl_checkpoints import load_plain
 
@@ -72,7 +73,8 @@ def num_parameters(state: Mapping) -> int:
 
 def transformer_numel(state: Mapping[str, int]) -> int:
     """Numbers in the transformer layers of a pretrained network, whatever its names begin with."""
-    return sum(numel for name, numel in state.items() if "encoder.layers." in name)
+    layers = (name for name in state if "encoder.layers." in name and not is_adapters(name))
+    return sum(state[name] for name in layers)
 
 
 def pretrained_numel(state: Mapping) -> int:

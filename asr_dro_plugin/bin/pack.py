@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.options import boolean
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -20,6 +21,8 @@ def get_parser() -> argparse.ArgumentParser:
     add("--lm_dir", help="language models to go with it, as asr-dro lm build makes them")
     add("--licence", "--license", default="unknown", metavar="NAME",
         help="licence of the model, for example cc-by-4.0 (default: %(default)s)")  # fmt: skip
+    words = "add adapters (LoRA) to the weights: a model that needs no base (default: false)"
+    add("--merge_adapters", type=boolean, default=False, metavar="true|false", help=words)
     return parser
 
 
@@ -32,8 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     from asr_dro_plugin.export.pack import Options, pack
 
     options = Options(
-        args.model_file, args.inference_config, args.inference_tag, args.lm_dir, args.licence
-    )
+        args.model_file, args.inference_config, args.inference_tag, args.lm_dir, args.licence,
+        args.merge_adapters,
+    )  # fmt: skip
     for warning in pack(args.exp, args.out, options):
         logging.warning(warning)
     size = Path(args.out).stat().st_size / 2**20

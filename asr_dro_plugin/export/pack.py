@@ -17,6 +17,7 @@ from asr_dro_plugin import __version__, pack_config, pack_manifest, pack_weights
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.languages import read_languages
 from asr_dro_plugin.model_files import default_model_file, model_files
 from asr_dro_plugin.named_files import META
@@ -42,6 +43,7 @@ class Options:
 
     ``inference_tag`` is the folder whose scores the card speaks of; by default that of
     ``inference_config`` with the model, else every one of the model.
+    ``merge_adapters`` packs a model that needs no adapters instead of one with them.
     """
 
     model_file: str | None = None
@@ -49,6 +51,7 @@ class Options:
     inference_tag: str | None = None
     lm_dir: str | None = None
     licence: str = "unknown"
+    merge_adapters: bool = False
 
 
 def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> list[str]:
@@ -59,9 +62,17 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> li
     """
     exp = Path(exp)
     config = _read_training(exp)
-    name = _name_of(exp)
     model_file = options.model_file or default_model_file(config)
     weights = pack_weights.find_weights(exp, model_file)
+    if options.merge_adapters:
+        with merged(exp, model_file, config) as (weights, config):
+            return _pack(exp, Path(out), options, config, weights)
+    return _pack(exp, Path(out), options, config, weights)
+
+
+def _pack(exp: Path, out: Path, options: Options, config: Mapping, weights: Path) -> list[str]:
+    """Pack an experiment as ``config`` and ``weights``."""
+    name, model_file = _name_of(exp), options.model_file or default_model_file(config)
     state = pack_weights.read_weights(weights, config)
     num_trained, num_parameters = (
         pack_weights.pretrained_numel(state), pack_weights.num_parameters(state),
@@ -75,7 +86,7 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> li
     run = _describe_run(exp, config, name, Path(model_file).name, num_parameters, scores, options)
     members[CARD] = card.write_card(run).encode()
     members[META] = _meta(Path(model_file).name, run.versions[-1])
-    _write(Path(out), members, _manifest(run, members, options))
+    _write(out, members, _manifest(run, members, options))
     return warnings
 
 

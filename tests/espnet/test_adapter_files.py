@@ -178,3 +178,57 @@ def test_a_model_with_lora_becomes_a_plain_one_to_train_on(trained, train):
     torch.testing.assert_close(emission(exp, "1epoch.pth"), emission(whole), atol=1e-5, rtol=0)
     with pytest.raises(UserError, match="holds adapters alone.* --merge_adapters true"):
         train("plain_from_adapters", "--init_exp", str(trained), **plain)
+
+
+def packed(exp, out, *words):
+    """An experiment, packed and unpacked: the folder."""
+    from asr_dro_plugin.bin import pack, unpack
+
+    archive = out / f"packed{len(words)}.zip"
+    assert pack.main([str(exp), "--out", str(archive), *words]) == 0
+    folder = out / archive.stem
+    assert unpack.main([str(archive), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def without_base(base):
+    """While the pretrained model is not where it was in training."""
+
+    def use(work):
+        aside = base.with_name("aside")
+        base.rename(aside)
+        try:
+            return work()
+        finally:
+            aside.rename(base)
+
+    return use
+
+
+def test_a_pack_brings_the_base_along(trained, tmp_path, without_base, monkeypatch, caplog):
+    folder, expected = packed(trained, tmp_path), emission(trained)
+    assert "the pretrained model" in caplog.text and "--merge_adapters true" in caplog.text
+    monkeypatch.chdir(tmp_path)  # it is used from anywhere
+    assert torch.equal(without_base(lambda: emission(folder)), expected)
+
+
+def test_a_merged_pack_needs_no_base_and_no_peft(trained, tmp_path, without_base):
+    folder = packed(trained, tmp_path, "--merge_adapters", "true")
+    config, names = config_of(folder), names_in(folder / AVERAGE)
+    assert not config["use_adapter"] and not config["adapter_conf"]
+    assert not any("lora" in name or "base_layer" in name for name in names)
+    assert not list(folder.rglob("*.safetensors"))
+    found = without_base(lambda: emission(folder))
+    torch.testing.assert_close(found, emission(trained), atol=1e-5, rtol=0)
+
+
+def test_what_cannot_be_merged_is_not_packed(train, tmp_path):
+    for name, changes, words in (
+        ("straight_2", HOULSBY, "houlsby cannot be merged"),
+        ("plain", {"use_adapter": False, "adapter_conf": {}, "save_strategy": "all"}, "no adapt"),
+    ):
+        exp = train(name, max_epoch=1, **changes)
+        with pytest.raises(UserError, match=words):
+            packed(exp, tmp_path, "--model_file", "1epoch.pth", "--merge_adapters", "true")
+        assert not list(tmp_path.glob("*.zip"))
