@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_dro_plugin.drops import DropLedger
+from asr_dro_plugin.drops import REMEDY, DropLedger
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.kaldi_io import read_lines, read_table
 from asr_dro_plugin.text import split_tag
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, UNK, WORD_START
 from asr_dro_plugin.utt_tables import REQUIRED, UttTables
+from asr_dro_plugin.vocabulary import case_remedy
 
 ROLES = ("train", "valid", "test")
 DUMP_TABLES = (*REQUIRED, "wav.scp", "utt2num_samples")
@@ -72,7 +73,8 @@ def filter_dir(
             detail = " ".join(f"{symbol} {code_points(symbol)}" for symbol in symbols)
             ledger.add(utt_id, data.lang(utt_id), "characters outside the token list", detail)
     _write_unseen(Path(out_dir, "unseen_characters.tsv"), data, unseen)
-    ledger.conclude(data.totals(), Path(out_dir, "dropped.tsv"), out_dir, max_drop)
+    remedy = _case_remedy(data, unseen, token_list) or REMEDY
+    ledger.conclude(data.totals(), Path(out_dir, "dropped.tsv"), out_dir, max_drop, remedy)
     for name in MARKS:
         value = read_lines(Path(in_dir, name))
         with atomic_write(Path(out_dir, name)) as stream:
@@ -130,6 +132,16 @@ def _known_symbols(train_dir: str | None, token_list: str | None) -> set[str] | 
         text = read_table(Path(train_dir, "text"))
         return {symbol for line in text.values() for symbol in symbols_of(line)}
     return None
+
+
+def _case_remedy(data: UttTables, unseen: Mapping[str, list[str]], token_list: str | None) -> str:
+    """What to do where a given list lacks letters for their case alone."""
+    if not token_list:
+        return ""
+    spelled = (symbols_of(data.tables["text"][utt_id]) for utt_id in unseen)
+    lacking = {symbol for symbols in unseen.values() for symbol in symbols}
+    counts = Counter(char for text in spelled for char in text if char in lacking)
+    return case_remedy(read_lines(token_list), counts)
 
 
 def _unseen(data: UttTables, known: set[str], dropped: set[str]) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
 
 DEFAULT_CAP = 0.05
+REMEDY = "Mend the data, or raise --max_drop."
 HEADER = "utt_id\tlang\treason\tdetail"
 
 
@@ -57,7 +58,7 @@ class DropLedger:
         path: str | os.PathLike,
         where: str,
         cap: float = DEFAULT_CAP,
-        remedy: str = "Mend the data, or raise --max_drop.",
+        remedy: str = REMEDY,
     ) -> None:
         """Write the list, log the counts, and refuse a loss above the cap.
 

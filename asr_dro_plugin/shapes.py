@@ -67,8 +67,11 @@ def write_shapes(
     token_type: str,
     groups: GroupMap,
     frames: Frames,
+    by_ctc: bool = True,
 ) -> DropLedger:
     """Write one set's shape files without what cannot be aligned, and return what that was.
+
+    Without CTC (``by_ctc`` false: cross entropy, a transducer) a text needs one frame at all.
 
     Files: ``speech_shape`` (samples), ``text_shape.<token_type>`` (tokens,vocabulary),
     ``utt2group`` (group ids), ``batch_keys`` and ``stats_keys`` as ESPnet's stage 10 leaves them.
@@ -82,7 +85,7 @@ def write_shapes(
     ):
         # ESPnet strips every kind of white space at the end of a text line
         labels, repeats = labels_and_repeats(to_ids(data.tables["text"][utt_id].rstrip()))
-        if num_frames < max(labels + repeats, 1):
+        if num_frames < max(labels + repeats if by_ctc else 1, 1):
             detail = f"{num_frames} frames, {labels} labels, {repeats} repeats"
             ledger.add(utt_id, data.lang(utt_id), REASON, detail)
             continue

@@ -42,11 +42,11 @@ def main(argv: list[str] | None = None) -> None:
     from asr_dro_plugin import shapes, tokens
     from asr_dro_plugin.kaldi_io import read_lines
     from asr_dro_plugin.stack import frame_counter, load_config
+    from asr_dro_plugin.stack_rules import loss_of
     from asr_dro_plugin.utt_tables import UttTables
 
-    frames = frame_counter(
-        load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
-    )
+    config = load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
+    frames = frame_counter(config)
     token_list = tokens.read_tokens(args.tokens)
     nlsyms = read_lines(args.nlsyms) if args.nlsyms else tokens.tags_in(token_list)
     tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None) -> None:
             args.token_type,
             groups,
             frames,
+            loss_of(config) in ("ctc", "hybrid"),
         )
         for part in sets
     }
