@@ -19,6 +19,7 @@ COMMANDS = {
     "import": ("import_model", "a model of another system as an experiment: nemo, hf, fairseq ..."),
     "export": ("export_model", "an experiment in another system's format: hf"),
     "vocab": ("vocab", "a list of tokens from texts, and the stray characters in them"),
+    "preflight": ("preflight", "what training will meet, by language; refuses what cannot work"),
     "plan": ("plan", "show the stack that a YAML assembles, with sizes and parameters"),
     "check-config": ("check_config", "check a YAML without running anything"),
     "onebatchtest": ("onebatchtest", "learn one batch by heart: can this stack learn at all?"),
