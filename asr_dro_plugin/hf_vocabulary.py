@@ -5,6 +5,7 @@ Blank, space and the unknown symbol have names of their own there (``[PAD]`` or 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,8 +167,12 @@ def _refuse_lines(tokens: Sequence[str], where: Path) -> None:
 
 
 def casing_of(symbols: Sequence[str]) -> str:
-    """``upper`` or ``lower`` where the letters that have a case are all so, ``mixed``, ``none``."""
-    cased = [symbol for symbol in symbols if symbol.lower() != symbol.upper()]
+    """``upper`` or ``lower`` where the letters that have a case are all so, ``mixed``, ``none``.
+
+    Symbols in pointed or square brackets are no letters.
+    """
+    letters = [symbol for symbol in symbols if not re.fullmatch(r"<.+>|\[.+\]", symbol)]
+    cased = [symbol for symbol in letters if symbol.lower() != symbol.upper()]
     upper = sum(symbol == symbol.upper() for symbol in cased)
     if not cased:
         return "none"

@@ -14,6 +14,7 @@ from asr_dro_plugin.pack_manifest import NAME
 from asr_dro_plugin.ssl_checkpoints import load_plain
 
 MAX_TEXT = 2**26  # bytes of a YAML or JSON file
+MAX_VALUES = 1_000_000  # of a YAML; a list of tokens has tens of thousands
 MAX_STATISTICS = 2**26  # bytes of a .npz, unpacked
 KENLM = b"mmap lm http://kheafield.com/code"
 PICKLES = (b"PK\x03\x04", b"\x80")  # PyTorch's zip, and pickle since protocol 2
@@ -79,7 +80,25 @@ def read_yaml(path: Path, what: str) -> dict:
         raise UserError(f"{what} cannot be read as plain YAML ({reason}).") from None
     if not isinstance(content, dict):
         raise UserError(f"{what} holds no 'key: value' lines.")
+    if num_values(content, MAX_VALUES) > MAX_VALUES:
+        raise UserError(f"{what} repeats its parts over {MAX_VALUES} times, as bombs do.")
     return content
+
+
+def num_values(content: object, limit: int) -> int:
+    """Values in containers of containers, shared ones each time they are met; counts to ``limit``.
+
+    A few lines of a YAML can name one list in another ten times, and that one in a third.
+    """
+    parts, number = [content], 0
+    while parts and number <= limit:
+        part = parts.pop()
+        number += 1
+        if isinstance(part, Mapping):
+            parts += part.values()
+        elif isinstance(part, list | tuple):
+            parts += part
+    return number
 
 
 def listed_in_meta(meta: Mapping, where: str) -> tuple[str, str]:

@@ -156,15 +156,15 @@ def _times(shape: Iterable[int]) -> str:
 
 def _missing(missing: Sequence[str], left: Sequence[str], found: Found, where: str) -> str:
     """One line on what is missing, with a name that may have been meant."""
-    theirs = [found.origin.get(name, name) for name in left]
-    near = suggestion(missing[0], theirs)
+    wanted, theirs = ([found.origin.get(n, n) for n in names] for names in (missing, left))
+    near = suggestion(wanted[0], theirs)
     remedy = "Give a whole file of this architecture"
     if all(name.startswith(HEAD) for name in missing):
         remedy = "It has no output layer that fits: give --new_vocab tokens.txt for a new one"
     elif near or left:
         remedy = "Give the configuration that belongs to these weights"
     strange = f" It has {len(left)} that nobody asked for ({_some(theirs)})." if left else ""
-    return f"{where} lacks {len(missing)} tensors ({_some(missing)}).{strange}{near} {remedy}."
+    return f"{where} lacks {len(missing)} tensors ({_some(wanted)}).{strange}{near} {remedy}."
 
 
 def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], tuple[str, ...]]:

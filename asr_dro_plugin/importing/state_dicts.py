@@ -17,6 +17,7 @@ from asr_dro_plugin.stack_check import check_config
 from asr_dro_plugin.stack_names import SLOTS
 from asr_dro_plugin.stack_sizes import resolve
 from asr_dro_plugin.tokens import read_symbols
+from asr_dro_plugin.unpack_content import num_values
 
 INSIDE = ("state_dict", "model_state_dict", "model", "module")  # where a file keeps its tensors
 WRAPPERS = ("module.", "_orig_mod.")  # of distributed training and of compilation
@@ -27,6 +28,7 @@ OF_MODEL = (
 )  # fmt: skip
 OF_TRAINING = ("groups", "objective", "objective_conf")
 TEMPLATE = ("arch", "epoch", "config")
+MAX_FACTS = 10_000  # values of these that are noted
 
 
 def read(wish: Wish) -> Found:
@@ -90,7 +92,10 @@ def tensors_in(wish: Wish) -> tuple[dict[str, Any], dict[str, Any]]:
         return load_file(wish.path), {}
     content = load_plain(wish.path)
     facts = {}
-    if isinstance(content, Mapping):
+    if (
+        isinstance(content, Mapping)
+        and num_values([content.get(key) for key in TEMPLATE], MAX_FACTS) <= MAX_FACTS
+    ):
         facts = {key: content[key] for key in TEMPLATE if _is_json(content.get(key))}
     for key in INSIDE:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
