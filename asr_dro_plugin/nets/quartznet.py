@@ -241,7 +241,7 @@ class QuartzNet(torch.nn.Module):
     def _laid_out(
         self, features: torch.Tensor, lengths: torch.Tensor
     ) -> tuple[torch.Tensor, Layout]:
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        if torch.jit.is_tracing() or torch.compiler.is_exporting():
             return features.transpose(1, 2), PaddedFrames(lengths if self.conv_mask else None)
         sizes = lengths.tolist() if self.conv_mask else [features.shape[1]] * len(features)
         return PackedFrames.pack(features, sizes), PackedFrames(tuple(sizes))
