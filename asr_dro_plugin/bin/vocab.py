@@ -32,7 +32,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--min_count", type=int, default=1, help="rarer characters get no token (default: 1)")
     add("--text_norm", default="none", help=f"done to the text first: {KINDS} (default: none)")
     add("--format", choices=["espnet", "hf"], default="espnet",
-        help="espnet: tokens.txt; hf: files of a Wav2Vec2CTCTokenizer (default: espnet)"
+        help="tokens.txt, or for hf the files of a Wav2Vec2CTCTokenizer (default: espnet)"
     )  # fmt: skip
     add("--kaldi", type=boolean, metavar="true|false",
         help="whether an id begins each line (default: true for files named text)")  # fmt: skip
