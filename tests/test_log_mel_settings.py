@@ -1,4 +1,4 @@
-"""The settings of log-mel features: what is legal, where they come from, what plans make of them."""
+"""The settings of log-mel features: what is legal, where from, and what plans make of them."""
 
 import json
 
