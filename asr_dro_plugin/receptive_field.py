@@ -20,6 +20,7 @@ from asr_dro_plugin.frame_rules import (
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.ssl_checkpoints import model_config_of
 from asr_dro_plugin.stack_names import component_of
+from asr_dro_plugin.stack_params import built_encoder
 from asr_dro_plugin.stack_sizes import argument, frontend_of, input_size_of
 
 ATTENTION, RECURRENCE = "attention", "recurrence in both directions"
@@ -54,7 +55,7 @@ class ReceptiveField:
             where a component is not known, or where the data hold features.
         whole: components that see the whole utterance, each with what does; none: the receptive
             field is finite.
-        ends_at: the one of them behind which nothing is counted; empty where all convolutions are.
+        ends_at: attention or recurrence, behind which nothing is counted; else empty.
         unknown: components that are not known.
     """
 
@@ -81,7 +82,7 @@ class ReceptiveField:
             words = f"{_duration(self.seconds)} ({self.num_samples:,} samples)"
         if not self.whole:
             return words
-        rest = "before the last of these" if self.ends_at else "by convolutions alone"
+        rest = f"before the {self.ends_at}" if self.ends_at else "by convolutions alone"
         return f"the whole utterance, through {'; '.join(self.whole)}; {words} {rest}"
 
     def as_dict(self) -> dict:
@@ -109,9 +110,10 @@ def receptive_field(config: Mapping) -> ReceptiveField:
             continue
         if not ends_at:
             samples, jump = _through(view.layers, samples, jump)
-        whole += [f"{label} ({word})" for word in (view.statistics, view.mixing) if word]
+        if words := ", ".join(filter(None, [view.statistics, view.mixing])):
+            whole.append(f"{label} ({words})")
         if view.mixing and not ends_at:
-            ends_at = label
+            ends_at = view.mixing.split(",")[0].split(" in ")[0]
     features = input_size_of(config) not in (None, 1)
     counted = None if unknown or features else samples
     return ReceptiveField(counted, tuple(whole), ends_at, tuple(unknown))
@@ -204,6 +206,8 @@ def _encoder(config: Mapping, name: str) -> View | None:
             return View()
         case "conv_ctc":
             return _conv_ctc(config)
+        case "quartznet":
+            return _quartznet(config)
         case "deepspeech2":
             strides = DEEPSPEECH2_STRIDES[argument(config, "encoder", "variant")]
             return View([(DEEPSPEECH2_KERNEL, s) for s in strides], "", RECURRENCE)
@@ -228,6 +232,14 @@ def _conv_ctc(config: Mapping) -> View:
     kernel, blocks = (argument(config, "encoder", key) for key in ("kernel_size", "num_blocks"))
     strided = [(kernel, stride) for stride in argument(config, "encoder", "strides")]
     return View([*strided, *[(kernel, 1)] * blocks], "gates of its blocks" if blocks else "")
+
+
+def _quartznet(config: Mapping) -> View:
+    """Its blocks; the residual paths beside them see one frame."""
+    shapes = built_encoder(config, input_size=1).shapes
+    layers = [(s.kernel, s.stride, s.dilation) for s in shapes for _ in range(s.repeat)]
+    gated = any(shape.se for shape in shapes)
+    return View(layers, "squeeze-and-excitation gates" if gated else "")
 
 
 def _wav2vec2(config: Mapping) -> View:

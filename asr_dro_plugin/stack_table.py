@@ -10,7 +10,7 @@ from asr_dro_plugin.stack_summary import Slot
 ALWAYS = ("frontend", "preencoder", "encoder", "decoder", "ctc")
 HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted from")
 SOURCES = {"meta": "module", "table": "from table", "file": "checkpoint", "model": "model file"}
-KEY_WIDTH = 13
+KEY_WIDTH = 13  # of what stands below the table in a plan
 
 
 def stack_lines(slots: Sequence[Slot]) -> list[str]:
@@ -21,9 +21,9 @@ def stack_lines(slots: Sequence[Slot]) -> list[str]:
     return [_align(row, widths) for row in rows]
 
 
-def fact_line(key: str, value: str) -> str:
+def fact_line(key: str, value: str, width: int = KEY_WIDTH) -> str:
     """``key          value``, as it stands below the table."""
-    return f"{key:<{KEY_WIDTH - 1}} {value}"
+    return f"{key:<{width - 1}} {value}"
 
 
 def describe_loss(config: Mapping) -> str:

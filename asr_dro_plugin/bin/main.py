@@ -16,6 +16,7 @@ COMMANDS = {
     "tune-lm": ("tune_lm", "find a language model's weight and word score on a dev set"),
     "pack": ("pack", "an experiment as one file to give away"),
     "unpack": ("unpack", "a packed model as a folder, checked"),
+    "info": ("info", "what a configuration builds, or what a folder with a model holds"),
     "import": ("import_model", "a model of another system as an experiment: nemo, hf, fairseq ..."),
     "export": ("export_model", "an experiment in another system's format: hf"),
     "vocab": ("vocab", "a list of tokens from texts, and the stray characters in them"),
