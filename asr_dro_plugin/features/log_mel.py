@@ -3,7 +3,8 @@
 The transform is computed in double precision: in single precision the leakage beside a loud tone,
 which the logarithm brings up, would be rounding noise.
 
-Shapes: N samples, T frames, D features, W samples of a window, F bins of the spectrum.
+Shapes: N samples, T frames, D features, W samples of a window, L samples of a transform, F bins
+of the spectrum.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.features.mel import mel_filters, window_of
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 
-__all__ = ["LogMel", "LogMelSettings", "filters_of", "window_for"]
+__all__ = ["LogMel", "LogMelSettings", "filters_of", "transform_window", "window_for"]
 
 BLOCK = 128  # frames that are transformed at once: what fits the processor's cache
 
@@ -35,6 +36,12 @@ def window_for(settings: LogMelSettings) -> np.ndarray:
     return window_of(settings.window, settings.win_length, settings.periodic_window)
 
 
+def transform_window(settings: LogMelSettings) -> np.ndarray:
+    """(L,) float64: the window in the middle of a transform, zero on either side."""
+    left = (settings.n_fft - settings.win_length) // 2
+    return np.pad(window_for(settings), (left, settings.n_fft - settings.win_length - left))
+
+
 class LogMel:
     """Log-mel features of one utterance.
 
@@ -44,7 +51,7 @@ class LogMel:
 
     def __init__(self, settings: LogMelSettings | None = None) -> None:
         self.settings = settings or LogMelSettings()
-        self._window = window_for(self.settings)
+        self._window = transform_window(self.settings)
         self._filters = filters_of(self.settings).T.astype(np.float32)
 
     def __call__(
@@ -76,7 +83,7 @@ class LogMel:
         return normalized(self._log(mel), self.settings)
 
     def _frames(self, samples: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """(T, W), a view into the padded signal."""
+        """(T, L), a view into the padded signal."""
         settings = self.settings
         num_frames = settings.num_frames(len(samples))
         if num_frames < 1:
@@ -87,13 +94,12 @@ class LogMel:
         if rng is not None and settings.dither:
             samples = samples + settings.dither * rng.standard_normal(len(samples))
         samples = padded(preemphasized(samples, settings), settings)
-        windows = np.lib.stride_tricks.sliding_window_view(samples, settings.win_length)
-        first = (settings.n_fft - settings.win_length) // 2
-        return windows[first :: settings.hop_length][:num_frames]
+        windows = np.lib.stride_tricks.sliding_window_view(samples, settings.n_fft)
+        return windows[:: settings.hop_length][:num_frames]
 
     def _mel(self, frames: np.ndarray) -> np.ndarray:
-        """(T, W) -> (T, D)."""
-        spectrum = np.fft.rfft(frames * self._window, n=self.settings.n_fft)
+        """(T, L) -> (T, D)."""
+        spectrum = np.fft.rfft(frames * self._window)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         if self.settings.power == 1:
             np.sqrt(power, out=power)

@@ -2,12 +2,17 @@
 
 What lies beyond an utterance's ends is that of the utterance, never of the batch.
 
-Shapes: B utterances, N samples, T frames, D features, W samples of a window, F bins.
+Shapes: B utterances, N samples, T frames, D features, L samples of a transform, F bins.
 """
 
 import torch
 
-from asr_dro_plugin.features.log_mel import BLOCK, LogMelSettings, filters_of, window_for
+from asr_dro_plugin.features.log_mel import (
+    BLOCK,
+    LogMelSettings,
+    filters_of,
+    transform_window,
+)
 
 
 class BatchLogMel(torch.nn.Module):
@@ -26,7 +31,7 @@ class BatchLogMel(torch.nn.Module):
         # no buffers: a model that is cast to half precision must not take them along
         self._tables = {
             torch.device("cpu"): (
-                torch.from_numpy(window_for(self.settings)),
+                torch.from_numpy(transform_window(self.settings)),
                 torch.from_numpy(filters_of(self.settings).T).float(),
             )
         }
@@ -96,17 +101,16 @@ class BatchLogMel(torch.nn.Module):
         return out
 
     def _frames(self, samples: torch.Tensor, num_frames: int) -> torch.Tensor:
-        """(B, T, W), a view into the padded signals."""
-        width, hop = self.settings.win_length, self.settings.hop_length
-        first = (self.settings.n_fft - width) // 2
+        """(B, T, L), a view into the padded signals."""
+        size, hop = self.settings.n_fft, self.settings.hop_length
         if num_frames < 1:
-            return samples.new_zeros(len(samples), 0, width)
-        return samples[:, first:].unfold(1, width, hop)[:, :num_frames]
+            return samples.new_zeros(len(samples), 0, size)
+        return samples.unfold(1, size, hop)[:, :num_frames]
 
     def _mel(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, T, W) -> (B, T, D)."""
+        """(B, T, L) -> (B, T, D)."""
         window, filters = self._tables_on(frames.device)
-        spectrum = torch.fft.rfft(frames * window, n=self.settings.n_fft)
+        spectrum = torch.fft.rfft(frames * window)
         squares = torch.view_as_real(spectrum).square_()
         power = squares[..., 0] + squares[..., 1]
         if self.settings.power == 1:
