@@ -113,7 +113,8 @@ class Attention(nn.Module):
         mask: torch.Tensor | None = None,
         causal: bool = False,
     ) -> torch.Tensor:
-        """(B, U, H) -> (B, U, H); ``mask`` (B, 1, 1, S) is true where a key may be seen."""
+        """(B, U, H) -> (B, U, H); ``mask`` (B, 1, 1, S) or (U, S) is true where a key may be
+        seen."""
         seen = F.scaled_dot_product_attention(
             self.split(self.q_proj(x)),
             *keys_values,
@@ -207,11 +208,20 @@ class DecoderLayer(Block):
         self.encoder_attn_layer_norm = nn.LayerNorm(sizes.width)
 
     def forward(self, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor) -> torch.Tensor:
-        """(B, U, H) of new tokens -> (B, U, H); several are possible as the first ones only."""
+        """(B, U, H) of new tokens -> (B, U, H)."""
         normed = self.self_attn_layer_norm(x)
         first = memory.tokens is None
         seen = memory.add(self.self_attn.keys_values(normed))
-        x = x + self.dropped(self.self_attn(normed, seen, causal=first))
+        past = None if first else not_after(x.shape[1], seen[0].shape[2], x.device)
+        x = x + self.dropped(self.self_attn(normed, seen, past, causal=first))
         normed = self.encoder_attn_layer_norm(x)
         x = x + self.dropped(self.encoder_attn(normed, memory.encoder, mask))
         return self.fed_forward(x)
+
+
+def not_after(num_new: int, num_all: int, device: torch.device) -> torch.Tensor | None:
+    """(U, all) of bool: which of all tokens the last U may see; None where U is 1 and sees all."""
+    if num_new == 1:
+        return None
+    seen = torch.ones(num_new, num_all, dtype=torch.bool, device=device)
+    return seen.tril(num_all - num_new)

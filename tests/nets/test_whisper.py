@@ -86,8 +86,8 @@ def test_step_by_step_gives_the_logits_of_all_at_once_also_for_some_rows(ours, i
     hidden, frames = encoder(features, LENGTHS)
     expected = decoder(ids, hidden, frames)
     memory = decoder.remember(hidden, frames)
-    assert torch.allclose(decoder.step(ids[:, :3], memory), expected[:, :3], atol=1e-5)
-    assert torch.allclose(decoder.step(ids[:, 3:4], memory), expected[:, 3:4], atol=1e-5)
+    for new in (slice(0, 1), slice(1, 3), slice(3, 4)):
+        assert torch.allclose(decoder.step(ids[:, new], memory), expected[:, new], atol=1e-5)
     rows = torch.tensor([2, 0])
     memory.select(rows)
     for place in range(4, 9):
