@@ -14,6 +14,7 @@ from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin.espnet.adapters import register_adapters
 from asr_dro_plugin.espnet.deepspeech2 import DeepSpeech2Encoder
+from asr_dro_plugin.espnet.default_frontend import PreparedDefaultFrontend
 from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
 from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder, HFWav2Vec2Encoder
 from asr_dro_plugin.espnet.hf_whisper import HFWhisperDecoder, HFWhisperEncoder
@@ -34,8 +35,12 @@ from asr_dro_plugin.schedulers.warmup_cosine import WarmupCosine
 
 # s3prl and wav2vec2 are ESPnet's own classes with the cures that transformers 5 and fairseq need
 # (see ``ssl.py``): without them training stops at random and a layer norm is missing; utterance_mvn
-# is ESPnet's with a waveform's worth of memory.
-FRONTENDS = {"s3prl": PreparedS3prlFrontend, "log_mel": LogMelFrontend}
+# is ESPnet's with a waveform's worth of memory; default is ESPnet's without a look at the batch.
+FRONTENDS = {
+    "default": PreparedDefaultFrontend,
+    "s3prl": PreparedS3prlFrontend,
+    "log_mel": LogMelFrontend,
+}
 ENCODERS = {
     "identity": IdentityEncoder,
     "conv_ctc": ConvCTCEncoder,

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from espnet2.asr.espnet_model import ESPnetASRModel
-from espnet2.asr.frontend.default import DefaultFrontend
 from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
 from espnet2.torch_utils.device_funcs import force_gatherable
 
@@ -124,20 +123,6 @@ class DROASRModel(ESPnetASRModel):
             loss = parts.mean(parts.losses_B)
             self._score(parts, text, text_lengths)
         return force_gatherable((loss, self.stats_of(parts, loss), len(speech)), loss.device)
-
-    def _extract_feats(
-        self, speech: torch.Tensor, speech_lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (B, T, D) and their lengths; a log-mel frontend sees the padding that was given.
-
-        Overrides ESPnet's, which cuts the waveform to the longest utterance first: the STFT mirrors
-        the signal where the tensor ends, so an utterance of a batch that was split for lack of
-        memory would get other last frames than in the whole batch.
-        """
-        if not isinstance(self.frontend, DefaultFrontend):
-            return super()._extract_feats(speech, speech_lengths)
-        feats, lengths = self.frontend(speech, speech_lengths)
-        return feats[:, : lengths.max()], lengths
 
     def utterance_losses(
         self,

@@ -12,16 +12,37 @@ from espnet2.asr.frontend.s3prl import S3prlFrontend
 from espnet2.layers.utterance_mvn import UtteranceMVN
 
 from asr_dro_plugin.compat import fairseq, s3prl
+from asr_dro_plugin.frame_rules import S3PRL_320, WAV2VEC2_CONVOLUTIONS
 
 
 class PreparedS3prlFrontend(S3prlFrontend):
-    """``S3prlFrontend`` whose hidden states are the same in every layout and number."""
+    """``S3prlFrontend`` whose hidden states are the same in every layout, number and company.
+
+    s3prl rounds the number of frames up and repeats the last one to get there, but that of the
+    *batch*: a shorter utterance would end in a frame of padding, often a symbol too many.
+    """
 
     @functools.wraps(S3prlFrontend.__init__)  # ESPnet reads the options from the signature
     def __init__(self, *args, **kwargs):
         s3prl.import_s3prl()
         super().__init__(*args, **kwargs)
         s3prl.prepare_frontend(self)
+        upstream = (kwargs.get("frontend_conf") or {}).get("upstream") or ""
+        self._is_like_wav2vec2 = str(upstream).startswith(S3PRL_320)
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, samples), (B,) -> (B, T, D), (B,); each utterance repeats its own last frame."""
+        feats, feats_lens = super().forward(input, input_lengths)
+        if self.tile_factor != 1 or not self._is_like_wav2vec2:
+            return feats, feats_lens
+        found = input_lengths.to(feats.device)
+        for kernel, stride in WAV2VEC2_CONVOLUTIONS:
+            found = torch.div(found - kernel, stride, rounding_mode="floor") + 1
+        frames = torch.arange(feats.shape[1], device=feats.device)
+        index = torch.minimum(frames, found.clamp(min=1)[:, None] - 1)
+        return feats.gather(1, index[:, :, None].expand_as(feats)), feats_lens
 
 
 class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):

@@ -9,11 +9,10 @@ NAMES = ["deu", "eng", "fra"]
 def parts(encoder="conv_ctc", decoder=False, encoder_conf=None, ctc_conf=None):
     """Arguments of a model: log-mel, a small encoder, CTC, perhaps a decoder."""
     from espnet2.asr.ctc import CTC
-    from espnet2.asr.frontend.default import DefaultFrontend
     from espnet2.layers.utterance_mvn import UtteranceMVN
-    from espnet2.tasks.asr import encoder_choices
+    from espnet2.tasks.asr import encoder_choices, frontend_choices
 
-    frontend = DefaultFrontend(n_fft=512, hop_length=160, n_mels=20)
+    frontend = frontend_choices.get_class("default")(n_fft=512, hop_length=160, n_mels=20)
     conf = {"hidden_size": 16, "num_blocks": 1, "kernel_size": 3, "dropout": 0.1}
     net = encoder_choices.get_class(encoder)(input_size=20, **(encoder_conf or conf))
     size = net.output_size()

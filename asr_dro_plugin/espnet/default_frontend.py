@@ -1,0 +1,52 @@
+"""ESPnet's log-mel frontend, whose windows see each utterance alone.
+
+ESPnet's STFT mirrors the signal where the *batch* ends: the last frames of a shorter utterance (and
+through the mean over its frames all others) depend on its company, and so would the dev CER of a
+training on how its batches were made.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from espnet2.asr.frontend.default import DefaultFrontend
+
+
+class PreparedDefaultFrontend(DefaultFrontend):
+    """``DefaultFrontend`` that mirrors each utterance at its own ends.
+
+    An utterance alone gets exactly ESPnet's features, and the same in any batch.
+    """
+
+    def _compute_stft(self, input: torch.Tensor, input_lengths: torch.Tensor):
+        """Spectra (B, T, F) and their frames (B,) of speech (B, N).
+
+        ESPnet's private method, so that of all its forward pass only the STFT's input changes.
+        """
+        stft = self.stft
+        if not stft.center or input.dim() != 2:
+            return super()._compute_stft(input, input_lengths)
+        half = stft.n_fft // 2
+        self.stft = copy.copy(stft)  # an object of settings, without parameters
+        self.stft.center = False
+        try:
+            mirrored = with_mirrored_ends(input, input_lengths, half)
+            return super()._compute_stft(mirrored, input_lengths + 2 * half)
+        finally:
+            self.stft = stft
+
+
+def with_mirrored_ends(speech: torch.Tensor, lengths: torch.Tensor, half: int) -> torch.Tensor:
+    """(B, N), (B,) -> (B, N + 2 half): ``half`` samples of its mirror image at each end of each.
+
+    There are zeros where an utterance is too short to be mirrored so far.
+    """
+
+    def at(index: torch.Tensor) -> torch.Tensor:
+        return speech.gather(1, index.clamp(min=0)).masked_fill(index < 0, 0.0)
+
+    lengths = lengths.to(speech.device)[:, None]
+    last, steps = lengths - 1, torch.arange(1, half + 1, device=speech.device)
+    out = F.pad(speech, (half, half))
+    out[:, :half] = at(last - (last - steps.flip(0)).abs())
+    return out.scatter(1, lengths + half - 1 + steps, at(last - steps))
