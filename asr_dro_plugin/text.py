@@ -7,6 +7,7 @@ name, and for a YAML by its content, which is stored with every result.
 
 import functools
 import io
+import json
 import os
 import re
 import unicodedata
@@ -69,7 +70,7 @@ NORMALIZERS: dict[str, Normalizer] = {
 
 
 CONF = Path("conf")
-PREFIX, SUFFIXES = "text_norm_", (".yaml", ".yml")
+PREFIX, SUFFIXES, RECORD = "text_norm_", (".yaml", ".yml"), ".json"
 KINDS = f"{', '.join(NORMALIZERS)}, or a YAML of steps (conf/text_norm_NAME.yaml or its NAME)"
 
 
@@ -77,8 +78,9 @@ def get_normalizer(name: str) -> Normalizer:
     """The normaliser called ``name``.
 
     Args:
-        name: of ``NORMALIZERS``; a YAML file; ``rus`` for ``conf/text_norm_rus.yaml``; or a YAML's
-            content in one line, ``{...}``, as ``recorded`` gives it.
+        name: of ``NORMALIZERS``; a YAML file; ``rus`` for ``conf/text_norm_rus.yaml``; a YAML's
+            content in one line, ``{...}``, as ``recorded`` gives it; or a result that stores one
+            (``score.json``, ``lm.json``).
 
     Raises:
         UserError: no such name (with the nearest one), or a YAML that makes no normaliser.
@@ -89,9 +91,13 @@ def get_normalizer(name: str) -> Normalizer:
         return _from_yaml(name, "--text_norm")
     path = _file_of(name)
     try:
-        return _from_yaml(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--text_norm {name} cannot be read: {error}.") from None
+        text = path.read_text("utf-8")
+        if path.suffix == RECORD:
+            return get_normalizer(json.loads(text)["text_norm"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"--text_norm {name} holds no normaliser ({why}).") from None
+    return _from_yaml(text, str(path))
 
 
 def recorded(name: str) -> str:
@@ -116,7 +122,7 @@ def kind_of(normalize: Normalizer, lang: str) -> object:
 def _file_of(name: str) -> Path:
     """The YAML of a name; relative paths start here or where the recipe was called."""
     starts = [Path(), Path(os.environ.get("ASR_DRO_CALLER_DIR", ".")), _checkout()]
-    is_path = name.endswith(SUFFIXES) or "/" in name
+    is_path = name.endswith((*SUFFIXES, RECORD)) or "/" in name
     given = Path(name) if is_path else CONF / f"{PREFIX}{name}{SUFFIXES[0]}"
     for start in starts:
         if (start / given).is_file():

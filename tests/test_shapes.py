@@ -132,3 +132,14 @@ def test_a_continued_model_keeps_its_groups_and_takes_new_ones_only_on_purpose(t
         shapes.choose_groups(here, str(old))
     assert set(shapes.choose_groups(here, str(old), extend=True).names) == {"deu", "eng", "pol"}
     assert shapes.choose_groups(Counter(eng=1), str(old)).names == ("eng", "pol")
+
+
+def test_without_ctc_a_text_may_have_more_labels_than_frames(tmp_path):
+    data = dump(
+        tmp_path / "data", {"eng_a": "[eng] abba", "eng_b": "[eng] ab"}, {"eng_a": 1, "eng_b": 0}
+    )
+    ledger = shapes.write_shapes(
+        data, tmp_path / "stats/train", to_ids, len(TOKENS), "char", GroupMap(["eng"]),
+        EveryShift(), by_ctc=False,
+    )  # fmt: skip
+    assert ledger.utt_ids == {"eng_b"}

@@ -219,6 +219,37 @@ def test_a_file_a_short_name_and_the_content_are_one_normaliser(tmp_path, monkey
     assert get_normalizer("conf/text_norm_mine.yaml")("a") == "A"
 
 
+@given(text=st.text("Ёлка-по я, 1!'’ x/…", max_size=30))
+def test_rus_is_a_chain_of_regular_expressions(text):
+    expected = re.sub("[-/,…!]", " ", text.lower().replace("ё", "е"))
+    expected = re.sub("[^а-я ]", "", expected)
+    assert get_normalizer("rus")(text) == re.sub(" +", " ", expected).strip()
+
+
+def test_a_result_tells_what_its_text_went_through(tmp_path):
+    from asr_dro_plugin.scoring.error_rates import score
+    from asr_dro_plugin.scoring.report import build_report
+
+    found = score({"a": "Ёж"}, {"a": "еж"}, {"a": "rus"}, "conf/text_norm_rus.yaml")
+    report = build_report(found, "test")
+    assert found.total.cer.rate == 0 and report["normalizer"] == label_of("rus")
+    (tmp_path / "score.json").write_text(json.dumps(report))
+    again = get_normalizer(str(tmp_path / "score.json"))
+    assert again.inline == recorded("rus")
+    (tmp_path / "old.json").write_text("{}")
+    with pytest.raises(UserError, match="old.json holds no normaliser"):
+        get_normalizer(str(tmp_path / "old.json"))
+
+
+def test_a_language_models_text_is_recorded_by_content(tmp_path):
+    from asr_dro_plugin.lm.text import Sentences, collect, collected
+
+    (tmp_path / "text.txt").write_text("Ёж, да!\n")
+    collect(Sentences([tmp_path / "text.txt"], "conf/text_norm_rus.yaml"), tmp_path / "lm")
+    norm, texts = collected(tmp_path / "lm")
+    assert norm == recorded("rus") and texts["joint"].read_text() == "еж да\n"
+
+
 def test_another_content_has_another_label():
     labels = {rules(**content).label for content in ({}, {"case": "lower"}, {"keep": "a"})}
     assert len(labels) == 3
