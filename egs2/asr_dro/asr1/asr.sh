@@ -393,6 +393,10 @@ if wanted 10; then
     if begin 10 "${exp_name}" "lengths and groups -> ${asr_stats_dir}" \
         --option "shapes=${shapes[*]}" --option "normalize=${fact[normalize]}" "${inputs[@]}" \
         --output "${asr_stats_dir}/groups.txt" --output "${asr_stats_dir}/train" --output "${asr_stats_dir}/valid"; then
+        look=("${shapes[@]}" --test_dirs)
+        for dset in ${test_sets}; do look+=("${dumpdir}/${dset}"); done
+        [ -z "${init_exp}" ] || look+=(--init_exp "${init_exp}")
+        python3 -m asr_dro_plugin.bin.preflight "${look[@]}"
         # shellcheck disable=SC2086 # train_cmd is a command with its options
         ${train_cmd} --title "stage 10 lengths" --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
             python3 -m asr_dro_plugin.bin.make_shapes "${shapes[@]}"
