@@ -33,7 +33,12 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class StackInfo:
-    """One stack.  Parts of the training are (name, arguments); None is none of ours."""
+    """One stack.
+
+    Attributes:
+        training: objective, sampler, optimizer and scheduler as (name, arguments), or None where
+            the stack has none of ours; empty where the configuration does not speak of training.
+    """
 
     slots: list[Slot]
     loss: str
@@ -71,13 +76,18 @@ def _part(part: tuple[str, dict] | None) -> dict | None:
 
 
 def stack_info(
-    config: Mapping, vocabulary: Vocabulary | None, weights: Weights | None = None
+    config: Mapping,
+    vocabulary: Vocabulary | None,
+    weights: Weights | None = None,
+    trains: bool = True,
 ) -> StackInfo:
     """What is to be told of a stack.
 
     Args:
         config: a checked configuration, or an experiment's.
         weights: a model file, which counts the slots that the configuration alone does not.
+        trains: whether the configuration says how the stack is trained: an imported model's does
+            not.
 
     Raises:
         UserError: what a component refuses.
@@ -88,7 +98,7 @@ def stack_info(
         slots = [_counted_in(weights, slot) for slot in slots]
     resolved = resolve(config)
     return StackInfo(
-        slots, loss_of(config), ctc_weight_of(config), _training(config),
+        slots, loss_of(config), ctc_weight_of(config), _training(config) if trains else {},
         frame_counter(resolved), receptive_field(resolved), vocabulary,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.layer_table import Layer, layer_lines
-from asr_dro_plugin.model_folders import ModelFolder, read_model_folder
+from asr_dro_plugin.model_folders import ModelFolder, Weights, read_model_folder
 from asr_dro_plugin.stack import check_config
 from asr_dro_plugin.stack_info import (
     StackInfo,
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = folder.config if folder else _config(args)
     try:
         vocabulary = folder_vocabulary(folder) if folder else _vocabulary(args, config)
-        info = stack_info(config, vocabulary, folder and folder.weights)
+        info = stack_info(config, vocabulary, *_of_folder(folder))
         layers = encoder_layers(config) if args.layers else None
     except UserError as error:
         raise UserError(f"{args.path}: {error}") from None
@@ -94,6 +94,11 @@ def _config(args: argparse.Namespace) -> dict:
     config = load_config(args.path, overrides)
     check_config(config, str(args.path))
     return config
+
+
+def _of_folder(folder: ModelFolder | None) -> tuple[Weights | None, bool]:
+    """The model file, and whether the configuration says how the model was trained."""
+    return (folder.weights, folder.imported is None) if folder else (None, True)
 
 
 def _vocabulary(args: argparse.Namespace, config: dict) -> Vocabulary | None:
