@@ -15,6 +15,7 @@ from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
 COUNTER = ".num_batches_tracked"
 OF_GROUPS = "objective."
 FEATURES = "frontend."
+STATISTICS = "global_mvn"  # whose tensors are as long as its file says
 # Slots with tensors, and whose output is the input of each.
 SLOTS = {
     "frontend": None, "normalize": None, "preencoder": None, "encoder": "preencoder",
@@ -170,7 +171,7 @@ def _missing(missing: Sequence[str], left: Sequence[str], found: Found, where: s
 def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Tensors of a stack on torch's meta device, by name.
 
-    With them the beginnings of names that cannot be told without loading pretrained weights.
+    With them the beginnings of names that cannot be told without loading a file.
 
     Raises:
         UserError: arguments that a component refuses.
@@ -182,7 +183,7 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
         name = built_component(config, slot)
         if name is None:
             continue
-        if name in PRETRAINED.get(slot, ()):
+        if name in PRETRAINED.get(slot, ()) or name == STATISTICS:
             unchecked.append(f"{slot}.")
             continue
         tensors |= _tensors_of(config, slot, name, sizes, num_tokens)

@@ -61,7 +61,7 @@ def weights(masked: bool = True, settings: LogMelSettings | None = None) -> dict
     }
     conv = "conv.weight" if masked else "weight"
 
-    def random(*shape, scale=0.2):
+    def random(*shape, scale=0.3):
         return scale * torch.randn(*shape, generator=generator)
 
     def norm(name, size):
@@ -92,7 +92,7 @@ def weights(masked: bool = True, settings: LogMelSettings | None = None) -> dict
             state[f"{head}.res.0.0.{conv}"] = random(filters, channels, 1)
             norm(f"{head}.res.0.1", filters)
         channels = filters
-    state["decoder.decoder_layers.0.weight"] = random(len(LABELS) + 1, channels, 1, scale=0.5)
+    state["decoder.decoder_layers.0.weight"] = random(len(LABELS) + 1, channels, 1, scale=1.0)
     state["decoder.decoder_layers.0.bias"] = random(len(LABELS) + 1)
     return state
 
