@@ -1,9 +1,9 @@
 """Learn a few utterances by heart: whether a configuration's stack can learn at all.
 
 The options are those of asr-dro train (stage 11), with the same meaning; model, objective and
-optimizer are built as training builds them.  A few utterances of the first planned batch are
-trained on until greedy decoding makes no error in them, without SpecAugment, dropout, masking,
-weight decay and schedule.  No experiment is touched.
+optimizer are built as training builds them.  A few utterances of one planned batch (the first that
+has so many) are trained on until greedy decoding makes no error in them, without SpecAugment,
+dropout, masking, weight decay and schedule.  No experiment is touched.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="where onebatchtest.json and onebatchtest.png go (default: exp/onebatchtest_CONFIG)",
     )
     parser.add_argument(
-        "--num_utts", help="utterances, the shortest of the first planned batch (default: 4)"
+        "--num_utts", help="utterances, the shortest of the planned batch (default: 4)"
     )
     parser.add_argument("--max_updates", help="give up after so many updates (default: 1000)")
     parser.add_argument("--max_seconds", help="give up after so many seconds (default: 600)")

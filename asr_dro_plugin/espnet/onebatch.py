@@ -1,8 +1,8 @@
 """One batch test: whether a YAML's stack can learn a few utterances by heart.
 
 Model, objective and optimizer are built as training builds them, by ESPnet's own ``main_worker``;
-what is run in the trainer's place takes a few utterances of the first planned batch and trains on
-them alone, without what regularises and with one learning rate, until greedy decoding makes no
+what is run in the trainer's place takes a few utterances of a planned batch and trains on them
+alone, without what regularises and with one learning rate, until greedy decoding makes no
 error.  A stack that cannot do that has a fault, and no amount of data will mend it.
 """
 
@@ -37,7 +37,7 @@ from asr_dro_plugin.reporting.onebatch import (
 
 # Name, type, default and help of the test's own options.
 OPTIONS = (
-    ("num_utts", int, 4, "Utterances to learn: the shortest of the first planned batch"),
+    ("num_utts", int, 4, "Utterances to learn: the shortest of a planned batch"),
     ("max_updates", int, 1000, "Give up after so many updates of the optimizer"),
     ("max_seconds", float, 600.0, "Give up after so many seconds of training"),
     (
@@ -185,6 +185,7 @@ def _planned(
         utt_ids=batch.utt_ids,
         references=batch.references,
         planned=batch.planned,
+        number=batch.number,
         speech_seconds=batch.seconds,
         num_labels=batch.num_labels,
         too_short=batch.too_short,

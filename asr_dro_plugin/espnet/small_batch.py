@@ -1,5 +1,6 @@
-"""A few utterances of the first planned batch: their tensors, texts, and greedy hypotheses."""
+"""A few utterances of a planned batch: their tensors, texts, and greedy hypotheses."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,13 +12,14 @@ from espnet2.torch_utils.device_funcs import to_device
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.group_scores import best_path_ids
-from asr_dro_plugin.espnet.loaders import batches_from, next_batch
+from asr_dro_plugin.espnet.loaders import batches_from
 from asr_dro_plugin.espnet.losses import num_needed_frames
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.frames import FrameCounter
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
 from asr_dro_plugin.tokens import TOKEN_TYPES
 
+LOOKED_AT = 20  # batches
 SPARE_TOKENS = 10  # that a decoder may write beyond the longest reference
 
 
@@ -30,13 +32,16 @@ class SmallBatch:
         tensors: ESPnet's batch of these alone, cut to the longest of them.
         references: their texts, tags included.
         planned: number of utterances of the batch that they were taken from.
-        too_short: utterance -> (frames, frames that CTC needs), left out.
+        number: of the planned batch, from 1.
+        too_short: utterance -> (frames, frames that CTC needs), left out of this batch and those
+            before it.
     """
 
     utt_ids: list[str]
     tensors: dict[str, torch.Tensor]
     references: list[str]
     planned: int
+    number: int = 1
     too_short: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -53,31 +58,44 @@ class SmallBatch:
 def first_batch(
     factory: AbsIterFactory, model: ESPnetASRModel, num_utts: int, frames: FrameCounter
 ) -> SmallBatch:
-    """The shortest ``num_utts`` utterances with text that CTC can align, of the first batch.
+    """The shortest ``num_utts`` utterances with text that CTC can align, of one planned batch.
+
+    It is the first batch that has so many, or of the first ``LOOKED_AT`` the one that has most.
 
     Raises:
-        UserError: there is none.
+        UserError: none has any.
     """
-    loaded = next_batch(iter(batches_from(factory, 1)))
-    if loaded is None:
-        raise UserError("There is no batch to test with: the training data are empty.")
-    utt_ids, batch = list(loaded[0]), loaded[1]
-    too_short = _too_short(utt_ids, batch, frames) if model.ctc is not None else {}
+    best, too_short = None, {}
+    batches = itertools.islice(batches_from(factory, 1), LOOKED_AT)
+    for number, (utt_ids, batch) in enumerate(batches, start=1):
+        if model.ctc is not None:
+            too_short |= _too_short(utt_ids, batch, frames)
+        made = _shortest(list(utt_ids), batch, model, num_utts, too_short)
+        made.number = number
+        if best is None or len(made.utt_ids) > len(best.utt_ids):
+            best = made
+        if len(best.utt_ids) == num_utts:
+            break
+    if best is None or not best.utt_ids:
+        raise UserError(_why_none(too_short))
+    best.too_short = too_short
+    return best
+
+
+def _shortest(
+    utt_ids: list[str],
+    batch: dict,
+    model: ESPnetASRModel,
+    num_utts: int,
+    too_short: dict[str, tuple[int, int]],
+) -> SmallBatch:
+    """The shortest utterances of a batch that have a text and are not too short for it."""
     texts = [_text(row[:n], model) for row, n in zip(batch["text"], batch["text_lengths"])]
     lengths = batch["speech_lengths"].tolist()
-    fit = [
-        place for place, utt_id in enumerate(utt_ids) if texts[place] and utt_id not in too_short
-    ]
+    fit = [place for place, name in enumerate(utt_ids) if texts[place] and name not in too_short]
     kept = sorted(sorted(fit, key=lengths.__getitem__)[:num_utts])
-    if not kept:
-        raise UserError(_nothing_left(utt_ids, too_short))
-    return SmallBatch(
-        [utt_ids[place] for place in kept],
-        _rows(batch, kept),
-        [texts[place] for place in kept],
-        len(utt_ids),
-        too_short,
-    )
+    names, references = ([column[place] for place in kept] for column in (utt_ids, texts))
+    return SmallBatch(names, _rows(batch, kept), references, len(utt_ids))
 
 
 def heard(model: ESPnetASRModel, batch: SmallBatch, device: str) -> list[str]:
@@ -138,16 +156,18 @@ def _rows(batch: dict, places: Sequence[int]) -> dict[str, torch.Tensor]:
     """Some rows of every tensor, cut to their longest."""
     cut = {key: value[list(places)] for key, value in batch.items()}
     for key in batch:
-        if f"{key}_lengths" in cut:
+        if places and f"{key}_lengths" in cut:
             cut[key] = cut[key][:, : int(cut[f"{key}_lengths"].max())]
     return cut
 
 
-def _nothing_left(utt_ids: Sequence[str], too_short: dict[str, tuple[int, int]]) -> str:
+def _why_none(too_short: dict[str, tuple[int, int]]) -> str:
     if not too_short:
-        return f"No utterance of the first batch ({utt_ids[0]} ...) has a text to learn."
+        return (
+            "The first batches have no utterance with a text to learn. Look at the training data."
+        )
     name, (has, needs) = next(iter(too_short.items()))
     return (
-        f"No utterance of the first batch can be aligned: {name} gives {has} frames, and its "
+        f"No utterance of the first batches can be aligned: {name} gives {has} frames, and its "
         f"text needs {needs}. Take an encoder with shorter frames."
     )

@@ -27,7 +27,7 @@ class OneBatchRun:
     Attributes:
         config: the YAML.
         utt_ids, references, hypotheses: of the batch; hypotheses as last decoded.
-        planned: utterances of the planned batch they were taken from.
+        planned, number: utterances of the planned batch they were taken from, and its number.
         speech_seconds, num_labels: of the batch.
         too_short: utterance -> (frames, frames needed), left out.
         off: what of the YAML was turned off.
@@ -43,6 +43,7 @@ class OneBatchRun:
     utt_ids: list[str]
     references: list[str]
     planned: int
+    number: int
     speech_seconds: float
     num_labels: int
     too_short: dict[str, tuple[int, int]]
@@ -77,7 +78,7 @@ def beginning(run: OneBatchRun) -> Iterator[str]:
     """What is about to be learned, and with what."""
     yield (
         f"One batch test of {run.config}: {len(run.utt_ids)} of the {run.planned} utterances of "
-        f"the first planned batch, the shortest ({' '.join(run.utt_ids)}); "
+        f"planned batch {run.number}, the shortest ({' '.join(run.utt_ids)}); "
         f"{run.speech_seconds:.1f} s of speech, {run.num_labels} tokens."
     )
     for utt_id, (frames, needed) in run.too_short.items():

@@ -57,6 +57,13 @@ def test_espnets_own_batches_do_as_well(test):
     assert found["reached"] and found["planned"] == 4
 
 
+def test_where_no_batch_has_so_many_the_one_with_most_is_taken(test):
+    """Batches of 2.2 s hold one utterance of the toy corpus, or two where they are short."""
+    printed, found = test("--num_utts", "5", sampler_conf={"duration": 2.2})
+    assert len(found["utt_ids"]) == found["planned"] == 2 and found["number"] > 1
+    assert f"2 of the 2 utterances of planned batch {found['number']}" in printed
+
+
 def test_what_regularises_is_named_and_off(test):
     printed, found = test(
         scheduler="onecyclelr",
@@ -117,7 +124,7 @@ def test_texts_that_have_too_few_frames_are_left_out_by_name(test):
 
 
 def test_a_batch_of_texts_that_all_have_too_few_frames_is_refused(test):
-    _, found = test(refused="No utterance of the first batch can be aligned", **frames_of(4, 4, 2))
+    _, found = test(refused="No utterance of the first batches can be aligned", **frames_of(4, 4, 2))
     assert found is None
 
 
