@@ -69,6 +69,7 @@ NORMALIZERS: dict[str, Normalizer] = {
 }
 
 
+BY_LANGUAGE = "I İ i ı"  # letters of which Unicode has other cases for Turkish and Azerbaijani
 CONF = Path("conf")
 PREFIX, SUFFIXES, RECORD = "text_norm_", (".yaml", ".yml"), ".json"
 KINDS = f"{', '.join(NORMALIZERS)}, or a YAML of steps (conf/text_norm_NAME.yaml or its NAME)"
@@ -114,9 +115,9 @@ def label_of(name: str) -> str:
 
 
 def kind_of(normalize: Normalizer, lang: str) -> object:
-    """Equal for languages that a normaliser treats alike, but for the letters i."""
+    """Equal for languages that a normaliser treats alike."""
     rule = getattr(normalize, "rule", None)
-    return rule(lang).where if rule else ""
+    return id(rule(lang)) if rule else normalize(BY_LANGUAGE, lang)
 
 
 def _file_of(name: str) -> Path:

@@ -16,7 +16,6 @@ PLAIN_TAG = re.compile(r"\[[a-z]{3}\] ")
 UNKNOWN = re.compile(r"<unk>|⁇")
 UNKNOWN_SYMBOL = "\ue000"  # private use: no transcript holds it and no normaliser removes it
 BLOCK = 4_000  # texts looked at together
-BY_LANGUAGE = "I İ i ı"  # letters of which Unicode has other cases for Turkish and Azerbaijani
 
 
 def normalized(text: str, lang: str, normalize: Normalizer) -> str:
@@ -83,9 +82,7 @@ def _at(texts: Sequence[str], places: Sequence[int]) -> Sequence[str]:
 
 def _alike(langs: Sequence[str], normalize: Normalizer) -> Iterator[Sequence[int]]:
     """Places of the texts whose languages are normalised alike."""
-    kinds = {
-        lang: (kind_of(normalize, lang), normalize(BY_LANGUAGE, lang)) for lang in set(langs)
-    }
+    kinds = {lang: kind_of(normalize, lang) for lang in set(langs)}
     distinct = set(kinds.values())
     if len(distinct) == 1:
         yield range(len(langs))
