@@ -162,6 +162,6 @@ def _endpoint() -> str | None:
 def _no_way(name: str, error: Exception) -> str:
     reason = " ".join(str(error).split())[:160] or type(error).__name__
     return (
-        f"ssl_checkpoint {name} is no file or folder here, and the hub does not give it ({reason}). "
-        "Correct the name, go online, or fetch it elsewhere and give its folder."
+        f"ssl_checkpoint {name} is no file or folder here, and the hub does not give it "
+        f"({reason}). Correct the name, go online, or fetch it elsewhere and give its folder."
     )

@@ -83,7 +83,9 @@ def _parts(folder: Path, index: Path) -> list[Path]:
     names = set((read_json(folder, index.name).get("weight_map") or {}).values())
     for name in sorted(names):
         if Path(name).name != name:
-            raise UserError(f"{index} names {name}, which is no file of its folder. Fetch it again.")
+            raise UserError(
+                f"{index} names {name}, which is no file of its folder. Fetch it again."
+            )
         if not (folder / name).is_file():
             raise UserError(f"{folder} lacks {name}, which {index.name} names. Fetch it.")
     return [folder / name for name in sorted(names)]

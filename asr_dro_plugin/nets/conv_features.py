@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-PIECE = 100  # output frames of a piece: 2 s, 13 MB after the first layer at 512 channels
+PIECE = 100 * 512  # output frames x channels of a piece: 13 MB after the first layer
 SMALL = 64  # numbers in a window that are copied side by side rather than multiplied in two parts
 
 
@@ -31,6 +31,9 @@ def fits(extractor: nn.Module, speech: torch.Tensor) -> bool:
     if not (hasattr(extractor, "conv_layers") and _is_gelu(extractor)):
         return False
     convs = [layer.conv for layer in extractor.conv_layers]
+    norms = [getattr(layer, "layer_norm", None) for layer in extractor.conv_layers]
+    if any(isinstance(norm, nn.GroupNorm) for norm in norms[1:]):
+        return False
     plain = all(type(conv) is nn.Conv1d and not _has_hooks(conv) for conv in convs)
     return plain and all(c.stride[0] <= c.kernel_size[0] <= 2 * c.stride[0] for c in convs)
 
@@ -138,9 +141,10 @@ def _in_pieces(
     reach += -reach % whole
     out = speech.new_empty(speech.numel() // whole, weights[-1].shape[1])
     flat = functional.pad(speech.reshape(-1), (0, reach))
+    num_frames, size = speech.shape[1] // whole, max(PIECE // weights[0].shape[1], 1)
     grouped = isinstance(getattr(layers[0], "layer_norm", None), nn.GroupNorm)
     first = with_group_norm(layers[0], weights[0], speech, num_samples) if grouped else None
-    for row, start, end in _pieces(len(speech), speech.shape[1] // whole, grouped):
+    for row, start, end in _pieces(len(speech), num_frames, size, grouped):
         x = flat[start * whole : end * whole + reach].view(-1, 1)
         for layer, weight in zip(layers, weights, strict=True):
             bias = layer.conv.bias
@@ -154,14 +158,16 @@ def _in_pieces(
     return out.view(len(speech), -1, out.shape[1])
 
 
-def _pieces(num_rows: int, num_frames: int, within_rows: bool) -> Iterator[tuple[int, int, int]]:
+def _pieces(
+    num_rows: int, num_frames: int, size: int, within_rows: bool
+) -> Iterator[tuple[int, int, int]]:
     """(utterance, first frame, last frame + 1) over the frames of a batch side by side."""
     spans = [(row, row * num_frames, (row + 1) * num_frames) for row in range(num_rows)]
     if not within_rows:
         spans = [(0, 0, num_rows * num_frames)]
     for row, begin, stop in spans:
-        for start in range(begin, stop, PIECE):
-            yield row, start, min(start + PIECE, stop)
+        for start in range(begin, stop, size):
+            yield row, start, min(start + size, stop)
 
 
 def _receptive_field(layers: list[nn.Module]) -> int:

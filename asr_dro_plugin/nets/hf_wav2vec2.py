@@ -9,13 +9,14 @@ Padding does not reach an utterance, group-normalised models included: these tak
 over the frames of the utterance alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.nets.conv_features import conv_features, fits
 from asr_dro_plugin.nets.masks import frame_mask
 from asr_dro_plugin.nets.time_masks import mask_spans
 from asr_dro_plugin.ssl_folders import read_weights
@@ -25,7 +26,7 @@ MASK = "masked_spec_embed"  # which a model that was trained without masking may
 
 
 class HFWav2Vec2Net(nn.Module):
-    """Speech (B, N) at 16 kHz -> hidden states (B, S, H), with random weights until some are loaded.
+    """Speech (B, N) at 16 kHz -> hidden states (B, S, H); random weights until some are loaded.
 
     Args:
         model_config: content of a ``config.json`` with ``model_type`` wav2vec2, hubert or wavlm.
@@ -97,13 +98,15 @@ class HFWav2Vec2Net(nn.Module):
         """(B, N) samples and (B,) -> (B, S, H) and (B,)."""
         if self.do_normalize:
             speech = normalized(speech, lengths)
-        features = self.model.feature_extractor(speech).transpose(1, 2)
+        features = extract_features(
+            self.model.feature_extractor, speech, lengths if self.attention_mask else None
+        )
         lengths = self.num_frames(lengths)
-        mask = frame_mask(lengths, features.shape[1])[:, 0]  # (B, S)
-        x, _ = self.model.feature_projection(features)
+        projected = self.model.feature_projection(features)
+        x = projected[0] if isinstance(projected, tuple) else projected  # HuBERT gives one
         x = self._masked(x, lengths)
-        x = self._encode(x, mask)
-        return x, lengths
+        x = self._encode(x, self._padding(x, lengths))
+        return self._adapted(x, lengths) if self.model_adapter is not None else (x, lengths)
 
     def load_pretrained(self, folder: str | Path) -> None:
         """Take the weights of a Hugging Face folder; heads for other ends are left aside.
@@ -149,19 +152,96 @@ class HFWav2Vec2Net(nn.Module):
             x = x.masked_fill(spans[:, None], 0.0)
         return x
 
-    def _encode(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        encoder, config = self.model.encoder, self.config
-        keys = None
-        if self.attention_mask:
-            x = x.masked_fill(~mask[..., None], 0.0)
-            keys = mask[:, None, None, :]
+    def _padding(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor | None:
+        """(B, S), true at an utterance's frames; None where nothing is to be kept out."""
+        if not self.attention_mask or bool((lengths >= x.shape[1]).all()):
+            return None  # attention's fastest kernels take no mask
+        return frame_mask(lengths, x.shape[1])[:, 0]
+
+    def _encode(self, x: torch.Tensor, inside: torch.Tensor | None) -> torch.Tensor:
+        """The transformer over (B, S, H)."""
+        encoder, stable = self.model.encoder, self.config.do_stable_layer_norm
+        if inside is not None:
+            x = x.masked_fill(~inside[..., None], 0.0)
         x = x + encoder.pos_conv_embed(x)
-        if not config.do_stable_layer_norm:
-            x = encoder.layer_norm(x)
-        x = encoder.dropout(x)
-        for layer in encoder.layers:
-            x = layer(x, attention_mask=keys)
-        return encoder.layer_norm(x) if config.do_stable_layer_norm else x
+        x = encoder.dropout(x if stable else encoder.layer_norm(x))
+        weights = None if self.layer_weights is None else self.layer_weights.softmax(0)
+        total, last = 0.0, len(encoder.layers)
+        for number, state in enumerate(self._states(x, inside)):
+            state = encoder.layer_norm(state) if stable and number == last else state
+            if weights is not None:
+                total = total + weights[number] * state
+        return state if weights is None else total
+
+    def _states(self, x: torch.Tensor, inside: torch.Tensor | None) -> Iterator[torch.Tensor]:
+        """The input of the first layer and the output of each; one that is dropped repeats."""
+        yield x
+        relative = self.config.model_type == "wavlm"  # which adds a bias by distance, made once
+        mask, bias = inside, None
+        if inside is not None and not relative:
+            mask = inside[:, None, None, :]
+        for number, layer in enumerate(self.model.encoder.layers):
+            if self._drops(first=number == 0):
+                pass
+            elif relative:
+                x, bias = layer(x, attention_mask=mask, position_bias=bias, index=number)
+            else:
+                x = layer(x, attention_mask=mask)
+            yield x
+
+    def _drops(self, first: bool) -> bool:
+        """Whether to leave a layer out of this step; the first one of WavLM makes the bias."""
+        if not self.training or self.config.layerdrop <= 0:
+            return False
+        if first and self.config.model_type == "wavlm":
+            return False
+        return bool(torch.rand(()) < self.config.layerdrop)
+
+    def _adapted(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, H), (B,) -> fewer frames, none of which has seen padding."""
+        adapter = self.model_adapter
+        if adapter.proj is not None:
+            x = adapter.proj_layer_norm(adapter.proj(x))
+        x = x.transpose(1, 2)
+        for layer in adapter.layers:
+            if self.attention_mask:
+                x = x.masked_fill(~frame_mask(lengths, x.shape[2]), 0.0)
+            x = layer(x)
+            kernel, stride = layer.conv.kernel_size[0], layer.conv.stride[0]
+            lengths = ((lengths + 2 - kernel) // stride + 1).clamp(min=0)
+        return x.transpose(1, 2), lengths
+
+
+def extract_features(
+    extractor: nn.Module, speech: torch.Tensor, num_samples: torch.Tensor | None
+) -> torch.Tensor:
+    """Speech (B, N) -> features (B, S, C) of the convolutions.
+
+    Args:
+        num_samples: (B,); a group norm then looks at each utterance's own frames alone.
+    """
+    if fits(extractor, speech):
+        return conv_features(extractor, speech, num_samples)
+    x, frames = speech[:, None], num_samples
+    for layer in extractor.conv_layers:  # the extractor itself would ask for the speech's gradient
+        conv, norm = layer.conv, getattr(layer, "layer_norm", None)
+        if frames is not None:
+            frames = (frames - conv.kernel_size[0]) // conv.stride[0] + 1
+        if frames is not None and isinstance(norm, nn.GroupNorm):
+            x = layer.activation(group_norm(conv(x), norm, frames))
+        else:
+            x = layer(x)
+    return x.transpose(1, 2)
+
+
+def group_norm(x: torch.Tensor, norm: nn.GroupNorm, frames: torch.Tensor) -> torch.Tensor:
+    """(B, C, T), each channel normalised over the first ``frames`` (B,) of its utterance."""
+    inside = frame_mask(frames, x.shape[2])
+    counts = frames[:, None, None].to(x)
+    centred = (x - (x * inside).sum(2, keepdim=True) / counts) * inside
+    variance = centred.square().sum(2, keepdim=True) / counts
+    scale = norm.weight[:, None] * torch.rsqrt(variance + norm.eps)
+    return torch.addcmul(norm.bias[:, None], centred, scale)
 
 
 def normalized(speech: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
