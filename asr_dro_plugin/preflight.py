@@ -5,7 +5,7 @@ Nothing is decoded, built or fetched.  ``preflight_report.py`` judges and writes
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -13,48 +13,13 @@ import numpy as np
 from asr_dro_plugin.data_filter import characters_of_tokens
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.shapes import Frames, labels_and_repeats
-from asr_dro_plugin.stack_names import component_of
-from asr_dro_plugin.stack_rules import loss_of
+from asr_dro_plugin.stack_limits import Limits
 from asr_dro_plugin.text import split_tag
 from asr_dro_plugin.tokens import UNK
 from asr_dro_plugin.utt_tables import UttTables
 from asr_dro_plugin.whisper_tokens import is_whisper_list
 
 EXAMPLES = 5
-WHISPER_SECONDS = 30.0
-WHISPER_POSITIONS = 448  # of a decoder's text
-WHISPER_PROMPT = 3  # of them: the start, the task, no timestamps
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one utterance may hold.
-
-    Attributes:
-        needs_alignment: whether the loss is CTC's, which needs a frame for each label.
-        max_seconds: of audio; None: any.
-        max_labels: tokens of a text; None: any.
-        whose: the component that says so.
-    """
-
-    needs_alignment: bool
-    max_seconds: float | None = None
-    max_labels: int | None = None
-    whose: str = ""
-
-
-def limits_of(config: Mapping) -> Limits:
-    """The limits of a configuration's stack."""
-    encoder, decoder = component_of(config, "encoder"), component_of(config, "decoder")
-    needs_alignment = loss_of(config) in ("ctc", "hybrid")
-    seconds = WHISPER_SECONDS if encoder in ("whisper", "hf_whisper") else None
-    labels = None
-    if decoder in ("whisper", "hf_whisper") and loss_of(config) != "ctc":
-        sizes = (config.get("encoder_conf") or {}).get("model_config") or {}
-        positions = int(sizes.get("max_target_positions", WHISPER_POSITIONS))
-        labels = positions - WHISPER_PROMPT
-    whose = "Whisper" if seconds or labels else ""
-    return Limits(needs_alignment, seconds, labels, whose)
 
 
 @dataclass
@@ -198,7 +163,7 @@ class Ruler:
             facts.too_long.add(utt_id)
         if self.limits.max_labels and labels > self.limits.max_labels:
             facts.too_many_labels.add(utt_id)
-        return fits
+        return self.limits.fault(num_samples, num_frames, labels, repeats) is None
 
     def _spell(
         self,

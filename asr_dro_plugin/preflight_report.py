@@ -33,7 +33,7 @@ def problems(sets: Sequence[SetFacts], ruler: Ruler, max_drop: float) -> Iterato
             if found.role != "test":
                 yield from _unknown(where, facts, ruler)
                 yield from _unalignable(where, facts, ruler, max_drop)
-                yield from _beyond(where, facts, ruler)
+                yield from _beyond(where, facts, ruler, max_drop)
 
 
 def _unalignable(where: str, facts: Facts, ruler: Ruler, max_drop: float) -> Iterator[str]:
@@ -47,16 +47,16 @@ def _unalignable(where: str, facts: Facts, ruler: Ruler, max_drop: float) -> Ite
         )
 
 
-def _beyond(where: str, facts: Facts, ruler: Ruler) -> Iterator[str]:
-    """More than the stack's encoder or decoder can take."""
-    limits = ruler.limits
-    if facts.too_long.count:
+def _beyond(where: str, facts: Facts, ruler: Ruler, max_drop: float) -> Iterator[str]:
+    """More than the stack's encoder or decoder can take; a few of them stage 10 leaves out."""
+    limits, most = ruler.limits, max_drop * facts.num_utts
+    if facts.too_long.count > most:
         yield (
             f"{where}: {facts.too_long.count} utterances are longer than the "
             f"{limits.max_seconds:g} s that {limits.whose} hears{_first(facts.too_long)}. Cut them "
             f"(asr-dro segment), or run stage 4 with --max_wav_duration {limits.max_seconds:g}."
         )
-    if facts.too_many_labels.count:
+    if facts.too_many_labels.count > most:
         yield (
             f"{where}: {facts.too_many_labels.count} texts have more than the {limits.max_labels} "
             f"tokens that {limits.whose}'s decoder writes{_first(facts.too_many_labels)}. "
@@ -107,8 +107,12 @@ def _oddities(where: str, role: str, facts: Facts, is_trained: bool) -> Iterator
             f"{where}: {facts.unalignable.count} utterances have too few frames for their text and "
             f"{left}{_first(facts.unalignable)}."
         )
-    if role == "test" and facts.too_long.count:
-        yield f"{where}: {facts.too_long.count} utterances are cut{_first(facts.too_long)}."
+    if facts.too_long.count:
+        what = "decoded in pieces" if role == "test" else "too long and left out"
+        yield f"{where}: {facts.too_long.count} utterances are {what}{_first(facts.too_long)}."
+    if role != "test" and facts.too_many_labels.count:
+        few = facts.too_many_labels
+        yield f"{where}: {few.count} texts have too many tokens and are left out{_first(few)}."
     if facts.empty.count and role != "test":
         yield f"{where}: {facts.empty.count} texts are empty{_first(facts.empty)}."
     is_refused = role != "test" and _lacks_much(facts)

@@ -7,7 +7,7 @@ two equal neighbours (Graves et al. 2006), else the loss is infinite.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +18,11 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.kaldi_io import write_table
+from asr_dro_plugin.stack_limits import TOO_LONG, TOO_MANY_LABELS, Limits
 from asr_dro_plugin.utt_tables import UttTables
 
 TABLES = ("text", "utt2lang", "utt2category", "utt2num_samples")
-REASON = "too few frames for CTC"
+CTC_LIMITS = Limits()
 
 
 class Frames(Protocol):
@@ -67,11 +68,12 @@ def write_shapes(
     token_type: str,
     groups: GroupMap,
     frames: Frames,
-    by_ctc: bool = True,
+    limits: Limits = CTC_LIMITS,
 ) -> DropLedger:
-    """Write one set's shape files without what cannot be aligned, and return what that was.
+    """Write one set's shape files without what does not fit, and return what that was.
 
-    Without CTC (``by_ctc`` false: cross entropy, a transducer) a text needs one frame at all.
+    What fits is said by the stack's ``limits``: a frame for each label under CTC, and Whisper's
+    positions.
 
     Files: ``speech_shape`` (samples), ``text_shape.<token_type>`` (tokens,vocabulary),
     ``utt2group`` (group ids), ``batch_keys`` and ``stats_keys`` as ESPnet's stage 10 leaves them.
@@ -85,9 +87,8 @@ def write_shapes(
     ):
         # ESPnet strips every kind of white space at the end of a text line
         labels, repeats = labels_and_repeats(to_ids(data.tables["text"][utt_id].rstrip()))
-        if num_frames < max(labels + repeats if by_ctc else 1, 1):
-            detail = f"{num_frames} frames, {labels} labels, {repeats} repeats"
-            ledger.add(utt_id, data.lang(utt_id), REASON, detail)
+        if fault := limits.fault(num_samples, num_frames, labels, repeats):
+            ledger.add(utt_id, data.lang(utt_id), *fault)
             continue
         speech[utt_id] = str(num_samples)
         text[utt_id] = f"{labels},{vocab_size}"
@@ -127,13 +128,25 @@ def conclude(
     for _, ledger in parts.values():
         everything.drops += ledger.drops
     everything.write(out / "dropped.tsv")
-    remedy = (
-        f"At {1000 * frames.frame_shift:g} ms per frame ({frames.blame}) their audio has fewer "
-        "frames than CTC needs for their text. Choose a stack with a smaller frame shift, or "
-        "raise --max_drop."
-    )
+    remedy = _remedy({drop.reason for drop in everything.drops}, frames)
     for name, (data, ledger) in parts.items():
         listed = out / name / "dropped.tsv"
         ledger.conclude(data.totals(), listed, str(data.path), max_drop, remedy)
         if len(ledger.drops) == len(data.utt_ids):
             raise UserError(f"{data.path} has no utterance left. {remedy}")
+
+
+def _remedy(reasons: Collection[str], frames: Frames) -> str:
+    """What to do about utterances that were left out."""
+    if TOO_LONG in reasons:
+        return (
+            "Cut long recordings (asr-dro segment), leave them out in stage 4 "
+            "(--max_wav_duration), or raise --max_drop."
+        )
+    if TOO_MANY_LABELS in reasons:
+        return "Cut them into shorter ones (asr-dro segment), or raise --max_drop."
+    return (
+        f"At {1000 * frames.frame_shift:g} ms per frame ({frames.blame}) their audio has fewer "
+        "frames than CTC needs for their text. Choose a stack with a smaller frame shift, or "
+        "raise --max_drop."
+    )

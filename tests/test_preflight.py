@@ -7,8 +7,9 @@ import pytest
 
 from asr_dro_plugin import shapes, tokens
 from asr_dro_plugin.frames import frame_counter
-from asr_dro_plugin.preflight import Limits, Ruler, limits_of
+from asr_dro_plugin.preflight import Ruler
 from asr_dro_plugin.preflight_report import problems, table, warnings
+from asr_dro_plugin.stack_limits import Limits, limits_of
 from asr_dro_plugin.utt_tables import UttTables
 from tests.sounds import data_dir
 
@@ -181,7 +182,8 @@ def test_what_whisper_cannot_hear_or_write_is_refused_in_training_and_told_in_te
     assert many.startswith(
         "train: eng: 1 texts have more than the 17 tokens that Whisper's decoder"
     )
-    assert "test: eng: 1 utterances are cut (first: eng_a)." in list(warnings(found, by))
+    told = list(warnings(found, by))
+    assert "test: eng: 1 utterances are decoded in pieces (first: eng_a)." in told
 
 
 @pytest.mark.parametrize(

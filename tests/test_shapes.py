@@ -11,6 +11,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.stack import frame_counter
+from asr_dro_plugin.stack_limits import Limits
 from asr_dro_plugin.utt_tables import UttTables
 from tests.sounds import data_dir
 
@@ -140,6 +141,6 @@ def test_without_ctc_a_text_may_have_more_labels_than_frames(tmp_path):
     )
     ledger = shapes.write_shapes(
         data, tmp_path / "stats/train", to_ids, len(TOKENS), "char", GroupMap(["eng"]),
-        EveryShift(), by_ctc=False,
+        EveryShift(), limits=Limits(needs_alignment=False),
     )  # fmt: skip
     assert ledger.utt_ids == {"eng_b"}

@@ -42,14 +42,15 @@ def main(argv: list[str] | None = None) -> None:
     from asr_dro_plugin import shapes, tokens
     from asr_dro_plugin.kaldi_io import read_lines
     from asr_dro_plugin.stack import frame_counter, load_config
-    from asr_dro_plugin.stack_rules import loss_of
+    from asr_dro_plugin.stack_limits import limits_of
     from asr_dro_plugin.utt_tables import UttTables
 
     config = load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
     frames = frame_counter(config)
     token_list = tokens.read_tokens(args.tokens)
     nlsyms = read_lines(args.nlsyms) if args.nlsyms else tokens.tags_in(token_list)
-    tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
+    language = (config.get("preprocessor_conf") or {}).get("whisper_language")
+    tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel, language)
     to_ids = tokens.token_ids(tokenizer, token_list)
     sets = {"train": args.train_dir, "valid": args.valid_dir}
     data = {part: UttTables.read(folder, shapes.TABLES) for part, folder in sets.items()}
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             args.token_type,
             groups,
             frames,
-            loss_of(config) in ("ctc", "hybrid"),
+            limits_of(config),
         )
         for part in sets
     }

@@ -48,14 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, judge, print, write; 1 where training cannot work."""
     args = get_parser().parse_args(join_asr_args(argv))
     from asr_dro_plugin import preflight_report as report
-    from asr_dro_plugin.preflight import Ruler, limits_of
+    from asr_dro_plugin.preflight import Ruler
     from asr_dro_plugin.stack import check_config, frame_counter, load_config
+    from asr_dro_plugin.stack_limits import limits_of
 
     overrides = [*overrides_from_arguments(args.asr_args), *args.override]
     config = load_config(args.config, overrides)
     check_config(config, args.config)
     counter = frame_counter(config)
-    tokens, to_ids = _tokens(args)
+    tokens, to_ids = _tokens(args, config)
     ruler = Ruler(to_ids, tokens, counter, limits_of(config))
     train = _read(args.train_dir)
     sets = [ruler.measure(train, "train")]
@@ -84,14 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if refused else 0
 
 
-def _tokens(args: argparse.Namespace):
+def _tokens(args: argparse.Namespace, config: Mapping):
     """The list, and text -> ids as training has them."""
     from asr_dro_plugin import tokens
     from asr_dro_plugin.kaldi_io import read_lines
 
     listed = tokens.read_tokens(args.tokens)
     nlsyms = read_lines(args.nlsyms) if args.nlsyms else tokens.tags_in(listed)
-    tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel)
+    language = (config.get("preprocessor_conf") or {}).get("whisper_language")
+    tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel, language)
     return listed, tokens.token_ids(tokenizer, listed)
 
 
