@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr_dro_plugin.frame_rules import (
-    SAMPLE_RATE,
-    Step,
-    encoder_step,
-    frontend_step,
-    postencoder_step,
-)
+from asr_dro_plugin.encoder_rules import encoder_step
+from asr_dro_plugin.frame_rules import SAMPLE_RATE, Step, frontend_step, postencoder_step
 from asr_dro_plugin.stack_names import component_of
 from asr_dro_plugin.stack_sizes import argument, frontend_of
 

@@ -9,14 +9,12 @@ counted past; and attention or recurrence, where the counting ends.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asr_dro_plugin.frame_rules import (
+from asr_dro_plugin.encoder_rules import (
     DEEPSPEECH2_STRIDES,
     ENCODER_INPUT_LAYERS,
     INPUT_LAYERS,
-    S3PRL_320,
-    SAMPLE_RATE,
-    WAV2VEC2_CONVOLUTIONS,
 )
+from asr_dro_plugin.frame_rules import S3PRL_320, SAMPLE_RATE, WAV2VEC2_CONVOLUTIONS
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.ssl_checkpoints import model_config_of
 from asr_dro_plugin.stack_names import component_of

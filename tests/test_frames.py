@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_dro_plugin.encoder_rules import ENCODER_INPUT_LAYERS, encoder_step
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.frame_rules import ENCODER_INPUT_LAYERS, encoder_step, postencoder_step
+from asr_dro_plugin.frame_rules import postencoder_step
 from asr_dro_plugin.frames import frame_counter
 from asr_dro_plugin.stack_names import COMPONENTS
 
