@@ -5,7 +5,6 @@ Blank, space and the unknown symbol have names of their own there (``[PAD]`` or 
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.ssl_folders import find_json, read_json
 from asr_dro_plugin.tokens import BLANK, SPACE, UNK
+from asr_dro_plugin.vocabulary import casing_of
 
 VOCAB, ADDED = "vocab.json", "added_tokens.json"
 TOKENIZER, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
@@ -21,6 +21,7 @@ DEFAULTS = {
     "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>",
     "word_delimiter_token": "|",
 }  # fmt: skip
+DELIMITER = DEFAULTS["word_delimiter_token"]
 OURS = {"pad_token": BLANK, "unk_token": UNK, "word_delimiter_token": SPACE}
 
 
@@ -166,19 +167,6 @@ def _refuse_lines(tokens: Sequence[str], where: Path) -> None:
         raise UserError(f"{where} has both {twice!r} and what stands for it here. Rename it.")
 
 
-def casing_of(symbols: Sequence[str]) -> str:
-    """``upper`` or ``lower`` where the letters that have a case are all so, ``mixed``, ``none``.
-
-    Symbols in pointed or square brackets are no letters.
-    """
-    letters = [symbol for symbol in symbols if not re.fullmatch(r"<.+>|\[.+\]", symbol)]
-    cased = [symbol for symbol in letters if symbol.lower() != symbol.upper()]
-    upper = sum(symbol == symbol.upper() for symbol in cased)
-    if not cased:
-        return "none"
-    return {len(cased): "upper", 0: "lower"}.get(upper, "mixed")
-
-
 def tokenizer_files(
     tokens: Sequence[str], names: Mapping[str, str] | None = None, do_lower_case: bool = False
 ) -> dict[str, bytes]:
@@ -188,21 +176,28 @@ def tokenizer_files(
         tokens: ours, ``<blank>`` among them.
         names: our special symbol -> its name there, where it had one; as ``Vocabulary.names``.
         do_lower_case: as ``Vocabulary.do_lower_case``.
+
+    Raises:
+        UserError: a symbol that its tokenizer takes for the space.
     """
+    if DELIMITER in tokens and SPACE in tokens:
+        raise UserError(
+            f"The tokens have {DELIMITER} beside {SPACE}, and Hugging Face's tokenizer takes "
+            f"{DELIMITER} for the space. Train with a normaliser that removes it."
+        )
     names = {**_free_names(tokens), **(names or {})}
     spelled = [names.get(token, token) for token in tokens]
-    special = {key: names[ours] if ours in tokens else None for key, ours in OURS.items()}
-    for key in ("bos_token", "eos_token"):
-        special[key] = DEFAULTS[key] if DEFAULTS[key] in spelled else None
-    delimiter = special.pop("word_delimiter_token")
+    special = {key: names[OURS[key]] for key in ("pad_token", "unk_token") if OURS[key] in tokens}
+    ends = {key: DEFAULTS[key] for key in ("bos_token", "eos_token") if DEFAULTS[key] in spelled}
     settings = {
         "tokenizer_class": "Wav2Vec2CTCTokenizer", "do_lower_case": do_lower_case,
-        "word_delimiter_token": delimiter or "|", "replace_word_delimiter_char": " ", **special,
+        "word_delimiter_token": DELIMITER, "replace_word_delimiter_char": " ",
+        **dict.fromkeys(("unk_token", "bos_token", "eos_token")), **special, **ends,
     }  # fmt: skip
     made = {
         VOCAB: {token: row for row, token in enumerate(spelled)},
         TOKENIZER: settings,
-        SPECIAL: {key: token for key, token in special.items() if token is not None},
+        SPECIAL: {**special, **ends},
     }
     return {
         name: (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
@@ -212,8 +207,5 @@ def tokenizer_files(
 
 def _free_names(tokens: Sequence[str]) -> dict[str, str]:
     """Names for our special symbols that no other token has."""
-    choices = {BLANK: ("<pad>", "[PAD]", BLANK), UNK: ("<unk>",), SPACE: ("|", SPACE)}
-    return {
-        ours: next(name for name in names if name not in tokens or name == ours)
-        for ours, names in choices.items()
-    }
+    blank = next(name for name in ("<pad>", "[PAD]", BLANK) if name not in tokens or name == BLANK)
+    return {BLANK: blank, UNK: UNK, SPACE: DELIMITER}

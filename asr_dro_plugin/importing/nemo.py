@@ -12,7 +12,6 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
-from asr_dro_plugin.hf_vocabulary import casing_of
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.ssl_folders import load_plain
@@ -20,6 +19,7 @@ from asr_dro_plugin.stack_sizes import resolve
 from asr_dro_plugin.tar_members import extract
 from asr_dro_plugin.tokens import BLANK, SPACE
 from asr_dro_plugin.unpack_content import check_tensors, read_yaml
+from asr_dro_plugin.vocabulary import casing_of
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 ENCODER, DECODER = "ConvASREncoder", "ConvASRDecoder"

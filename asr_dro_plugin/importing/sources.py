@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.hf_vocabulary import casing_of
 from asr_dro_plugin.importing import espnet, fairseq, hf, nemo, state_dicts
 from asr_dro_plugin.importing.accounts import Account, take_account
 from asr_dro_plugin.importing.folders import check_sum, sums_of, write_experiment
@@ -22,6 +21,7 @@ from asr_dro_plugin.new_folder import new_folder
 from asr_dro_plugin.ssl_folders import weight_files
 from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
 from asr_dro_plugin.tokens import BLANK, read_symbols
+from asr_dro_plugin.vocabulary import casing_of
 
 
 @dataclass(frozen=True)
