@@ -11,18 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from asr_dro_plugin.adapter_files import check_base, leaves_out_base
-from asr_dro_plugin.adapter_settings import LoRA, uses_adapter
+from asr_dro_plugin.adapter_files import leaves_out_base, without_adapters
+from asr_dro_plugin.adapter_settings import uses_adapter
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.fairseq_files import read_fairseq
+from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.hf_vocabulary import tokenizer_files
 from asr_dro_plugin.model_files import best_model_file, find_model_file, read_experiment_config
-from asr_dro_plugin.nets.lora import merged_state
 from asr_dro_plugin.new_folder import new_folder
 from asr_dro_plugin.pack_weights import read_weights
-from asr_dro_plugin.ssl_folders import CONFIG, PREPROCESSOR, WEIGHTS
-from asr_dro_plugin.ssl_folders import read_weights as folder_weights
+from asr_dro_plugin.ssl_folders import CONFIG, PREPROCESSOR, WEIGHTS, load_plain
 from asr_dro_plugin.stack_names import SLOTS, component_of
 from asr_dro_plugin.stack_rules import ctc_weight_of
 from asr_dro_plugin.tokens import BLANK
@@ -57,7 +55,7 @@ def export_hf(exp: str | os.PathLike, out: str | os.PathLike, model_file: str | 
     for problem in obstacles(config):
         raise UserError(f"{exp} cannot be a Hugging Face CTC model: {problem}")
     path = find_model_file(exp, model_file or best_model_file(exp))
-    state = merged(read_weights(path, config), config, path)
+    state = plain_weights(exp, path, config)
     network = network_of(config)
     with new_folder(out) as folder:
         for name, content in _files(exp, config, network).items():
@@ -114,19 +112,12 @@ def network_of(config: Mapping) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def merged(state: Mapping[str, Any], config: Mapping, path: Path) -> dict[str, Any]:
-    """The tensors of a plain model, LoRA's matrices added to the weights that they adapt."""
-    if not uses_adapter(config):
-        return dict(state)
-    conf = dict(config.get("adapter_conf") or {})
-    if leaves_out_base(config):
-        base = check_base(conf["base"], conf.get("base_sha256"), str(path))
-        given = folder_weights(base) if base.is_dir() else read_fairseq(base).weights
-        prefix = f"{config['encoder_conf']['model_config'].get('model_type', 'wav2vec2')}."
-        body = {f"{BODY}{name.removeprefix(prefix)}": value for name, value in given.items()}
-        adapted = {name.replace(".base_layer.", ".") for name in state}
-        state = {**{n: v for n, v in body.items() if n not in adapted}, **state}
-    return merged_state(state, LoRA(**conf).alpha)
+def plain_weights(exp: Path, path: Path, config: Mapping) -> dict[str, Any]:
+    """The tensors of a model without adapters, LoRA's matrices added to what they adapt."""
+    if not leaves_out_base(config):
+        return dict(without_adapters(read_weights(path, config), config, path))
+    with merged(exp, path.name, config) as (whole, _):
+        return {name: tensor.clone() for name, tensor in load_plain(whole).items()}
 
 
 def _theirs(state: Mapping[str, Any], network: Mapping, path: Path) -> dict[str, Any]:

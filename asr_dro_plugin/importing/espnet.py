@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin import unpack
+from asr_dro_plugin.adapter_files import without_adapters
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.accounts import OF_GROUPS
 from asr_dro_plugin.importing.found import Found, Wish
@@ -21,6 +22,7 @@ from asr_dro_plugin.stack_rules import loss_of
 from asr_dro_plugin.unpack_content import read_yaml
 
 CONFIG = "config.yaml"
+OF_ADAPTERS = ("use_adapter", "adapter", "adapter_conf", "save_strategy")
 
 
 def read(wish: Wish) -> Found:
@@ -37,7 +39,8 @@ def read(wish: Wish) -> Found:
     if not isinstance(tokens, list):
         raise UserError(f"{exp / CONFIG} has no list of tokens. Give a trained experiment.")
     _check_ctc(config, wish)
-    state = read_weights(model_file, config)
+    state = without_adapters(read_weights(model_file, config), config, model_file)
+    config = {key: value for key, value in config.items() if key not in OF_ADAPTERS}
     packed, members, warnings = packed_config(config, pretrained_numel(state), exp / CONFIG)
     del packed["token_list"]
     tensors, not_used = dict(state), {}
