@@ -188,7 +188,8 @@ def take_over_objective(
 
 def is_token_table(name: str) -> bool:
     """Whether a parameter has one row for each token."""
-    return name.startswith(("ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer."))
+    heads = ("ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer.", "decoder.net.embed_tokens.")
+    return name.startswith(heads)
 
 
 def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:

@@ -11,8 +11,9 @@ from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.model_files import check_model_file
 from asr_dro_plugin.stack import check_config
 from asr_dro_plugin.training_rules import num_updates
+from asr_dro_plugin.whisper_tokens import read_tokenizer, token_names
 
-pytest_plugins = ["tests.fixtures_ssl"]
+pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "conf").glob("train_asr_*.yaml"))
 GROUPS = ["ces", "pol", "spa"]
@@ -29,15 +30,19 @@ def task():
 
 
 @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
-def built(request, task, tiny_ssl):
+def built(request, task, tiny_ssl, tiny_whisper):
     """(arguments, model) of a configuration, on a tiny checkpoint where it names a real one."""
     config = load_config(request.param)
     check_config(config, str(request.param))
-    if config.get("ssl_checkpoint"):
+    if config["encoder"] == "hf_whisper":
+        config["ssl_checkpoint"] = str(tiny_whisper)
+    elif config.get("ssl_checkpoint"):
         layout = "fairseq" if config["encoder"] == "wav2vec2" else "hf"
         config["ssl_checkpoint"] = str(getattr(tiny_ssl, layout))
     args = argparse.Namespace(**{**vars(task.get_parser().parse_args([])), **config})
     args.token_list, args.groups = TOKENS, GROUPS
+    if config["decoder"] == "hf_whisper":
+        args.token_list = token_names(read_tokenizer(tiny_whisper))
     for slot in ("frontend", "specaug", "preencoder", "decoder"):  # as the parser reads them
         if getattr(args, slot) == "none":
             setattr(args, slot, None)
