@@ -8,7 +8,7 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 
-pytest_plugins = ["tests.fixtures_ssl"]
+pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 
 LORA = {"rank": 4, "alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 HOULSBY = {"bottleneck": 4}
@@ -234,3 +234,39 @@ def test_lora_can_be_merged_into_the_weights_and_houlsby_cannot(task, tiny_ssl):
     houlsby, _ = build(task, **stack(tiny_ssl.hf, "houlsby"))
     with pytest.raises(UserError, match="houlsby cannot be merged"):
         merge_adapters(houlsby)
+
+
+@pytest.fixture(scope="module")
+def whisper_tokens(dump, tiny_whisper, tmp_path_factory):
+    from asr_dro_plugin.bin import make_tokens
+
+    out = tmp_path_factory.mktemp("tokens")
+    words = ["--text", str(dump / "train" / "text"), "--token_type", "hugging_face"]
+    make_tokens.main([*words, "--out_dir", str(out), "--ssl_checkpoint", str(tiny_whisper)])
+    return str(out / "tokens.txt")
+
+
+@pytest.mark.parametrize("adapter, places", [("lora", 2 * 2 + 2 * 4), ("houlsby", 2 * 2 + 2 * 3)])
+def test_whispers_encoder_and_decoder_are_adapted(
+    task, tiny_whisper, whisper_tokens, adapter, places
+):
+    """2 layers each; a decoder's attend to themselves and to the encoder."""
+    keys = {
+        "encoder": "hf_whisper", "encoder_conf": {"do_pad_trim": False}, "decoder": "hf_whisper",
+        "preprocessor": "whisper", "model": "dro", "model_conf": {"ctc_weight": 0.0},
+    }  # fmt: skip
+    args = argparse.Namespace(**{**vars(task.get_parser().parse_args([])), **stack(tiny_whisper)})
+    vars(args).update({**keys, "adapter": adapter, "adapter_conf": KINDS[adapter]})
+    args.token_list, args.token_type = whisper_tokens, "hugging_face"
+    args.frontend = args.normalize = None
+    model = task.build_model(args)
+    assert learning(model) == model.adapters.added
+    assert len(model.adapters.added) == places * (2 if adapter == "lora" else 4)
+    stir(model)
+    text = torch.tensor([[300, 301], [301, 302]])
+    loss, _, _ = model.train()(
+        torch.randn(2, 8000), torch.tensor([8000] * 2), text, torch.tensor([2] * 2)
+    )
+    loss.backward()
+    lacking = [n for n, p in model.named_parameters() if p.requires_grad and not p.grad.any()]
+    assert not lacking
