@@ -142,6 +142,8 @@ MODEL_CONFIGS = {
     "asr_dro_plugin.espnet.hf_whisper:HFWhisperEncoder": {"d_model": 12, "encoder_layers": 1},
     "asr_dro_plugin.espnet.hf_whisper:HFWhisperDecoder": {"d_model": 12, "decoder_layers": 1},
 }  # fmt: skip
+_HF = "asr_dro_plugin.espnet.hf_wav2vec2"
+MODEL_CONFIGS[f"{_HF}:FairseqWav2Vec2Encoder"] = MODEL_CONFIGS[f"{_HF}:HFWav2Vec2Encoder"]
 # What the task gives.
 GIVEN = {
     "asr_dro_plugin.espnet.hf_whisper:HFWhisperDecoder": {
