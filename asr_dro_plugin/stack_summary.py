@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from asr_dro_plugin.adapter_rules import with_adapters
-from asr_dro_plugin.adapter_settings import is_adapters
+from asr_dro_plugin.adapter_rules import NETWORKS, with_adapters
+from asr_dro_plugin.adapter_settings import is_adapters, uses_adapter
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.parameter_names import (
     CNN_ENTRIES,
@@ -77,6 +77,8 @@ def _note(config: Mapping, slot: str) -> str:
         return "raw audio" if config.get("input_size") == 1 else "features from the data"
     if slot == "decoder" and name and built_component(config, slot) is None:
         return f"{name} is dropped: ctc_weight is 1"
+    if uses_adapter(config) and (slot, name) in NETWORKS:
+        return f"with adapters ({config.get('adapter', 'lora')})"
     if name in ("wav2vec2", "s3prl") and frozen_updates(config):
         return f"pretrained part frozen for the first {frozen_updates(config)} updates"
     return ""

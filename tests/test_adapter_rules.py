@@ -31,6 +31,7 @@ def test_adapters_of_a_checkpoint_that_is_not_here_are_counted(tmp_path, monkeyp
     added = XLSR_300M["layers"] * 2 * 16 * 2 * XLSR_300M["width"]
     lora = slot(describe(config(), 40), "encoder")
     assert (lora.trainable, lora.frozen) == (added, plain.trainable)
+    assert lora.note == "with adapters (lora)"
     houlsby = config(adapter="houlsby", adapter_conf={"bottleneck": 32})
     added = XLSR_300M["layers"] * 2 * (2 * 1024 * 32 + 32 + 1024)
     assert slot(describe(houlsby, 40), "encoder").trainable == added
