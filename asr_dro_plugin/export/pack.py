@@ -20,7 +20,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.languages import read_languages
 from asr_dro_plugin.model_files import default_model_file, model_files
-from asr_dro_plugin.named_files import META
+from asr_dro_plugin.named_files import META, in_place, pack_root
 from asr_dro_plugin.pack_zip import Source
 from asr_dro_plugin.progress import Progress
 from asr_dro_plugin.reporting import card, card_facts
@@ -96,7 +96,8 @@ def _read_training(exp: Path) -> dict:
         raise UserError(f"{exp} holds no {CONFIG}. Give a trained experiment (stage 11).")
     if not isinstance(config.get("token_list"), list):
         raise UserError(f"{exp}/{CONFIG} has no list of tokens. Give a trained experiment.")
-    return config
+    root = pack_root(exp)  # of a model that was imported or unpacked: its names start there
+    return in_place(config, root) if root else config
 
 
 def _name_of(exp: Path) -> str:

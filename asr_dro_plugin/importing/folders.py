@@ -62,14 +62,19 @@ def write_experiment(
     words = yaml.safe_dump(whole, allow_unicode=True, sort_keys=False, width=100)
     _write(folder / CONFIG, words)
     _write(folder / TOKENS, "".join(f"{token}\n" for token in tokens))
-    # A copy of each: a view would bring the whole file that it is mapped from.
-    state = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    state = {name: _alone(tensor.detach()) for name, tensor in tensors.items()}
     with open(folder / MODEL, "wb") as stream:
         torch.save(state, stream)
         stream.flush()
         os.fsync(stream.fileno())
     made = {"schema": SCHEMA, "imported_by": f"asr-dro {__version__}", **facts}
     _write(folder / FACTS, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+
+
+def _alone(tensor: Any) -> Any:
+    """The tensor, or a copy where it is a part of a larger one, all of which would be saved."""
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if whole and tensor.is_contiguous() else tensor.clone().contiguous()
 
 
 def _write(path: Path, text: str) -> None:

@@ -73,6 +73,15 @@ def test_a_packed_model_gives_the_same(exp, tmp_path):
     assert everything_below(tmp_path / "other") == everything_below(tmp_path / "first")
 
 
+def test_what_was_imported_is_packed_from_anywhere(exp, tmp_path, monkeypatch):
+    out = imported("espnet", exp, tmp_path / "out")
+    (tmp_path / "afar").mkdir()
+    monkeypatch.chdir(tmp_path / "afar")
+    pack(out, tmp_path / "model.zip", Options(model_file="model.pth"))
+    again = imported("espnet", tmp_path / "model.zip", tmp_path / "again")
+    assert everything_below(again) == everything_below(out)
+
+
 def test_one_model_file_of_an_experiment_may_be_chosen(exp, tmp_path):
     state = torch.load(exp / "3epoch.pth", weights_only=True)
     state[f"{HEAD}bias"] += 1
