@@ -39,6 +39,10 @@ PARAMETERLESS = {
 # 10 3 3 3 3 2 2, each with bias and layer norm.
 TABLE_FEATURE_EXTRACTOR = 512 * (10 + 512 * (4 * 3 + 2 * 2)) + 7 * 3 * 512
 
+# And of their heads for pretraining, which only fairseq's files hold: quantizer (2 groups of 320
+# vectors of 384, and a linear layer that chooses them), project_q and final_proj.
+TABLE_HEADS = 2 * 320 * (384 + 512 + 1) + (768 + 1) * 768 + (1024 + 1) * 768
+
 Tensors = dict[str, int]  # parameter name in the whole model -> number of elements
 
 
@@ -179,8 +183,9 @@ def _not_here(slot: str, checkpoint: Checkpoint | None) -> tuple[Tensors | None,
     if checkpoint is None or checkpoint.num_params is None:
         return None, ""
     front = TABLE_FEATURE_EXTRACTOR
+    rest = checkpoint.num_params - front - (TABLE_HEADS if checkpoint.layout == "fairseq" else 0)
     body = f"{slot}.net.model"
-    return {f"{body}.feature_extractor": front, body: checkpoint.num_params - front}, "table"
+    return {f"{body}.feature_extractor": front, body: rest}, "table"
 
 
 def _tensor_sizes(checkpoint: Checkpoint) -> Tensors:

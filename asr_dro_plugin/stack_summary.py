@@ -79,7 +79,8 @@ def _note(config: Mapping, slot: str) -> str:
         return f"{name} is dropped: ctc_weight is 1"
     if uses_adapter(config) and (slot, name) in NETWORKS:
         return f"with adapters ({config.get('adapter', 'lora')})"
-    if name in ("wav2vec2", "s3prl") and frozen_updates(config):
+    pretrained = ("s3prl", "wav2vec2", "hf_wav2vec2", "fairseq_wav2vec2")
+    if name in pretrained and frozen_updates(config):
         return f"pretrained part frozen for the first {frozen_updates(config)} updates"
     return ""
 

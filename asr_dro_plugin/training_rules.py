@@ -31,8 +31,11 @@ BATCH_KEYS = frozenset(_BATCH_KEYS.split())
 # What may hold a pretrained speech model with convolutions in front.
 SSL_HOLDERS = {
     "frontend": {"s3prl", "espnet_ssl", "huggingface", "fused"},
-    "encoder": {"wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert"},
-}
+    "encoder": {
+        "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "hf_wav2vec2",
+        "fairseq_wav2vec2",
+    },
+}  # fmt: skip
 # How a schedule names the optimizer updates of the whole training.
 LENGTHS = {
     "onecyclelr": "total_steps", "tri_stage": "max_steps", "warmup_cosine": "max_steps",

@@ -33,6 +33,8 @@ EXTRA = {
     "multiconv_conformer": {"cgmlp_linear_units": 8},
 }  # fmt: skip
 
+TOO_SHORT = "short|size|Padding|expected 0 <|greater than 0|MKL FFT"
+
 
 def build(slot: str, name: str, **arguments):
     module, cls = COMPONENTS[slot][name].split(":")
@@ -50,7 +52,7 @@ def lengths_of(module, frames: range, size: int | None) -> dict[int, int]:
             with torch.no_grad():
                 lengths = module(torch.zeros(shape), torch.tensor([length]))[1]
         except Exception as error:
-            assert re.search("short|size|Padding|expected 0 <|greater than 0|MKL FFT", str(error)), error
+            assert re.search(TOO_SHORT, str(error)), error
             found[length] = 0
         else:
             found[length] = int(torch.as_tensor(lengths).flatten()[0])

@@ -209,7 +209,12 @@ def test_frozen_convolutions_of_a_file_are_those_that_training_freezes(tiny_ssl,
 
 
 @pytest.mark.parametrize(
-    "conf", [{"encoder_conf": {"freeze_finetune_updates": 500}}, {"freeze_finetune_updates": 500}]
+    "conf",
+    [
+        {"encoder_conf": {"freeze_finetune_updates": 500}},
+        {"freeze_finetune_updates": 500},
+        {"freeze_finetune_updates": 500, "encoder": "fairseq_wav2vec2"},
+    ],
 )
 def test_updates_without_finetuning_are_noted(conf):
     assert "first 500 updates" in describe({**RAW, **conf}, 50)[4].note

@@ -1,5 +1,6 @@
 """``fairseq_wav2vec2`` computes what fairseq computes, and never imports it."""
 
+import argparse
 import dataclasses
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder
 from asr_dro_plugin.fairseq_files import read_config, read_fairseq
 from asr_dro_plugin.frames import frame_counter
 from asr_dro_plugin.ssl_checkpoints import use_checkpoint
+from tests.espnet.conftest import arguments, write_config
 
 pytest_plugins = ["tests.fixtures_ssl"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,6 +204,32 @@ def test_ssl_checkpoint_gives_the_settings_that_rebuild_the_network(make_tiny_ss
     first, again = FairseqWav2Vec2Encoder(**conf), FairseqWav2Vec2Encoder(**conf)
     first.load_pretrained(tiny.fairseq)
     again.load_state_dict(first.state_dict())
+
+
+def test_training_begins_with_the_file_s_weights_and_the_experiment_does_without_it(
+    task, dump, make_tiny_ssl, tmp_path, one_thread
+):
+    """A file that pickles a namespace, as old ones do; one update moves all but the CNN."""
+    tiny = make_tiny_ssl(layers=1)
+    path = tmp_path / "old.pt"
+    torch.save(torch.load(tiny.fairseq) | {"args": argparse.Namespace(arch="wav2vec2")}, path)
+    config = write_config(
+        tmp_path / "train.yaml", model="dro", frontend="none", frontend_conf={}, normalize="none",
+        encoder="fairseq_wav2vec2", encoder_conf={"mask_time_prob": 0.0}, freeze_cnn=True,
+        ssl_checkpoint=str(path), num_iters_per_epoch=1, optim_conf={"lr": 0.001},
+    )  # fmt: skip
+    exp = tmp_path / "exp"
+    task.main(cmd=arguments(dump, exp, config))
+    before, after = read_fairseq(path).weights, torch.load(exp / "1epoch.pth", weights_only=True)
+    path.unlink()
+    for name, value in before.items():
+        moved = (after[f"encoder.net.model.{name}"] - value).abs().max()
+        assert moved < 0.01, name  # from where the file left it, not from anywhere
+        assert (moved == 0) == name.startswith(("feature_extractor.", "masked_spec_embed")), name
+    model, args = task.build_model_from_file(exp / "config.yaml", exp / "1epoch.pth", "cpu")
+    assert args.ssl_checkpoint is None and args.encoder_conf["do_normalize"] is True
+    assert torch.equal(model.state_dict()["encoder.net.model.encoder.layer_norm.weight"],
+                       after["encoder.net.model.encoder.layer_norm.weight"])  # fmt: skip
 
 
 FORBIDDEN = """
