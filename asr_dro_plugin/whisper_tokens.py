@@ -27,6 +27,12 @@ from asr_dro_plugin.whisper_languages import WHISPER_LANGUAGES
 SOT, EOT, NO_TIMES = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 TASKS = ("transcribe", "translate")
 TOKENIZER = "tokenizer.json"  # pieces and merges, as Hugging Face's tokenizers write them
+# What these tokens make of ESPnet's model; a YAML may say otherwise.  ESPnet's own error rates are
+# of pieces as they are spelled, not of words: those of the groups are right.
+MODEL_CONF = {
+    "sym_sos": SOT, "sym_eos": EOT, "text_prompt": [f"<|{TASKS[0]}|>", NO_TIMES],
+    "report_cer": False, "report_wer": False,
+}  # fmt: skip
 SPECIAL = re.compile(r"<\|.*\|>")
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 

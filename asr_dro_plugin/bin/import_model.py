@@ -4,10 +4,10 @@
     asr-dro import --from hf FOLDER --out exp/asr_xlsr --new_vocab tokens.txt
     asr-dro import --from state_dict MODEL.pth --out exp/asr_ds2 --config conf/... --tokens ...
 
-Kinds: nemo (a .nemo file with a QuartzNet), hf (a folder of Wav2Vec2ForCTC, HubertForCTC or
-WavLMForCTC), fairseq (a .pt), espnet (a packed .zip or an experiment), state_dict (tensors by name,
-for the stack of --config).  The result is for asr-dro transcribe and decode --exp, asr-dro pack,
-and ./run.sh --init_exp.
+Kinds: nemo (a .nemo file with a QuartzNet), hf (a folder of Wav2Vec2ForCTC, HubertForCTC,
+WavLMForCTC or Whisper), fairseq (a .pt), espnet (a packed .zip or an experiment), state_dict
+(tensors by name, for the stack of --config).  The result is for asr-dro transcribe and decode
+--exp, asr-dro pack, and ./run.sh --init_exp.
 """
 
 import argparse
@@ -65,7 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     print(made.account.table())
     for note in made.notes:
         print(f"{note}.")
-    print(f"{args.out}: {len(made.tokens)} tokens, <blank> is number {made.blank_id}.")
+    blank = "no CTC" if made.blank_id is None else f"<blank> is number {made.blank_id}"
+    print(f"{args.out}: {len(made.tokens)} tokens, {blank}.")
     print(f"Use it: asr-dro transcribe AUDIO --exp {args.out}, or ./run.sh --init_exp {args.out}")
     return 0
 

@@ -12,23 +12,13 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.experiment import is_first_process
 from asr_dro_plugin.tokens import read_tokens
 from asr_dro_plugin.whisper_tokens import (
-    EOT,
-    NO_TIMES,
-    SOT,
-    TASKS,
+    MODEL_CONF,
     TOKENIZER,
     WhisperTokenizer,
     read_tokenizer,
     save_tokenizer,
     strict_ids,
 )
-
-# What Whisper's tokens make of ESPnet's model; a YAML may say otherwise.  ESPnet's own error rates
-# are of pieces as they are spelled, not of words: those of the groups are right.
-MODEL_CONF = {
-    "sym_sos": SOT, "sym_eos": EOT, "text_prompt": [f"<|{TASKS[0]}|>", NO_TIMES],
-    "report_cer": False, "report_wer": False,
-}  # fmt: skip
 
 
 class WhisperPreprocessor(CommonPreprocessor):

@@ -1,4 +1,4 @@
-"""``--from hf``: a folder of Wav2Vec2ForCTC, HubertForCTC or WavLMForCTC.
+"""``--from hf``: a folder of Wav2Vec2ForCTC, HubertForCTC or WavLMForCTC (and see ``whisper``).
 
 The folder may be one that ml4audio's service exported: then the one model below it is taken, and
 its card is read as data (``cards``).
@@ -11,6 +11,7 @@ from typing import Any
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.hf_vocabulary import VOCAB, read_vocabulary
+from asr_dro_plugin.importing import whisper
 from asr_dro_plugin.importing.cards import read_cards
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.ssl_folders import (
@@ -45,6 +46,8 @@ def read(wish: Wish) -> Found:
     folder = model_folder(wish.path)
     card = read_cards(folder)
     config = network_config(folder, folder.name)
+    if config.get("model_type") == "whisper":
+        return whisper.read(wish, folder)
     _check_network(config, folder)
     given = read_weights(folder) | _of_language(folder, wish.lang)
     origin, not_used = _names(given, config["model_type"])
@@ -111,9 +114,8 @@ def _check_network(config: Mapping, folder: Path) -> None:
     kind = config.get("model_type")
     if kind not in MODEL_TYPES:
         raise UserError(
-            f"{folder}/{CONFIG} describes a {kind}; imported are CTC models of "
+            f"{folder}/{CONFIG} describes a {kind}; imported are whisper and CTC models of "
             f"{', '.join(MODEL_TYPES)}."
-            + (" Fine-tune a Whisper with ssl_checkpoint." if kind == "whisper" else "")
         )
 
 

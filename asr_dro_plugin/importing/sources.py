@@ -19,6 +19,7 @@ from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.heads import check_blank, with_new_head
 from asr_dro_plugin.new_folder import new_folder
 from asr_dro_plugin.ssl_folders import weight_files
+from asr_dro_plugin.stack_rules import loss_of
 from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
 from asr_dro_plugin.tokens import BLANK, read_symbols
 from asr_dro_plugin.vocabulary import casing_of
@@ -64,9 +65,9 @@ class Imported:
     notes: list[str]
 
     @property
-    def blank_id(self) -> int:
-        """Row of CTC's blank in the head."""
-        return self.tokens.index(BLANK)
+    def blank_id(self) -> int | None:
+        """Row of CTC's blank in the head; None of a model without CTC."""
+        return _blank_id(self.tokens)
 
 
 def import_model(kind: str, path: Path, out: Path, options: Options) -> Imported:
@@ -113,7 +114,7 @@ def _fitted(
         )
     headless = new is not None or allow_new_head
     tensors, account = take_account(found, where, headless)
-    if new is None and f"{HEAD}weight" in tensors:
+    if new is None and (f"{HEAD}weight" in tensors or loss_of(found.config) == "ce"):
         return tensors, account, list(found.tokens), []
     tokens = found.tokens if new is None else new
     width = output_sizes(found.config, checkpoint_of(found.config))["postencoder"]
@@ -138,6 +139,10 @@ def _refuse_strange_numbers(tensors: dict[str, Any], path: Path) -> None:
             raise UserError(f"{path} holds NaN or infinity in {name}. Fetch it again.")
 
 
+def _blank_id(tokens: Sequence[str]) -> int | None:
+    return tokens.index(BLANK) if BLANK in tokens else None
+
+
 def _facts(
     kind: str,
     path: Path,
@@ -152,7 +157,7 @@ def _facts(
         "source": path.name,
         "sha256": sums_of([path] if path.is_file() else found.files),
         "num_tokens": len(tokens),
-        "blank_id": tokens.index(BLANK),
+        "blank_id": _blank_id(tokens),
         "casing": casing_of(tokens),
         **found.facts,
         "notes": [*found.facts.get("notes", ()), *notes],

@@ -357,6 +357,36 @@ def test_what_does_not_go_with_whisper_is_refused_before_anything_is_built(
         check_config({**config, **changes}, "x.yaml")
 
 
+@torch.no_grad()
+def test_an_imported_whisper_writes_what_generate_writes(theirs, tiny_whisper, batch, tmp_path):
+    from transformers import WhisperTokenizer
+
+    from asr_dro_plugin.decode_options import read_decode_config
+    from asr_dro_plugin.espnet.transcribers import load_transcriber
+    from asr_dro_plugin.importing.sources import Options, import_model
+    from asr_dro_plugin.speech import Utterance
+    from asr_dro_plugin.whisper_languages import WHISPER_LANGUAGES
+
+    import_model("hf", tiny_whisper, tmp_path / "exp", Options())
+    config = read_decode_config({"mode": "greedy"})
+    work = load_transcriber(tmp_path / "exp", "model.pth", "cpu", config)
+    speech, lengths = batch[:2]
+    rows = [row[:n].numpy() for row, n in zip(speech, lengths, strict=True)]
+    found = work([Utterance(f"utt{n}", row) for n, row in enumerate(rows)])
+    tokenizer = WhisperTokenizer.from_pretrained(tiny_whisper)
+    given = features(speech, lengths)
+    languages = theirs.detect_language(given).tolist()
+    for row, transcript, language in zip(given, found, languages, strict=True):
+        code = tokenizer.convert_ids_to_tokens(language)[2:-2]
+        ids = theirs.generate(
+            row[None], language=code, task="transcribe", num_beams=1, do_sample=False,
+            max_new_tokens=36, return_timestamps=False,
+        )  # fmt: skip
+        text = tokenizer.decode(ids[0], skip_special_tokens=True, errors="ignore")
+        words = " ".join(text.replace("\ufffd", "").split())
+        assert transcript.text == f"[{WHISPER_LANGUAGES[code][0]}] {words}".strip()
+
+
 def test_a_damaged_folder_is_refused(make_tiny_whisper, build):
     folder = make_tiny_whisper(hidden=8, seconds=2, layers=1)
     config = json.loads((folder / "config.json").read_text())
