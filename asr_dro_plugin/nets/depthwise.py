@@ -37,25 +37,28 @@ def depthwise_conv(
     Returns:
         (C, N), as ``torch.nn.functional.conv1d`` computes it.
     """
-    return _DepthwiseConv.apply(x, weight, tuple(lengths), dilation)
+    return _DepthwiseConv.apply(x, weight, tuple(lengths), dilation, torch.is_grad_enabled())
 
 
 class _DepthwiseConv(torch.autograd.Function):
     """y = F^-1(F(x) F(h)) with h the kernel around frame 0 of a circle of L frames."""
 
     @staticmethod
-    def forward(ctx, x, weight, lengths, dilation):
+    def forward(ctx, x, weight, lengths, dilation, kept):
         reach = dilation * (weight.shape[1] // 2)
         size = transform_size(max(lengths) + reach)
         taps = (reach - dilation * torch.arange(weight.shape[1])) % size
         circle = weight.new_zeros(len(weight), size)
         circle[:, taps] = weight
         kernel = torch.fft.rfft(circle)[:, None]
-        spectrum = kernel.new_empty(len(x), len(lengths), size // 2 + 1)
         out, frames = torch.empty_like(x), _Frames(x, lengths, size)
+        spectrum = kernel.new_empty(len(x) if kept else 0, len(lengths), size // 2 + 1)
         for group in frames.groups():
-            torch.fft.rfft(frames.spread(x[group]), out=spectrum[group])
-            frames.join(torch.fft.irfft(spectrum[group] * kernel[group], n=size), out[group])
+            spectral = torch.fft.rfft(frames.spread(x[group]))
+            if kept:
+                spectrum[group] = spectral
+            spectral *= kernel[group]
+            frames.join(torch.fft.irfft(spectral, n=size), out[group])
         ctx.save_for_backward(spectrum, kernel, taps)
         ctx.lengths, ctx.size = lengths, size
         return out
@@ -73,7 +76,7 @@ class _DepthwiseConv(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 of_grad *= kernel[group].conj()
                 frames.join(torch.fft.irfft(of_grad, n=ctx.size), grad_x[group])
-        return grad_x, grad_weight, None, None
+        return grad_x, grad_weight, None, None, None
 
 
 class _Frames:
