@@ -20,11 +20,13 @@ from asr_dro_plugin.espnet.reference import changed_settings
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.model_files import best_model_file
 from asr_dro_plugin.ssl_checkpoints import load_plain
-from asr_dro_plugin.stack_names import SLOTS
+from asr_dro_plugin.stack_names import SLOTS, component_of
+from asr_dro_plugin.stack_sizes import argument, frontend_of
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, UNK
 
 OBJECTIVE = "objective."
-STACK = (*SLOTS, *(f"{slot}_conf" for slot in SLOTS), "input_size", "ctc_conf")
+SOURCE = "_name_or_path"  # of a model_config: where it came from, not what it is
+INPUT = ("frontend", "normalize")  # slots that make what the network has learnt to read
 MAX_NAMED = 5  # settings in a message
 
 
@@ -66,9 +68,27 @@ def read_source(init_exp: str) -> Source:
 
 
 def other_settings(before: Mapping, now: Mapping) -> list[str]:
-    """``key old -> new`` of each setting of the stack that two configurations have otherwise."""
-    first, second = ({key: c[key] for key in STACK if key in c} for c in (before, now))
-    return changed_settings(first, second)
+    """``key old -> new`` of each setting of the stack that two configurations have otherwise.
+
+    What one of them does not say has its default.
+    """
+    found = []
+    for slot in SLOTS:
+        old, new = (_component(config, slot) for config in (before, now))
+        if old != new:
+            found.append(f"{slot} {old or 'none'} -> {new or 'none'}")
+        elif old is not None:
+            keys = {key for c in (before, now) for key in c.get(f"{slot}_conf") or {}}
+            sides = (
+                {f"{slot}_conf": {key: argument(config, slot, key) for key in sorted(keys)}}
+                for config in (before, now)
+            )
+            found += changed_settings(*sides)
+    return [words for words in found if SOURCE not in words]
+
+
+def _component(config: Mapping, slot: str) -> str | None:
+    return frontend_of(config) if slot == "frontend" else component_of(config, slot)
 
 
 def check_extension(source: Source, tokens: list[str], groups: list[str] | None, allow: bool):
@@ -167,6 +187,23 @@ def _named(differences: Sequence[str]) -> str:
     return f" ({words})" if words else ""
 
 
+def _tell(exp: Path, differences: Sequence[str], counts: Mapping[str, int]) -> None:
+    """Say what the new stack has otherwise; loudly where what was learnt will fit it less."""
+    of_input = [words for words in differences if words.startswith(INPUT)]
+    if of_input:
+        logging.warning(
+            "%s was trained on other features%s. Take over its settings, unless that is meant.",
+            exp, _named(of_input),
+        )  # fmt: skip
+    if differences and (counts["left"] or counts["unused"]):
+        logging.warning(
+            "%s has another stack%s: %d of its tensors are not used, %d start anew.",
+            exp, _named(differences), counts["unused"], counts["left"],
+        )  # fmt: skip
+    elif differences:
+        logging.info("%s had other settings%s.", exp, _named(differences))
+
+
 def take_over_objective(
     model: torch.nn.Module, state: dict[str, torch.Tensor], old_groups: list[str] | None
 ) -> str:
@@ -202,11 +239,7 @@ def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:
         state = without_adapters(state, source.config, source.model_file)
     differences = other_settings(source.config, vars(args))
     counts = transplant(model, state, source.tokens, args.token_list, differences)
-    if differences and (counts["left"] or counts["unused"]):
-        logging.warning(
-            "%s has another stack%s: %d of its tensors are not used, %d start anew.",
-            source.model_file.parent, _named(differences), counts["unused"], counts["left"],
-        )  # fmt: skip
+    _tell(source.model_file.parent, differences, counts)
     weights = take_over_objective(model, state, source.groups)
     kept = sorted(set(source.groups or []) & set(groups or []))
     new = sorted(set(groups or []) - set(source.groups or []))

@@ -10,6 +10,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.continuation import (
     Source,
     check_extension,
+    other_settings,
     read_source,
     take_over_objective,
     token_rows,
@@ -93,6 +94,23 @@ def test_what_is_unused_or_starts_anew_is_told_with_the_settings(
     task.main(cmd=[*words, "--init_exp", str(trained)])
     (told,) = (m for m in caplog.messages if "has another stack" in m)
     assert "encoder_conf.num_blocks 1 -> 2" in told and "0 of its tensors are not used" in told
+
+
+def test_other_features_are_told_loudly(task, dump, trained, tmp_path, caplog):
+    conf = {"fs": "16k", "n_fft": 512, "hop_length": 160, "n_mels": 20, "fmin": 40}
+    config = write_config(tmp_path / "train.yaml", model="dro", frontend_conf=conf)
+    words = [*arguments(dump, tmp_path / "exp", config), "--dry_run", "true"]
+    task.main(cmd=[*words, "--init_exp", str(trained)])
+    (told,) = (m for m in caplog.messages if "trained on other features" in m)
+    assert "frontend_conf.fmin none -> 40" in told
+
+
+def test_a_setting_that_is_written_out_at_its_default_is_no_difference():
+    long = {"encoder": "conv_ctc", "encoder_conf": {"hidden_size": 256, "strides": [2, 2]}}
+    assert other_settings(long, {"encoder": "conv_ctc"}) == []
+    other = {"encoder": "conv_ctc", "encoder_conf": {"strides": [2, 4]}}
+    assert other_settings(long, other) == ["encoder_conf.strides [2, 2] -> [2, 4]"]
+    assert other_settings(long, {"encoder": "rnn"}) == ["encoder conv_ctc -> rnn"]
 
 
 def test_any_one_model_file_is_found_whatever_its_name(trained, tmp_path):
