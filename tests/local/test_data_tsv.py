@@ -223,3 +223,27 @@ def test_a_corpus_column_is_kept_and_without_one_the_sets_name_it(prepare, tmp_p
     prepare("--corpus", "tsv", "--source", table, "--name", "mine")
     made = read_table(prepare.folder / "data" / "train_mine" / "utt2corpus")
     assert set(made.values()) == {"mine"}
+
+
+@pytest.mark.parametrize(
+    "norm", ["mine.yaml", "text_norm_of_the_caller/mine.yaml", "{case: upper}"]
+)
+def test_the_text_goes_through_a_yaml_of_steps(prepare, tmp_path, norm):
+    caller = tmp_path / "caller"
+    for folder in (caller / "text_norm_of_the_caller", prepare.folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "mine.yaml").write_text("case: upper\nlanguages: {rus: {punctuation: all}}\n")
+    table = write_rows(tmp_path, make_rows())
+    options = ("--corpus", "tsv", "--source", table, "--text_norm", norm)
+    done = prepare(*options, ASR_DRO_CALLER_DIR=str(caller))
+    assert done.returncode == 0, done.stderr
+    text = read_table(prepare.folder / "data" / "train_tsv" / "text")
+    assert text["rus_s1-001"] == ("[rus] ПРИВЕТ!" if norm[0] == "{" else "[rus] ПРИВЕТ")
+    assert text["eng_s0-000"] == "[eng] HELLO, YOU"
+
+
+def test_a_misspelt_step_is_one_line(prepare, tmp_path):
+    (prepare.folder / "mine.yaml").write_text("cases: upper\n")
+    table = write_rows(tmp_path, make_rows())
+    done = prepare("--corpus", "tsv", "--source", table, "--text_norm", "mine.yaml")
+    assert "mine.yaml: 'cases' is no step. Did you mean 'case'?" in refusal(done)
