@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from asr_dro_plugin.errors import suggestion
 
-# The convolutions of wav2vec 2.0, HuBERT and their like, whichever slot holds the model.
-CNN_ENTRIES = ("frontend.*feature_extractor", "encoder.*feature_extractor")
+# The convolutions of wav2vec 2.0, HuBERT and their like, whichever slot holds the model, and of
+# Whisper.
+CNN_ENTRIES = (
+    "frontend.*feature_extractor", "encoder.*feature_extractor", "encoder.net.conv[12]",
+)  # fmt: skip
 
 
 def is_pattern(entry: str) -> bool:

@@ -45,7 +45,7 @@ class AttentionTranscriber(Transcriber):
         if config["mode"] != "greedy":
             raise UserError(
                 f"Mode {config['mode']} searches the frames of CTC, and this model was trained "
-                "without. Use conf/decode_asr_greedy.yaml, or mode espnet."
+                "without. Use conf/decode_asr_greedy.yaml."
             )
         settings = Settings.of(config)
         if settings.times:

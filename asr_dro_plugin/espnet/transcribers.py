@@ -6,10 +6,12 @@ from pathlib import Path
 
 from asr_dro_plugin.decode_options import LANGUAGE_RULES
 from asr_dro_plugin.decoding import build_decoder
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.beam_search import BeamSearch
 from asr_dro_plugin.espnet.inference import load_recogniser
 from asr_dro_plugin.espnet.transcriber import Settings, Transcriber
+from asr_dro_plugin.model_files import read_experiment_config
 
 
 def load_transcriber(
@@ -26,6 +28,7 @@ def load_transcriber(
         UserError: as ``load_recogniser`` and ``build_decoder``.
     """
     if config["mode"] == "espnet":
+        _refuse_whisper(exp)
         return BeamSearch(exp, model_file, device, config)
     recogniser = load_recogniser(exp, model_file, device, needs_ctc=False)
     if recogniser.model.ctc is None:
@@ -35,6 +38,15 @@ def load_transcriber(
         config, recogniser.tokens, recogniser.token_type, blank_id, lm_dir, strict
     )
     return Transcriber(recogniser, decoder, Settings.of(config), only_language(config))
+
+
+def _refuse_whisper(exp: str | Path) -> None:
+    """ESPnet's search knows neither its prompt nor its tokens."""
+    if read_experiment_config(exp).get("decoder") == "hf_whisper":
+        raise UserError(
+            f"{exp} is a Whisper, which ESPnet's own search cannot decode. Use "
+            "conf/decode_asr_greedy.yaml."
+        )
 
 
 def only_language(config: Mapping) -> str | None:

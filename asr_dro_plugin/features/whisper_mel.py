@@ -43,7 +43,8 @@ class WhisperLogMel(torch.nn.Module):
     def forward(
         self, speech: torch.Tensor, lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, N) in -1..1, (B,) samples -> (B, T, M), (B,) frames.
+        """(B, N) in -1..1, (B,) samples -> (B, T, M), (B,) frames; in float32 whatever the model is
+        in, for half precision has no room for eight decades.
 
         Raises:
             ValueError: without ``do_pad_trim``, a batch longer than ``max_frames``.
@@ -53,8 +54,9 @@ class WhisperLogMel(torch.nn.Module):
             seconds = [samples / SAMPLE_RATE for samples in (speech.shape[1], most)]
             raise ValueError("{:g} s of speech, and Whisper takes {:g} s".format(*seconds))
         size = most if self.do_pad_trim else max(-(-speech.shape[1] // HOP) * HOP, N_FFT)
-        power = self._power(self._fitted(speech, lengths, size))
-        log_mel = (power @ self.filters.T).clamp(min=FLOOR).log10()
+        with torch.autocast(speech.device.type, enabled=False):
+            power = self._power(self._fitted(speech, lengths, size))
+            log_mel = (power @ self.filters.T).clamp(min=FLOOR).log10()
         if self.do_pad_trim:
             lengths = lengths.new_full(lengths.shape, self.max_frames)
             loudest = log_mel.amax(dim=(1, 2), keepdim=True)

@@ -103,6 +103,11 @@ class WhisperEncoder(nn.Module):
                 x = self._layer(layer, x, mask)
         return self.layer_norm(x), lengths
 
+    @property
+    def feature_extractor(self) -> nn.Module:
+        """The convolutions, for ``freeze_cnn`` and ``feature_grad_mult``."""
+        return nn.ModuleList([self.conv1, self.conv2])
+
     def _masked(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Features with spans over time and over mel channels masked, in training."""
         sizes = self.sizes

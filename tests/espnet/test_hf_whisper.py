@@ -205,6 +205,23 @@ def test_without_padding_to_30_s_an_utterance_does_not_depend_on_its_company(bui
         assert model.greedy_ids(speech[one, : lengths[row]], lengths[one])[0] == found[row]
 
 
+def frozen(model, part):
+    """Whether no parameter of a part learns; None where some do."""
+    found = {p.requires_grad for n, p in model.named_parameters() if n.startswith(part)}
+    return {(False,): True, (True,): False}.get(tuple(found))
+
+
+def test_freezing_keeps_the_convolutions_or_the_encoder_still(build):
+    _, model = build(freeze_cnn=True)
+    assert frozen(model, "encoder.net.conv") is True and frozen(model, "encoder.net.l") is False
+    _, model = build(freeze_param=["encoder"])
+    assert frozen(model, "encoder.") is True and frozen(model, "decoder.") is False
+    _, model = build(freeze_finetune_updates=2)
+    for done, still in ((0, True), (1, True), (2, False)):
+        model.freezing.at_update(done)
+        assert frozen(model, "encoder.") is still and frozen(model, "decoder.") is False
+
+
 def test_a_new_language_begins_as_the_mean_of_whispers(task, tiny_whisper, tokens, build):
     names = [*read_tokens(tokens / "tokens.txt"), "[xty]"]
     table = read_weights(tiny_whisper)["model.decoder.embed_tokens.weight"]
@@ -288,8 +305,9 @@ def test_a_language_that_the_model_does_not_know_is_an_error(trained, dump, tmp_
         decode.main([*words, "--out_dir", str(tmp_path), "--lang", "xty"])
 
 
-def test_a_search_of_frames_is_refused(trained, dump, tmp_path):
-    words = ["--exp", str(trained), "--config", str(GREEDY.with_name("decode_asr_beam.yaml"))]
+@pytest.mark.parametrize("name", ["decode_asr_beam.yaml", "decode_asr_espnet_beam.yaml"])
+def test_other_searches_are_refused(trained, dump, tmp_path, name):
+    words = ["--exp", str(trained), "--config", str(GREEDY.with_name(name))]
     words += ["--data_dir", str(dump / "test"), "--out_dir", str(tmp_path)]
     with pytest.raises(UserError, match="Use conf/decode_asr_greedy.yaml"):
         decode.main(words)

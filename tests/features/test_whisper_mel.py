@@ -56,6 +56,13 @@ def test_speech_that_is_longer_than_the_model_takes_is_an_error():
         mel(*batch_of([24000]))
 
 
+def test_half_precision_changes_no_feature():
+    mel, inputs = WhisperLogMel(80, 100), batch_of([16000])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = mel(*inputs)[0]
+    assert torch.equal(found, mel(*inputs)[0])
+
+
 def test_silence_is_no_nan():
     features, _ = WhisperLogMel(80, 100)(torch.zeros(1, 1600), torch.tensor([1600]))
     assert features.isfinite().all()
