@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -115,16 +116,16 @@ def advice(run: OneBatchRun) -> Iterator[str]:
     if run.ended == "no_rate":
         yield "the learning rate is 0: set optim_conf.lr, or give --learning_rate"
         return
-    if run.learning < 0.01 * run.parameters:
-        share = 100 * run.learning / run.parameters
-        yield f"{share:.2g} % of the parameters learn: freeze_param, freeze_cnn, adapters?"
-    lowered = [why for _, _, why in run.rates[1:]]
-    if lowered:
-        yield f"the learning rate was too high {len(lowered)} times: give a lower --learning_rate"
+    if len(run.rates) > 1:
+        rate = run.rates[-1][1]
+        yield f"the learning rate had to be lowered, to {rate:.2g} at last: begin with less"
     elif _fell(run):
         yield "the loss was still falling: more --max_updates and --max_seconds, or a higher rate"
     else:
         yield "the loss did not fall: a higher --learning_rate (or a lower one, if it jumps)"
+    if run.learning < run.parameters:
+        share = 100 * run.learning / run.parameters
+        yield f"only {share:.2g} % of the parameters learn (freeze_param, freeze_cnn, an adapter)"
     if run.too_short:
         yield "frames are too few for some texts: an encoder with shorter frames"
     if any("<unk>" in reference for reference in run.references):
@@ -145,8 +146,9 @@ def write_files(run: OneBatchRun, directory: str | os.PathLike) -> None:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     found = {**dataclasses.asdict(run), "reached": run.reached, "updates": run.updates}
+    found["losses"] = [loss if math.isfinite(loss) else None for loss in run.losses]
     with atomic_write(directory / JSON_NAME) as stream:
-        json.dump(found, stream, ensure_ascii=False, indent=1)
+        json.dump(found, stream, ensure_ascii=False, indent=1, allow_nan=False)
     draw(run, directory / PICTURE_NAME)
 
 

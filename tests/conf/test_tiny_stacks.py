@@ -39,6 +39,12 @@ def task():
     logging.getLogger().setLevel(logging.WARNING)
 
 
+@pytest.fixture(scope="module")
+def ssl(make_tiny_ssl):
+    """Wide enough for adapters to find something to use in a random model that stands still."""
+    return make_tiny_ssl(hidden=64, conv_dim=32)
+
+
 @pytest.fixture
 def pretrained(request):
     """Function of a configuration: the tiny model that it starts from, or None."""
@@ -49,7 +55,7 @@ def pretrained(request):
         if config["encoder"] == "hf_whisper":
             return request.getfixturevalue("make_tiny_whisper")(hidden=16, seconds=4, max_tokens=60)
         layout = "fairseq" if config["encoder"] in FAIRSEQ else "hf"
-        return getattr(request.getfixturevalue("tiny_ssl"), layout)
+        return getattr(request.getfixturevalue("ssl"), layout)
 
     return made
 
