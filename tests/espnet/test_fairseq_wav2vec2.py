@@ -222,10 +222,11 @@ def test_training_begins_with_the_file_s_weights_and_the_experiment_does_without
     task.main(cmd=arguments(dump, exp, config))
     before, after = read_fairseq(path).weights, torch.load(exp / "1epoch.pth", weights_only=True)
     path.unlink()
+    del before["masked_spec_embed"]  # which a network that masks nothing has not
     for name, value in before.items():
         moved = (after[f"encoder.net.model.{name}"] - value).abs().max()
         assert moved < 0.01, name  # from where the file left it, not from anywhere
-        assert (moved == 0) == name.startswith(("feature_extractor.", "masked_spec_embed")), name
+        assert (moved == 0) == name.startswith("feature_extractor."), name
     model, args = task.build_model_from_file(exp / "config.yaml", exp / "1epoch.pth", "cpu")
     assert args.ssl_checkpoint is None and args.encoder_conf["do_normalize"] is True
     assert torch.equal(model.state_dict()["encoder.net.model.encoder.layer_norm.weight"],
