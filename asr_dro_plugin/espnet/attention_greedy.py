@@ -188,6 +188,6 @@ class WholeSteps:
         return self.decoder(self.encoder_out, self.lengths, self.ids, num_tokens)[0][:, -1]
 
     def select(self, rows: torch.Tensor) -> None:
-        """Go on with some utterances."""
+        """Go on with some utterances; ESPnet's RNN wants no frame behind the longest."""
         self.ids, self.lengths = self.ids[rows], self.lengths[rows]
-        self.encoder_out = self.encoder_out[rows]
+        self.encoder_out = self.encoder_out[rows, : int(self.lengths.max())]
