@@ -50,7 +50,7 @@ def read_json(folder: Path, name: str) -> dict:
         )
     try:
         content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} holds no JSON ({error}). Fetch it again.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object. Fetch it again.")

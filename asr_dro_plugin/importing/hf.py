@@ -33,6 +33,7 @@ BODY = "encoder.net.model."  # where our encoder has the network
 MASK = "masked_spec_embed"
 # Heads for pretraining; of a model for CTC they are left-overs.
 PRETRAINING = ("quantizer.", "project_q.", "project_hid.", "dropout_features.")
+MAX_LAYERS, MAX_SIZE = 2_000, 10_000_000
 MAX_DEPTH = 4  # folders between the one that is given and its model
 
 
@@ -49,6 +50,7 @@ def read(wish: Wish) -> Found:
     if config.get("model_type") == "whisper":
         return whisper.read(wish, folder)
     _check_network(config, folder)
+    _check_sizes(config, folder)
     given = read_weights(folder) | _of_language(folder, wish.lang)
     origin, not_used = _names(given, config["model_type"])
     tensors = {ours: given[theirs] for ours, theirs in origin.items()}
@@ -117,6 +119,18 @@ def _check_network(config: Mapping, folder: Path) -> None:
             f"{folder}/{CONFIG} describes a {kind}; imported are whisper and CTC models of "
             f"{', '.join(MODEL_TYPES)}."
         )
+
+
+def _check_sizes(config: Mapping, folder: Path) -> None:
+    """A network of so many layers would be built for hours before its weights were looked at."""
+    for key, value in config.items():
+        for number in value if isinstance(value, list) else [value]:
+            most = MAX_LAYERS if key.startswith("num_") else MAX_SIZE
+            if isinstance(number, int) and not isinstance(number, bool) and number > most:
+                raise UserError(
+                    f"{folder}: its {CONFIG} says {key} {number}, more than any model has. Fetch "
+                    "it again."
+                )
 
 
 def _check_blank(config: Mapping, tokens: list[str], folder: Path) -> None:

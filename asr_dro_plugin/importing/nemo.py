@@ -6,6 +6,7 @@ does not have are refused by name, for their model would compute something else.
 """
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ BODY = "encoder.net."
 THEIR_HEAD = "decoder.decoder_layers.0."
 FEATURES = "preprocessor."
 TABLES = ("preprocessor.featurizer.window", "preprocessor.featurizer.fb")
+MAX_NUMBER, MAX_BLOCKS = 10_000, 1_000  # more than any model has
 CLOSE = 1e-3  # of a table's largest value: releases computed mel filters in single precision
 # A block's setting -> the values under which it is one of ours; None is that it is missing.
 BLOCK_FIXED = {
@@ -136,7 +138,8 @@ def _refuse_other(value: object, legal: Sequence, name: str, path: Path) -> None
     if isinstance(value, list) and len(value) == 1 and value[0] in legal:
         return
     words = ", ".join(str(each) for each in legal if each is not None)
-    raise UserError(f"{path}: {name} is {value}, which is not supported. Legal: {words}.")
+    given = value if isinstance(value, str | int | float) else reprlib.repr(value)
+    raise UserError(f"{path}: {name} is {given}, which is not supported. Legal: {words}.")
 
 
 def _tokens(config: Mapping, decoder: Mapping, path: Path) -> list[str]:
@@ -197,6 +200,8 @@ def network(encoder: Mapping, path: Path) -> dict[str, Any]:
     if not isinstance(jasper, list) or not jasper:
         raise UserError(f"{path}: {CONFIG} has no list encoder.jasper.")
     blocks = [_block(block, f"encoder.jasper[{i}]", path) for i, block in enumerate(jasper)]
+    if (number := sum(block["repeat"] for block in blocks)) > MAX_BLOCKS:
+        raise UserError(f"{path}: encoder.jasper has {number} sub-blocks, more than any model.")
     dropouts = {float(block.get("dropout") or 0.0) for block in jasper}
     return {
         "blocks": blocks,
@@ -230,8 +235,9 @@ def _number(value: object, where: str, path: Path) -> int:
     """A whole number, which NeMo writes as a list of one where several dimensions are meant."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UserError(f"{path}: {where} is {value}, not a whole number.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_NUMBER:
+        words = reprlib.repr(value)
+        raise UserError(f"{path}: {where} is {words}, not a whole number in 1..{MAX_NUMBER}.")
     return value
 
 

@@ -127,6 +127,7 @@ def test_the_map_of_special_tokens_may_be_missing(folder, tmp_path):
     ("config.json", {"pad_token_id": 0}, "pad_token_id 0, its tokenizer's pad_token is number 6"),
     ("config.json", {"model_type": "bert"}, "describes a bert; imported are"),
     ("config.json", {"hidden_size": 32}, "has the shape .*, but its configuration asks for"),
+    ("config.json", {"num_hidden_layers": 10**8}, "more than any model has"),
     ("config.json", {"num_hidden_layers": 3}, "lacks 16 tensors .*layers.2"),
     ("preprocessor_config.json", {"sampling_rate": 8000}, "audio at 8000 Hz"),
 ])  # fmt: skip
@@ -135,6 +136,12 @@ def test_what_does_not_fit_is_one_line(file, changes, words, folder, tmp_path):
     with pytest.raises(UserError, match=words) as caught:
         imported("hf", folder, tmp_path / "exp")
     assert "\n" not in str(caught.value) and not (tmp_path / "exp").exists()
+
+
+def test_a_json_without_end_is_refused(folder, tmp_path):
+    (folder / "vocab.json").write_text("[" * 200_000)
+    with pytest.raises(UserError, match="vocab.json holds no JSON"):
+        imported("hf", folder, tmp_path / "exp")
 
 
 def test_layers_that_the_configuration_has_no_place_for_are_told(folder, tmp_path):
