@@ -189,11 +189,12 @@ def test_the_case_can_be_the_vocabularys(tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(content=RULES, text=DENSE_TEXT)
-def test_what_is_recorded_builds_the_same_normaliser_again(content, text):
+@given(content=RULES, own=RULES, text=DENSE_TEXT)
+@example({"case": "lower", "punctuation": "all"}, {"case": "keep", "punctuation": "none"}, "A-b")
+def test_what_is_recorded_builds_the_same_normaliser_again(content, own, text):
     logging.disable(logging.WARNING)
     try:
-        normalize = TextRules({**content, "languages": {"fra": {"case": "upper"}}}, "a/b.yaml")
+        normalize = TextRules({**content, "languages": {"fra": own}}, "a/b.yaml")
     except UserError:
         assume(False)
     finally:
