@@ -18,6 +18,7 @@ pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "conf").glob("train_asr_*.yaml"))
 GROUPS = ["ces", "pol", "spa"]
 TOKENS = ["<blank>", "<unk>", "[ces]", "[pol]", "[spa]", "a", "b", "<sos/eos>"]
+OF_FAIRSEQ = ("wav2vec2", "fairseq_wav2vec2")  # encoders that take a file of fairseq's
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def built(request, task, tiny_ssl, tiny_whisper):
     if config["encoder"] == "hf_whisper":
         config["ssl_checkpoint"] = str(tiny_whisper)
     elif config.get("ssl_checkpoint"):
-        layout = "fairseq" if config["encoder"] == "wav2vec2" else "hf"
+        layout = "fairseq" if config["encoder"] in OF_FAIRSEQ else "hf"
         config["ssl_checkpoint"] = str(getattr(tiny_ssl, layout))
     args = argparse.Namespace(**{**vars(task.get_parser().parse_args([])), **config})
     args.token_list, args.groups = TOKENS, GROUPS
