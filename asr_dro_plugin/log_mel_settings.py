@@ -6,12 +6,12 @@ uses it (Kriman et al. 2020, arXiv:1910.10261).
 """
 
 import dataclasses
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.nemo_preprocessor import settings_from_nemo
 
 LEGAL = {
     "window": ("hann", "hamming", "blackman", "bartlett", "ones"),
@@ -81,6 +81,10 @@ class LogMelSettings:
     dither: float = 1e-5
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if not _is_a(getattr(self, field.name), field.type):
+                value, kind = getattr(self, field.name), KINDS[field.type]
+                raise UserError(f"log-mel {field.name} is {value!r}; it must be {kind}.")
         for name, legal in LEGAL.items():
             if (value := getattr(self, name)) not in legal:
                 hint = suggestion(str(value), map(str, legal))
@@ -183,66 +187,21 @@ class LogMelSettings:
         Raises:
             UserError: another kind of preprocessor, or a setting that we do not compute.
         """
-        return cls(**_from_nemo(preprocessor))
+        try:
+            return cls(**settings_from_nemo(preprocessor))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"preprocessor holds a value that is no setting: {error}.") from None
 
 
-NEMO_CLASS = "AudioToMelSpectrogramPreprocessor"
-# Setting -> the one value under which it changes nothing.
-NEMO_FIXED = {
-    "frame_splicing": 1, "exact_pad": False, "stft_exact_pad": False, "pad_value": 0,
-    "use_torchaudio": False,
+KINDS = {
+    int: "a whole number", float: "a number", float | None: "a number or null",
+    bool: "true or false", str: "a word",
 }  # fmt: skip
-# Names for the same features, or what only a batch's layout and training's noise depend on.
-NEMO_IGNORED = {
-    "_target_", "cls", "params", "pad_to", "rng", "stft_conv", "nb_augmentation_prob",
-    "nb_max_freq", "device",
-}  # fmt: skip
-NEMO_NAMES = {
-    "sample_rate": "sample_rate", "features": "n_mels", "n_fft": "n_fft", "window": "window",
-    "preemph": "preemphasis", "lowfreq": "f_min", "highfreq": "f_max", "dither": "dither",
-    "mag_power": "power", "normalize": "normalize", "mel_norm": "mel_norm",
-    "log_zero_guard_type": "log", "log_zero_guard_value": "log_guard",
-}  # fmt: skip
-NEMO_OWN = {"log", "window_size", "window_stride", "n_window_size", "n_window_stride"}
-NEMO_GUARDS = {"tiny": 2.0**-126, "eps": 2.0**-23}  # of float32
 
 
-def _from_nemo(preprocessor: Mapping) -> dict:
-    """Our settings by name."""
-    given = {**preprocessor, **(preprocessor.get("params") or {})}  # nested in the first releases
-    _check_nemo(given)
-    out = {ours: given[name] for name, ours in NEMO_NAMES.items() if name in given}
-    rate = out.get("sample_rate", LogMelSettings.sample_rate)
-    out["win_length"] = given.get("n_window_size") or round(given.get("window_size", 0.02) * rate)
-    out["hop_length"] = given.get("n_window_stride") or round(
-        given.get("window_stride", 0.01) * rate
-    )
-    if out.get("n_fft") is None:
-        out["n_fft"] = 2 ** math.ceil(math.log2(out["win_length"]))
-    for name, nothing in (("window", "ones"), ("normalize", "none"), ("mel_norm", "none")):
-        if name in out and str(out[name]).lower() in ("none", "na"):
-            out[name] = nothing
-    guard = out.get("log_guard", LogMelSettings.log_guard)
-    out["log_guard"] = NEMO_GUARDS[guard] if guard in NEMO_GUARDS else float(guard)
-    out["preemphasis"] = out.get("preemphasis", LogMelSettings.preemphasis) or 0.0
-    if not given.get("log", True):
-        out["log"] = "none"
-    return out
-
-
-def _check_nemo(given: Mapping) -> None:
-    kind = str(given.get("_target_") or given.get("cls") or NEMO_CLASS)
-    if kind.rsplit(".", 1)[-1] != NEMO_CLASS:
-        raise UserError(f"preprocessor {kind} is not supported. Legal: {NEMO_CLASS}.")
-    for name, legal in NEMO_FIXED.items():
-        if given.get(name, legal) != legal:
-            raise UserError(
-                f"preprocessor.{name} is {given[name]}, which is not supported. Legal: {legal}."
-            )
-    known = NEMO_IGNORED | NEMO_OWN | set(NEMO_FIXED) | set(NEMO_NAMES)
-    if unknown := sorted(set(given) - known):
-        raise UserError(f"preprocessor.{unknown[0]} is no setting of {NEMO_CLASS} that is known.")
-    if not isinstance(given.get("normalize"), str | None):
-        raise UserError("preprocessor.normalize holds fixed means, which are not supported.")
-    if given.get("nb_augmentation_prob"):
-        logging.warning("preprocessor.nb_augmentation_prob is ignored: it changes training only.")
+def _is_a(value: object, kind: object) -> bool:
+    """Whether a YAML's value is of a field's type; whole numbers are numbers, true is neither."""
+    if kind in (float, float | None):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return (number and math.isfinite(value)) or (value is None and kind is not float)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

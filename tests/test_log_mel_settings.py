@@ -35,6 +35,11 @@ def test_settings_survive_a_file(chosen):
         ({"f_max": 9000.0}, "half the sample rate"),
         ({"log_guard": -1.0}, "not be negative"),
         ({"center": False}, "frame_count"),
+        ({"n_mels": "64"}, "a whole number"),
+        ({"hop_length": 160.5}, "a whole number"),
+        ({"log_guard": float("nan")}, "a number"),
+        ({"preemphasis": True}, "a number"),
+        ({"center": 1}, "true or false"),
     ],
 )
 def test_what_is_not_legal_is_refused_in_one_line(wrong, message):
@@ -78,6 +83,10 @@ def test_other_nemo_settings_are_translated():
         ({"exact_pad": True}, "exact_pad"),
         ({"normalize": {"fixed_mean": [0.0]}}, "normalize"),
         ({"new_in_2030": 1}, "new_in_2030"),
+        ({"window_size": "???"}, "no setting"),
+        ({"features": "???"}, "n_mels"),
+        ({"log_zero_guard_value": "much"}, "much"),
+        ({"log_zero_guard_value": []}, "no setting"),
     ],
 )
 def test_nemo_settings_that_are_not_computed_are_refused_by_name(change, named):
