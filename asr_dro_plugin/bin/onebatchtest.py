@@ -24,6 +24,9 @@ EPILOG = """Uses:
 Exit code: 0 WER 0 was reached, 1 it was not (or bad input), 2 a wrong option, 130 interrupted.
 """
 
+# The training's options that name files, which are looked for before anything is loaded.
+FILES = ("--token_list", "--groups", "--train_shape_file", "--train_data_path_and_name_and_type")
+
 
 def get_parser() -> argparse.ArgumentParser:
     """The test's own options; all others are handed on to the training's parser."""
@@ -49,17 +52,38 @@ def get_parser() -> argparse.ArgumentParser:
         help="constant; it is lowered where the loss grows or stays "
         "(default: the schedule's max_lr, else the optimizer's)",
     )
+    for name in FILES:
+        parser.add_argument(name, action="append", default=[], help=argparse.SUPPRESS)
     return parser
+
+
+def refuse_missing(args: argparse.Namespace) -> None:
+    """Files that are not there, or not given, are told at once.
+
+    Raises:
+        UserError: the first of them.
+    """
+    if not Path(args.config).is_file():
+        raise UserError(
+            f"--config {args.config} does not exist. Give one of conf/train_asr_*.yaml."
+        )
+    if not args.token_list or not args.train_data_path_and_name_and_type:
+        raise UserError(
+            "The options of asr-dro train are needed too: --token_list, --train_shape_file and "
+            "--train_data_path_and_name_and_type. Try ./run.sh --stage 11 --onebatchtest true."
+        )
+    for name in FILES:
+        for given in getattr(args, name.removeprefix("--")):
+            path = given.split(",")[0]
+            if not Path(path).exists():
+                raise UserError(f"{name} {path} does not exist. Run the stages before 11 first.")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``OneBatchTask`` as ``bin.train`` runs ``DROASRTask``."""
     argv = sys.argv[1:] if argv is None else list(argv)
     args, _ = get_parser().parse_known_args(argv)
-    if not Path(args.config).is_file():
-        raise UserError(
-            f"--config {args.config} does not exist. Give one of conf/train_asr_*.yaml."
-        )
+    refuse_missing(args)
     device_of(ngpu_of(argv))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
