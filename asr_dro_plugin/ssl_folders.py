@@ -189,6 +189,6 @@ def _pickled_objects(path, error: Exception) -> str:
     what = f"objects ({found[0]})" if found else "objects"
     return (
         f"{path} pickles {what}, not plain containers; reading them would run code from the file. "
-        "If you trust where it comes from: asr-dro convert-checkpoint "
-        f"{path} OUT.pt --trust_pickle true, and use OUT.pt."
+        f"If it is a checkpoint of fairseq's: asr-dro convert-checkpoint {path} OUT.pt, which "
+        "reads objects as data, and use OUT.pt."
     )

@@ -167,7 +167,7 @@ def test_pickled_objects_are_refused_and_never_run(legacy, tmp_path):
     path = tmp_path / "bad.pt"
     state = {"model": {}, "cfg": Payload(tmp_path / "ran")}
     torch.save(state, path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(UserError, match="convert-checkpoint .* --trust_pickle true"):
+    with pytest.raises(UserError, match="asr-dro convert-checkpoint"):
         load_plain(path)
     assert not (tmp_path / "ran").exists()
 
@@ -231,7 +231,7 @@ def test_objects_are_read_as_data_by_our_encoder_and_refused_for_fairseq_itself(
     state = torch.load(tiny_ssl.fairseq)
     torch.save(state | {"args": argparse.Namespace(seed=1)}, tmp_path / "x.pt")
     named = {"ssl_checkpoint": str(tmp_path / "x.pt")}
-    with pytest.raises(UserError, match="convert-checkpoint .* --trust_pickle true"):
+    with pytest.raises(UserError, match="asr-dro convert-checkpoint"):
         resolve_for(WAV2VEC2 | named)
     config = use_checkpoint(WAV2VEC2 | named | {"encoder": "fairseq_wav2vec2"}, tmp_path)
     assert config["encoder_conf"]["do_normalize"] is True

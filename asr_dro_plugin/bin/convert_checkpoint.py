@@ -1,22 +1,20 @@
 """Rewrite a wav2vec 2.0 checkpoint of fairseq as plain containers, in fairseq's or s3prl's layout.
 
-    asr-dro convert-checkpoint IN OUT [--layout fairseq|s3prl] [--trust_pickle true]
+    asr-dro convert-checkpoint IN OUT [--layout fairseq|s3prl]
 
-Old fairseq files pickle ``argparse.Namespace`` and OmegaConf objects; reading these runs code from
-the file, which PyTorch refuses.  With ``--trust_pickle true``, on your word that IN comes from
-where you think, it is read once and written without objects.  The optimiser's state is left out.
+Old fairseq files pickle ``argparse.Namespace`` and OmegaConf objects, which PyTorch refuses, and
+fairseq and s3prl with it.  Here they are read as data: nothing of the file is run.  The optimiser's
+state is left out.
 """
 
 import argparse
 import ast
-import enum
 import os
-import pickle
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.ssl_checkpoints import load_plain
+from asr_dro_plugin.plain_pickles import as_plain, load_as_data
 
 LAYOUTS = ("fairseq", "s3prl")
 # Of fairseq's old flat arguments, those of the task; the model takes its own from the others.
@@ -33,51 +31,22 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("source", metavar="IN", type=Path)
     parser.add_argument("target", metavar="OUT", type=Path)
     parser.add_argument("--layout", choices=LAYOUTS, default="fairseq")
-    parser.add_argument("--trust_pickle", choices=("true", "false"), default="false")
     return parser.parse_args(argv)
 
 
-def read(path: Path, trust_pickle: bool) -> dict:
-    """The checkpoint's content; with ``trust_pickle``, objects and all."""
+def read(path: Path) -> object:
+    """The checkpoint's content; objects in it are data."""
     if not path.is_file():
         raise UserError(f"{path} is not a file. Give a fairseq checkpoint (.pt).")
-    if not trust_pickle:
-        return load_plain(path)
-    import torch
+    return load_as_data(path)
 
-    from asr_dro_plugin.compat.fairseq import import_fairseq
 
+def plain(settings: object) -> object:
+    """Dictionaries, lists, numbers and texts of settings, however they were pickled."""
     try:
-        import_fairseq()  # the file may name fairseq's classes; without it most files read as well
-    except UserError:
-        pass
-    try:
-        return torch.load(path, map_location="cpu", weights_only=False)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise UserError(f"{path} pickles objects of a package that is not here: {error}") from error
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} is not a whole PyTorch file. Fetch it again.") from error
-
-
-def plain(value: object) -> object:
-    """``value`` as dicts, lists, tuples, numbers, strings and tensors; other objects are None."""
-    import torch
-
-    if type(value).__module__.startswith("omegaconf"):
-        from omegaconf import OmegaConf
-
-        value = OmegaConf.to_container(value, resolve=False, enum_to_str=True)
-    if isinstance(value, argparse.Namespace):
-        value = vars(value)
-    if isinstance(value, enum.Enum):
-        return value.name
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(plain(item) for item in value) if type(value) in (list, tuple) else None
-    if value is None or type(value) in (bool, int, float, str, torch.Tensor):
-        return value
-    return None
+        return as_plain(settings)
+    except RecursionError:
+        raise UserError("IN nests its settings too deep. Give a fairseq checkpoint.") from None
 
 
 def cfg_from_args(args: dict) -> dict:
@@ -119,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
 
     if args.target.exists() and os.path.samefile(args.source, args.target):
         raise UserError(f"IN and OUT are both {args.source}. Give another OUT: IN is not touched.")
-    state = convert(read(args.source, args.trust_pickle == "true"), args.layout)
+    state = convert(read(args.source), args.layout)
     with atomic_write(args.target, "wb") as stream:
         torch.save(state, stream)
     print(f"{args.target}: {args.layout} layout. Use it with --ssl_checkpoint {args.target}.")

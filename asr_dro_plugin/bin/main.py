@@ -26,7 +26,7 @@ COMMANDS = {
     "onebatchtest": ("onebatchtest", "learn one batch by heart: can this stack learn at all?"),
     "train": ("train", "train with ESPnet's options and ours (stage 11)"),
     "decode": ("decode", "decode a data directory (stage 12)"),
-    "convert-checkpoint": ("convert_checkpoint", "turn a trusted pickled checkpoint into data"),
+    "convert-checkpoint": ("convert_checkpoint", "a fairseq checkpoint as plain data"),
 }
 
 

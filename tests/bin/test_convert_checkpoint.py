@@ -1,4 +1,4 @@
-"""convert-checkpoint: objects become plain containers on the user's word, and only then."""
+"""convert-checkpoint: objects become plain containers, and nothing of the file is run."""
 
 import argparse
 
@@ -8,6 +8,7 @@ import torch
 from asr_dro_plugin.bin.convert_checkpoint import main
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.ssl_checkpoints import inspect_checkpoint, load_plain
+from tests.hostile import attacks, write_zip
 
 pytest_plugins = ["tests.fixtures_ssl"]
 
@@ -35,18 +36,11 @@ def pickled(request, tiny_ssl, tmp_path):
     return tmp_path / "in.pt"
 
 
-def test_objects_are_refused_without_the_user_s_word(pickled, tmp_path):
-    for argv in ([], ["--trust_pickle", "false"]):
-        with pytest.raises(UserError, match="--trust_pickle true"):
-            main([str(pickled), str(tmp_path / "out.pt"), *argv])
-    assert not (tmp_path / "out.pt").exists()
-
-
-def test_with_it_the_file_becomes_plain_and_encodes_the_same(pickled, tiny_ssl, tmp_path):
+def test_objects_become_plain_and_the_file_encodes_the_same(pickled, tiny_ssl, tmp_path):
     from asr_dro_plugin.espnet.ssl import PreparedWav2Vec2Encoder
 
     out = tmp_path / "out.pt"
-    assert main([str(pickled), str(out), "--trust_pickle", "true"]) == 0
+    assert main([str(pickled), str(out)]) == 0
     assert inspect_checkpoint(out).layout == "fairseq"
     speech, lengths = torch.randn(1, 16000), torch.tensor([16000])
     encoders = [
@@ -60,7 +54,7 @@ def test_with_it_the_file_becomes_plain_and_encodes_the_same(pickled, tiny_ssl, 
     assert torch.equal(first, second)
 
 
-def test_a_plain_fairseq_file_becomes_s3prl_s_without_any_word(tiny_ssl, tmp_path):
+def test_a_fairseq_file_becomes_s3prl_s(tiny_ssl, tmp_path):
     out = tmp_path / "out.pt"
     assert main([str(tiny_ssl.fairseq), str(out), "--layout", "s3prl"]) == 0
     ours, theirs = load_plain(out), load_plain(tiny_ssl.s3prl)
@@ -79,6 +73,13 @@ def test_wrong_input_is_said_in_one_line(tiny_ssl, tmp_path):
     with pytest.raises(UserError, match="both"):
         main([str(tiny_ssl.fairseq), str(tiny_ssl.fairseq)])
     (tmp_path / "damaged.pt").write_bytes(tiny_ssl.fairseq.read_bytes()[:-100])
-    for trust in ("true", "false"):
-        with pytest.raises(UserError, match="not a whole PyTorch file"):
-            main([str(tmp_path / "damaged.pt"), str(tmp_path / "out.pt"), "--trust_pickle", trust])
+    with pytest.raises(UserError, match="not a whole PyTorch file"):
+        main([str(tmp_path / "damaged.pt"), str(tmp_path / "out.pt")])
+
+
+@pytest.mark.parametrize("trick", ["os.system", "eval", "hidden in omegaconf"])
+def test_a_hostile_file_runs_nothing_and_gives_nothing(tmp_path, trick):
+    write_zip(tmp_path / "evil.pt", attacks(tmp_path / "sentinel")[trick])
+    with pytest.raises(UserError, match="Nothing was run"):
+        main([str(tmp_path / "evil.pt"), str(tmp_path / "out.pt")])
+    assert [path.name for path in tmp_path.iterdir()] == ["evil.pt"]
