@@ -25,6 +25,7 @@ from asr_dro_plugin.unpack_members import (
 )
 
 GZIP = b"\x1f\x8b"
+END = bytes(tarfile.BLOCKSIZE)  # after the last member
 KINDS = {
     tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link",
     tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.FIFOTYPE: "a pipe",
@@ -51,8 +52,8 @@ def extract(
             bounded = _Bounded(stream, archive)
             with tarfile.open(fileobj=bounded, mode="r:") as opened:
                 found = _extract(opened, archive, wanted, max_bytes)
-            if not bounded.last:
-                raise EOFError("it has no end")
+            if bounded.last != END:  # tarfile takes any other block, or none, for an end too
+                raise EOFError("it breaks off")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{archive} is no whole tar archive ({error}). Get it again.") from None
     return found

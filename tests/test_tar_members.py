@@ -3,8 +3,12 @@
 import gzip
 import os
 import tarfile
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.tar_members import extract
@@ -86,6 +90,23 @@ def test_a_truncated_archive_is_refused(tmp_path, compressed, share):
     (tmp_path / "model.tar").write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(UserError, match="no whole tar archive|ends within its member"):
         extract(tmp_path / "model.tar", wanted(tmp_path), LIMIT)
+
+
+@given(st.integers(0, 10_239), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_an_archive_that_ends_anywhere_is_whole_or_refused(size, compressed):
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root)
+        whole = honest(folder / "model.tar", compressed).read_bytes()
+        size = size * len(whole) // 10_240
+        (folder / "model.tar").write_bytes(whole[:size])
+        try:
+            found = extract(folder / "model.tar", wanted(folder), LIMIT)
+        except UserError as error:
+            assert "no whole tar archive" in str(error) or "ends within" in str(error)
+        else:  # the zeros behind the last member alone were cut
+            assert found == {"config.yaml": 5, "weights.ckpt": 3000}
+            assert (folder / "weights").read_bytes() == b"w" * 3000
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x1f\x8bnot gzip either"])

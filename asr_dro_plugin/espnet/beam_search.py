@@ -12,7 +12,9 @@ from asr_dro_plugin.espnet.transcriber import Settings, Transcriber, finite
 from asr_dro_plugin.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.named_files import config_in_place
 from asr_dro_plugin.speech import Utterance
+from asr_dro_plugin.stack_rules import ctc_weight_of
 from asr_dro_plugin.text import split_tag
+from asr_dro_plugin.tokens import BLANK
 from asr_dro_plugin.transcripts import Hypothesis, Transcript
 
 OURS = ("mode", "batch_duration", "times")  # keys of the configuration that ESPnet does not know
@@ -33,7 +35,7 @@ class BeamSearch(Transcriber):
     """
 
     def __init__(self, exp: str | Path, model_file: str, device: str, config: Mapping) -> None:
-        read_experiment_config(exp, tokenizer=True)
+        refuse_moved_blank(read_experiment_config(exp, tokenizer=True), exp)
         path = find_model_file(exp, model_file)
         options = {key: value for key, value in config.items() if key not in OURS}
         try:
@@ -47,11 +49,6 @@ class BeamSearch(Transcriber):
         except TypeError as error:
             raise UserError(f"The inference config does not suit ESPnet: {error}") from None
         model, args = self.speech2text.asr_model, self.speech2text.asr_train_args
-        if model.ctc is not None and model.blank_id != 0:
-            raise UserError(
-                f"{exp} has <blank> as token number {model.blank_id}, and ESPnet's search takes "
-                "the first one for it. Use a decoding configuration of another mode."
-            )
         super().__init__(as_recogniser(model, args, path), None, Settings.of(config))
 
     @torch.no_grad()
@@ -69,3 +66,18 @@ class BeamSearch(Transcriber):
             hypotheses[0] = self._timed(hypotheses[0], found[0][1], utterance, emission, 0)
         lang = split_tag(hypotheses[0].text)[0] or utterance.lang
         return Transcript(utterance.utt_id, tuple(hypotheses), lang, round(utterance.duration, 6))
+
+
+def refuse_moved_blank(config: Mapping, exp: str | Path) -> None:
+    """ESPnet's prefix scores take the first token for CTC's blank, whatever the list says.
+
+    Raises:
+        UserError: a model with CTC whose blank is another token, as imported ones may have it.
+    """
+    tokens = config.get("token_list") or []
+    if ctc_weight_of(config) > 0 and BLANK in tokens and tokens.index(BLANK) != 0:
+        raise UserError(
+            f"{exp} has {BLANK} as token number {tokens.index(BLANK)}, and ESPnet's own search "
+            "takes the first one for it. Use a decoding configuration of another mode, for "
+            "example conf/decode_asr_beam.yaml."
+        )

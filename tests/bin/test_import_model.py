@@ -93,6 +93,15 @@ def test_it_transcribes_also_where_it_was_moved_to(kind, task, folders, audio, t
     assert "<blank>" not in texts[0] and "<space>" not in texts[0]
 
 
+def test_espnets_own_search_is_refused_where_the_blank_is_not_the_first_token(
+    task, folders, audio, tmp_path
+):
+    (tmp_path / "decode.yaml").write_text("mode: espnet\nbeam_size: 2\nctc_weight: 1.0\n")
+    words = [str(audio), "--exp", str(folders[0] / "exp_nemo")]
+    with pytest.raises(UserError, match=r"<blank> as token number 5.*decode_asr_beam"):
+        transcribe.main([*words, "--config", str(tmp_path / "decode.yaml")])
+
+
 def test_it_is_packed_and_unpacked_whole(task, folders, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exp = folders[0] / "exp_hf"
