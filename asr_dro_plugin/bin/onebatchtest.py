@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from asr_dro_plugin.bin.train import ngpu_of
+from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
 
@@ -67,7 +68,11 @@ def refuse_missing(args: argparse.Namespace) -> None:
         raise UserError(
             f"--config {args.config} does not exist. Give one of conf/train_asr_*.yaml."
         )
-    if not args.token_list or not args.train_data_path_and_name_and_type:
+    config = load_config(args.config)  # that of an experiment names data and tokens itself
+    if not all(
+        getattr(args, key) or config.get(key)
+        for key in ("token_list", "train_data_path_and_name_and_type")
+    ):
         raise UserError(
             "The options of asr-dro train are needed too: --token_list, --train_shape_file and "
             "--train_data_path_and_name_and_type. Try ./run.sh --stage 11 --onebatchtest true."
