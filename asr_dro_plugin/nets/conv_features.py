@@ -48,20 +48,17 @@ def _has_hooks(module: nn.Module) -> bool:
 
 
 def conv_features(
-    extractor: nn.Module, speech: torch.Tensor, num_samples: torch.Tensor | None
+    extractor: nn.Module, speech: torch.Tensor, num_samples: torch.Tensor
 ) -> torch.Tensor:
     """Speech (B, N) -> features (B, S, C), S as the convolutions give for N.
 
     Args:
         extractor: one that ``fits``.
-        num_samples: (B,); a group norm then looks at each utterance's own frames alone.  None
-            takes the padding for speech.
+        num_samples: (B,); a group norm looks at so much of each utterance alone.
     """
     layers = list(extractor.conv_layers)
     strides = [layer.conv.stride[0] for layer in layers]
     num_frames = _length(layers, speech.shape[1])
-    if num_samples is None:
-        num_samples = torch.full((len(speech),), speech.shape[1])
     whole = math.prod(strides)
     speech = functional.pad(speech, (0, -speech.shape[1] % whole))
     trained = torch.is_grad_enabled() and any(p.requires_grad for p in extractor.parameters())

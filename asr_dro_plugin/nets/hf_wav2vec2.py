@@ -34,8 +34,8 @@ class HFWav2Vec2Net(nn.Module):
             all with weights that are learned (a softmax); or a number n >= 1, as if the network
             ended with its n-th layer.
         do_normalize: each utterance to mean 0 and variance 1 first, as the preprocessor does.
-        attention_mask: keep padding out.  Without, it counts as speech, in the group norm too: what
-            transformers does with a preprocessor that says ``return_attention_mask: false``.
+        attention_mask: keep padding out.  Without, it counts as speech everywhere: what transformers
+            does with a preprocessor that says ``return_attention_mask: false``.
         mask_time_prob, mask_time_length, mask_feature_prob, mask_feature_length: SpecAugment on the
             features in training; None is the model's own.
         layerdrop: chance that a layer is left out of a training step.
@@ -79,7 +79,7 @@ class HFWav2Vec2Net(nn.Module):
         weighted = layers == "weighted"
         self.layer_weights = nn.Parameter(torch.zeros(num_states)) if weighted else None
         if gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     @property
     def output_size(self) -> int:
@@ -96,11 +96,10 @@ class HFWav2Vec2Net(nn.Module):
         self, speech: torch.Tensor, lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N) samples and (B,) -> (B, S, H) and (B,)."""
+        looked_at = lengths if self.attention_mask else torch.full_like(lengths, speech.shape[1])
         if self.do_normalize:
-            speech = normalized(speech, lengths)
-        features = extract_features(
-            self.model.feature_extractor, speech, lengths if self.attention_mask else None
-        )
+            speech = normalized(speech, looked_at)
+        features = extract_features(self.model.feature_extractor, speech, looked_at)
         lengths = self.num_frames(lengths)
         projected = self.model.feature_projection(features)
         x = projected[0] if isinstance(projected, tuple) else projected  # HuBERT gives one
@@ -213,21 +212,19 @@ class HFWav2Vec2Net(nn.Module):
 
 
 def extract_features(
-    extractor: nn.Module, speech: torch.Tensor, num_samples: torch.Tensor | None
+    extractor: nn.Module, speech: torch.Tensor, num_samples: torch.Tensor
 ) -> torch.Tensor:
-    """Speech (B, N) -> features (B, S, C) of the convolutions.
+    """Speech (B, N) and (B,) -> features (B, S, C) of the convolutions.
 
-    Args:
-        num_samples: (B,); a group norm then looks at each utterance's own frames alone.
+    A group norm looks at the ``num_samples`` of each utterance alone.
     """
     if fits(extractor, speech):
         return conv_features(extractor, speech, num_samples)
     x, frames = speech[:, None], num_samples
     for layer in extractor.conv_layers:  # the extractor itself would ask for the speech's gradient
         conv, norm = layer.conv, getattr(layer, "layer_norm", None)
-        if frames is not None:
-            frames = (frames - conv.kernel_size[0]) // conv.stride[0] + 1
-        if frames is not None and isinstance(norm, nn.GroupNorm):
+        frames = (frames - conv.kernel_size[0]) // conv.stride[0] + 1
+        if isinstance(norm, nn.GroupNorm):
             x = layer.activation(group_norm(conv(x), norm, frames))
         else:
             x = layer(x)
