@@ -68,6 +68,22 @@ def _espnets(given: dict, times: bool, args: argparse.Namespace, where: str) -> 
     return {**config, "times": times or given.get("times") is True}
 
 
+def check_times(transcriber, formats: Sequence[str], option: str) -> None:
+    """Refuse files that would be empty: a model without CTC gives no times of words.
+
+    Args:
+        transcriber: the loaded model's.
+        formats: what is to be written.
+        option: what they were given with, for the message.
+    """
+    needed = [name for name in formats if name in NEED_TIMES]
+    if needed and not transcriber.gives_times:
+        raise UserError(
+            f"{option} {' '.join(needed)} needs times of words, which a model without CTC does not "
+            "give. Take text, json or trn."
+        )
+
+
 def check_lm_dir(config: Mapping[str, Any], lm_dir: str | None, where: str) -> None:
     """A language model that is absent, ignored or of another unit is an error, in a moment."""
     mode = config["mode"]

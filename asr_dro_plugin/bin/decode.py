@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from asr_dro_plugin import decode_parts
-from asr_dro_plugin.decode_settings import add_decode_options, settings_of
+from asr_dro_plugin.decode_settings import add_decode_options, check_times, settings_of
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.hypotheses import GrowingHypotheses
@@ -111,6 +111,7 @@ def load(args: argparse.Namespace, config: dict, model_file: str, device: str):
     from asr_dro_plugin.espnet.transcribers import load_transcriber
 
     transcriber = load_transcriber(args.exp, model_file, device, config, args.lm_dir, args.strict)
+    check_times(transcriber, parse_formats(args.formats, "--formats"), "--formats")
     warn_of_unknown_groups(Path(args.data_dir), transcriber.recogniser.groups)
     return transcriber
 

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
-from asr_dro_plugin.decode_settings import add_decode_options, settings_of
+from asr_dro_plugin.decode_settings import add_decode_options, check_times, settings_of
 from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.model_files import best_model_file, read_experiment_config
@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     locations = find_locations(args, config)
     check_output(args.out, formats, len(locations))
     transcriber = load(args, config, device)
+    check_times(transcriber, formats, "--format")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about itself
         transcripts = transcribed(args, transcriber, locations)

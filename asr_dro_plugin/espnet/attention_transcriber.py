@@ -1,6 +1,5 @@
 """Transcripts of a model without CTC: its attention decoder writes them, token by token."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -41,6 +40,8 @@ class AttentionTranscriber(Transcriber):
         UserError: another mode, or a language that the model does not know.
     """
 
+    gives_times = False
+
     def __init__(self, recogniser: Recogniser, config: Mapping) -> None:
         if config["mode"] != "greedy":
             raise UserError(
@@ -48,8 +49,6 @@ class AttentionTranscriber(Transcriber):
                 "without. Use conf/decode_asr_greedy.yaml."
             )
         settings = Settings.of(config)
-        if settings.times:
-            logging.warning("A model without CTC gives no times of words: they are left out.")
         rule = config.get("lang", FREE)
         if recogniser.untagged_lang and rule == FREE:
             rule = recogniser.untagged_lang

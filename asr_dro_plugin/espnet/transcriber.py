@@ -55,8 +55,11 @@ class Transcriber:
         UserError: chunks for a stack whose frames cannot be counted.
 
     Attributes:
+        gives_times: whether words can have times.
         progress: ``Progress`` or its like, to show the chunks of a long recording.
     """
+
+    gives_times = True
 
     def __init__(
         self,

@@ -313,6 +313,15 @@ def test_other_searches_are_refused(trained, dump, tmp_path, name):
         decode.main(words)
 
 
+def test_subtitles_of_a_model_that_gives_no_times_are_refused(trained, dump, tmp_path):
+    words = ["--exp", str(trained), "--config", str(GREEDY), "--data_dir", str(dump / "test")]
+    with pytest.raises(UserError, match="--formats srt needs times of words"):
+        decode.main([*words, "--out_dir", str(tmp_path), "--formats", "text srt"])
+    audio = str(next((dump / "test" / "audio").iterdir()))
+    with pytest.raises(UserError, match="--format vtt needs times of words"):
+        transcribe.main([audio, "--exp", str(trained), "--format", "vtt"])
+
+
 def test_transcribe_joins_the_pieces_of_long_audio(trained, tmp_path, capsys):
     import soundfile
 
