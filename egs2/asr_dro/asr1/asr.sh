@@ -15,7 +15,7 @@ dry_run=false            # print the plan and the stack, write nothing
 corpus=prompts           # prompts, tsv, ml_superb, librispeech: one script each in local/
 langs=                   # ISO 639-3 codes, for example "eng fra" (default: all)
 lid=true                 # put the language tag [iso] first in every text
-text_norm=lower_no_punct # text normaliser (asr_dro_plugin/text.py)
+text_norm=lower_no_punct # text normaliser: none, nfc, lower_no_punct, upper_no_punct, or a YAML (NAME: conf/text_norm_NAME.yaml)
 data_source=             # folder or table of the corpus (default: db.sh)
 local_data_opts=         # more options for local/data.sh
 data_tag=                # names the sets (default: the corpus and what is not default in its options)
@@ -72,7 +72,7 @@ help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 s
 { # bash reads a braced block whole before it runs it: editing this file harms no run that is under way
 
 # ---- names that follow from the options ----
-for name in data_source asr_config inference_config token_list ssl_checkpoint init_exp lm_dir; do
+for name in data_source text_norm asr_config inference_config token_list ssl_checkpoint init_exp lm_dir; do
     if [ -n "${!name}" ] && [ ! -e "${!name}" ] && [ -e "${ASR_DRO_CALLER_DIR}/${!name}" ]; then
         printf -v "${name}" '%s' "${ASR_DRO_CALLER_DIR}/${!name}"
     fi
@@ -92,7 +92,8 @@ while read -r key value; do fact[${key}]=${value}; done <<<"${facts}"
 token_type=${token_type:-${fact[token_type]}}
 
 if [ -z "${data_tag}" ]; then # other data, another name: runs side by side do not meet
-    more="${langs} $([ "${lid}" = true ] || echo nolid) $([ "${text_norm}" = lower_no_punct ] || echo "${text_norm}")"
+    norm_name=$(basename "${text_norm}" .yaml)
+    more="${langs} $([ "${lid}" = true ] || echo nolid) $([ "${text_norm}" = lower_no_punct ] || echo "${norm_name#text_norm_}")"
     more="${more} $(sed -E 's/--[a-z_-]+//g' <<<"${local_data_opts}")"
     more=$(tr -cs 'A-Za-z0-9.\n' '_' <<<"${more}" | sed 's/^_*//; s/_*$//')
     [ ${#more} -le 40 ] || more=$(cksum <<<"${more}" | cut -d' ' -f1)
@@ -123,6 +124,10 @@ use_lm=${use_lm:-${lm_wanted}}
 lm_order=${lm_order:-$([ "${lm_unit}" = char ] && echo 6 || echo 3)}
 lm_given=${lm_dir}
 lm_dir=${lm_dir:-exp/lm_${org_train_set}_${lm_unit}_${lm_order}gram}
+norm_inputs=() # the rule's file, where it has one
+for file in "${text_norm}" "conf/text_norm_${text_norm}.yaml"; do
+    [ ! -f "${file}" ] || norm_inputs+=(--input "${file}")
+done
 lm_args=() lm_inputs=()
 ! ${lm_wanted} || lm_args=(--lm_dir "${lm_dir}")
 dumpdir=dump/${feats_type}
@@ -231,8 +236,8 @@ if wanted 1; then
         --text_norm "${text_norm}" --max_drop "${max_drop}" --source "${data_source}" "${local_data_words[@]}")
     corpus_root=$(tr '[:lower:]-' '[:upper:]_' <<<"${corpus}") # its variable in db.sh
     corpus_root=${data_source:-${!corpus_root:-}}
-    inputs=()
-    for file in local/data.sh "local/data_${corpus}.py" local/*.tsv ../../../asr_dro_plugin/text.py; do
+    inputs=("${norm_inputs[@]}")
+    for file in local/data.sh "local/data_${corpus}.py" local/*.tsv ../../../asr_dro_plugin/text{,_rules,_rule_words,_steps}.py; do
         case ${file} in local/ssl_checkpoints.tsv | local/corpora.tsv) continue ;; esac # no data is made of them
         inputs+=(--input "${file}")
     done
@@ -322,7 +327,7 @@ if [ -n "${lm_given}" ] || ! ${use_lm}; then
     if wanted 6 || wanted 7 || wanted 8 || wanted 9; then log "Stages 6-9: no language model to build: ${why}."; fi
 else
     if wanted 6; then
-        if begin 6 "${org_train_set}" "text of the language models -> ${lm_text}" --option "text_norm=${text_norm}" \
+        if begin 6 "${org_train_set}" "text of the language models -> ${lm_text}" --option "text_norm=${text_norm}" "${norm_inputs[@]}" \
             --input "data/${org_train_set}/text" --input "data/${org_train_set}/utt2lang" --output "${lm_text}"; then
             listed "${lm[@]}" collect --out "${lm_text}" --per both --text_norm "${text_norm}" \
                 --groups "data/${org_train_set}/utt2lang" "data/${org_train_set}/text"
@@ -395,7 +400,7 @@ if wanted 10; then
         --output "${asr_stats_dir}/groups.txt" --output "${asr_stats_dir}/train" --output "${asr_stats_dir}/valid"; then
         look=("${shapes[@]}" --test_dirs)
         for dset in ${test_sets}; do look+=("${dumpdir}/${dset}"); done
-        [ -z "${init_exp}" ] || look+=(--init_exp "${init_exp}")
+        [ -z "${init_exp}" ] || look+=(--init_exp "${init_exp}" --extend_groups "${extend_groups}")
         python3 -m asr_dro_plugin.bin.preflight "${look[@]}"
         # shellcheck disable=SC2086 # train_cmd is a command with its options
         ${train_cmd} --title "stage 10 lengths" --num_threads 1 "${asr_stats_dir}.log/make_shapes.log" \
@@ -467,7 +472,7 @@ if ${tune_lm}; then
         --config "${inference_config}" --data_dir "${dumpdir}/${valid_set}" --lm_dir "${lm_dir}" --text_norm "${text_norm}" --out "${tuned}")
     if wanted 12 && begin 12 "${exp_name}_${inference_tag}" "weight of the language model on ${valid_set} -> ${tuned}" \
         --option "tune=${tune[*]}" --input "${asr_exp}/${inference_asr_model}" --input "${inference_config}" \
-        --input "${dumpdir}/${valid_set}/text" "${lm_inputs[@]}" --output "${tuned}"; then
+        --input "${dumpdir}/${valid_set}/text" "${norm_inputs[@]}" "${lm_inputs[@]}" --output "${tuned}"; then
         # shellcheck disable=SC2086
         ${decode_cmd} --title "stage 12 tune" --gpu "$((ngpu > 0))" --num_threads 1 \
             "${asr_exp}/${inference_tag}/logs/tune.log" "${tune[@]}" --ngpu "$((ngpu > 0))"
@@ -496,7 +501,7 @@ for dset in ${valid_set} ${test_sets}; do
 done
 
 if wanted 13; then
-    inputs=() outputs=(--output "${asr_exp}/RESULTS.md" --output "${asr_exp}/report.html") tables=()
+    inputs=("${norm_inputs[@]}") outputs=(--output "${asr_exp}/RESULTS.md" --output "${asr_exp}/report.html") tables=()
     for dset in ${valid_set} ${test_sets}; do
         for file in score.json score.txt utts.tsv; do
             outputs+=(--output "${asr_exp}/${inference_tag}/${dset}/${file}")
