@@ -1,5 +1,8 @@
 """Model files that hold adapters and what else has learned, without the pretrained model.
 
+Those of ``save_strategy`` adapter_only and required_grad_only, which are the same here: adapters,
+head, buffers, whatever else no base brings.  (ESPnet's leave out the head with the first, and with
+the second what is frozen outside of the pretrained model: nothing would say what these were.)
 Which pretrained model they go with is in ``config.yaml``: ``adapter_conf.base`` is its path, and
 ``base_sha256`` what it must be.
 """
@@ -8,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from asr_dro_plugin.adapter_rules import NETWORKS
 from asr_dro_plugin.adapter_settings import (
     LORA_PARTS,
     LoRA,
@@ -18,7 +22,8 @@ from asr_dro_plugin.adapter_settings import (
 )
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import sha256_of
-from asr_dro_plugin.ssl_folders import weight_files
+from asr_dro_plugin.ssl_checkpoints import layout_and_sizes
+from asr_dro_plugin.ssl_folders import load_plain, weight_files
 
 # Drawn at random where a checkpoint lacks it, and a row of numbers: no file leaves it out.
 ALWAYS_KEPT = "masked_spec_embed"
@@ -36,6 +41,27 @@ def fingerprint(path: str | Path) -> str:
     files = weight_files(path) if path.is_dir() else [path]
     sums = [sha256_of(file) for file in files]
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+def base_numel(config: Mapping) -> int:
+    """Numbers in the pretrained model that an experiment's files leave out."""
+    if not leaves_out_base(config):
+        return 0
+    path = Path(config["adapter_conf"]["base"])
+    if is_model_file(path):
+        start = tuple(f"{prefix}." for prefix in NETWORKS.values())
+        sizes = {n: t.numel() for n, t in load_plain(path).items() if n.startswith(start)}
+    else:
+        _, sizes = layout_and_sizes(path)
+    return sum(numel for name, numel in sizes.items() if not name.endswith(ALWAYS_KEPT))
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a base is a model file of an experiment, tensors by name and nothing else."""
+    if path.is_dir() or path.suffix != ".pth":
+        return False
+    state = load_plain(path)
+    return isinstance(state, dict) and all(hasattr(value, "numel") for value in state.values())
 
 
 def check_base(base: str | Path, expected: str | None, where: str) -> Path:

@@ -102,3 +102,8 @@ def log_counts(model: torch.nn.Module) -> None:
         100 * learning / sum(numels.values()), f"{of['added']:,}", f"{of['learning']:,}",
         f"{learning - sum(of.values()):,}",
     )  # fmt: skip
+    if adapters.settings.base:
+        logger.info(
+            "Model files and checkpoints leave out the pretrained model: %s, SHA-256 %s.",
+            adapters.settings.base, adapters.settings.base_sha256,
+        )  # fmt: skip

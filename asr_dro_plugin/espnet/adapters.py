@@ -17,7 +17,7 @@ from espnet2.asr.frontend.s3prl import S3prlFrontend
 from espnet2.layers.create_adapter import create_adapter_fn_table
 from espnet2.layers.create_adapter_fn import create_houlsby_adapter
 
-from asr_dro_plugin.adapter_files import ALWAYS_KEPT, check_base
+from asr_dro_plugin.adapter_files import ALWAYS_KEPT, check_base, is_model_file
 from asr_dro_plugin.adapter_settings import (
     KINDS,
     Houlsby,
@@ -230,14 +230,6 @@ def load_base(model: torch.nn.Module, base: str | Path, expected: str | None = N
             f"{path} lacks {lacking[0]} ({len(lacking)} tensors) of the base's network."
         )
     model.load_state_dict({name: state[name] for name in wanted}, strict=False)
-
-
-def is_model_file(path: Path) -> bool:
-    """Whether a base is a model file of an experiment, tensors by name and nothing else."""
-    if path.is_dir() or path.suffix != ".pth":
-        return False
-    state = load_plain(path)
-    return isinstance(state, dict) and all(map(torch.is_tensor, state.values()))
 
 
 def merge_adapters(model: torch.nn.Module) -> None:

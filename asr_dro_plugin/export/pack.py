@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from asr_dro_plugin import __version__, pack_config, pack_manifest, pack_weights, pack_zip
+from asr_dro_plugin.adapter_files import base_numel
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
@@ -75,8 +76,9 @@ def _pack(exp: Path, out: Path, options: Options, config: Mapping, weights: Path
     name, model_file = _name_of(exp), options.model_file or default_model_file(config)
     state = pack_weights.read_weights(weights, config)
     num_trained, num_parameters = (
-        pack_weights.pretrained_numel(state), pack_weights.num_parameters(state),
-    )  # fmt: skip
+        pack_weights.pretrained_numel(state),
+        pack_weights.num_parameters(state) + base_numel(config),
+    )
     packed, members, warnings = pack_config.packed_config(config, num_trained, exp / CONFIG)
     members[Path(model_file).name] = pack_weights.resolved(weights)
     members |= _tables(config) | {CONFIG: pack_config.to_bytes(packed)}

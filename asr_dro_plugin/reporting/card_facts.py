@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin import metrics_file
+from asr_dro_plugin.adapter_rules import NETWORKS
+from asr_dro_plugin.adapter_settings import uses_adapter
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
 from asr_dro_plugin.frames import frame_counter
@@ -151,6 +153,11 @@ def _table(path: Path) -> dict[str, str]:
 
 def stack_of(config: Mapping) -> str:
     """The parts of a network in signal order: ``log-mel -> conv_ctc -> CTC``."""
-    names = [component_of(dict(config), slot) for slot in SLOTS]
-    words = [WORDS.get(name, name) for name in names if name]
+    names = {slot: component_of(dict(config), slot) for slot in SLOTS}
+    adapters = f" with adapters ({config.get('adapter')})" if uses_adapter(config) else ""
+    words = [
+        f"{WORDS.get(name, name)}{adapters if item in NETWORKS else ''}"
+        for item in names.items()
+        if (name := item[1])
+    ]
     return " -> ".join([*words, "CTC"])

@@ -209,6 +209,13 @@ def without_base(base):
 def test_a_pack_brings_the_base_along(trained, tmp_path, without_base, monkeypatch, caplog):
     folder, expected = packed(trained, tmp_path), emission(trained)
     assert "the pretrained model" in caplog.text and "--merge_adapters true" in caplog.text
+    card = (folder / "README.md").read_text()
+    assert "hf_wav2vec2 with adapters (lora)" in card
+    from asr_dro_plugin.espnet.inference import load_recogniser
+
+    state = load_recogniser(folder, AVERAGE).model.state_dict()
+    number = sum(value.numel() for name, value in state.items() if "objective." not in name)
+    assert f"| parameters | {number:,} |" in card
     monkeypatch.chdir(tmp_path)  # it is used from anywhere
     assert torch.equal(without_base(lambda: emission(folder)), expected)
 
