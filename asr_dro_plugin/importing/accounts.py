@@ -8,7 +8,12 @@ from typing import Any
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.importing.found import HEAD, Found
 from asr_dro_plugin.stack_names import COMPONENTS, CTC_CLASS, PLAIN_CLASSES
-from asr_dro_plugin.stack_params import PRETRAINED, built_component, construct
+from asr_dro_plugin.stack_params import (
+    PARAMETERLESS,
+    PRETRAINED,
+    built_component,
+    construct,
+)
 from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
 
 # Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
@@ -185,6 +190,8 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
             continue
         if name in PRETRAINED.get(slot, ()) or name == STATISTICS:
             unchecked.append(f"{slot}.")
+            continue
+        if name in PARAMETERLESS.get(slot, ()):
             continue
         tensors |= _tensors_of(config, slot, name, sizes, num_tokens)
     return tensors, tuple(unchecked)

@@ -1,11 +1,15 @@
 """What all kinds of import share: checksums, new vocabularies, a folder that is whole or absent."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import sha256_of
 from asr_dro_plugin.importing import sources
+from tests.importing import nemo_files
 from tests.importing.reading import everything_below, imported, read
 from tests.importing.stacks import HEAD, TOKENS, weights, write_tokens, write_yaml
 
@@ -94,3 +98,16 @@ def test_a_source_that_is_not_there_is_named(tmp_path):
 def test_the_result_holds_four_files(given, tmp_path):
     out = imported("state_dict", tmp_path / "model.pth", tmp_path / "exp", **given)
     assert everything_below(out) == {"config.yaml", "model.pth", "tokens.txt", "import.json"}
+
+
+def test_nothing_that_takes_ten_seconds_is_imported(tmp_path):
+    nemo_files.write_nemo(tmp_path / "model.nemo")
+    words = ["--from", "nemo", str(tmp_path / "model.nemo"), "--out", str(tmp_path / "exp")]
+    script = (
+        "import sys\nfrom asr_dro_plugin.bin.import_model import main\n"
+        f"main({words!r})\n"
+        "heavy = {'espnet2.tasks.asr', 'transformers', 's3prl', 'fairseq', 'nemo'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
