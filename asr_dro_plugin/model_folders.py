@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.adapter_files import leaves_out_base
 from asr_dro_plugin.adapter_settings import is_adapters
 from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.errors import UserError
@@ -79,18 +80,21 @@ def read_model_folder(path: Path) -> ModelFolder:
     config = load_config(path / CONFIG)
     if root := pack_root(path):
         config = in_place(config, root)
-    return ModelFolder(path, config, _weights(path), _imported(path))
+    return ModelFolder(path, config, _weights(path, config), _imported(path))
 
 
-def _weights(path: Path) -> Weights | None:
+def _weights(path: Path, config: Mapping) -> Weights | None:
     packed = _read_json(path / PACKED) or {}
     name = packed.get("model_file") or best_model_file(path)
     file = path / str(name)
-    return weights_of(file) if file.is_file() else None
+    return weights_of(file, leaves_out_base(config)) if file.is_file() else None
 
 
-def weights_of(file: Path) -> Weights:
+def weights_of(file: Path, leaves_out: bool = False) -> Weights:
     """What a model file holds; its tensors are mapped, not read.
+
+    Args:
+        leaves_out: whether its training saves adapters without their pretrained model.
 
     Raises:
         UserError: it is damaged, or holds more than tensors.
@@ -109,15 +113,12 @@ def weights_of(file: Path) -> Weights:
         dtypes[str(value.dtype).removeprefix("torch.")] += value.numel()
         if name.rpartition(".")[2] not in BUFFERS:
             by_slot[name.split(".")[0]] += value.numel()
-    adapters = [name for name in tensors if is_adapters(name)]
-    slots = {name.split(".")[0] for name in adapters}
-    others = [n for n in tensors if n.split(".")[0] in slots and n not in adapters]
     return Weights(
         file.name,
         sum(value.numel() for value in tensors.values()),
         dict(by_slot),
         tuple(kind for kind, _ in dtypes.most_common()),
-        bool(adapters) and len(others) < len(adapters),
+        leaves_out and any(map(is_adapters, tensors)),
         file.stat().st_size,
     )
 

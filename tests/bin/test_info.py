@@ -8,9 +8,10 @@ import pytest
 import torch
 import yaml
 
-from asr_dro_plugin.bin import import_model, info, main
+from asr_dro_plugin.bin import import_model, info, main, pack, unpack
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.model_folders import read_model_folder, weights_of
+from tests.packs import MODEL, write_experiment
 
 pytest_plugins = ["tests.fixtures_ssl"]
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -184,14 +185,18 @@ def test_a_file_of_adapters_alone_is_told(tmp_path):
              "encoder.net.layers.0.q_proj.lora_B.default.weight": torch.zeros(8, 2),
              "ctc.ctc_lo.weight": torch.zeros(5, 8)}  # fmt: skip
     torch.save(state, tmp_path / "m.pth")
-    assert weights_of(tmp_path / "m.pth").adapters_only
-    base = {
-        "encoder.net.layers.0.q_proj.weight": torch.zeros(8, 8),
-        "encoder.net.norm.weight": torch.zeros(8),
-        "encoder.net.norm.bias": torch.zeros(8),
-    }
-    torch.save(state | base, tmp_path / "m.pth")
+    assert weights_of(tmp_path / "m.pth", leaves_out=True).adapters_only
     assert not weights_of(tmp_path / "m.pth").adapters_only
+
+
+def test_an_unpacked_model(tmp_path, capsys):
+    pack.main([str(write_experiment(tmp_path)), "--out", str(tmp_path / "m.zip")])
+    unpack.main([str(tmp_path / "m.zip"), "--out", str(tmp_path / "given")])
+    capsys.readouterr()
+    out = found(capsys, str(tmp_path / "given"))
+    assert out["vocabulary"] == {"size": 8, "blank_id": 0, "token_type": "char"}
+    assert out["weights"]["file"] == MODEL and out["weights"]["num_values"] == 48
+    assert out["objective"] == {"name": "ctc_dro", "conf": {"smoothing_rel": 0.6}}
 
 
 def test_an_imported_folder_says_where_it_is_from(tiny_ssl, tmp_path, capsys):
