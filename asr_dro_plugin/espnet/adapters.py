@@ -56,9 +56,16 @@ class Adapters:
     learning: frozenset[str]
     still: frozenset[str]
 
-    def kept(self, state: Mapping) -> dict:
-        """What of a model's state no base brings."""
-        return {name: value for name, value in state.items() if name not in self.still}
+    def mark(self, model: torch.nn.Module) -> None:
+        """Let them learn, and the pretrained model stand still."""
+        for name, parameter in model.named_parameters():
+            if name in self.added | self.learning:
+                parameter.requires_grad = True
+            elif name in self.still or name.endswith(ALWAYS_KEPT):
+                parameter.requires_grad = False
+        for _, network in networks(model):
+            if hasattr(network, "feature_extractor"):
+                keep_no_needless_graph(network)
 
 
 def register_adapters() -> None:
@@ -89,9 +96,7 @@ def create(model: torch.nn.Module, kind: str, conf: Mapping) -> None:
         if conf.get("base"):
             load_base(model, conf["base"], conf.get("base_sha256"))
         add_adapters(model, kind, conf)
-    for name, parameter in model.named_parameters():
-        if name in model.adapters.added | model.adapters.learning:
-            parameter.requires_grad = True
+    model.adapters.mark(model)
 
 
 def add_adapters(model: torch.nn.Module, kind: str, conf: Mapping) -> None:
@@ -116,12 +121,9 @@ def add_adapters(model: torch.nn.Module, kind: str, conf: Mapping) -> None:
     else:
         _add_houlsby(model, settings, sizes)
     model.adapters = _found(model, kind, settings, trained, set(sizes), set(learned))
-    for name, parameter in model.named_parameters():
-        still = name in model.adapters.still or name.endswith(ALWAYS_KEPT)
-        parameter.requires_grad = not still and learned.get(plain_name(name), True)
-    for _, network in networks(model):
-        if hasattr(network, "feature_extractor"):
-            keep_no_needless_graph(network)
+    for name, parameter in model.named_parameters():  # peft has frozen them all
+        parameter.requires_grad = learned.get(plain_name(name), True)
+    model.adapters.mark(model)
 
 
 def networks(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:

@@ -146,8 +146,10 @@ def test_what_freeze_param_freezes_after_that_are_not_the_adapters(task, tiny_ss
     """ESPnet's task freezes prefixes once more and then asks for adapters."""
     from espnet2.layers.create_adapter import create_adapter
 
-    model, args = build(task, **stack(tiny_ssl.hf, freeze_param=["encoder"]))
+    conf = {**LORA, "also_train": ["*.final_layer_norm"]}
+    model, args = build(task, **stack(tiny_ssl.hf, freeze_param=["encoder"], adapter_conf=conf))
     before = learning(model)
+    assert sum("final_layer_norm" in name for name in before) == 4
     model.encoder.requires_grad_(False)
     create_adapter(model, args.adapter, args.adapter_conf)
     assert learning(model) == before > model.adapters.added
