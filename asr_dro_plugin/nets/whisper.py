@@ -35,7 +35,9 @@ class WhisperEncoder(nn.Module):
 
     Args:
         model_config: content of Hugging Face's ``config.json``.
-        input_size, do_pad_trim: of who makes the features; nothing here depends on them.
+        input_size: of who makes the features; nothing here depends on it.
+        do_pad_trim: whether every utterance fills all positions, so that nothing is masked (which
+            attention is fastest without).
         dropout, attention_dropout, activation_dropout, layerdrop: None is the model's own.
         mask_time_prob, mask_time_length, mask_feature_prob, mask_feature_length: SpecAugment on the
             mel frames in training; None is the model's own, which most often is none.
@@ -66,6 +68,7 @@ class WhisperEncoder(nn.Module):
             mask_feature_prob=mask_feature_prob, mask_feature_length=mask_feature_length,
         )  # fmt: skip
         self.output_size, self.gradient_checkpointing = sizes.d_model, gradient_checkpointing
+        self.do_pad_trim = do_pad_trim
         block = BlockSizes.of(sizes, "encoder")
         self.conv1 = nn.Conv1d(sizes.num_mel_bins, sizes.d_model, 3, padding=1)
         self.conv2 = nn.Conv1d(sizes.d_model, sizes.d_model, 3, stride=2, padding=1)
@@ -91,17 +94,20 @@ class WhisperEncoder(nn.Module):
             most = 2 * self.sizes.max_source_positions
             raise ValueError(f"{features.shape[1]} mel frames, and Whisper takes {most} at most")
         features = self._masked(features, lengths if spoken is None else spoken)
-        x = features.transpose(1, 2) * frame_mask(lengths, features.shape[1])
-        x = F.gelu(self.conv1(x)) * frame_mask(lengths, features.shape[1])
+        x, mask = features.transpose(1, 2), None
+        if self.do_pad_trim:
+            x = F.gelu(self.conv1(x))
+        else:
+            valid = frame_mask(lengths, features.shape[1])
+            x = F.gelu(self.conv1(x * valid)) * valid
+            mask = frame_mask((lengths + 1) // 2, num_frames)[:, None]
         x = F.gelu(self.conv2(x)).transpose(1, 2)
-        lengths = (lengths + 1) // 2
-        mask = frame_mask(lengths, num_frames)[:, None]
         x = x + self.embed_positions.weight[:num_frames]
         x = F.dropout(x, self.sizes.dropout, self.training)
         for layer in self.layers:
             if not is_skipped(self.training, self.sizes.encoder_layerdrop):
                 x = self._layer(layer, x, mask)
-        return self.layer_norm(x), lengths
+        return self.layer_norm(x), (lengths + 1) // 2
 
     @property
     def feature_extractor(self) -> nn.Module:
@@ -128,7 +134,9 @@ class WhisperEncoder(nn.Module):
             features = features.masked_fill(spans[:, None], 0.0)
         return features
 
-    def _layer(self, layer: EncoderLayer, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _layer(
+        self, layer: EncoderLayer, x: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
         if self.gradient_checkpointing and self.training:
             return checkpoint(layer, x, mask, use_reentrant=False)
         return layer(x, mask)

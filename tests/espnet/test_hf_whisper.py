@@ -52,7 +52,8 @@ def build(task, tokens, tiny_whisper):
     def built(**changes):
         config = {**load_config(TWIN), "ssl_checkpoint": str(tiny_whisper), **changes}
         args = argparse.Namespace(**{**vars(task.get_parser().parse_args([])), **config})
-        args.token_list, args.token_type = str(tokens / "tokens.txt"), "hugging_face"
+        args.token_list = changes.get("token_list", str(tokens / "tokens.txt"))
+        args.token_type = "hugging_face"
         args.groups = ["deu", "eng"]
         for slot in ("frontend", "specaug", "normalize", "preencoder"):
             setattr(args, slot, None)
@@ -273,6 +274,18 @@ def test_validation_scores_the_groups(trained):
     found = [json.loads(line) for line in lines]
     valid = next(each for each in reversed(found) if "worst_group_cer" in str(each))
     assert "cer_deu" in str(valid) and "cer_eng" in str(valid)
+
+
+def test_a_continued_model_keeps_its_rows_and_learns_one_more_language(trained, build):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    names = [*config["token_list"], "[xty]"]
+    _, model = build(token_list=names, init_exp=str(trained), extend_groups=True)
+    source = next(iter(sorted(trained.glob("valid.*.ave.pth"))))
+    state = torch.load(source, weights_only=True)
+    table = model.decoder.net.embed_tokens.weight
+    assert torch.equal(table[:-1], state["decoder.net.embed_tokens.weight"])
+    assert torch.equal(model.encoder.net.conv1.weight, state["encoder.net.conv1.weight"])
+    assert len(table) == len(names) and table[-1].abs().sum() > 0
 
 
 def texts_of(folder):

@@ -27,10 +27,11 @@ def theirs():
     return model
 
 
-def build(theirs, **options):
+def build(theirs, do_pad_trim=False, **options):
     """(encoder, decoder) of ours with the same weights."""
     conf = theirs.config.to_dict()
-    encoder, decoder = WhisperEncoder(conf, **options), WhisperDecoder(V, H, conf, **options)
+    encoder = WhisperEncoder(conf, do_pad_trim=do_pad_trim, **options)
+    decoder = WhisperDecoder(V, H, conf, **options)
     encoder.load_state_dict(theirs.encoder.state_dict())
     decoder.load_state_dict(theirs.decoder.state_dict())
     return encoder.eval(), decoder.eval()
@@ -48,9 +49,10 @@ def inputs():
 
 
 @torch.no_grad()
-def test_encoder_and_decoder_are_transformers(theirs, ours, inputs):
+@pytest.mark.parametrize("do_pad_trim", [True, False])
+def test_encoder_and_decoder_are_transformers(theirs, inputs, do_pad_trim):
     features, ids = inputs
-    encoder, decoder = ours
+    encoder, decoder = build(theirs, do_pad_trim)
     lengths = torch.full((3,), 2 * POSITIONS)
     hidden, frames = encoder(features, lengths)
     expected = theirs(features.transpose(1, 2), decoder_input_ids=ids)
@@ -126,9 +128,10 @@ def test_gradient_checkpointing_changes_no_gradient(theirs, inputs):
 def test_layers_are_dropped_and_features_masked_in_training_alone(theirs, inputs):
     features, _ = inputs
     plain, _ = build(theirs)
-    masked = WhisperEncoder(theirs.config.to_dict(), mask_time_prob=0.5, mask_feature_prob=0.2)
+    conf = {"model_config": theirs.config.to_dict(), "do_pad_trim": False}
+    masked = WhisperEncoder(**conf, mask_time_prob=0.5, mask_feature_prob=0.2)
     masked.load_state_dict(plain.state_dict())
-    dropping = WhisperEncoder(theirs.config.to_dict(), layerdrop=1.0)
+    dropping = WhisperEncoder(**conf, layerdrop=1.0)
     dropping.load_state_dict(plain.state_dict())
     expected = plain(features, LENGTHS)[0]
     for net in (masked, dropping):
@@ -153,3 +156,17 @@ def test_what_does_not_fit_is_refused(theirs):
         WhisperDecoder(V, 12, conf)
     with pytest.raises(ValueError, match="102 mel frames, and Whisper takes 100"):
         WhisperEncoder(conf)(torch.zeros(1, 102, 80), torch.tensor([102]))
+
+
+def test_the_published_small_one_has_as_many_parameters():
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    config = WhisperConfig(
+        d_model=768, encoder_layers=12, decoder_layers=12, encoder_attention_heads=12,
+        decoder_attention_heads=12, encoder_ffn_dim=3072, decoder_ffn_dim=3072,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = WhisperForConditionalGeneration(config)
+        ours = [WhisperEncoder(config.to_dict()), WhisperDecoder(51865, 768, config.to_dict())]
+    numbers = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert sum(p.numel() for net in ours for p in net.parameters()) == numbers == 240_582_912
