@@ -124,7 +124,7 @@ def test_texts_that_have_too_few_frames_are_left_out_by_name(test):
 
 
 def test_a_batch_of_texts_that_all_have_too_few_frames_is_refused(test):
-    _, found = test(refused="No utterance of the first batches can be aligned", **frames_of(4, 4, 2))
+    _, found = test(refused="No utterance .* can be aligned", **frames_of(4, 4, 2))
     assert found is None
 
 
