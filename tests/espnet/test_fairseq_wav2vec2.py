@@ -243,13 +243,13 @@ class Forbid(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Forbid())
 import torch
-from asr_dro_plugin.fairseq_files import read_config, read_fairseq
-from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
+from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder
+from asr_dro_plugin.fairseq_files import read_config
 
-net = HFWav2Vec2Net(read_config(sys.argv[1]), do_normalize=False).eval()
-net.load_weights(read_fairseq(sys.argv[1]).weights, sys.argv[1])
+encoder = FairseqWav2Vec2Encoder(read_config(sys.argv[1]), do_normalize=False).eval()
+encoder.load_pretrained(sys.argv[1])
 with torch.no_grad():
-    out, _ = net(torch.ones(1, 1600), torch.tensor([1600]))
+    out = encoder(torch.ones(1, 1600), torch.tensor([1600]))[0]
 assert not {"fairseq", "hydra", "omegaconf"} & set(sys.modules)
 print(out.double().sum().item())
 """
