@@ -182,6 +182,8 @@ def load_part(net: torch.nn.Module, folder: Path, part: str) -> None:
 def with_new_rows(table: torch.Tensor, size: int, folder: Path) -> torch.Tensor:
     """An embedding with ``size`` rows: the given ones, then the mean of the languages' among them.
 
+    Of all of them for a model that knows no languages by token, such as Whisper's English ones.
+
     Raises:
         UserError: fewer rows than are given.
     """
@@ -194,5 +196,5 @@ def with_new_rows(table: torch.Tensor, size: int, folder: Path) -> torch.Tensor:
         return table
     names = token_names(read_tokenizer(folder), len(table))
     languages = [number for number, name in enumerate(names) if split_tag(name)[0]]
-    mean = table[languages].float().mean(dim=0, keepdim=True).to(table.dtype)
+    mean = (table[languages] if languages else table).float().mean(dim=0, keepdim=True).to(table.dtype)
     return torch.cat([table, mean.expand(size - len(table), -1)])
