@@ -42,6 +42,8 @@ NATIVE = frozenset(
     {"collections.OrderedDict", "collections.Counter", "_codecs.encode", "builtins.set",
      "builtins.bytearray", "builtins.complex"}
 )  # fmt: skip
+# Filled item by item behind their call, and so made as what they are.
+CONTAINERS: dict[str, type] = {"collections.defaultdict": dict, "collections.deque": list}
 MAX_PICKLE = 2**28  # bytes: the names and numbers of a checkpoint, without its tensors
 
 
@@ -101,6 +103,8 @@ def _is_zip(path: Path) -> bool:
 
 
 def _inert(name: str) -> type:
+    if container := CONTAINERS.get(name):
+        return type("Empty", (), {"__new__": lambda cls, *args: container()})
     return type("Inert", (Inert,), {"what": name})
 
 

@@ -1,6 +1,7 @@
 """PyTorch files are read as data: settings of other toolkits come out plain, and nothing runs."""
 
 import argparse
+import collections
 import pathlib
 import subprocess
 import sys
@@ -42,12 +43,15 @@ def test_settings_of_other_toolkits_come_out_as_dictionaries(tmp_path, is_zip):
         "enum of 3.11": Calls(getattr, SCMode, "DICT"),
         "type": Calls(list, "ab"),
         "path": pathlib.PurePosixPath("a"),
+        "counts": collections.defaultdict(list, a=[1]),
+        "queue": collections.deque([1, 2], maxlen=3),
     }
     read = load_as_data(save(tmp_path / "a.pt", content, is_zip))
     assert isinstance(read["cfg"], Inert) and read["cfg"].what.startswith("omegaconf.")
     plain = as_plain(read)
     assert plain["cfg"] == SETTINGS
     assert plain["args"] == {"width": 8, "inner": {"groups": (1, 2)}}
+    assert (plain["counts"], plain["queue"]) == ({"a": [1]}, [1, 2])
     assert (plain["enum"], plain["enum of 3.11"]) == (SCMode.DICT.value, "DICT")
 
 
