@@ -12,7 +12,6 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.ssl_folders import find_json, read_json
 from asr_dro_plugin.tokens import BLANK, SPACE, UNK
-from asr_dro_plugin.vocabulary import casing_of
 
 VOCAB, ADDED = "vocab.json", "added_tokens.json"
 TOKENIZER, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
@@ -32,7 +31,6 @@ class Vocabulary:
     Attributes:
         tokens: ours, V of them.
         names: our special symbol -> the name there.
-        casing: ``upper``, ``lower``, ``mixed`` or ``none``: of the letters among the tokens.
         do_lower_case: what its tokenizer calls so: text is put into upper case before its letters
             are looked up, and recognised text into lower case.
         left_out: tokens that the tokenizer knows beyond the head's rows.
@@ -40,7 +38,6 @@ class Vocabulary:
 
     tokens: list[str]
     names: dict[str, str] = field(default_factory=dict)
-    casing: str = "none"
     do_lower_case: bool = False
     left_out: tuple[str, ...] = ()
 
@@ -76,10 +73,7 @@ def read_vocabulary(folder: Path, num_rows: int, lang: str | None = None) -> Voc
     back = {name: ours for ours, name in names.items()}
     tokens = [back.get(name, name) for name in rows]
     _refuse_lines(tokens, where)
-    letters = [name for name in rows if name not in special.values()]
-    return Vocabulary(
-        tokens, names, casing_of(letters), bool(settings.get("do_lower_case")), left_out
-    )
+    return Vocabulary(tokens, names, bool(settings.get("do_lower_case")), left_out)
 
 
 def _settings(folder: Path) -> dict:

@@ -10,7 +10,7 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.frame_rules import SAMPLE_RATE
-from asr_dro_plugin.hf_vocabulary import VOCAB, read_vocabulary
+from asr_dro_plugin.hf_vocabulary import read_vocabulary
 from asr_dro_plugin.importing import whisper
 from asr_dro_plugin.importing.cards import read_cards
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
@@ -18,7 +18,6 @@ from asr_dro_plugin.ssl_folders import (
     CONFIG,
     PREPROCESSOR,
     WEIGHTS,
-    find_json,
     modern_name,
     network_config,
     read_json,
@@ -60,15 +59,9 @@ def read(wish: Wish) -> Found:
     elif f"{BODY}{MASK}" in tensors:
         mask = tensors.pop(f"{BODY}{MASK}")
         not_used[origin[f"{BODY}{MASK}"]] = ("masking is off", tuple(mask.shape))
-    vocabulary, tokens = {}, None
-    if f"{HEAD}weight" in tensors and (find_json(folder, VOCAB) or not wish.new_vocab):
-        read_one = read_vocabulary(folder, len(tensors[f"{HEAD}weight"]), wish.lang)
-        tokens = read_one.tokens
-        vocabulary = {
-            "special_tokens": read_one.names, "casing": read_one.casing,
-            "do_lower_case": read_one.do_lower_case, "left_out_tokens": list(read_one.left_out),
-        }  # fmt: skip
-        _check_blank(config, tokens, folder)
+    tokens, vocabulary = None, {}
+    if f"{HEAD}weight" in tensors:
+        tokens, vocabulary = _vocabulary(folder, len(tensors[f"{HEAD}weight"]), config, wish)
     architecture = (read_json(folder, CONFIG).get("architectures") or [None])[0]
     return Found(
         stack_of(config, folder), tokens, tensors,
@@ -78,6 +71,27 @@ def read(wish: Wish) -> Found:
         facts={"architecture": architecture, **vocabulary, **({"card": card} if card else {})},
         files=tuple(weight_files(folder)),
     )  # fmt: skip
+
+
+def _vocabulary(
+    folder: Path, num_rows: int, config: Mapping, wish: Wish
+) -> tuple[list[str] | None, dict[str, Any]]:
+    """The tokens of the head's rows, and what else the tokenizer's files say.
+
+    None where they do not fit the head and it is to be replaced anyway: then no row is kept.
+    """
+    try:
+        found = read_vocabulary(folder, num_rows, wish.lang)
+        _check_blank(config, found.tokens, folder)
+    except UserError as error:
+        if not wish.new_vocab:
+            raise
+        return None, {"notes": [f"No row of the old head is kept: {error}"]}
+    return found.tokens, {
+        "special_tokens": found.names,
+        "do_lower_case": found.do_lower_case,
+        "left_out_tokens": list(found.left_out),
+    }
 
 
 def model_folder(path: Path) -> Path:

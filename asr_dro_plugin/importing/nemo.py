@@ -20,7 +20,6 @@ from asr_dro_plugin.stack_sizes import resolve
 from asr_dro_plugin.tar_members import extract
 from asr_dro_plugin.tokens import BLANK, SPACE
 from asr_dro_plugin.unpack_content import check_tensors, read_yaml
-from asr_dro_plugin.vocabulary import casing_of
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 ENCODER, DECODER = "ConvASREncoder", "ConvASRDecoder"
@@ -75,9 +74,7 @@ def read(wish: Wish) -> Found:
         stack, tokens, tensors | {name: state[name] for name in left},
         origin=origin,
         not_used=recomputed,
-        facts={
-            "architecture": ENCODER, "casing": casing_of(tokens), "notes": notes,
-        },
+        facts={"architecture": ENCODER, "notes": notes},
         files=(wish.path,),
     )  # fmt: skip
 

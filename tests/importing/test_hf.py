@@ -174,6 +174,20 @@ def test_a_model_without_a_head_wants_a_new_vocabulary(folder, tmp_path):
     assert state["ctc.ctc_lo.weight"].shape == (4, 16)
 
 
+@pytest.mark.parametrize("fault", ["missing", "misfit"])
+def test_a_vocabulary_that_does_not_fit_is_no_obstacle_to_a_new_one(fault, folder, tmp_path):
+    if fault == "missing":
+        (folder / "vocab.json").unlink()
+    else:
+        rewrite(folder / "vocab.json", d=7)
+    (tmp_path / "tokens.txt").write_text("<blank>\na\nx\n")
+    out = imported("hf", folder, tmp_path / "exp", new_vocab=tmp_path / "tokens.txt")
+    _, state, facts, _ = read(out)
+    assert state["ctc.ctc_lo.weight"].shape == (3, 16)
+    assert facts["notes"][0].startswith("No row of the old head is kept")
+    assert "0 of its 3 rows" in facts["notes"][1]
+
+
 def test_of_the_vocabularies_of_an_mms_the_languages_own_is_taken(folder, tmp_path):
     from safetensors.torch import save_file
 
