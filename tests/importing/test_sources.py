@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from asr_dro_plugin.bin.import_model import KINDS
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import sha256_of
 from asr_dro_plugin.importing import sources
@@ -93,6 +94,10 @@ def test_a_source_that_is_not_there_is_named(tmp_path):
     for kind in sources.SOURCES:
         with pytest.raises(UserError, match="absent does not exist"):
             imported(kind, tmp_path / "absent", tmp_path / "exp")
+
+
+def test_the_command_line_offers_the_kinds_of_the_table():
+    assert list(KINDS) == list(sources.SOURCES)
 
 
 def test_the_result_holds_four_files(given, tmp_path):
