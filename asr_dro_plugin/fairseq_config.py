@@ -62,7 +62,7 @@ def network_settings(state: Mapping, where: str) -> tuple[dict, dict]:
     """(settings of the network, settings of the task) of a checkpoint as plain containers.
 
     Raises:
-        UserError: neither fairseq's nor s3prl's sections are in it.
+        UserError: neither fairseq's nor s3prl's sections are in it, or only a wrapper's.
     """
     if isinstance(state.get("model_cfg"), dict):  # s3prl's layout
         return dict(state["model_cfg"]), dict(state.get("task_cfg") or {})
@@ -72,6 +72,11 @@ def network_settings(state: Mapping, where: str) -> tuple[dict, dict]:
             f"{where} has no settings of its network (cfg or args). Give a fairseq checkpoint."
         )
     if not model.get("w2v_args"):
+        if "w2v_path" in model:
+            raise UserError(
+                f"{where} was trained for speech recognition from {model['w2v_path']}, and does "
+                "not hold that network's settings (w2v_args). Give the pretrained checkpoint."
+            )
         return model, task
     inner, inner_task = _sections(model["w2v_args"])
     changed = {name: model[key] for key, name in FINE_TUNED.items() if model.get(key) is not None}

@@ -151,6 +151,22 @@ def test_a_model_trained_for_asr_has_a_head_and_its_letters(written, tmp_path):
         read_fairseq(path)
 
 
+def test_a_wrapper_in_old_arguments_is_read_as_one_in_sections(written, tmp_path):
+    state = finetuned(state_of(written["stable"]))
+    flat_inner = flat(state["cfg"]["model"].pop("w2v_args"))
+    wrapper = argparse.Namespace(**state["cfg"]["model"], w2v_args=flat_inner, normalize=True)
+    old = read_fairseq(save(tmp_path / "old.pt", state | {"cfg": None, "args": wrapper}))
+    new = read_fairseq(save(tmp_path / "new.pt", finetuned(state_of(written["stable"]))))
+    assert (old.config, old.normalize) == (new.config, new.normalize)
+
+
+def test_a_wrapper_that_does_not_say_what_it_wraps_is_refused(written, tmp_path):
+    state = finetuned(state_of(written["stable"]))
+    state["cfg"]["model"]["w2v_args"] = None
+    with pytest.raises(UserError, match=r"trained .* from /nowhere.pt, .*\(w2v_args\)"):
+        read_fairseq(save(tmp_path / "a.pt", state))
+
+
 def test_the_letters_are_taken_from_the_file_where_it_holds_its_dictionary(written, tmp_path):
     symbols = ["<s>", "<pad>", "</s>", "<unk>", "x", "y", "z"]
     dictionary = argparse.Namespace(symbols=symbols, count=[1] * 7)
