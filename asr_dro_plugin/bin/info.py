@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(join_asr_args(argv))
     folder = _folder(args)
     config = folder.config if folder else _config(args)
+    vocabulary = folder_vocabulary(folder) if folder else _vocabulary(args, config)
     try:
-        vocabulary = folder_vocabulary(folder) if folder else _vocabulary(args, config)
         info = stack_info(config, vocabulary, *_of_folder(folder))
         layers = encoder_layers(config) if args.layers else None
     except UserError as error:
