@@ -44,15 +44,16 @@ def greedy_paths(
     steps = next_steps(model.decoder, encoder_out, encoder_out_lens)
     tags = list(tag_ids(tuple(model.token_list)))
     written = Written(len(encoder_out), model.eos)
-    logits = steps(torch.full((len(encoder_out), 1), model.sos, device=encoder_out.device))
+    first = torch.tensor([beginning(model)], device=encoder_out.device)
+    logits = steps(first.expand(len(encoder_out), -1))
     if tags:
         outside = torch.ones(logits.shape, dtype=torch.bool, device=logits.device)
         some = np.ones((len(logits), len(tags)), bool) if allowed is None else allowed
         outside[:, tags] = ~torch.from_numpy(np.asarray(some, bool)).to(logits.device)
         ids = written.add(logits, outside)
         logits = steps(with_prompt(ids, getattr(model, "text_prompt", ())))
-    most = room(model, encoder_out, bool(tags))
-    _write_text(model, steps, written, logits, most if max_tokens is None else max_tokens)
+    most = room(model, encoder_out, bool(tags), max_tokens)
+    _write_text(model, steps, written, logits, most)
     return written.paths()
 
 
@@ -147,12 +148,22 @@ def with_prompt(ids: torch.Tensor, prompt: Sequence[int]) -> torch.Tensor:
     return torch.cat([ids, ids.new_tensor(list(prompt)).expand(len(ids), -1)], dim=1)
 
 
-def room(model: ESPnetASRModel, encoder_out: torch.Tensor, has_tag: bool) -> int:
-    """Tokens that a text may have: positions that are left, or the encoder's frames."""
+def beginning(model: ESPnetASRModel) -> list[int]:
+    """What the decoder reads first; ESPnet's ``lang_token_id`` stands behind the start."""
+    lang = getattr(model, "lang_token_id", None)
+    return [model.sos, *([] if lang is None else lang.flatten().tolist())]
+
+
+def room(
+    model: ESPnetASRModel, encoder_out: torch.Tensor, has_tag: bool, max_tokens: int | None
+) -> int:
+    """Tokens that a text may have: as many as are asked for, else the encoder's frames; never more
+    than there are positions for."""
     positions = getattr(model.decoder, "max_positions", None)
     if positions is None:
-        return encoder_out.shape[1]
-    return positions - 1 - has_tag - len(getattr(model, "text_prompt", ()))
+        return encoder_out.shape[1] if max_tokens is None else max_tokens
+    around = len(beginning(model)) + has_tag + len(getattr(model, "text_prompt", ()))
+    return min(positions - around, positions if max_tokens is None else max_tokens)
 
 
 def next_steps(decoder: torch.nn.Module, encoder_out: torch.Tensor, lengths: torch.Tensor):

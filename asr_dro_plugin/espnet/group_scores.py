@@ -131,11 +131,6 @@ def best_path_ids(
     return [None if bad else ids for bad, ids in zip(unusable, greedy(emission), strict=True)]
 
 
-def ids_before(ids: Sequence[int], eos: int) -> list[int]:
-    """What a decoder wrote before the end of the sentence."""
-    return list(ids[: ids.index(eos)] if eos in ids else ids)
-
-
 def count_errors(
     refs: Sequence[Sequence[int]],
     hyps: Sequence[Sequence[int] | None],

@@ -196,5 +196,6 @@ def with_new_rows(table: torch.Tensor, size: int, folder: Path) -> torch.Tensor:
         return table
     names = token_names(read_tokenizer(folder), len(table))
     languages = [number for number, name in enumerate(names) if split_tag(name)[0]]
-    mean = (table[languages] if languages else table).float().mean(dim=0, keepdim=True).to(table.dtype)
+    known = table[languages] if languages else table
+    mean = known.float().mean(dim=0, keepdim=True).to(table.dtype)
     return torch.cat([table, mean.expand(size - len(table), -1)])

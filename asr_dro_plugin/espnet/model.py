@@ -15,7 +15,6 @@ from asr_dro_plugin.espnet.group_scores import (
     GroupScores,
     best_path_ids,
     count_errors,
-    ids_before,
 )
 from asr_dro_plugin.espnet.losses import (
     UtteranceLosses,
@@ -32,6 +31,7 @@ from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.objectives.reduce import reduce_totals
 
+SPARE = 10  # tokens beyond twice the longest reference
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
 Between = Sequence[tuple[int, torch.Tensor]]
 
@@ -298,12 +298,17 @@ class DROASRModel(ESPnetASRModel):
     def _score(
         self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
     ) -> None:
-        """Add a batch to the figures of its groups: by greedy CTC, else by the decoder's labels."""
+        """Add a batch to the figures of its groups: by greedy CTC, else by what the decoder writes.
+
+        It writes twice as much as the longest reference at most: what runs on is wrong anyway.
+        """
         if self.ctc is not None:
             logits = self.ctc.ctc_lo(parts.encoder_out).float()
             hyps = best_path_ids(logits, parts.encoder_out_lens, self.blank_id)
         else:
-            hyps = [ids_before(row, self.eos) for row in parts.decoder_ids.tolist()]
+            encoded, most = (parts.encoder_out, parts.encoder_out_lens), 2 * text.shape[1] + SPARE
+            paths = greedy_paths(self, *encoded, max_tokens=most)
+            hyps = [None if path is None else list(path.ids) for path in paths]
         refs = [row[:n] for row, n in zip(text.tolist(), text_lengths.tolist(), strict=True)]
         errors, ref_chars = count_errors(refs, hyps, self.token_list, self.token_type)
         self.validation.add(

@@ -13,7 +13,6 @@ from asr_dro_plugin.espnet.group_scores import (
     GroupScores,
     best_path_ids,
     count_errors,
-    ids_before,
 )
 from asr_dro_plugin.espnet.model import DROASRModel
 from asr_dro_plugin.scoring.error_rates import score
@@ -110,11 +109,6 @@ def test_greedy_reads_its_own_frames_only_and_knows_a_broken_row():
     logits[1, 3] = logits[2, 1] = float("nan")
     lengths = torch.tensor([4, 3, 4])
     assert best_path_ids(logits, lengths, blank_id=0) == [[2, 3], [2], None]
-
-
-def test_a_decoders_text_ends_at_the_end_of_the_sentence():
-    assert ids_before([5, 6, 9, 7], 9) == [5, 6]
-    assert ids_before([5, 6], 9) == [5, 6]
 
 
 @pytest.mark.parametrize("kind", ["ctc", "attention"])
