@@ -128,6 +128,7 @@ def _fetch_file(name: str, commit: str, file: str, entry, target: Path) -> None:
     path = target / file
     if _downloads.verify(path):
         return
+    path.unlink(missing_ok=True)  # the client takes one that is there for whole
     try:
         hf_hub_download(
             _repo(name), file, revision=commit, local_dir=target, endpoint=_endpoint(),

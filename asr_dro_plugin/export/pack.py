@@ -196,7 +196,8 @@ def _pretrained(config: Mapping) -> tuple[str, str] | None:
     """Name and licence of the pretrained checkpoint, if it is one of the recipe's."""
     inner = (config.get("frontend_conf") or {}).get("frontend_conf") or {}
     encoder = config.get("encoder_conf") or {}
-    path = str(inner.get("path_or_url") or encoder.get("w2v_dir_path") or "")
+    own = (encoder.get("model_config") or {}).get("_name_or_path")  # its ssl_checkpoint
+    path = str(inner.get("path_or_url") or encoder.get("w2v_dir_path") or own or "")
     if not path:
         return (str(inner["upstream"]), "unknown") if inner.get("upstream") else None
     try:

@@ -1,11 +1,12 @@
 """Training throughput of ``hf_wav2vec2`` + CTC beside Hugging Face's Trainer and Wav2Vec2ForCTC.
 
 Both train the same random model (its weights are copied) on the same corpus, in turn some steps of
-an epoch that are spread evenly over the lengths of each side's own plan: ours with the task's own model, sampler, loader, stepper and updater; theirs with
-``Trainer``, ``train_sampling_strategy="group_by_length"`` and its default optimizer, fused AdamW,
-which ours is set to.  Batches hold the same audio on average; convolutions frozen (as fine-tuning
-does) or trained; float32, one thread, one process.  Theirs has its waveforms in memory, ours reads
-and decodes files.  The first step of a turn is not measured.
+an epoch that are spread evenly over the lengths of each side's own plan: ours with the task's own
+model, sampler, loader, stepper and updater; theirs with ``Trainer``,
+``train_sampling_strategy="group_by_length"`` and its default optimizer, fused AdamW, which ours is
+set to.  Batches hold the same audio on average; convolutions frozen (as fine-tuning does) or
+trained; float32, one thread, one process.  Theirs has its waveforms in memory, ours reads and
+decodes files.  The first step of a turn is not measured.
 
     tests/benchmarks/bench_hf_training.py [--size tiny|base] [--norm layer|group] [--rounds 3] ...
 
@@ -48,15 +49,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--norm", choices=("layer", "group"), default="layer")
     parser.add_argument("--trained_cnn", action="store_true", help="train the convolutions too")
     parser.add_argument("--dropout", type=float, default=0.1, help="all of the transformer's")
-    parser.add_argument("--utterances", type=int, help="1600 for tiny, 800 for base")
-    parser.add_argument("--batch_size", type=int, help="theirs: 8 for tiny, 4 for base")
-    parser.add_argument("--steps", type=int, help="of a turn: 20 for tiny, 4 for base")
+    parser.add_argument("--utterances", type=int, help="1600 for tiny, 400 for base")
+    parser.add_argument("--batch_size", type=int, help="theirs: 8 for tiny, 2 for base")
+    parser.add_argument("--steps", type=int, help="of a turn: 20 for tiny, 3 for base")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args(argv)
     tiny = args.size == "tiny"
-    args.utterances = args.utterances or (1600 if tiny else 800)
-    args.batch_size = args.batch_size or (8 if tiny else 4)
-    args.steps = args.steps or (20 if tiny else 4)
+    args.utterances = args.utterances or (1600 if tiny else 400)
+    args.batch_size = args.batch_size or (8 if tiny else 2)
+    args.steps = args.steps or (20 if tiny else 3)
     return args
 
 

@@ -11,7 +11,7 @@ from asr_dro_plugin.espnet.freezing import Freezing, apply_freezing, ssl_model
 pytest_plugins = ["tests.fixtures_ssl"]
 
 TOKENS = ["<blank>", "<unk>", "a", "b", "<sos/eos>"]
-LAYOUTS = ("hf", "s3prl", "fairseq")
+LAYOUTS = ("hf", "s3prl", "fairseq", "own")  # own: hf_wav2vec2, its weights the experiment's own
 
 
 @pytest.fixture
@@ -19,15 +19,17 @@ def build(task, tiny_ssl):
     """Function that builds the model of a layout: weight norm lets nobody copy one."""
 
     def built(layout):
-        slot = (
-            {"frontend": None, "encoder": "wav2vec2"}
-            if layout == "fairseq"
-            else {"frontend": "s3prl", "encoder": "identity",
-                  "frontend_conf": {"multilayer_feature": True}}
-        )  # fmt: skip
+        slots = {
+            "fairseq": {"frontend": None, "encoder": "wav2vec2"},
+            "own": {"frontend": None, "encoder": "hf_wav2vec2", "normalize": None,
+                    "encoder_conf": {"layers": "weighted"}},
+        }  # fmt: skip
+        conf = {"multilayer_feature": True}
+        featurizer = {"frontend": "s3prl", "encoder": "identity", "frontend_conf": conf}
+        slot = slots.get(layout, featurizer)
         args = vars(task.get_parser().parse_args([]))
         config = {"model_conf": {"ctc_weight": 1.0}, "token_list": TOKENS, **slot}
-        config["ssl_checkpoint"] = str(getattr(tiny_ssl, layout))
+        config["ssl_checkpoint"] = str(getattr(tiny_ssl, layout.replace("own", "hf")))
         return task.build_model(argparse.Namespace(**{**args, **config}))
 
     return built
@@ -98,8 +100,9 @@ def test_a_frozen_cnn_is_unchanged_and_the_rest_learns(build, layout, config):
 def test_a_frozen_cnn_keeps_no_graph(build, layout):
     training = Training(build(layout), freeze_cnn=True)
     seen = []
-    cnn = ssl_model(training.model).feature_extractor
-    cnn.register_forward_hook(lambda module, args, output: seen.append(output.requires_grad))
+    after = ssl_model(training.model)
+    after = getattr(after, "feature_projection", None) or after.layer_norm
+    after.register_forward_pre_hook(lambda module, args: seen.append(args[0].requires_grad))
     training.model.train()
     training.loss()
     assert seen == [False]
