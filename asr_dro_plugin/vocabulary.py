@@ -33,6 +33,7 @@ SCRIPTS = {
 # Letters that any script may have.
 SHARED = ("MODIFIER", "COMBINING")
 OWN_SHARE = 0.2  # of a language's letters, above which a script is one of the language's
+MIXED_SHARE = 0.02  # the same, of texts whose languages nobody told: they may be many
 
 
 def casing_of(tokens: Iterable[str]) -> str:
@@ -152,7 +153,7 @@ def judge(
         allow: the only characters that may become tokens; None: all, stray ones are told.
         min_count: characters that occur less often are left out.
     """
-    own = {lang: _own_scripts(counts, (scripts or {}).get(lang, ""))
+    own = {lang: _own_scripts(counts, (scripts or {}).get(lang, ""), bool(lang))
            for lang, counts in characters.counts.items()}  # fmt: skip
     total, rows = characters.total, []
     for char in sorted(total, key=lambda char: (-total[char], char)):
@@ -187,7 +188,7 @@ def script_of(char: str) -> str:
     return words[1] if words[0] in ("FULLWIDTH", "HALFWIDTH") and len(words) > 1 else words[0]
 
 
-def _own_scripts(counts: Mapping[str, int], code: str) -> frozenset[str]:
+def _own_scripts(counts: Mapping[str, int], code: str, is_one_language: bool) -> frozenset[str]:
     """Scripts of a language: by its code, else those that a good part of its letters is in."""
     if code in SCRIPTS:
         return frozenset(SCRIPTS[code])
@@ -195,8 +196,8 @@ def _own_scripts(counts: Mapping[str, int], code: str) -> frozenset[str]:
     for char, count in counts.items():
         if char.isalpha() and script_of(char) not in SHARED:
             by_script[script_of(char)] += count
-    letters = sum(by_script.values())
-    return frozenset(s for s, count in by_script.items() if count >= OWN_SHARE * letters)
+    least = (OWN_SHARE if is_one_language else MIXED_SHARE) * sum(by_script.values())
+    return frozenset(script for script, count in by_script.items() if count >= least)
 
 
 def _verdict(char: str, own: Sequence[frozenset[str]]) -> str:
@@ -224,8 +225,9 @@ def write_characters(path: str | os.PathLike, rows: Iterable[CharacterRow]) -> N
         stream.write(HEADER + "\n")
         for row in rows:
             shown = {" ": "<space>", "\t": "<tab>"}.get(row.char, row.char)
+            langs = " ".join(filter(None, row.languages))
             fields = (shown, code_point(row.char), name_of(row.char), str(row.count),
-                      " ".join(row.languages), row.first_utt, row.verdict)  # fmt: skip
+                      langs, row.first_utt, row.verdict)  # fmt: skip
             stream.write("\t".join(fields) + "\n")
 
 

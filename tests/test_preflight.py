@@ -101,6 +101,15 @@ def test_more_unalignable_utterances_than_max_drop_are_refused_and_fewer_told(tm
     assert any("2 utterances have too few frames" in line for line in warnings(found, by))
 
 
+def test_a_list_that_does_not_spell_the_text_is_no_reason_to_blame_the_frames(tmp_path):
+    texts = {f"eng_{row}": "[eng] " + "x" * 20 for row in range(12)}  # <unk> 20 times: 39 frames
+    by = ruler()
+    found = sets_of(tmp_path, texts, by=by)
+    assert found[0].languages["eng"].unalignable.count == 12
+    (line,) = problems(found, by, 0.05)
+    assert "the token list spells 0 of its 240 characters" in line
+
+
 def test_cross_entropy_needs_no_frame_for_each_label(tmp_path):
     by = ruler(Limits(needs_alignment=False))
     found = sets_of(tmp_path, {"eng_x": "[eng] " + "ab" * 40}, by=by)

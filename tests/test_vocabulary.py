@@ -82,6 +82,22 @@ def test_a_letter_that_is_at_home_elsewhere_is_kept_and_told():
     ]
 
 
+def test_scripts_of_texts_in_many_languages_that_nobody_told_are_all_at_home(tmp_path):
+    lines = ["ein neuer tag am meer"] * 9 + ["привет"] * 6 + ["one о"]  # a tenth is Cyrillic
+    rows = judge(counted(lines * 9, ""))
+    assert "stray letter" not in verdicts(rows).values()
+    rows = judge(counted(["ein neuer tag am meer"] * 9 + ["one о"], ""))
+    assert verdicts(rows)["о"] == "stray letter"
+
+
+def test_languages_are_listed_without_the_unknown_one(tmp_path):
+    found = counted(["ab"], "")
+    found.add("ab", "eng", "eng_a")
+    write_characters(tmp_path / "characters.tsv", judge(found))
+    cells = (tmp_path / "characters.tsv").read_text().splitlines()[1].split("\t")
+    assert cells[4] == "eng"
+
+
 def test_with_an_allow_list_nothing_else_gets_a_token():
     rows = judge(counted(HRV), allow=set("abcdeijkmnorstuvšžčćđl"))
     assert set(symbols_kept(rows)) <= set("abcdeijkmnorstuvšžčćđl")

@@ -50,12 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--min_count is {args.min_count}. It must be at least 1.")
     normalize = get_normalizer(args.text_norm)
     allow = allowed(args.allow) if args.allow else None
-    characters, tags, changed = vocabulary.Characters(), set(), 0
+    characters, tags, changed, emptied = vocabulary.Characters(), set(), 0, 0
     for utt_id, lang, tag, text in lines_of(args):
         found = normalize(text, lang)
         changed += found != text
+        emptied += bool(text and not found)
         characters.add(found, lang, utt_id)
         tags.update([f"[{tag}]"] if tag else [])
+    if not characters.first and emptied:
+        raise UserError(
+            f"--text_norm {args.text_norm} leaves nothing of {emptied:,} lines "
+            f"(first: {args.text[0]}). It is for another alphabet: give another, or mend its keep."
+        )
     if not characters.first:
         raise UserError(f"{args.text[0]} holds no text. Give the training text.")
     if allow is None:
@@ -66,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = write(args, tokens, sorted(tags))
     vocabulary.write_characters(folder / "characters.tsv", rows)
     if args.text_norm != "none":
-        print(f"{args.text_norm}: changes {changed:,} of {characters.num_utts:,} lines")
+        left = f" and leaves nothing of {emptied:,}" if emptied else ""
+        print(f"{args.text_norm}: changes {changed:,} of {characters.num_utts:,} lines{left}")
     for line in vocabulary.remarks(rows, " ".join(args.text)):
         print(f"WARNING: {line}")
     unknown = sum(row.count for row in rows if row.verdict in vocabulary.LEFT_OUT)

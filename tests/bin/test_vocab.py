@@ -151,3 +151,14 @@ def test_large_texts_take_no_memory(tmp_path):
         )  # fmt: skip
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] - peaks[0] < 5  # MiB; the text itself has 6
+
+
+def test_a_rule_that_leaves_nothing_is_refused_and_lines_that_it_empties_are_told(tmp_path, capsys):
+    plain, out = tmp_path / "corpus.txt", tmp_path / "tokens.txt"
+    plain.write_text("guten tag\nhallo\n")
+    with pytest.raises(UserError, match="--text_norm rus leaves nothing of 2 lines"):
+        run(plain, "--text_norm", "rus", "--out", out)
+    assert not out.exists()
+    plain.write_text("guten tag\nпривет\n")
+    run(plain, "--text_norm", "rus", "--out", out)
+    assert "rus: changes 1 of 2 lines and leaves nothing of 1\n" in capsys.readouterr().out
