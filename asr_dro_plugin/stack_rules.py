@@ -219,6 +219,11 @@ def _whisper(config: Mapping) -> Iterator[str]:
         return
     if encoder != "hf_whisper":
         yield f"decoder hf_whisper reads Whisper's encoder, not {encoder}. Set encoder: hf_whisper."
+    if 0 < ctc_weight_of(config) < 1:
+        yield (
+            f"model_conf.ctc_weight is {ctc_weight_of(config):g}, but Whisper's tokens have no blank "
+            "for CTC. Legal: model_conf.ctc_weight: 0.0."
+        )
     if component_of(config, "preprocessor") != "whisper":
         yield "decoder hf_whisper has Whisper's own tokens. Set preprocessor: whisper."
     if config.get("token_type", "hugging_face") != "hugging_face":

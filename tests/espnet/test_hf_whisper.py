@@ -383,6 +383,8 @@ def test_the_preprocessor_gives_ids_and_refuses_what_the_list_lacks(tokens):
         ({"encoder": "hf_wav2vec2", "encoder_conf": {}}, "Set encoder: hf_whisper"),
         ({"token_type": "char"}, "--token_type hugging_face"),
         ({"frontend": "default"}, "Legal: frontend: none"),
+        ({"model_conf": {"ctc_weight": 0.3}}, "have no blank for CTC"),
+        ({"model_conf": {}}, "have no blank for CTC"),  # ESPnet's default is 0.5
         ({"decoder_conf": {"dropuot": 0.1}}, "'dropuot' is no argument"),
     ],
 )
