@@ -11,7 +11,10 @@ from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.train_options import TOP_LEVEL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ["decode", "transcribe", "score", "report", "align", "segment", "pack", "unpack"]
+COMMANDS = [
+    *("decode", "transcribe", "score", "report", "align", "segment", "pack", "unpack"),
+    *("import_model", "export_model", "info", "vocab", "preflight", "onebatchtest"),
+]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -43,16 +46,7 @@ def test_every_option_of_the_recipe_that_the_readme_names_exists():
     script = (ROOT / "egs2/asr_dro/asr1/asr.sh").read_text()
     data = (ROOT / "local/data.sh").read_text()
     known = set(re.findall(r"^([a-z_0-9]+)=", script + data, re.MULTILINE)) | {"help"}
-    for command in [
-        "decode",
-        "transcribe",
-        "score",
-        "report",
-        "align",
-        "segment",
-        "pack",
-        "unpack",
-    ]:
+    for command in COMMANDS:
         module = importlib.import_module(f"asr_dro_plugin.bin.{command}")
         known |= {flag.lstrip("-") for flag in module.get_parser()._option_string_actions}
     known |= set(TOP_LEVEL_KEYS)  # what --asr_args hands on to training

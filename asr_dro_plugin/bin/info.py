@@ -40,7 +40,7 @@ NOT_OURS = {"objective": "the model's own mean", "sampler": "ESPnet's batches", 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what is known of a stack, as text or as JSON."""
-    args = _parser().parse_args(join_asr_args(argv))
+    args = get_parser().parse_args(join_asr_args(argv))
     folder = _folder(args)
     config = folder.config if folder else _config(args)
     vocabulary = folder_vocabulary(folder) if folder else _vocabulary(args, config)
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="asr-dro info",
         description=__doc__,

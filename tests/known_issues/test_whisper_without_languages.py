@@ -1,4 +1,4 @@
-"""New rows of an embedding were the mean of no rows, NaN, where a Whisper has no language tokens."""
+"""New rows of an embedding were NaN, a mean of none, where a Whisper has no language tokens."""
 
 import torch
 

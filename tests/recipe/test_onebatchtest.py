@@ -1,4 +1,4 @@
-"""``./run.sh --stage 11 --onebatchtest true`` tells whether a stack can learn, and trains nothing."""
+"""``--onebatchtest true`` says whether a stack can learn, and trains nothing."""
 
 import json
 
