@@ -17,6 +17,7 @@ from torch import nn
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.conv_features import conv_features, fits
+from asr_dro_plugin.nets.cpu_linear import use_wide_linear
 from asr_dro_plugin.nets.masks import frame_mask
 from asr_dro_plugin.nets.time_masks import mask_spans
 from asr_dro_plugin.ssl_folders import read_weights
@@ -34,8 +35,8 @@ class HFWav2Vec2Net(nn.Module):
             all with weights that are learned (a softmax); or a number n >= 1, as if the network
             ended with its n-th layer.
         do_normalize: each utterance to mean 0 and variance 1 first, as the preprocessor does.
-        attention_mask: keep padding out.  Without, it counts as speech everywhere: what transformers
-            does with a preprocessor that says ``return_attention_mask: false``.
+        attention_mask: keep padding out.  Without, it counts as speech everywhere, as transformers
+            has it with a preprocessor that says ``return_attention_mask: false``.
         mask_time_prob, mask_time_length, mask_feature_prob, mask_feature_length: SpecAugment on the
             features in training; None is the model's own.
         layerdrop: chance that a layer is left out of a training step.
@@ -276,7 +277,9 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
         raise UserError(f"encoder_conf.layers is {layers}. Legal: last, weighted or a number.")
     config = AutoConfig.for_model(model_type, **conf)
     attention = "eager" if model_type == "wavlm" else "sdpa"
-    return AutoModel.from_config(config, attn_implementation=attention)
+    model = AutoModel.from_config(config, attn_implementation=attention)
+    use_wide_linear(model)
+    return model
 
 
 def load_body(

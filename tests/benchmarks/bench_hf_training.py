@@ -168,13 +168,13 @@ class Theirs:
         batch = self.extractor(speech, sampling_rate=RATE, padding=True, return_tensors="pt")
         labels = [torch.as_tensor(item["labels"]) for item in items]
         padded = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
-        self.clock.count(batch["input_values"].shape, map(len, speech))
+        self.loaded.append((batch["input_values"].shape, list(map(len, speech))))
         return {**batch, "labels": padded}
 
     def turn(self) -> Clock:
         from transformers import Trainer, TrainerCallback, TrainingArguments
 
-        clock = self.clock = Clock()
+        clock, self.loaded = Clock(), []
         arguments = TrainingArguments(
             output_dir=str(self.folder / "theirs"), max_steps=self.args.steps + 1, use_cpu=True,
             per_device_train_batch_size=self.args.batch_size, learning_rate=1e-5,
@@ -210,7 +210,13 @@ class Theirs:
         )  # fmt: skip
         trainer.create_optimizer()
         trainer.optimizer.step = clock.around("optimizer", trainer.optimizer.step)
-        trainer.compute_loss = clock.around("forward", trainer.compute_loss)
+        forward = clock.around("forward", trainer.compute_loss)
+
+        def counted(*args, **kwargs):
+            clock.count(*self.loaded.pop(0))  # one batch is loaded ahead
+            return forward(*args, **kwargs)
+
+        trainer.compute_loss = counted
         accelerator = trainer.accelerator
         accelerator.backward = clock.around("backward", accelerator.backward)
         trainer.train()
