@@ -21,6 +21,7 @@ DEFAULTS = {
     "word_delimiter_token": "|",
 }  # fmt: skip
 DELIMITER = DEFAULTS["word_delimiter_token"]
+OTHER_UNK = "[UNK]"  # as the recipe that most fine-tuned models come from calls it
 OURS = {"pad_token": BLANK, "unk_token": UNK, "word_delimiter_token": SPACE}
 
 
@@ -42,7 +43,9 @@ class Vocabulary:
     left_out: tuple[str, ...] = ()
 
 
-def read_vocabulary(folder: Path, num_rows: int, lang: str | None = None) -> Vocabulary:
+def read_vocabulary(
+    folder: Path, num_rows: int, lang: str | None = None, pad_id: int | None = None
+) -> Vocabulary:
     """The vocabulary beside a model, or one directory above it.
 
     Args:
@@ -50,6 +53,7 @@ def read_vocabulary(folder: Path, num_rows: int, lang: str | None = None) -> Voc
             ``tokenizer_config.json`` and ``special_tokens_map.json``.
         num_rows: V, outputs of the head.
         lang: whose vocabulary, where ``vocab.json`` holds one for each of several languages.
+        pad_id: the blank's row as ``config.json`` has it, for a tokenizer that does not name it.
 
     Raises:
         UserError: no ``vocab.json``, or one that does not fit the head.
@@ -62,7 +66,7 @@ def read_vocabulary(folder: Path, num_rows: int, lang: str | None = None) -> Voc
         )
     settings = _settings(folder)
     ids = _of_language(read_json(folder, VOCAB), lang or settings.get("target_lang"), where)
-    special = {key: _content(settings.get(key, name)) for key, name in DEFAULTS.items()}
+    special = _special(settings, ids, pad_id)
     rows, left_out = _rows(ids, _added(folder, settings), special, num_rows, where)
     names = {ours: special[key] for key, ours in OURS.items() if special[key] in rows}
     if BLANK not in names:
@@ -83,6 +87,18 @@ def _settings(folder: Path) -> dict:
         if find_json(folder, name):
             found |= read_json(folder, name)
     return found
+
+
+def _special(
+    settings: Mapping, ids: Mapping[str, int], pad_id: int | None
+) -> dict[str, str | None]:
+    """What each special token is called: as the files say, else as the vocabulary lets one see."""
+    names = {**DEFAULTS}
+    if names["pad_token"] not in ids:
+        names["pad_token"] = next((t for t, n in ids.items() if n == pad_id), names["pad_token"])
+    if names["unk_token"] not in ids and OTHER_UNK in ids:
+        names["unk_token"] = OTHER_UNK
+    return {key: _content(settings.get(key, name)) for key, name in names.items()}
 
 
 def _content(value: object) -> str | None:

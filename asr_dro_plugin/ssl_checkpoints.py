@@ -25,7 +25,7 @@ from asr_dro_plugin.fairseq_files import DICTIONARY, read_config, wants_normaliz
 from asr_dro_plugin.plain_pickles import load_as_data
 from asr_dro_plugin.ssl_folders import (
     PREPROCESSOR,
-    find_json,
+    find_preprocessor,
     load_plain,
     network_config,
     read_json,
@@ -418,24 +418,24 @@ def with_model_config(config: Mapping, checkpoint: Checkpoint) -> dict:
 def normalizes_at(path: Path) -> bool:
     """Whether a pretrained wav2vec 2.0 wants speech of mean 0 and variance 1.
 
-    That is ``do_normalize`` of a folder's ``preprocessor_config.json`` (where the file is missing,
-    what transformers takes for granted: it does), or ``normalize`` of fairseq's task.
+    That is ``do_normalize`` of a folder's ``preprocessor_config.json`` (where it is missing, what
+    transformers takes for granted: it does), or ``normalize`` of fairseq's task.
     """
     if path.is_file():
         return wants_normalized(path)
-    folder = path
-    if not find_json(folder, PREPROCESSOR):
+    found = find_preprocessor(path)
+    if found is None:
         return True
-    preprocessor = read_json(folder, PREPROCESSOR)
-    _check_rate(folder, preprocessor)
+    where, preprocessor = found
+    _check_rate(where, preprocessor)
     return bool(preprocessor.get("do_normalize", True))
 
 
-def _check_rate(folder: Path, preprocessor: Mapping) -> None:
+def _check_rate(where: Path, preprocessor: Mapping) -> None:
     rate = preprocessor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise UserError(
-            f"{find_json(folder, PREPROCESSOR)} asks for speech at {rate} Hz, but the recipe's is "
+            f"{where} asks for speech at {rate} Hz, but the recipe's is "
             f"{SAMPLE_RATE}. Give a model for {SAMPLE_RATE} Hz."
         )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+PROCESSOR, EXTRACTOR = "processor_config.json", "feature_extractor"  # where transformers 5 puts it
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
 # Of config.json: what describes the file or its maker, not the network.
 NOT_THE_NETWORK = (
@@ -55,6 +56,24 @@ def read_json(folder: Path, name: str) -> dict:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object. Fetch it again.")
     return content
+
+
+def find_preprocessor(folder: Path) -> tuple[Path, dict] | None:
+    """The file that says how a folder's model wants its audio, and what it says.
+
+    Older releases of transformers wrote ``preprocessor_config.json``; the newer ones have the same
+    in ``processor_config.json``, as its ``feature_extractor``.
+
+    Returns:
+        None where neither is there.
+    """
+    for name in (PREPROCESSOR, PROCESSOR):
+        path = find_json(folder, name)
+        content = read_json(folder, name) if path else {}
+        said = content if name == PREPROCESSOR else content.get(EXTRACTOR)
+        if path and isinstance(said, dict):
+            return path, said
+    return None
 
 
 def network_config(folder: Path, source: str) -> dict:

@@ -16,8 +16,11 @@ from asr_dro_plugin.importing.cards import read_cards
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.ssl_folders import (
     CONFIG,
+    EXTRACTOR,
     PREPROCESSOR,
+    PROCESSOR,
     WEIGHTS,
+    find_preprocessor,
     modern_name,
     network_config,
     read_json,
@@ -81,7 +84,7 @@ def _vocabulary(
     None where they do not fit the head and it is to be replaced anyway: then no row is kept.
     """
     try:
-        found = read_vocabulary(folder, num_rows, wish.lang)
+        found = read_vocabulary(folder, num_rows, wish.lang, config.get("pad_token_id", 0))
         _check_blank(config, found.tokens, folder)
     except UserError as error:
         if not wish.new_vocab:
@@ -161,13 +164,19 @@ def stack_of(config: Mapping, folder: Path) -> dict:
     """Our stack for the network of a folder.
 
     Raises:
-        UserError: no ``preprocessor_config.json``, or audio of another rate.
+        UserError: nothing says how its audio is prepared, or audio of another rate.
     """
-    said = read_json(folder, PREPROCESSOR)
+    found = find_preprocessor(folder)
+    if found is None:
+        raise UserError(
+            f"{folder} has no {PREPROCESSOR}, nor has the directory above (nor a {PROCESSOR} with "
+            f"a {EXTRACTOR}), so nobody knows how its audio is prepared. Put it there."
+        )
+    where, said = found
     rate = said.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise UserError(
-            f"{folder}: its {PREPROCESSOR} asks for audio at {rate} Hz, but the recipe's is "
+            f"{folder}: its {where.name} asks for audio at {rate} Hz, but the recipe's is "
             f"{SAMPLE_RATE}. Give a model for {SAMPLE_RATE} Hz."
         )
     layer_norm = config.get("feat_extract_norm", "group") == "layer"
