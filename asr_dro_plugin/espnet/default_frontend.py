@@ -10,6 +10,7 @@ import copy
 import torch
 import torch.nn.functional as F
 from espnet2.asr.frontend.default import DefaultFrontend
+from torch_complex.tensor import ComplexTensor
 
 
 class PreparedDefaultFrontend(DefaultFrontend):
@@ -23,17 +24,15 @@ class PreparedDefaultFrontend(DefaultFrontend):
 
         ESPnet's private method, so that of all its forward pass only the STFT's input changes.
         """
-        stft = self.stft
-        if not stft.center or input.dim() != 2:
+        half = self.stft.n_fft // 2
+        # What is too short for every one is left to torch, which refuses it.
+        if not self.stft.center or input.dim() != 2 or input.shape[1] <= half:
             return super()._compute_stft(input, input_lengths)
-        half = stft.n_fft // 2
-        self.stft = copy.copy(stft)  # an object of settings, without parameters
-        self.stft.center = False
-        try:
-            mirrored = with_mirrored_ends(input, input_lengths, half)
-            return super()._compute_stft(mirrored, input_lengths + 2 * half)
-        finally:
-            self.stft = stft
+        stft = copy.copy(self.stft)  # settings without parameters; a model may be several threads'
+        stft.center = False
+        mirrored = with_mirrored_ends(input, input_lengths, half)
+        spectrum, frames = stft(mirrored, input_lengths + 2 * half)
+        return ComplexTensor(spectrum[..., 0], spectrum[..., 1]), frames
 
 
 def with_mirrored_ends(speech: torch.Tensor, lengths: torch.Tensor, half: int) -> torch.Tensor:

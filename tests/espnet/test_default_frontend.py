@@ -57,14 +57,16 @@ def test_espnets_own_depend_on_the_batch(both):
     assert (together - alone).abs().max() > 0.1
 
 
-def test_an_utterance_too_short_to_be_mirrored_is_the_same_in_company(both):
-    _, ours = both
+def test_an_utterance_too_short_to_be_mirrored_is_refused_alone_and_heard_in_a_batch(both):
+    for frontend in both:
+        with pytest.raises(RuntimeError, match="[Pp]adding size"):
+            frontend(noise(1, 32), torch.tensor([32]))
     batch = noise(2, 400)
-    batch[0, 20:] = 0
-    together, frames = ours(batch, torch.tensor([20, 400]))
-    alone, number = ours(batch[:1, :20], torch.tensor([20]))
-    assert int(frames[0]) == int(number)
-    torch.testing.assert_close(together[0, : int(number)], alone[0], atol=1e-5, rtol=0)
+    batch[0, 32:] = 0
+    found, frames = both[1](batch, torch.tensor([32, 400]))
+    shorter, _ = both[1](batch[:, :200], torch.tensor([32, 200]))
+    assert found.isfinite().all() and int(frames[0]) == 1 + 32 // 20
+    torch.testing.assert_close(found[0, :2], shorter[0, :2], atol=1e-5, rtol=0)
 
 
 def test_gradients_reach_the_speech(both):
