@@ -102,7 +102,8 @@ def config_in_place(exp: str | os.PathLike) -> Iterator[Path]:
     For an unpacked model it is a temporary file with the names made absolute, gone after the block.
     """
     path, root = Path(exp) / "config.yaml", pack_root(exp)
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if root else {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    config = yaml.load(path.read_text(encoding="utf-8"), loader) if root else {}
     placed = in_place(config, root) if root else config
     if placed == config:
         yield path

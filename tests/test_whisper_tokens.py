@@ -60,6 +60,15 @@ def test_text_comes_back_from_its_pieces(read, text):
     assert tokens_to_text(got, names, "hugging_face") == expected
 
 
+def test_the_letters_of_bytes_are_those_of_the_tokenizers_and_no_white_space():
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    letters = whisper_tokens.byte_letters()
+    assert set(letters) == set(ByteLevel.alphabet())
+    assert sorted(letters.values()) == list(range(256))
+    assert not any(letter.isspace() for letter in letters)  # a token list has one token a line
+
+
 def test_a_letter_that_is_cut_short_is_left_out(read):
     folder, tokenizer, _ = read
     names = whisper_tokens.token_names(tokenizer)

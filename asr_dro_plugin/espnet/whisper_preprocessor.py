@@ -71,12 +71,12 @@ def keep_tokenizer(args: argparse.Namespace) -> None:
 
     Without the file that was given (a resumed run) the experiment's own serves.
     """
-    if args.token_type != "hugging_face" or not args.bpemodel or not is_first_process(args):
+    if args.token_type != "hugging_face" or not args.bpemodel:
         return
-    kept = Path(args.output_dir, TOKENIZER)
-    given = Path(args.bpemodel)
-    if given.exists() and given.absolute() != kept.absolute():
+    kept, given = Path(args.output_dir, TOKENIZER), Path(args.bpemodel)
+    first = is_first_process(args)
+    if first and given.exists() and given.absolute() != kept.absolute():
         kept.parent.mkdir(parents=True, exist_ok=True)
         save_tokenizer(read_tokenizer(given), kept)
-    if kept.exists():
+    if (first or not given.exists()) and kept.exists():
         args.bpemodel = str(kept)
