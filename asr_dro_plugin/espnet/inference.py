@@ -54,6 +54,11 @@ class Recogniser:
     @torch.inference_mode()
     def encoded(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the encoder makes of utterances, (B, S, H), and its frames, (B,)."""
+        order = sorted(range(len(speech)), key=lambda row: -len(speech[row]))
+        if order != list(range(len(speech))):  # ESPnet's recurrent encoders want the longest first
+            encoder_out, encoder_out_lens = self.encoded([speech[row] for row in order])
+            back = torch.tensor(order, device=encoder_out.device).argsort()
+            return encoder_out[back], encoder_out_lens[back]
         padded, lengths = _padded(speech)
         device = next(self.model.parameters()).device
         encoder_out, encoder_out_lens = self.model.encode(
