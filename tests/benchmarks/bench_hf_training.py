@@ -133,7 +133,8 @@ class Clock:
 
 
 def spread(batches: list, lengths, steps: int, seed: int) -> list:
-    """``steps`` + 1 of a plan's batches, evenly over their lengths, in random order."""
+    """``steps`` of a plan's batches, evenly over their lengths, in random order; before them its
+    shortest."""
     import numpy as np
 
     ordered = sorted(batches, key=lambda batch: max(lengths[index] for index in batch))
@@ -141,7 +142,7 @@ def spread(batches: list, lengths, steps: int, seed: int) -> list:
     places = (np.arange(steps) + rng.random()) * len(ordered) / steps
     chosen = [ordered[int(place)] for place in places]
     rng.shuffle(chosen)
-    return [chosen[0], *chosen]
+    return [ordered[0], *chosen]
 
 
 class Theirs:
