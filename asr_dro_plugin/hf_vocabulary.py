@@ -5,6 +5,8 @@ Blank, space and the unknown symbol have names of their own there (``[PAD]`` or 
 """
 
 import json
+import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,9 @@ DEFAULTS = {
     "word_delimiter_token": "|",
 }  # fmt: skip
 DELIMITER = DEFAULTS["word_delimiter_token"]
+MAX_LENGTH = 1_000  # characters of a token
+ROW = "[0-9]{1,9}"  # a number in text
+NO_TEXT = "[\x00-\x1f\x7f\ud800-\udfff]"  # control characters, halves of characters
 OTHER_UNK = "[UNK]"  # as the recipe that most fine-tuned models come from calls it
 OURS = {"pad_token": BLANK, "unk_token": UNK, "word_delimiter_token": SPACE}
 
@@ -118,7 +123,7 @@ def _of_language(ids: Mapping, lang: str | None, where: Path) -> dict[str, int]:
                 f"{f'none of {lang}' if lang else 'nothing says which'}. Give --lang CODE."
             )
         ids = ids[lang]
-    if not ids or not all(isinstance(value, int) for value in ids.values()):
+    if not ids or not all(type(value) is int for value in ids.values()):  # a bool is an int
         raise UserError(f"{where} is not a table of tokens and their numbers. Fetch it again.")
     return dict(ids)
 
@@ -128,9 +133,9 @@ def _added(folder: Path, settings: Mapping) -> dict[str, int]:
     found = read_json(folder, ADDED) if find_json(folder, ADDED) else {}
     decoder = settings.get("added_tokens_decoder")
     for number, token in (decoder if isinstance(decoder, Mapping) else {}).items():
-        if str(number).isdecimal() and _content(token) is not None:
+        if re.fullmatch(ROW, str(number)) and _content(token) is not None:
             found.setdefault(_content(token), int(number))
-    return {token: number for token, number in found.items() if isinstance(number, int)}
+    return {token: number for token, number in found.items() if type(number) is int}
 
 
 def _rows(
@@ -168,9 +173,11 @@ def _rows(
 def _refuse_lines(tokens: Sequence[str], where: Path) -> None:
     """Every token must be a line of a list, and one of its own."""
     for row, token in enumerate(tokens):
-        if not token or token.splitlines() != [token] or token[1:] != token[1:].rstrip():
+        line = token.splitlines() == [token] and token[1:] == token[1:].rstrip()
+        if not line or len(token) > MAX_LENGTH or re.search(NO_TEXT, token):
+            words = reprlib.repr(token)
             raise UserError(
-                f"{where}: token number {row} is {token!r}, which is no line of a list. Rename it."
+                f"{where}: token number {row} is {words}, which is no line of a list. Rename it."
             )
     if len(set(tokens)) < len(tokens):
         twice = next(token for row, token in enumerate(tokens) if token in tokens[:row])

@@ -66,14 +66,25 @@ def find_preprocessor(folder: Path) -> tuple[Path, dict] | None:
 
     Returns:
         None where neither is there.
+
+    Raises:
+        UserError: no JSON, or a flag that is neither true nor false.
     """
     for name in (PREPROCESSOR, PROCESSOR):
         path = find_json(folder, name)
         content = read_json(folder, name) if path else {}
         said = content if name == PREPROCESSOR else content.get(EXTRACTOR)
         if path and isinstance(said, dict):
+            _check_flags(path, said)
             return path, said
     return None
+
+
+def _check_flags(path: Path, said: Mapping) -> None:
+    """The text "false" would count as true."""
+    for key in ("do_normalize", "return_attention_mask"):
+        if not isinstance(said.get(key, True), bool):
+            raise UserError(f"{path} says {key} {said[key]!r}; it is true or false. Correct it.")
 
 
 def network_config(folder: Path, source: str) -> dict:
@@ -81,6 +92,12 @@ def network_config(folder: Path, source: str) -> dict:
     config = read_json(folder, CONFIG)
     kept = {key: value for key, value in config.items() if key not in NOT_THE_NETWORK}
     return {**kept, "_name_or_path": source}
+
+
+def architecture_of(folder: Path) -> str | None:
+    """The class of transformers that ``config.json`` names first; nothing is done with it."""
+    names = read_json(folder, CONFIG).get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else None
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -99,7 +116,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _parts(folder: Path, index: Path) -> list[Path]:
-    names = set((read_json(folder, index.name).get("weight_map") or {}).values())
+    weight_map = read_json(folder, index.name).get("weight_map")
+    names = set(map(str, weight_map.values())) if isinstance(weight_map, dict) else set()
+    if not names:
+        raise UserError(f"{index} names no files. Fetch it again.")
     for name in sorted(names):
         if Path(name).name != name:
             raise UserError(
@@ -123,16 +143,17 @@ def tensor_numels(folder: Path) -> dict[str, int]:
 
 
 def read_weights(folder: Path) -> dict:
-    """Tensors of a folder by name, mapped from its files rather than read where that can be."""
-    from safetensors.torch import load_file
+    """Tensors of a folder by name, mapped from its files rather than read where that can be.
 
-    tensors = {}
-    for file in weight_files(folder):
-        if file.suffix == ".safetensors":
-            safetensors_header(file)  # which says in one line what is wrong with a damaged file
-            tensors |= load_file(file)
-        else:
-            tensors |= dict(_bin_tensors(file))
+    Raises:
+        UserError: a damaged file, or no tensors in any.
+    """
+    tensors, files = {}, weight_files(folder)
+    for file in files:
+        read = load_safetensors if file.suffix == ".safetensors" else _bin_tensors
+        tensors |= dict(read(file))
+    if not tensors:
+        raise UserError(f"{files[0]} holds no tensors by name. Fetch it again.")
     return {modern_name(name): tensor for name, tensor in tensors.items()}
 
 
@@ -145,7 +166,24 @@ def modern_name(name: str) -> str:
 def _bin_tensors(file: Path) -> Iterator[tuple[str, object]]:
     weights = load_plain(file)
     items = weights.items() if isinstance(weights, Mapping) else ()
-    return ((name, value) for name, value in items if hasattr(value, "numel"))
+    return ((str(name), value) for name, value in items if hasattr(value, "numel"))
+
+
+def load_safetensors(path: Path) -> dict:
+    """Tensors of a safetensors file by name.
+
+    Raises:
+        UserError: a damaged file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    safetensors_header(path)  # which says in one line what is wrong with most
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(f"{path} is damaged: {reason}. Fetch it again.") from None
 
 
 def safetensors_header(path: Path) -> dict[str, dict]:
@@ -162,8 +200,8 @@ def safetensors_header(path: Path) -> dict[str, dict]:
         try:
             header = json.loads(stream.read(length))
             header.pop("__metadata__", None)
-            end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        except (ValueError, TypeError, KeyError, AttributeError):
+            end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise UserError(f"{path} is damaged: it does not begin with a header.") from None
     if 8 + length + end != size:
         raise UserError(f"{path} is damaged: it has {size} bytes, its header describes others.")

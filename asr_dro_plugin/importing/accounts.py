@@ -140,10 +140,16 @@ def _new_head(given: Mapping, expected: Mapping, found: Found, headless: bool) -
 
 
 def _refuse_shape(name: str, tensor: Any, wanted: Any, found: Found, where: str) -> None:
-    if tensor.shape == wanted.shape:
-        return
     source = found.origin.get(name, name)
     called = source if source == name else f"{source} ({name} here)"
+    if wanted.is_floating_point() and not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise UserError(
+            f"{where}: {called} holds {kind}, not real numbers, as quantized models do. Give one "
+            "that is not quantized."
+        )
+    if tensor.shape == wanted.shape:
+        return
     fact = f"{where}: {called} has the shape {_times(tensor.shape)}"
     if name.startswith(HEAD) and tensor.shape[1:] == wanted.shape[1:]:
         raise UserError(

@@ -4,6 +4,7 @@ The folder may be one that ml4audio's service exported: then the one model below
 its card is read as data (``cards``).
 """
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ from asr_dro_plugin.ssl_folders import (
     PREPROCESSOR,
     PROCESSOR,
     WEIGHTS,
+    architecture_of,
     find_preprocessor,
+    load_safetensors,
     modern_name,
     network_config,
-    read_json,
     read_weights,
-    safetensors_header,
     weight_files,
 )
 from asr_dro_plugin.stack_sizes import resolve
@@ -36,6 +37,8 @@ MASK = "masked_spec_embed"
 # Heads for pretraining; of a model for CTC they are left-overs.
 PRETRAINING = ("quantizer.", "project_q.", "project_hid.", "dropout_features.")
 MAX_LAYERS, MAX_SIZE = 2_000, 10_000_000
+# Of config.json, read before transformers checks it.
+NUMBERS = ("mask_time_prob", "mask_feature_prob", "final_dropout", "pad_token_id")
 MAX_DEPTH = 4  # folders between the one that is given and its model
 
 
@@ -65,13 +68,15 @@ def read(wish: Wish) -> Found:
     tokens, vocabulary = None, {}
     if f"{HEAD}weight" in tensors:
         tokens, vocabulary = _vocabulary(folder, len(tensors[f"{HEAD}weight"]), config, wish)
-    architecture = (read_json(folder, CONFIG).get("architectures") or [None])[0]
     return Found(
         stack_of(config, folder), tokens, tensors,
         origin=origin,
         not_used=not_used,
         made=made,
-        facts={"architecture": architecture, **vocabulary, **({"card": card} if card else {})},
+        facts={
+            "architecture": architecture_of(folder), **vocabulary,
+            **({"card": card} if card else {}),
+        },
         files=tuple(weight_files(folder)),
     )  # fmt: skip
 
@@ -139,8 +144,16 @@ def _check_network(config: Mapping, folder: Path) -> None:
 
 
 def _check_sizes(config: Mapping, folder: Path) -> None:
-    """A network of so many layers would be built for hours before its weights were looked at."""
+    """What would be built for hours before its weights were looked at, or is no number at all."""
+    for key in NUMBERS:
+        if isinstance(config.get(key, 0), bool) or not isinstance(config.get(key, 0), int | float):
+            raise UserError(
+                f"{folder}: its {CONFIG} says {key} {config[key]!r}, which is no number. Correct "
+                "it, or fetch it again."
+            )
     for key, value in config.items():
+        if key.startswith("conv_") and isinstance(value, list):
+            _check_convolutions(key, value, folder)
         for number in value if isinstance(value, list) else [value]:
             most = MAX_LAYERS if key.startswith("num_") else MAX_SIZE
             if isinstance(number, int) and not isinstance(number, bool) and number > most:
@@ -148,6 +161,15 @@ def _check_sizes(config: Mapping, folder: Path) -> None:
                     f"{folder}: its {CONFIG} says {key} {number}, more than any model has. Fetch "
                     "it again."
                 )
+
+
+def _check_convolutions(key: str, value: list, folder: Path) -> None:
+    """A stride of 0 is seen only when audio is there."""
+    if len(value) > MAX_LAYERS or not all(isinstance(each, int) and each > 0 for each in value):
+        raise UserError(
+            f"{folder}: its {CONFIG} says {key} {reprlib.repr(value)}, which no convolutions have. "
+            "Fetch it again."
+        )
 
 
 def _check_blank(config: Mapping, tokens: list[str], folder: Path) -> None:
@@ -204,16 +226,13 @@ def _of_language(folder: Path, lang: str | None) -> dict:
     """A language's own adapter and head, which MMS keeps in files of their own."""
     if lang is None:
         return {}
-    from safetensors.torch import load_file
-
     path = folder / f"adapter.{Path(lang).name}.safetensors"
     if not path.is_file():
         known = sorted(each.name.split(".")[1] for each in folder.glob("adapter.*.safetensors"))
         raise UserError(
             f"{folder} has no {path.name}. Give --lang one of: {', '.join(known) or 'none'}."
         )
-    safetensors_header(path)
-    return {modern_name(name): tensor for name, tensor in load_file(path).items()}
+    return {modern_name(name): tensor for name, tensor in load_safetensors(path).items()}
 
 
 def _names(given: Mapping[str, Any], model_type: str) -> tuple[dict[str, str], dict]:

@@ -12,7 +12,7 @@ from asr_dro_plugin.config_files import load_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.heads import check_blank
-from asr_dro_plugin.ssl_folders import load_plain, safetensors_header
+from asr_dro_plugin.ssl_folders import load_plain, load_safetensors
 from asr_dro_plugin.stack_check import check_config
 from asr_dro_plugin.stack_names import SLOTS
 from asr_dro_plugin.stack_sizes import resolve
@@ -86,10 +86,7 @@ def tensors_in(wish: Wish) -> tuple[dict[str, Any], dict[str, Any]]:
     if not wish.path.is_file():
         raise UserError(f"{wish.path} is no file. Give a .pth, .pt or .safetensors.")
     if wish.path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        safetensors_header(wish.path)
-        return load_file(wish.path), {}
+        return load_safetensors(wish.path), {}
     content = load_plain(wish.path)
     facts = {}
     if (

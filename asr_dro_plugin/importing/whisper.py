@@ -7,6 +7,7 @@ from typing import Any
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import Found, Wish
 from asr_dro_plugin.ssl_folders import (
+    architecture_of,
     find_json,
     network_config,
     read_json,
@@ -60,7 +61,7 @@ def read(wish: Wish, folder: Path) -> Found:
         {ours: given[theirs] for ours, theirs in origin.items()},
         origin=origin,
         not_used=not_used,
-        facts={"architecture": (config.get("architectures") or [None])[0]},
+        facts={"architecture": architecture_of(folder)},
         files=tuple(weight_files(folder)),
         extra={TOKENIZER: wish.work / TOKENIZER},
     )
