@@ -20,7 +20,8 @@ from asr_dro_plugin.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.languages import read_languages
-from asr_dro_plugin.model_files import default_model_file, model_files
+from asr_dro_plugin.model_files import best_model_file, default_model_file, model_files
+from asr_dro_plugin.model_folders import IMPORTED
 from asr_dro_plugin.named_files import META, in_place, pack_root
 from asr_dro_plugin.pack_zip import Source
 from asr_dro_plugin.progress import Progress
@@ -63,7 +64,7 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> li
     """
     exp = Path(exp)
     config = _read_training(exp)
-    model_file = options.model_file or default_model_file(config)
+    model_file = _model_file(exp, config, options)
     weights = pack_weights.find_weights(exp, model_file)
     if options.merge_adapters:
         with merged(exp, model_file, config) as (weights, config):
@@ -73,7 +74,7 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> li
 
 def _pack(exp: Path, out: Path, options: Options, config: Mapping, weights: Path) -> list[str]:
     """Pack an experiment as ``config`` and ``weights``."""
-    name, model_file = _name_of(exp), options.model_file or default_model_file(config)
+    name, model_file = _name_of(exp), _model_file(exp, config, options)
     state = pack_weights.read_weights(weights, config)
     num_trained, num_parameters = (
         pack_weights.pretrained_numel(state),
@@ -90,6 +91,13 @@ def _pack(exp: Path, out: Path, options: Options, config: Mapping, weights: Path
     members[META] = _meta(Path(model_file).name, run.versions[-1])
     _write(out, members, _manifest(run, members, options))
     return warnings
+
+
+def _model_file(exp: Path, config: Mapping, options: Options) -> str:
+    """The file that was asked for; else what training ends with, or the one of an import."""
+    if options.model_file:
+        return options.model_file
+    return best_model_file(exp) if (exp / IMPORTED).is_file() else default_model_file(config)
 
 
 def _read_training(exp: Path) -> dict:
