@@ -42,10 +42,12 @@ def _unalignable(where: str, facts: Facts, ruler: Ruler, max_drop: float) -> Ite
         return  # <unk> beside <unk> needs a blank between: the list is at fault, not the frames
     if few.count > max_drop * facts.num_utts or few.count == facts.num_utts:
         shift = f"{1000 * ruler.frames.frame_shift:g} ms per frame ({ruler.frames.blame})"
+        is_part = few.count < facts.num_utts
+        mend = "mend their texts, or raise --max_drop" if is_part else "or mend their texts"
         yield (
             f"{where}: {few.count} of {facts.num_utts} utterances have fewer frames than CTC needs "
             f"for their text at {shift}{_first(few)}. Choose a stack with a smaller frame shift, "
-            "or mend their texts."
+            f"{mend}."
         )
 
 

@@ -97,6 +97,7 @@ def test_more_unalignable_utterances_than_max_drop_are_refused_and_fewer_told(tm
         "train: eng: 2 of 14 utterances have fewer frames than CTC needs for their text at 40 ms "
         "per frame (encoder x (stride 4 on 10 ms frames)) (first: eng_x eng_y). Choose a stack"
     )
+    assert line.endswith("mend their texts, or raise --max_drop.")
     assert not list(problems(found, by, 0.2))
     assert any("2 utterances have too few frames" in line for line in warnings(found, by))
 

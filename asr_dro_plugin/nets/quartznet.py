@@ -11,7 +11,7 @@ Shapes: B utterances, T frames in, S frames out, D input features, C channels, N
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -53,6 +53,10 @@ class BlockShape:
     se: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("filters", "repeat", "kernel", "stride", "dilation"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"a block's {name} is {value!r}; it must be a number from 1 up.")
         if self.stride > 1 and self.dilation > 1:
             raise ValueError(
                 f"stride {self.stride} and dilation {self.dilation} exclude each other."
@@ -66,6 +70,19 @@ class BlockShape:
     def padding(self) -> int:
         """Zeros on either side."""
         return self.dilation * (self.kernel - 1) // 2
+
+
+def block_shape(block: Mapping) -> BlockShape:
+    """A block's shape as a YAML writes it.
+
+    Raises:
+        ValueError: a word that is none of ``BlockShape``'s.
+    """
+    known = [field.name for field in fields(BlockShape)]
+    for word in block:
+        if word not in known:
+            raise ValueError(f"a block has '{word}', which is none of {', '.join(known)}.")
+    return BlockShape(**block)
 
 
 def quartznet_blocks(
@@ -208,7 +225,7 @@ class QuartzNet(torch.nn.Module):
         if blocks is None:
             self.shapes = quartznet_blocks(num_repeats, repeat, width, se)
         else:
-            self.shapes = [BlockShape(**block) for block in blocks]
+            self.shapes = [block_shape(block) for block in blocks]
         sizes = [input_size, *(shape.filters for shape in self.shapes)]
         self.blocks = torch.nn.ModuleList(
             Block(size, shape, dropout) for size, shape in zip(sizes, self.shapes, strict=False)

@@ -177,6 +177,21 @@ def test_what_is_no_same_convolution_is_refused(shape):
         BlockShape(8, **shape)
 
 
+@pytest.mark.parametrize(
+    ("block", "why"),
+    [
+        ({"filters": 8, "repeat": 0}, "a block's repeat is 0; it must be a number from 1 up."),
+        ({"filters": 8, "stride": 0}, "a block's stride is 0"),
+        ({"filters": 8, "kernel": "5"}, "a block's kernel is '5'"),
+        ({"filters": 8, "kernell": 5}, "a block has 'kernell', which is none of filters, repeat"),
+    ],
+    ids=["no sub-block", "no stride", "text", "unknown word"],
+)
+def test_what_a_block_cannot_be_is_told_by_name(block, why):
+    with pytest.raises(ValueError, match=why):
+        QuartzNet(4, blocks=[block])
+
+
 def test_blocks_of_an_imported_model_take_the_place_of_the_published_ones():
     blocks = [
         {"filters": 8, "kernel": 11, "stride": 2},
