@@ -71,11 +71,18 @@ class LogMel:
             (T, D) float32, T = ``settings.num_frames(N)``.
 
         Raises:
-            UserError: another sample rate, or too few samples for a frame.
+            UserError: another sample rate, too few samples for a frame, several channels, or
+                whole numbers, whose scale nobody knows.
         """
         if sample_rate is not None:
             self.settings.check_rate(sample_rate)
-        frames = self._frames(np.asarray(samples, dtype=np.float64), rng)
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise UserError(
+                f"Log-mel takes samples of shape (N,) in -1..1, not {samples.dtype} of shape "
+                f"{samples.shape}. Mix channels down; divide 16-bit samples by 32768."
+            )
+        frames = self._frames(samples.astype(np.float64, copy=False), rng)
         mel = np.empty((len(frames), self.settings.n_mels), dtype=np.float32)
         for start in range(0, len(frames), BLOCK):
             block = slice(start, start + BLOCK)

@@ -234,3 +234,13 @@ def test_audio_of_another_rate_is_refused():
     with pytest.raises(UserError, match="8000 samples a second.*16000"):
         LogMel()(np.zeros(1600), sample_rate=8000)
     assert LogMel()(SIGNALS["noise"], sample_rate=16000).shape == (100, 64)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [np.zeros((2, 16000)), np.zeros((16000, 1)), np.zeros(16000, np.int16)],
+    ids=["two channels", "a column", "whole numbers"],
+)
+def test_samples_of_another_shape_or_scale_are_refused(samples):
+    with pytest.raises(UserError, match=r"shape \(N,\) in -1..1, not .* divide 16-bit samples"):
+        LogMel()(samples)
