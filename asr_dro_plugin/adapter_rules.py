@@ -11,9 +11,11 @@ from asr_dro_plugin.adapter_settings import (
     uses_adapter,
 )
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import Checkpoint
+from asr_dro_plugin.ssl_checkpoints import Checkpoint, layout_and_sizes
 from asr_dro_plugin.stack_names import SLOTS, component_of
+from asr_dro_plugin.stack_sizes import checkpoint_of
 
+TABLE_CHANNELS = 512  # of the convolutions of the table's checkpoints
 # Where the pretrained network of a component lies in the model.
 NETWORKS = {
     ("frontend", "s3prl"): "frontend.upstream.upstream.model",
@@ -44,9 +46,29 @@ def adapter_problems(config: Mapping) -> Iterator[str]:
             f"{encoder}). Legal: {names}; else leave use_adapter out."
         )
     try:
-        settings_of(config)
+        settings = settings_of(config)
+        if sizes := _known_sizes(config):
+            settings.added(sizes)  # which knows its targets and layers, or says so
     except UserError as error:
         yield str(error)
+
+
+def _known_sizes(config: Mapping) -> dict[str, int]:
+    """Sizes of a wav2vec 2.0, as far as a look at a header or the table tells them."""
+    try:
+        checkpoint = checkpoint_of(config)
+    except UserError:  # which is told where checkpoints are looked for
+        return {}
+    slots = [key for key in NETWORKS if component_of(config, key[0]) == key[1]]
+    if checkpoint is None or checkpoint.num_layers is None or len(slots) != 1:
+        return {}
+    prefix = NETWORKS[slots[0]]
+    if not checkpoint.path.exists():
+        return like_wav2vec2(prefix, checkpoint)
+    if checkpoint.layout != "hf":
+        return {}
+    _, sizes = layout_and_sizes(checkpoint.path)
+    return {f"{prefix}.{name}": numel for name, numel in sizes.items()}
 
 
 def _is_set(config: Mapping, key: str) -> bool:
@@ -75,10 +97,10 @@ def with_adapters(
     settings = settings_of(config)
     own = {name: n for name, n in tensors.items() if f"{name}.".startswith(f"{prefix}.")}
     if prefix in tensors:
-        if checkpoint is None or checkpoint.output_size is None:
+        if checkpoint is None or checkpoint.output_size is None or settings.trains_more:
             return None, set()
-        found = learning(settings, like_wav2vec2(prefix, checkpoint))
-        return tensors | found.added, set(own) if settings.freeze else set()
+        added = settings.added(like_wav2vec2(prefix, checkpoint))
+        return tensors | added, set(own) if settings.freeze else set()
     refuse_unheard(settings, checkpoint)
     found = learning(settings, own)
     added = found.added
@@ -103,9 +125,11 @@ def refuse_unheard(settings: LoRA | Houlsby, checkpoint: Checkpoint | None) -> N
 
 
 def like_wav2vec2(prefix: str, checkpoint: Checkpoint) -> dict[str, int]:
-    """Sizes within the transformer of a checkpoint that is not here: wav2vec 2.0's are all alike,
-    with feed-forward networks of four times the width."""
-    width, sizes = checkpoint.output_size, {}
+    """Sizes of linear layers and norms of a checkpoint that is not here: wav2vec 2.0's are all
+    alike, with feed-forward networks of four times the width behind 512 channels."""
+    width = checkpoint.output_size
+    projection = f"{prefix}.feature_projection.projection"
+    sizes = {f"{projection}.weight": TABLE_CHANNELS * width, f"{projection}.bias": width}
     shapes = {f"attention.{name}_proj": (width, width) for name in ("q", "k", "v", "out")}
     shapes["feed_forward.intermediate_dense"] = (width, 4 * width)
     shapes["feed_forward.output_dense"] = (4 * width, width)

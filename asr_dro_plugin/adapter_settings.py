@@ -49,6 +49,11 @@ class AdapterSettings:
         self.freeze, self.also_train = is_true(freeze), [str(entry) for entry in also_train]
         self.base, self.base_sha256 = base, base_sha256
 
+    @property
+    def trains_more(self) -> bool:
+        """Whether parameters of the pretrained model learn that only its own names tell."""
+        return bool(self.also_train) or getattr(self, "bias_type", "none") != "none"
+
     def takes_layer(self, name: str) -> bool:
         """Whether the layer that ``name`` lies in is adapted; what is in none is, by default."""
         found = LAYER.search(name)

@@ -113,7 +113,7 @@ def check_options(
                 f"{where}: {key} must be {_KIND_WORDS[keys[key].rstrip('?')]}, not {value!r}."
             )
         if key in choices and value is not None:
-            for word in value if keys[key] == "list" else [value]:
+            for word in value if isinstance(value, list | tuple) else [value]:
                 _check_choice(str(word), choices[key], f"{where}: {key}", keys[key].endswith("?"))
 
 

@@ -69,6 +69,8 @@ def test_the_head_learns_and_freeze_param_does_not_freeze_adapters(tiny_ssl):
         ({"adapter": "loar"}, "adapter is 'loar'"),
         ({"adapter": "houlsby"}, "'rank' is no argument"),
         ({"encoder": "wav2vec2"}, "Set encoder: fairseq_wav2vec2"),
+        ({"adapter_conf": {"target_modules": ["query"]}}, "'query', which is no linear layer"),
+        ({"adapter_conf": {"target_layers": [24]}}, "target_layers has 24, .* are 0 to 23"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
@@ -76,6 +78,20 @@ def test_a_configuration_that_cannot_work_is_refused(changes, words):
     with pytest.raises(UserError, match=words) as error:
         check_config(config(**changes), "my.yaml")
     assert "\n" not in str(error.value) and str(error.value).startswith("my.yaml: ")
+
+
+@pytest.mark.parametrize(
+    "conf, number",
+    [
+        ({"target_modules": ["feature_projection.projection"]}, 8 * (512 + 1024)),
+        ({"target_modules": ["encoder.net.model.encoder.layers.23.attention.q_proj"]}, 8 * 2048),
+        ({"also_train": ["*.final_layer_norm", "encoder.net.model.feature_extractor"]}, None),
+    ],
+    ids=["projection", "whole_name", "also_train"],
+)
+def test_what_only_the_model_itself_can_tell_is_not_refused(conf, number):
+    check_config(config(adapter_conf=conf), "my.yaml")
+    assert slot(describe(config(adapter_conf=conf), 40), "encoder").trainable == number
 
 
 def test_a_stack_without_a_pretrained_model_is_refused():
