@@ -72,7 +72,7 @@ def read_steps(content: Mapping, where: str, vocabulary: str | None) -> Steps:
         found["strip_marks"] = _marks(found["strip_marks"], f"{where}: strip_marks")
     if "keep" in found and not isinstance(found["keep"], str):
         raise UserError(f'{where}: keep must be text, for example "a-z\'", not {found["keep"]!r}.')
-    if found.get("others", "report") != "report" and "keep" not in found:
+    if found.get("others", "report") != "report" and not found.get("keep"):
         raise UserError(f"{where}: others: {found['others']} needs keep, the alphabet.")
     return Steps(**found)
 

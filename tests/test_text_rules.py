@@ -274,6 +274,7 @@ def test_another_content_has_another_label():
         ("{keep: z-a}", "the range z-a runs backwards. Write a-z"),
         ("{keep: 5}", "keep must be text"),
         ("{others: drop}", "others: drop needs keep"),
+        ("{keep: '', others: drop}", "others: drop needs keep"),
         ("{strip_marks: abc}", "must be none, all, or combining marks"),
         ("{languages: [a]}", "languages must be a mapping"),
         ("{languages: {eng: lower}}", "eng must be a mapping"),
