@@ -19,6 +19,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.conv_features import conv_features, fits
 from asr_dro_plugin.nets.cpu_linear import use_wide_linear
 from asr_dro_plugin.nets.masks import frame_mask
+from asr_dro_plugin.nets.position_conv import fits as position_conv_fits
+from asr_dro_plugin.nets.position_conv import position_conv
 from asr_dro_plugin.nets.time_masks import mask_spans
 from asr_dro_plugin.ssl_folders import read_weights
 
@@ -163,7 +165,7 @@ class HFWav2Vec2Net(nn.Module):
         encoder, stable = self.model.encoder, self.config.do_stable_layer_norm
         if inside is not None:
             x = x.masked_fill(~inside[..., None], 0.0)
-        x = x + encoder.pos_conv_embed(x)
+        x = x + self._positions(x)
         x = encoder.dropout(x if stable else encoder.layer_norm(x))
         weights = None if self.layer_weights is None else self.layer_weights.softmax(0)
         total, last = 0.0, len(encoder.layers)
@@ -172,6 +174,13 @@ class HFWav2Vec2Net(nn.Module):
             if weights is not None:
                 total = total + weights[number] * state
         return state if weights is None else total
+
+    def _positions(self, x: torch.Tensor) -> torch.Tensor:
+        """What the position convolution adds to (B, S, H)."""
+        embed = self.model.encoder.pos_conv_embed
+        if getattr(embed, "batch_norm", None) is None and position_conv_fits(embed.conv, x):
+            return embed.activation(position_conv(embed.conv, x))
+        return embed(x)
 
     def _states(self, x: torch.Tensor, inside: torch.Tensor | None) -> Iterator[torch.Tensor]:
         """The input of the first layer and the output of each; one that is dropped repeats."""

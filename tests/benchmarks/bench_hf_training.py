@@ -49,15 +49,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--norm", choices=("layer", "group"), default="layer")
     parser.add_argument("--trained_cnn", action="store_true", help="train the convolutions too")
     parser.add_argument("--dropout", type=float, default=0.1, help="all of the transformer's")
-    parser.add_argument("--utterances", type=int, help="1600 for tiny, 400 for base")
-    parser.add_argument("--batch_size", type=int, help="theirs: 8 for tiny, 2 for base")
-    parser.add_argument("--steps", type=int, help="of a turn: 20 for tiny, 3 for base")
+    parser.add_argument("--utterances", type=int, help="1600")
+    parser.add_argument("--batch_size", type=int, help="theirs; 8")
+    parser.add_argument("--steps", type=int, help="of a turn: 20 for tiny, 2 for base")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args(argv)
     tiny = args.size == "tiny"
-    args.utterances = args.utterances or (1600 if tiny else 400)
-    args.batch_size = args.batch_size or (8 if tiny else 2)
-    args.steps = args.steps or (20 if tiny else 3)
+    args.utterances = args.utterances or 1600
+    args.batch_size = args.batch_size or 8
+    args.steps = args.steps or (20 if tiny else 2)
     return args
 
 
