@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
@@ -16,6 +16,8 @@ from asr_dro_plugin.pack_zip import as_disk_full
 def new_folder(out: str | os.PathLike) -> Iterator[Path]:
     """A folder on the same disk that becomes ``out`` if the block succeeds, and else is gone.
 
+    So are the folders above it that had to be made.
+
     Raises:
         UserError: ``out`` is there already.
         DiskFull: no room.
@@ -23,6 +25,7 @@ def new_folder(out: str | os.PathLike) -> Iterator[Path]:
     out = Path(out)
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} is there already. Give another --out, or remove it.")
+    above = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
@@ -35,3 +38,6 @@ def new_folder(out: str | os.PathLike) -> Iterator[Path]:
             os.rename(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        for folder in above:
+            with suppress(OSError):  # not empty, as it should be
+                folder.rmdir()

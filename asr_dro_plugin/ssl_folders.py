@@ -150,11 +150,16 @@ def read_weights(folder: Path) -> dict:
     """
     tensors, files = {}, weight_files(folder)
     for file in files:
-        read = load_safetensors if file.suffix == ".safetensors" else _bin_tensors
-        tensors |= dict(read(file))
+        tensors |= read_file(file)
     if not tensors:
         raise UserError(f"{files[0]} holds no tensors by name. Fetch it again.")
-    return {modern_name(name): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def read_file(file: Path) -> dict:
+    """Tensors of one file of a folder by name."""
+    read = load_safetensors if file.suffix == ".safetensors" else _bin_tensors
+    return {modern_name(name): tensor for name, tensor in dict(read(file)).items()}
 
 
 def modern_name(name: str) -> str:

@@ -23,9 +23,8 @@ from asr_dro_plugin.ssl_folders import (
     WEIGHTS,
     architecture_of,
     find_preprocessor,
-    load_safetensors,
-    modern_name,
     network_config,
+    read_file,
     read_weights,
     weight_files,
 )
@@ -39,6 +38,7 @@ PRETRAINING = ("quantizer.", "project_q.", "project_hid.", "dropout_features.")
 MAX_LAYERS, MAX_SIZE = 2_000, 10_000_000
 # Of config.json, read before transformers checks it.
 NUMBERS = ("mask_time_prob", "mask_feature_prob", "final_dropout", "pad_token_id")
+ADAPTERS = ("safetensors", "bin")  # endings of the file of a language; the first is read
 MAX_DEPTH = 4  # folders between the one that is given and its model
 
 
@@ -226,13 +226,18 @@ def _of_language(folder: Path, lang: str | None) -> dict:
     """A language's own adapter and head, which MMS keeps in files of their own."""
     if lang is None:
         return {}
-    path = folder / f"adapter.{Path(lang).name}.safetensors"
-    if not path.is_file():
-        known = sorted(each.name.split(".")[1] for each in folder.glob("adapter.*.safetensors"))
+    name = f"adapter.{Path(lang).name}"
+    paths = (folder / f"{name}.{ending}" for ending in ADAPTERS)
+    path = next((each for each in paths if each.is_file()), None)
+    if path is None:
+        files = [each for end in ADAPTERS for each in folder.glob(f"adapter.*.{end}")]
+        known = sorted({each.name.split(".")[1] for each in files})
+        some = f"{', '.join(known[:8])}{' ...' if len(known) > 8 else ''}"
         raise UserError(
-            f"{folder} has no {path.name}. Give --lang one of: {', '.join(known) or 'none'}."
+            f"{folder} has no {name}.{ADAPTERS[0]}. "
+            + (f"Give --lang one of: {some}." if known else "Leave --lang out.")
         )
-    return {modern_name(name): tensor for name, tensor in load_safetensors(path).items()}
+    return read_file(path)
 
 
 def _names(given: Mapping[str, Any], model_type: str) -> tuple[dict[str, str], dict]:

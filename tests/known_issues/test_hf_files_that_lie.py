@@ -113,3 +113,11 @@ def test_a_row_of_five_thousand_digits_is_no_row(folder):
     decoder = {"9" * 5000: {"content": "x"}}
     path.write_text(json.dumps({**json.loads(path.read_text()), "added_tokens_decoder": decoder}))
     imported("hf", folder, folder.parent / "exp")
+
+
+def test_folders_above_the_output_go_with_it(folder):
+    (folder / "vocab.json").unlink()
+    before = everything_below(folder.parent)
+    with pytest.raises(UserError, match="has no vocab.json"):
+        imported("hf", folder, folder.parent / "a" / "b" / "exp")
+    assert everything_below(folder.parent) == before

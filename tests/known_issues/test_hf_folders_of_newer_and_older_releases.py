@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from asr_dro_plugin.ssl_checkpoints import normalizes_at
 from tests import hf_models
@@ -39,3 +40,11 @@ def test_without_a_tokenizers_settings_the_networks_own_blank_is_taken(folder, t
     _, _, facts, tokens = read(imported("hf", folder, tmp_path / "exp"))
     assert tokens == ["<space>", "?", "a", "b", "c", "<unk>", "<blank>"]
     assert facts["special_tokens"] == {"<blank>": "[PAD]", "<unk>": "[UNK]", "<space>": "|"}
+
+
+def test_a_languages_adapter_may_be_a_pytorch_file(folder, tmp_path):
+    (folder / "vocab.json").write_text(json.dumps({"abc": hf_models.LETTERS}))
+    head = {"lm_head.weight": torch.ones(7, 16), "lm_head.bias": torch.zeros(7)}
+    torch.save(head, folder / "adapter.abc.bin")
+    state = read(imported("hf", folder, tmp_path / "exp", lang="abc"))[1]
+    assert torch.equal(state["ctc.ctc_lo.weight"], head["lm_head.weight"])
