@@ -14,6 +14,8 @@ from asr_dro_plugin.pack_manifest import NAME
 from asr_dro_plugin.ssl_checkpoints import load_plain
 
 MAX_TEXT = 2**26  # bytes of a YAML or JSON file
+MAX_MERGED = 100_000  # pairs that merge keys copy
+MERGE = "tag:yaml.org,2002:merge"
 MAX_VALUES = 1_000_000  # of a YAML; a list of tokens has tens of thousands
 MAX_STATISTICS = 2**26  # bytes of a .npz, unpacked
 KENLM = b"mmap lm http://kheafield.com/code"
@@ -67,15 +69,36 @@ def _check_statistics(path: Path, what: str) -> None:
         raise UserError(f"{what} is no file of numbers ({error}). Nothing is unpacked.") from None
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Plain values, and merge keys (``<<``) as long as they do not grow without bound.
+
+    A mapping that merges another nine times, which merges a third nine times, has its pairs copied
+    while it is read.
+    """
+
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put the pairs of the mappings that a mapping merges into it."""
+        for key, value in list(node.value):
+            if key.tag != MERGE:
+                continue
+            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(part, yaml.MappingNode):
+                    self.flatten_mapping(part)
+                    self.merged += len(part.value)
+            if self.merged > MAX_MERGED:
+                raise yaml.YAMLError(f"it merges over {MAX_MERGED} pairs, as bombs do")
+        super().flatten_mapping(node)
+
+
 def read_yaml(path: Path, what: str) -> dict:
     """A mapping from a YAML file, as data."""
     if path.stat().st_size > MAX_TEXT:
         raise UserError(f"{what} is too large for a configuration.")
     try:
-        content = yaml.load(
-            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{what} cannot be read as plain YAML ({reason}).") from None
     if not isinstance(content, dict):
