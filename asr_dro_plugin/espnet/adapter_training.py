@@ -39,7 +39,7 @@ def begin(
         initialise_from(model, args)
         path = source.model_file
     conf = _with_base(args, path, earlier)
-    if path is None and conf.get("base"):
+    if conf.get("base") and path in (None, getattr(source, "model_file", None)):
         load_base(model, conf["base"], conf["base_sha256"])
     add_adapters(model, args.adapter, conf)
     args.adapter_conf = conf
