@@ -147,9 +147,10 @@ def _tokens(config: Mapping, decoder: Mapping, path: Path) -> list[str]:
     if not isinstance(labels, list) or not labels:
         raise UserError(f"{path}: {CONFIG} has neither decoder.vocabulary nor labels.")
     tokens = [SPACE if label == " " else str(label) for label in labels]
-    strange = [t for t in tokens if not t or t.splitlines() != [t] or t != t.strip()]
+    strange = [str(label) for label in labels if not isinstance(label, str | int)]
+    strange += [t for t in tokens if not t or t.splitlines() != [t] or t != t.strip()]
     if strange or len({*tokens, BLANK}) <= len(tokens):
-        what = repr(strange[0]) if strange else "a label twice"
+        what = reprlib.repr(strange[0]) if strange else "a label twice"
         raise UserError(f"{path}: its vocabulary holds {what}, which is no list of characters.")
     return [*tokens, BLANK]
 
@@ -199,10 +200,14 @@ def network(encoder: Mapping, path: Path) -> dict[str, Any]:
     blocks = [_block(block, f"encoder.jasper[{i}]", path) for i, block in enumerate(jasper)]
     if (number := sum(block["repeat"] for block in blocks)) > MAX_BLOCKS:
         raise UserError(f"{path}: encoder.jasper has {number} sub-blocks, more than any model.")
-    dropouts = {float(block.get("dropout") or 0.0) for block in jasper}
+    dropouts = [block.get("dropout") or 0.0 for block in jasper]
+    for i, share in enumerate(dropouts):
+        if not isinstance(share, int | float) or not 0 <= share < 1:
+            words = reprlib.repr(share)
+            raise UserError(f"{path}: encoder.jasper[{i}].dropout is {words}, not in [0, 1).")
     return {
         "blocks": blocks,
-        "dropout": max(dropouts),
+        "dropout": float(max(dropouts)),
         "conv_mask": bool(encoder.get("conv_mask", True)),
     }
 
