@@ -31,6 +31,7 @@ from asr_dro_plugin.ssl_folders import (
     read_json,
     tensor_numels,
 )
+from asr_dro_plugin.whisper_sizes import published_config
 
 LAYOUTS = ("hf", "s3prl", "fairseq")
 LAYOUT_WORDS = {
@@ -195,7 +196,7 @@ def resolve_checkpoint(
     elif hub.is_hub_id(name) and "hf" in layouts:
         path = hub.fetch_model(name, Path(downloads)) if fetch else hub.here(name, Path(downloads))
         if path is None:
-            return Checkpoint(name, Path(name), "hf", None, None, None, model_type="")
+            return _not_here_yet(name)
     else:
         known = sorted({row["name"] for row in rows})
         raise UserError(
@@ -242,6 +243,14 @@ def read_checkpoint_table(path: str | os.PathLike | None = None) -> list[dict[st
         path = TABLE if TABLE.is_file() else Path(__file__).resolve().parents[1] / TABLE
     with open(path, encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def _not_here_yet(name: str) -> Checkpoint:
+    """A hub's model, of which only the names of OpenAI's tell sizes."""
+    config = published_config(name)
+    width = config and config["d_model"]
+    kind = "whisper" if config else ""
+    return Checkpoint(name, Path(name), "hf", width, None, None, kind, config)
 
 
 def _from_table(

@@ -130,12 +130,14 @@ def test_every_shipped_configuration_is_described(path, tiny_ssl, tiny_whisper):
         config["ssl_checkpoint"] = str(tiny_whisper if is_whisper else tiny_ssl.hf)
     slots = describe(config, 50)
     assert [slot.name for slot in slots] == [*SLOTS, "ctc"]
-    unknown = [slot.name for slot in slots if slot.trainable is None]
-    if "/" in config.get("ssl_checkpoint", "") and not is_tiny:  # a hub's, not here yet
-        assert unknown == ["encoder", "decoder"]
-    else:
-        assert unknown == []
-        assert sum(slot.trainable for slot in slots) > (2_000 if is_tiny else 100_000)
+    assert [slot.name for slot in slots if slot.trainable is None] == []
+    assert sum(slot.trainable for slot in slots) > (2_000 if is_tiny else 100_000)
+
+
+def test_a_hubs_model_is_unknown_until_it_is_here():
+    stack = {"frontend": "none", "encoder": "hf_wav2vec2", "model_conf": {"ctc_weight": 1.0}}
+    slots = describe({**stack, "ssl_checkpoint": "someone/something"}, 50)
+    assert [slot.name for slot in slots if slot.trainable is None] == ["encoder", "ctc"]
 
 
 def test_without_a_token_list_only_what_needs_it_is_unknown():

@@ -15,7 +15,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the facts."""
     args = _parser().parse_args(join_asr_args(argv))
     from asr_dro_plugin.decode_options import read_decode_config
+    from asr_dro_plugin.text import get_normalizer
 
+    get_normalizer(args.text_norm)  # one that cannot be is refused here, in a second
     config = load_config(args.asr_config, overrides_from_arguments(args.asr_args))
     facts = {**of_training(config), **of_decoding(read_decode_config(args.inference_config))}
     for key, value in facts.items():
@@ -28,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("asr_config", help="training configuration (YAML)")
     parser.add_argument("inference_config", help="decoding configuration (YAML)")
     parser.add_argument("--asr_args", default="", help="ESPnet options on top of the first")
+    parser.add_argument("--text_norm", default="none", help="text normaliser, to be looked at")
     return parser
 
 

@@ -1,6 +1,9 @@
 """What names and stages of the recipe follow from in the two configurations."""
 
+import pytest
+
 from asr_dro_plugin.bin import recipe_facts
+from asr_dro_plugin.errors import UserError
 
 
 def facts(capsys, tmp_path, training: str, decoding: str = "mode: greedy\n", *words: str) -> dict:
@@ -42,3 +45,8 @@ def test_a_language_model_is_wanted_where_the_decoding_mode_is_lm(capsys, tmp_pa
     found = facts(capsys, tmp_path, "{}", "mode: lm\nlm_unit: char\n")
     assert (found["lm_wanted"], found["lm_unit"]) == ("true", "char")
     assert facts(capsys, tmp_path, "{}")["lm_wanted"] == "false"
+
+
+def test_a_text_rule_that_cannot_be_is_refused_before_anything_else(capsys, tmp_path):
+    with pytest.raises(UserError, match="lower_no_punkt is not known"):
+        facts(capsys, tmp_path, "{}", "mode: greedy\n", "--text_norm", "lower_no_punkt")

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.fixtures_ssl"]
+pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 
 FEW_STEPS = (
     "--max_epoch 1 --num_iters_per_epoch 3 --accum_grad 1 --batch_type sorted --batch_size 4 "
@@ -30,6 +30,37 @@ def test_an_ssl_option_ends_in_a_table(recipe, tiny_ssl, name, layout):
     assert "1epoch results" in log
     if layout == "fairseq":
         assert "multiple_train_files" in log  # the keys that were dropped are named
+
+
+def test_adapters_that_are_saved_alone_end_in_a_table_and_a_pack(recipe, tiny_ssl):
+    """Stages 5 to 14 with adapters, saved alone, on the body of a Hugging Face folder."""
+    words = ["--asr_config", "conf/train_asr_xlsr_lora_tiny.yaml", "--nj", "1", "--stage", "5"]
+    words += ["--ssl_checkpoint", str(tiny_ssl.hf), "--stop_stage", "14"]
+    few = "--max_epoch 1 --num_iters_per_epoch 3 --save_strategy adapter_only"
+    recipe.run(*words, "--test_sets", "dev_tsv", "--asr_args", few)
+    exp = recipe.path / "exp/asr_train_asr_xlsr_lora_tiny_raw_tsv_char"
+    assert "dev_tsv" in (exp / "RESULTS.md").read_text()
+    assert (exp / f"{exp.name}.zip").stat().st_size > 0
+
+
+def test_a_whisper_ends_in_a_table_and_a_pack(recipe, make_tiny_whisper):
+    """Its own tokens from stage 5 on, cross entropy, greedy decoding of its decoder."""
+    folder = make_tiny_whisper(hidden=16)
+    words = ["--asr_config", "conf/train_asr_whisper_small_ce_tiny.yaml", "--nj", "1"]
+    words += ["--ssl_checkpoint", str(folder), "--stage", "5", "--stop_stage", "14"]
+    few = "--max_epoch 1 --num_iters_per_epoch 3"
+    recipe.run(*words, "--test_sets", "dev_tsv", "--asr_args", few)
+    exp = recipe.path / f"exp/asr_train_asr_whisper_small_ce_tiny_raw_tsv_{folder.name}"
+    assert "dev_tsv" in (exp / "RESULTS.md").read_text()
+    assert (exp / f"{exp.name}.zip").stat().st_size > 0
+
+
+def test_tokens_of_another_kind_do_not_go_with_a_whisper(recipe, make_tiny_whisper):
+    words = ["--asr_config", "conf/train_asr_whisper_small_ce_tiny.yaml", "--token_type", "char"]
+    words += ["--ssl_checkpoint", str(make_tiny_whisper(hidden=16))]
+    done = recipe.run(*words, "--stage", "5", check=False)
+    assert done.returncode != 0
+    assert "--token_type char does not go with" in done.stdout
 
 
 def test_a_checkpoint_of_the_wrong_layout_is_refused_before_training(recipe, tiny_ssl):

@@ -85,8 +85,8 @@ asr_arg_words=$(words_of "${asr_args}") || die "--asr_args has an unmatched quot
 mapfile -t local_data_words < <([ -z "${local_data_words}" ] || echo "${local_data_words}")
 mapfile -t asr_arg_words < <([ -z "${asr_arg_words}" ] || echo "${asr_arg_words}")
 
-facts=$(python3 -m asr_dro_plugin.bin.recipe_facts "${asr_config}" "${inference_config}" "--asr_args=${asr_args}") ||
-    exit 1 # its one line stands above
+facts=$(python3 -m asr_dro_plugin.bin.recipe_facts "${asr_config}" "${inference_config}" "--asr_args=${asr_args}" \
+    --text_norm "${text_norm}") || exit 1 # its one line stands above
 declare -A fact # what follows from the two configurations
 while read -r key value; do fact[${key}]=${value}; done <<<"${facts}"
 token_type=${token_type:-${fact[token_type]}}
