@@ -43,8 +43,10 @@ def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> dict:
     try:
         with open(path, encoding="utf-8") as stream:
             config = parse_config(stream, str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"Cannot read the configuration {path}: {error}.") from None
+    except OSError as error:
+        raise UserError(f"Cannot read the configuration {path}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"Cannot read the configuration {path}: it is no UTF-8 text.") from None
     for override in overrides:
         _apply(config, override)
     return config

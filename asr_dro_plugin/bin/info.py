@@ -88,6 +88,8 @@ def _folder(args: argparse.Namespace) -> ModelFolder | None:
 
 
 def _config(args: argparse.Namespace) -> dict:
+    if args.path.suffix == ".zip":
+        raise UserError(f"{args.path} is packed. Unpack it first: asr-dro unpack {args.path}")
     overrides = overrides_from_arguments(args.asr_args)
     if args.ssl_checkpoint:
         overrides.append(f"ssl_checkpoint={json.dumps(args.ssl_checkpoint)}")

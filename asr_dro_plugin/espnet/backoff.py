@@ -8,6 +8,7 @@ DIVERGED = 3.0  # times the first loss
 STALLED = 200  # updates without a lower loss
 LOW = 0.1  # share of the first loss under which what is learned is kept
 BETTER = 0.99  # a lower loss is lower by a hundredth
+FLAT = 0.1  # share of the first loss; what stays within was moved too little, not too much
 
 
 @dataclass
@@ -16,12 +17,14 @@ class Backoff:
 
     Attributes:
         rate: the learning rate at present.
-        first, best: loss of the first update since the last start from new weights, and the lowest.
+        first, best, worst: loss of the first update since the last start from new weights, the
+            lowest and the highest.
     """
 
     rate: float
     first: float = math.nan
     best: float = math.inf
+    worst: float = -math.inf
     _waited: int = 0
 
     def look(self, loss: float) -> str:
@@ -31,17 +34,22 @@ class Backoff:
             self.first = loss
         if not math.isfinite(loss) or loss > DIVERGED * self.first:
             return self._lowered(restart=True)
+        self.worst = max(self.worst, loss)
         if loss < BETTER * self.best:
             self.best, self._waited = loss, 0
             return ""
         self._waited += 1
-        if self._waited < STALLED:
+        if self._waited < STALLED or self._is_flat():
             return ""
         return self._lowered(restart=self.best > LOW * self.first)
+
+    def _is_flat(self) -> bool:
+        """Whether the loss has stayed where it began: a lower rate would move it even less."""
+        return self.worst - self.best < FLAT * abs(self.first)
 
     def _lowered(self, restart: bool) -> str:
         self.rate /= FACTOR
         self._waited = 0
         if restart:
-            self.first, self.best = math.nan, math.inf
+            self.first, self.best, self.worst = math.nan, math.inf, -math.inf
         return "restart" if restart else "lower"

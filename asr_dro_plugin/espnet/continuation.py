@@ -26,7 +26,8 @@ from asr_dro_plugin.tokens import BLANK, SOS_EOS, UNK
 
 OBJECTIVE = "objective."
 SOURCE = "_name_or_path"  # of a model_config: where it came from, not what it is
-INPUT = ("frontend", "normalize")  # slots that make what the network has learnt to read
+# What makes the input that the network has learnt to read.
+INPUT = ("frontend", "normalize", "encoder_conf.do_normalize", "encoder_conf.attention_mask")
 MAX_NAMED = 5  # settings in a message
 
 

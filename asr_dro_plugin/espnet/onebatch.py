@@ -144,6 +144,8 @@ class OneBatchTask(DROASRTask):
                 f"{args.output_dir} holds a training run, which a one batch test leaves alone. "
                 "Give another --output_dir."
             )
+        for name in (JSON_NAME, PICTURE_NAME):  # of a test before; this one may be interrupted
+            Path(args.output_dir, name).unlink(missing_ok=True)
         args.peak_rate = _peak_rate(args)
         args.turned_off = plain_options(args)
         return {}

@@ -198,9 +198,17 @@ def test_backoff_restarts_what_diverges_and_lowers_what_has_nearly_learned():
     assert backoff.rate == pytest.approx(0.9 / FACTOR**3)
 
 
-def test_backoff_restarts_what_stays_where_it_began():
+def test_backoff_restarts_what_jumps_about_where_it_began():
     from asr_dro_plugin.espnet.backoff import STALLED, Backoff
 
     backoff = Backoff(1.0)
-    said = [backoff.look(9.0 - loss / 10000) for loss in range(STALLED + 1)]
+    said = [backoff.look(9.0 + loss % 3) for loss in range(STALLED + 1)]
     assert said == [""] * STALLED + ["restart"]
+
+
+def test_backoff_leaves_the_rate_of_what_hardly_moves():
+    from asr_dro_plugin.espnet.backoff import STALLED, Backoff
+
+    backoff = Backoff(1e-7)
+    assert {backoff.look(9.0 - loss / 10000) for loss in range(3 * STALLED)} == {""}
+    assert backoff.rate == 1e-7
