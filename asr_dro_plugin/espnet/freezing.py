@@ -121,4 +121,5 @@ def scale_cnn_gradient(ssl: torch.nn.Module, mult: float) -> None:
         ssl.feature_grad_mult = mult
         return
     for parameter in ssl.feature_extractor.parameters():
-        parameter.register_hook(lambda gradient: gradient * mult)
+        if parameter.requires_grad:  # freeze_param may have frozen it for good
+            parameter.register_hook(lambda gradient: gradient * mult)
