@@ -12,7 +12,13 @@ from espnet2.asr.encoder.abs_encoder import AbsEncoder
 
 from asr_dro_plugin.fairseq_files import read_fairseq
 from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
+from asr_dro_plugin.nets.time_masks import check_settings
 
+SHARES = (
+    "mask_time_prob", "mask_feature_prob", "layerdrop", "hidden_dropout", "attention_dropout",
+    "activation_dropout", "feat_proj_dropout",
+)  # fmt: skip
+LENGTHS = ("mask_time_length", "mask_feature_length")
 logger = logging.getLogger(__name__)
 
 
@@ -46,6 +52,7 @@ class HFWav2Vec2Encoder(AbsEncoder):
             mask_time_length, mask_feature_prob, mask_feature_length, layerdrop, hidden_dropout,
             attention_dropout, activation_dropout, feat_proj_dropout, gradient_checkpointing,
         )  # fmt: skip
+        check_settings(vars(self.net.config), SHARES, LENGTHS)
 
     def output_size(self) -> int:
         """H."""

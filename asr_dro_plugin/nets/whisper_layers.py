@@ -11,6 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from asr_dro_plugin.nets.time_masks import check_settings
+
+SHARES = (
+    "dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop",
+    "mask_time_prob", "mask_feature_prob",
+)  # fmt: skip
+LENGTHS = ("mask_time_length", "mask_feature_length")
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
 
 
@@ -52,7 +59,8 @@ class WhisperSizes:
         """From a ``config.json``; ``changes`` that are None change nothing.
 
         Raises:
-            ValueError: another model's configuration, or an activation that is not known.
+            ValueError: another model's configuration, an activation that is not known, a share or
+                a length that cannot be, heads that do not divide the width.
         """
         if model_config.get("model_type", "whisper") != "whisper":
             raise ValueError(f"model_config is of a {model_config['model_type']}, not of a Whisper")
@@ -62,6 +70,10 @@ class WhisperSizes:
         if sizes.activation_function not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
             raise ValueError(f"activation_function {sizes.activation_function} is none of {known}")
+        check_settings(vars(sizes), SHARES, LENGTHS)
+        for heads in (sizes.encoder_attention_heads, sizes.decoder_attention_heads):
+            if heads < 1 or sizes.d_model % heads:
+                raise ValueError(f"d_model {sizes.d_model} is not divided by {heads} heads")
         return sizes
 
 
