@@ -112,7 +112,9 @@ def weight_files(folder: Path) -> list[Path]:
         index = folder / f"{name}.index.json"
         if index.is_file():
             return _parts(folder, index)
-    raise UserError(f"{folder} has neither {' nor '.join(WEIGHTS)}.")
+    raise UserError(
+        f"{folder} has neither {' nor '.join(WEIGHTS)}. Fetch one of them, or give another folder."
+    )
 
 
 def _parts(folder: Path, index: Path) -> list[Path]:
@@ -201,15 +203,22 @@ def safetensors_header(path: Path) -> dict[str, dict]:
     with open(path, "rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > min(size, MAX_HEADER):
-            raise UserError(f"{path} is damaged: its header does not fit into the file.")
+            raise UserError(
+                f"{path} is damaged: its header does not fit into the file. Fetch it again."
+            )
         try:
             header = json.loads(stream.read(length))
             header.pop("__metadata__", None)
             end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            raise UserError(f"{path} is damaged: it does not begin with a header.") from None
+            raise UserError(
+                f"{path} is damaged: it does not begin with a header. Fetch it again."
+            ) from None
     if 8 + length + end != size:
-        raise UserError(f"{path} is damaged: it has {size} bytes, its header describes others.")
+        raise UserError(
+            f"{path} is damaged: it has {size} bytes, its header describes "
+            f"{8 + length + end}. Fetch it again."
+        )
     return header
 
 
