@@ -38,6 +38,8 @@ def begin(
     if source is not None and not has_adapters:
         initialise_from(model, args)
         path = source.model_file
+    elif source is not None and not earlier:
+        path = path or _base_of(source, model, args)
     conf = _with_base(args, path, earlier)
     if conf.get("base") and path in (None, getattr(source, "model_file", None)):
         load_base(model, conf["base"], conf["base_sha256"])
@@ -45,6 +47,7 @@ def begin(
     args.adapter_conf = conf
     if source is not None and has_adapters:
         _check_source(model, source, path)
+        _refuse_lost_base(model, source, conf)
         initialise_from(model, args)
     log_counts(model)
 
@@ -55,6 +58,45 @@ def _source(args: argparse.Namespace) -> tuple[Source | None, bool]:
         return None, False
     source = read_source(args.init_exp)
     return source, any(map(is_adapters, load_plain(source.model_file)))
+
+
+def _base_of(source: Source, model: torch.nn.Module, args: argparse.Namespace) -> Path | None:
+    """Load the base that adapters of ``init_exp`` lie beside, where nothing else was loaded.
+
+    Returns:
+        Its path, or that of which s3prl's network was built; None where the source holds all.
+    """
+    if not leaves_out_base(source.config):
+        return None
+    built = _of_s3prl(args)
+    if built:
+        return Path(built)
+    conf = source.config["adapter_conf"]
+    load_base(model, conf["base"], conf.get("base_sha256"))
+    return Path(conf["base"])
+
+
+def _of_s3prl(args: argparse.Namespace) -> str | None:
+    """The checkpoint of the frontend ``s3prl``."""
+    return ((args.frontend_conf or {}).get("frontend_conf") or {}).get("path_or_url")
+
+
+def _refuse_lost_base(model: torch.nn.Module, source: Source, conf: Mapping) -> None:
+    """A pretrained model that has learned may not be left out of the files that come.
+
+    Raises:
+        UserError: that of ``source``, whose files hold it, is another than their base.
+    """
+    if not conf.get("base"):
+        return
+    state, own = load_plain(source.model_file), model.state_dict()
+    for name in sorted(model.adapters.still & state.keys()):
+        if not torch.equal(state[name].to(own[name]), own[name]):
+            raise UserError(
+                f"The pretrained model in {source.model_file} has learned ({name} is another in "
+                f"{conf['base']}), and the model files of this save_strategy "
+                "would leave that out. Set save_strategy: all."
+            )
 
 
 def _check_source(model: torch.nn.Module, source: Source, path: Path | None) -> None:
@@ -78,9 +120,8 @@ def _with_base(args: argparse.Namespace, path: Path | None, earlier: Mapping) ->
     conf = {key: value for key, value in own.items() if key not in BASE}
     if not leaves_out_base(vars(args)):
         return conf
-    inner = (args.frontend_conf or {}).get("frontend_conf") or {}
     before = own if own.get("base") else earlier.get("adapter_conf") or {}
-    given = path or inner.get("path_or_url") or before.get("base")
+    given = path or _of_s3prl(args) or before.get("base")
     if not given:
         raise UserError(
             f"save_strategy {args.save_strategy} leaves the pretrained model out of the model "
