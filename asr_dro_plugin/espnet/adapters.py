@@ -216,6 +216,9 @@ def load_base(model: torch.nn.Module, base: str | Path, expected: str | None = N
     Args:
         base: what ``ssl_checkpoint`` named, or a model file of an experiment (``init_exp``).
         expected: its fingerprint.
+
+    Raises:
+        UserError: it is missing or another, or a tensor of its network is, or has another shape.
     """
     path = check_base(base, expected, "this experiment")
     if isinstance(model.frontend, S3prlFrontend) and not is_model_file(path):
@@ -225,12 +228,21 @@ def load_base(model: torch.nn.Module, base: str | Path, expected: str | None = N
         return
     state = load_plain(path)
     prefixes = tuple(f"{prefix}." for prefix, _ in networks(model))
-    wanted = {name for name in model.state_dict() if name.startswith(prefixes)}
+    own = model.state_dict()
+    wanted = {name for name in own if name.startswith(prefixes)}
     lacking = sorted(wanted - set(state))
     if lacking:
         raise UserError(
-            f"{path} lacks {lacking[0]} ({len(lacking)} tensors) of the base's network."
+            f"{path} lacks {lacking[0]} ({len(lacking)} tensors) of the base's network. Give "
+            "another base, or set save_strategy: all."
         )
+    for name in sorted(wanted):
+        if state[name].shape != own[name].shape:
+            raise UserError(
+                f"{name} is {tuple(state[name].shape)} in {path} and {tuple(own[name].shape)} in "
+                "this stack (with new tokens, perhaps), which files without it could not bring "
+                "back. Set save_strategy: all."
+            )
     model.load_state_dict({name: state[name] for name in wanted}, strict=False)
 
 
