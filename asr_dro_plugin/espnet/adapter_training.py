@@ -12,7 +12,8 @@ from asr_dro_plugin.adapter_settings import is_adapters
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.adapters import add_adapters, load_base
 from asr_dro_plugin.espnet.continuation import Source, initialise_from, read_source
-from asr_dro_plugin.ssl_checkpoints import load_plain
+from asr_dro_plugin.named_files import in_place, pack_root
+from asr_dro_plugin.ssl_folders import load_plain
 
 logger = logging.getLogger(__name__)
 BASE = ("base", "base_sha256")
@@ -71,7 +72,8 @@ def _base_of(source: Source, model: torch.nn.Module, args: argparse.Namespace) -
     built = _of_s3prl(args)
     if built:
         return Path(built)
-    conf = source.config["adapter_conf"]
+    root = pack_root(source.model_file.parent)  # whose paths start there
+    conf = (in_place(source.config, root) if root else source.config)["adapter_conf"]
     load_base(model, conf["base"], conf.get("base_sha256"))
     return Path(conf["base"])
 

@@ -9,6 +9,7 @@ from tests.espnet.test_adapter_files import (  # noqa: F401  the fixtures
     base,
     config_of,
     emission,
+    packed,
     train,
     trained,
 )
@@ -22,6 +23,13 @@ def test_adapters_alone_go_on_in_the_base_that_they_name(trained, train, strateg
     own = {"encoder_conf": config_of(trained)["encoder_conf"], "ssl_checkpoint": None}
     words = ["--init_exp", str(trained)]
     exp = train(f"on_{strategy}", *words, **own, save_strategy=strategy, **STILL)
+    assert torch.equal(emission(exp, "1epoch.pth"), emission(trained))
+
+
+def test_an_unpacked_model_brings_its_base_along(trained, train, tmp_path):  # noqa: F811
+    own = {"encoder_conf": config_of(trained)["encoder_conf"], "ssl_checkpoint": None}
+    exp_inside = next(packed(trained, tmp_path).rglob("config.yaml")).parent
+    exp = train("of_pack", "--init_exp", str(exp_inside), **own, save_strategy="all", **STILL)
     assert torch.equal(emission(exp, "1epoch.pth"), emission(trained))
 
 
