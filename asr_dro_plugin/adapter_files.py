@@ -22,8 +22,8 @@ from asr_dro_plugin.adapter_settings import (
 )
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.files import sha256_of
-from asr_dro_plugin.ssl_checkpoints import layout_and_sizes
 from asr_dro_plugin.ssl_folders import load_plain, weight_files
+from asr_dro_plugin.ssl_layouts import layout_and_sizes
 
 # Drawn at random where a checkpoint lacks it, and a row of numbers: no file leaves it out.
 ALWAYS_KEPT = "masked_spec_embed"

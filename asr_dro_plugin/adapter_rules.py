@@ -11,7 +11,7 @@ from asr_dro_plugin.adapter_settings import (
     uses_adapter,
 )
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import Checkpoint, layout_and_sizes
+from asr_dro_plugin.ssl_layouts import Checkpoint, layout_and_sizes
 from asr_dro_plugin.stack_names import SLOTS, component_of
 from asr_dro_plugin.stack_sizes import checkpoint_of
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pack_weights import transformer_numel
 from asr_dro_plugin.pack_zip import Source
-from asr_dro_plugin.ssl_checkpoints import layout_and_sizes, load_plain
+from asr_dro_plugin.ssl_folders import load_plain
+from asr_dro_plugin.ssl_layouts import layout_and_sizes
 
 DICTIONARY = "dict.ltr.txt"  # beside a fairseq checkpoint that was fine-tuned
 HF_FILES = ("config.json", "preprocessor_config.json")

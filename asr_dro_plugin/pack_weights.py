@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr_dro_plugin.adapter_settings import is_adapters
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import load_plain
+from asr_dro_plugin.ssl_folders import load_plain
 
 HEAD = "ctc.ctc_lo.weight"
 STATE = "objective."  # of training: running means may be NaN before the first update

@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import OWN_WEIGHTS, Checkpoint, layout_and_sizes
+from asr_dro_plugin.ssl_layouts import OWN_WEIGHTS, Checkpoint, layout_and_sizes
 from asr_dro_plugin.stack_names import (
     COMPONENTS,
     CTC_CLASS,

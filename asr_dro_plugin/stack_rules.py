@@ -9,7 +9,7 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.log_mel_settings import LogMelSettings
 from asr_dro_plugin.parameter_names import is_pattern
 from asr_dro_plugin.signatures import source_file
-from asr_dro_plugin.ssl_checkpoints import OWN_WEIGHTS
+from asr_dro_plugin.ssl_layouts import OWN_WEIGHTS
 from asr_dro_plugin.stack_names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
 from asr_dro_plugin.stack_sizes import RAW_AUDIO, argument, frontend_of, input_size_of
 
@@ -221,8 +221,8 @@ def _whisper(config: Mapping) -> Iterator[str]:
         yield f"decoder hf_whisper reads Whisper's encoder, not {encoder}. Set encoder: hf_whisper."
     if 0 < ctc_weight_of(config) < 1:
         yield (
-            f"model_conf.ctc_weight is {ctc_weight_of(config):g}, but Whisper's tokens have no blank "
-            "for CTC. Legal: model_conf.ctc_weight: 0.0."
+            f"model_conf.ctc_weight is {ctc_weight_of(config):g}, but Whisper's tokens have no "
+            "blank for CTC. Legal: model_conf.ctc_weight: 0.0."
         )
     if component_of(config, "preprocessor") != "whisper":
         yield "decoder hf_whisper has Whisper's own tokens. Set preprocessor: whisper."

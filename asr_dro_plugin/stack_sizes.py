@@ -10,15 +10,9 @@ from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.signatures import signature_of
-from asr_dro_plugin.ssl_checkpoints import (
-    OWN_WEIGHTS,
-    Checkpoint,
-    resolve_checkpoint,
-    resolve_for,
-    takes_own_weights,
-    width_of,
-    with_model_config,
-)
+from asr_dro_plugin.ssl_checkpoints import resolve_checkpoint, resolve_for, takes_own_weights
+from asr_dro_plugin.ssl_config import with_model_config
+from asr_dro_plugin.ssl_layouts import OWN_WEIGHTS, Checkpoint, width_of
 from asr_dro_plugin.stack_names import COMPONENTS, NO_COMPONENT, SLOTS, component_of
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample

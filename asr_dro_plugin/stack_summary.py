@@ -15,7 +15,7 @@ from asr_dro_plugin.parameter_names import (
     matches,
     nothing_matches,
 )
-from asr_dro_plugin.ssl_checkpoints import Checkpoint
+from asr_dro_plugin.ssl_layouts import Checkpoint
 from asr_dro_plugin.stack_names import SLOTS, component_of
 from asr_dro_plugin.stack_params import Tensors, built_component, slot_tensors
 from asr_dro_plugin.stack_parts import check_parts

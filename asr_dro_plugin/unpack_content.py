@@ -11,7 +11,7 @@ import yaml
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.named_files import CHECKPOINT_ENDINGS, PLACES
 from asr_dro_plugin.pack_manifest import NAME
-from asr_dro_plugin.ssl_checkpoints import load_plain
+from asr_dro_plugin.ssl_folders import load_plain
 
 MAX_TEXT = 2**26  # bytes of a YAML or JSON file
 MAX_MERGED = 100_000  # pairs that merge keys copy

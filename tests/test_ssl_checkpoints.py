@@ -12,15 +12,14 @@ import torch
 from asr_dro_plugin import ssl_checkpoints
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.ssl_checkpoints import (
-    apply_to_config,
-    inspect_checkpoint,
     legal_layouts,
-    load_plain,
     read_checkpoint_table,
     resolve_checkpoint,
     resolve_for,
-    use_checkpoint,
 )
+from asr_dro_plugin.ssl_config import apply_to_config, use_checkpoint
+from asr_dro_plugin.ssl_folders import load_plain
+from asr_dro_plugin.ssl_layouts import inspect_checkpoint
 
 pytest_plugins = ["tests.fixtures_ssl"]
 S3PRL = {"frontend": "s3prl", "frontend_conf": {"multilayer_feature": True}}

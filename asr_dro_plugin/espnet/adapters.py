@@ -33,7 +33,8 @@ from asr_dro_plugin.espnet.freezing import keep_no_needless_graph
 from asr_dro_plugin.espnet.ssl_weights import load_pretrained
 from asr_dro_plugin.nets.houlsby import add_houlsby
 from asr_dro_plugin.nets.lora import add_lora, merge_lora
-from asr_dro_plugin.ssl_checkpoints import OWN_SLOTS, load_plain
+from asr_dro_plugin.ssl_folders import load_plain
+from asr_dro_plugin.ssl_layouts import OWN_SLOTS
 
 S3PRLS_NETWORK = "upstream.upstream.model"
 

@@ -19,7 +19,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.reference import changed_settings
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.model_files import best_model_file
-from asr_dro_plugin.ssl_checkpoints import load_plain
+from asr_dro_plugin.ssl_folders import load_plain
 from asr_dro_plugin.stack_names import SLOTS, component_of
 from asr_dro_plugin.stack_sizes import argument, frontend_of
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, UNK

@@ -13,12 +13,9 @@ from pathlib import Path
 import torch
 
 from asr_dro_plugin.espnet.experiment import earlier_config
-from asr_dro_plugin.ssl_checkpoints import (
-    OWN_SLOTS,
-    apply_to_config,
-    resolve_for,
-    takes_own_weights,
-)
+from asr_dro_plugin.ssl_checkpoints import resolve_for, takes_own_weights
+from asr_dro_plugin.ssl_config import apply_to_config
+from asr_dro_plugin.ssl_layouts import OWN_SLOTS
 
 INFERRED = ("do_normalize",)  # beside model_config, what a checkpoint says of an encoder
 SOURCE = "_name_or_path"  # of a model_config: the ssl_checkpoint that it was made from

@@ -7,7 +7,8 @@ import torch
 
 from asr_dro_plugin.bin.convert_checkpoint import main
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_checkpoints import inspect_checkpoint, load_plain
+from asr_dro_plugin.ssl_folders import load_plain
+from asr_dro_plugin.ssl_layouts import inspect_checkpoint
 from tests.hostile import attacks, write_zip
 
 pytest_plugins = ["tests.fixtures_ssl"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from asr_dro_plugin.compat.fairseq import import_fairseq
-from asr_dro_plugin.ssl_checkpoints import apply_to_config, inspect_checkpoint
+from asr_dro_plugin.ssl_config import apply_to_config
+from asr_dro_plugin.ssl_layouts import inspect_checkpoint
 
 pytest_plugins = ["tests.fixtures_ssl"]
 SECOND = 16000

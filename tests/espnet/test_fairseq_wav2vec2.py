@@ -13,7 +13,7 @@ from asr_dro_plugin.compat.fairseq import import_fairseq
 from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder
 from asr_dro_plugin.fairseq_files import read_config, read_fairseq
 from asr_dro_plugin.frames import frame_counter
-from asr_dro_plugin.ssl_checkpoints import use_checkpoint
+from asr_dro_plugin.ssl_config import use_checkpoint
 from tests.espnet.conftest import arguments, write_config
 
 pytest_plugins = ["tests.fixtures_ssl"]

@@ -1,4 +1,4 @@
-"""``asr-dro info`` of what training leaves: the parameters it counts are those in the model file."""
+"""``asr-dro info`` of what training leaves counts the parameters that are in the model file."""
 
 import json
 
