@@ -33,9 +33,15 @@ SSL_HOLDERS = {
     "frontend": {"s3prl", "espnet_ssl", "huggingface", "fused"},
     "encoder": {
         "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "hf_wav2vec2",
-        "fairseq_wav2vec2",
+        "fairseq_wav2vec2", "hf_whisper",
     },
 }  # fmt: skip
+# Of ``encoder_conf`` of wav2vec 2.0: shares (dropouts, chances), and lengths of masks in frames.
+SHARES = (
+    "mask_time_prob", "mask_feature_prob", "layerdrop", "hidden_dropout", "attention_dropout",
+    "activation_dropout", "feat_proj_dropout",
+)  # fmt: skip
+MASK_LENGTHS = ("mask_time_length", "mask_feature_length")
 # How a schedule names the optimizer updates of the whole training.
 LENGTHS = {
     "onecyclelr": "total_steps", "tri_stage": "max_steps", "warmup_cosine": "max_steps",
@@ -60,6 +66,7 @@ def check_training(config: Mapping, where: str) -> None:
         _sampler,
         _cache,
         _freezing,
+        _masking,
         _schedule,
         _trackers,
     ):
@@ -203,6 +210,20 @@ def _freezing(config: Mapping) -> Iterator[str]:
             f"accum_grad is {total}: the pretrained model would never learn. Lower it, or train "
             "longer."
         )
+
+
+def _masking(config: Mapping) -> Iterator[str]:
+    """Dropouts and masks of wav2vec 2.0, which only its first batch would refuse."""
+    if component_of(config, "encoder") not in ("hf_wav2vec2", "fairseq_wav2vec2"):
+        return
+    given = config.get("encoder_conf") or {}
+    numbers = {key: value for key, value in given.items() if isinstance(value, int | float)}
+    for key in SHARES:
+        if not 0 <= numbers.get(key, 0) <= 1:
+            yield f"encoder_conf.{key} is {numbers[key]}. Legal: 0 to 1."
+    for key in MASK_LENGTHS:
+        if numbers.get(key, 1) < 1:
+            yield f"encoder_conf.{key} is {numbers[key]}. It must be at least 1."
 
 
 def _schedule(config: Mapping) -> Iterator[str]:

@@ -1,10 +1,14 @@
-"""``feature_grad_mult`` on convolutions that ``freeze_param`` had frozen ended in a traceback."""
+"""``feature_grad_mult`` on convolutions that ``freeze_param`` had frozen ended in a traceback;
+``freeze_cnn`` of a Whisper was refused, as if it had no convolutions."""
 
 import argparse
 
+import pytest
 from torch import nn
 
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.freezing import apply_freezing
+from asr_dro_plugin.training_rules import check_training
 
 
 class Model(nn.Module):
@@ -25,3 +29,9 @@ def test_what_is_frozen_stays_so_and_the_rest_is_scaled():
     assert not frozen.weight.requires_grad
     free.weight.sum().backward()
     assert (free.weight.grad - 0.1).abs().max() < 1e-6
+
+
+def test_a_whisper_has_convolutions_to_freeze():
+    check_training({"encoder": "hf_whisper", "freeze_cnn": True}, "x.yaml")
+    with pytest.raises(UserError, match="this stack has none"):
+        check_training({"encoder": "conv_ctc", "freeze_cnn": True}, "x.yaml")

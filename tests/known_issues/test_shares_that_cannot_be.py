@@ -2,7 +2,9 @@
 
 import pytest
 
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.whisper_layers import WhisperSizes
+from asr_dro_plugin.training_rules import check_training
 
 WAV2VEC2 = {
     "model_type": "wav2vec2", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -34,3 +36,11 @@ def test_a_wav2vec2_refuses_it_when_it_is_built(name):
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="d_model 10 is not divided by 3 heads"):
         WhisperSizes.of({"d_model": 10, "encoder_attention_heads": 3})
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_yaml_is_refused_before_anything_is_built(name):
+    config = {"encoder": "hf_wav2vec2", "encoder_conf": {name: 1, "layerdrop": None}}
+    check_training(config, "x.yaml")
+    with pytest.raises(UserError, match=f"x.yaml: encoder_conf.{name} is {WRONG[name]}"):
+        check_training({**config, "encoder_conf": {name: WRONG[name]}}, "x.yaml")
