@@ -154,6 +154,7 @@ class WhisperTokenizer:
 
     def __init__(self, path: str | os.PathLike, language: str | None = None) -> None:
         self.language, self._tokenizer = language, read_tokenizer(path)
+        self._tokenizer.encode_special_tokens = True  # "<|endoftext|>" in a text is its letters
 
     def __call__(self, text: str) -> list[str]:
         """``"[eng] hello"`` -> ``["[eng]", "Ġhello"]``.

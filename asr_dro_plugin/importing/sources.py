@@ -78,7 +78,9 @@ def import_model(kind: str, path: Path, out: Path, options: Options) -> Imported
     """
     source = SOURCES[kind]
     if not path.exists():
-        raise UserError(f"{path} does not exist. Give the model to import.")
+        raise UserError(
+            f"{path} does not exist. Give the model to import, as a file or folder that is here."
+        )
     with new_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as work:
         if options.sha256:
             check_sum(path, options.sha256, source.weights(path))

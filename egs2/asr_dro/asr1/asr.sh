@@ -38,7 +38,7 @@ asr_tag=                 # names the experiment (default: from the configuration
 asr_exp=                 # directory of the experiment (default: exp/asr_TAG)
 asr_args=                # more options for training, for example "--max_epoch 5"
 onebatchtest=false       # stage 11 learns a few utterances by heart instead, and says whether it could
-ssl_checkpoint=          # pretrained model for an SSL stack: a name or a path (default: the YAML's)
+ssl_checkpoint=          # pretrained model of the stack: a name, a path, or org/name of the hub (default: the YAML's)
 init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
 # Language model: n-grams of the training text, where the decoding configuration asks for them
