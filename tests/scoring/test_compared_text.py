@@ -29,7 +29,6 @@ RULES = (
     "{case: lower, keep: a-z, others: space, languages: {tur: {keep: a-zı}, eng: {case: keep}}}",
     '{unicode: none, punctuation: {marks: all, keep: "\',"}, strip_marks: all}',
     '{map: {"中": "", a: bb}}',
-    "{keep: '', others: drop}",
 )
 NAMES = [*NORMALIZERS, *RULES]
 
