@@ -18,9 +18,11 @@ from asr_dro_plugin.errors import UserError
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 PROCESSOR, EXTRACTOR = "processor_config.json", "feature_extractor"  # where transformers 5 puts it
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
+# In a config.json and in every model_config: where it came from, here the ssl_checkpoint.
+SOURCE = "_name_or_path"
 # Of config.json: what describes the file or its maker, not the network.
 NOT_THE_NETWORK = (
-    "_name_or_path", "_commit_hash", "architectures", "auto_map", "custom_pipelines", "dtype",
+    SOURCE, "_commit_hash", "architectures", "auto_map", "custom_pipelines", "dtype",
     "quantization_config", "torch_dtype", "transformers_version",
 )  # fmt: skip
 # weight_norm's names before torch had parametrizations, as the hub's older files have them.
@@ -91,7 +93,7 @@ def network_config(folder: Path, source: str) -> dict:
     """``config.json`` as far as it describes the network, with ``source`` as ``_name_or_path``."""
     config = read_json(folder, CONFIG)
     kept = {key: value for key, value in config.items() if key not in NOT_THE_NETWORK}
-    return {**kept, "_name_or_path": source}
+    return {**kept, SOURCE: source}
 
 
 def architecture_of(folder: Path) -> str | None:

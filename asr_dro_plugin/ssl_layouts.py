@@ -12,7 +12,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.fairseq_files import read_config
 from asr_dro_plugin.plain_pickles import load_as_data
-from asr_dro_plugin.ssl_folders import network_config, read_json, tensor_numels
+from asr_dro_plugin.ssl_folders import SOURCE, network_config, read_json, tensor_numels
 
 LAYOUTS = ("hf", "s3prl", "fairseq")
 LAYOUT_WORDS = {
@@ -93,7 +93,7 @@ def model_config_at(path: Path, name: str) -> dict:
     """
     if path.is_dir():
         return network_config(path, name)
-    return {**read_config(path), "_name_or_path": name}
+    return {**read_config(path), SOURCE: name}
 
 
 def width_of(model_config: Mapping) -> int | None:

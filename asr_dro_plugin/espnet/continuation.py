@@ -19,13 +19,12 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.reference import changed_settings
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.model_files import best_model_file
-from asr_dro_plugin.ssl_folders import load_plain
+from asr_dro_plugin.ssl_folders import SOURCE, load_plain
 from asr_dro_plugin.stack_names import SLOTS, component_of
 from asr_dro_plugin.stack_sizes import argument, frontend_of
 from asr_dro_plugin.tokens import BLANK, SOS_EOS, UNK
 
 OBJECTIVE = "objective."
-SOURCE = "_name_or_path"  # of a model_config: where it came from, not what it is
 # What makes the input that the network has learnt to read.
 INPUT = ("frontend", "normalize", "encoder_conf.do_normalize", "encoder_conf.attention_mask")
 MAX_NAMED = 5  # settings in a message

@@ -15,10 +15,10 @@ import torch
 from asr_dro_plugin.espnet.experiment import earlier_config
 from asr_dro_plugin.ssl_checkpoints import resolve_for, takes_own_weights
 from asr_dro_plugin.ssl_config import apply_to_config
+from asr_dro_plugin.ssl_folders import SOURCE
 from asr_dro_plugin.ssl_layouts import OWN_SLOTS
 
 INFERRED = ("do_normalize",)  # beside model_config, what a checkpoint says of an encoder
-SOURCE = "_name_or_path"  # of a model_config: the ssl_checkpoint that it was made from
 logger = logging.getLogger(__name__)
 
 

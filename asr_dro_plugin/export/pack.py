@@ -30,6 +30,7 @@ from asr_dro_plugin.reporting.data_sets import recipe_of, training_folder
 from asr_dro_plugin.reporting.facts import read_config, versions_of
 from asr_dro_plugin.reporting.score_files import read_score, score_paths
 from asr_dro_plugin.ssl_checkpoints import read_checkpoint_table
+from asr_dro_plugin.ssl_folders import SOURCE
 
 CARD, CONFIG, TOKENS, GROUPS, DECODE, LM = (
     "README.md", "config.yaml", "tokens.txt", "groups.txt", "decode.yaml", "lm",
@@ -204,7 +205,7 @@ def _pretrained(config: Mapping) -> tuple[str, str] | None:
     """Name and licence of the pretrained checkpoint, if it is one of the recipe's."""
     inner = (config.get("frontend_conf") or {}).get("frontend_conf") or {}
     encoder = config.get("encoder_conf") or {}
-    own = (encoder.get("model_config") or {}).get("_name_or_path")  # its ssl_checkpoint
+    own = (encoder.get("model_config") or {}).get(SOURCE)  # its ssl_checkpoint
     path = str(inner.get("path_or_url") or encoder.get("w2v_dir_path") or own or "")
     if not path:
         return (str(inner["upstream"]), "unknown") if inner.get("upstream") else None
