@@ -4,11 +4,12 @@
 writes others.
 """
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.tool_modules import load_tool
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "make_tiny_ssl.py"
 
@@ -32,14 +33,6 @@ class TinySSL:
         return self.folder / "fairseq.pt"
 
 
-def load_tool():
-    """``tools/make_tiny_ssl.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("make_tiny_ssl", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def make_tiny_ssl(tmp_path_factory):
     """Function of the tool's options (``variant="base", layerdrop=0.5``) that writes a model."""
@@ -47,7 +40,7 @@ def make_tiny_ssl(tmp_path_factory):
     def make(**options) -> TinySSL:
         folder = tmp_path_factory.mktemp("ssl")
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        assert load_tool().main([str(folder), *words]) == 0
+        assert load_tool("make_tiny_ssl").main([str(folder), *words]) == 0
         return TinySSL(folder)
 
     return make

@@ -4,20 +4,11 @@
 session; ``make_tiny_whisper(...)`` writes others.
 """
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "make_tiny_whisper.py"
-
-
-def load_tool():
-    """``tools/make_tiny_whisper.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("make_tiny_whisper", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.tool_modules import load_tool
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +18,7 @@ def make_tiny_whisper(tmp_path_factory):
     def make(**options) -> Path:
         folder = tmp_path_factory.mktemp("whisper")
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        assert load_tool().main([str(folder), *words]) == 0
+        assert load_tool("make_tiny_whisper").main([str(folder), *words]) == 0
         return folder
 
     return make

@@ -12,7 +12,7 @@ from asr_dro_plugin.bin import make_tokens
 from asr_dro_plugin.decoding.greedy import speller, tokens_to_text
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.whisper_languages import WHISPER_CODES, WHISPER_LANGUAGES
-from tests.fixtures_whisper import load_tool
+from tests.tool_modules import load_tool
 
 pytest_plugins = ["tests.fixtures_whisper"]
 TEXTS = ["guten tag", "der hund, die katze!", "日本語 x", "ñandú", "a  b", "", "привет 'как' дела"]
@@ -180,7 +180,7 @@ def test_stage_5_writes_list_and_tokenizer_of_the_model(read, tmp_path):
 
 
 def test_the_tiny_models_special_tokens_are_in_whispers_order():
-    special = load_tool().special_tokens(["en", "zh"], 1)
+    special = load_tool("make_tiny_whisper").special_tokens(["en", "zh"], 1)
     assert special[:4] == ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|zh|>"]
     assert special[4:10] == [
         "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>",

@@ -290,9 +290,9 @@ def wav2vec2_twins(root: Path):
 
     from asr_dro_plugin.espnet.task import DROASRTask
     from tests.espnet.conftest import arguments, write_config
-    from tests.fixtures_ssl import load_tool
+    from tests.tool_modules import load_tool
 
-    load_tool().main([str(root / "ssl")])
+    load_tool("make_tiny_ssl").main([str(root / "ssl")])
     config = write_config(
         root / "ssl.yaml", frontend="s3prl", frontend_conf={"multilayer_feature": False},
         normalize="none", encoder="identity", encoder_conf={}, ssl_checkpoint=str(root / "ssl/hf"),

@@ -15,6 +15,7 @@ from asr_dro_plugin.fairseq_files import read_config, read_fairseq
 from asr_dro_plugin.frames import frame_counter
 from asr_dro_plugin.ssl_config import use_checkpoint
 from tests.espnet.conftest import arguments, write_config
+from tests.without_fairseq import FORBID
 
 pytest_plugins = ["tests.fixtures_ssl"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,15 +234,9 @@ def test_training_begins_with_the_file_s_weights_and_the_experiment_does_without
                        after["encoder.net.model.encoder.layer_norm.weight"])  # fmt: skip
 
 
-FORBIDDEN = """
-import importlib.abc, sys
-
-class Forbid(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("fairseq", "hydra", "omegaconf"):
-            raise ImportError(f"{name} is forbidden here")
-
-sys.meta_path.insert(0, Forbid())
+WITHOUT_FAIRSEQ = (
+    FORBID
+    + """
 import torch
 from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder
 from asr_dro_plugin.fairseq_files import read_config
@@ -253,11 +248,12 @@ with torch.no_grad():
 assert not {"fairseq", "hydra", "omegaconf"} & set(sys.modules)
 print(out.double().sum().item())
 """
+)
 
 
 def test_it_loads_and_runs_where_fairseq_hydra_and_omegaconf_cannot_be_imported(tiny_ssl):
     done = subprocess.run(
-        [sys.executable, "-c", FORBIDDEN, str(tiny_ssl.fairseq)],
+        [sys.executable, "-c", WITHOUT_FAIRSEQ, str(tiny_ssl.fairseq)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

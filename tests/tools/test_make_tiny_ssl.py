@@ -6,13 +6,14 @@ import sys
 import pytest
 import torch
 
-from tests.fixtures_ssl import TOOL, load_tool
+from tests.fixtures_ssl import TOOL
+from tests.tool_modules import load_tool
 
 pytest_plugins = ["tests.fixtures_ssl"]
 
 
 def test_the_convolutions_have_the_real_kernels_and_strides():
-    tool = load_tool()
+    tool = load_tool("make_tiny_ssl")
     stride, receptive = 1, 1
     for kernel, step in zip(tool.KERNELS, tool.STRIDES):
         receptive += (kernel - 1) * stride
@@ -39,7 +40,7 @@ def test_the_fairseq_file_has_the_real_keys_in_plain_containers(tiny_ssl):
 
 def test_equal_sizes_that_fairseq_cannot_load_are_refused(tmp_path):
     with pytest.raises(SystemExit):
-        load_tool().main([str(tmp_path), "--hidden", "16", "--conv_dim", "16"])
+        load_tool("make_tiny_ssl").main([str(tmp_path), "--hidden", "16", "--conv_dim", "16"])
 
 
 def test_it_needs_neither_s3prl_nor_fairseq(tmp_path):
