@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterable, Sequence
 
+from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.kaldi_io import read_lines
 
 
 class GroupMap:

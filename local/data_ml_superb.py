@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr_dro_plugin import corpus
-from asr_dro_plugin.corpus_options import OptionParser, boolean
-from asr_dro_plugin.drops import DropLedger
+from asr_dro_plugin.base.kaldi_io import read_lines
+from asr_dro_plugin.data import corpus
+from asr_dro_plugin.data.corpus_options import OptionParser, boolean
+from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.errors import UserError, run_main, suggestion
-from asr_dro_plugin.kaldi_io import read_lines
-from asr_dro_plugin.languages import choose, language_set, read_languages
-from asr_dro_plugin.text import get_normalizer
+from asr_dro_plugin.text.languages import choose, language_set, read_languages
+from asr_dro_plugin.text.normalizers import get_normalizer
 
 LOCAL = Path(__file__).resolve().parent
 DURATIONS = ("10min", "1h")

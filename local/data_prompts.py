@@ -16,12 +16,12 @@ from pathlib import Path
 
 from debian import Package, read_packages, unpacked
 
-from asr_dro_plugin import corpus, splits
-from asr_dro_plugin.corpus_options import OptionParser
-from asr_dro_plugin.drops import DropLedger
+from asr_dro_plugin.data import corpus, splits
+from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.languages import choose, read_languages
-from asr_dro_plugin.text import Normalizer, get_normalizer, lower_no_punct
+from asr_dro_plugin.text.languages import choose, read_languages
+from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, lower_no_punct
 
 LOCAL = Path(__file__).resolve().parent
 Line = tuple[str, str, str]  # file:line, key, text

@@ -13,13 +13,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr_dro_plugin import corpus, splits
-from asr_dro_plugin.corpus_options import OptionParser
-from asr_dro_plugin.drops import DropLedger
+from asr_dro_plugin.data import corpus, splits
+from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.drop_ledger import DropLedger
+from asr_dro_plugin.data.manifests import parse_columns, read_rows
 from asr_dro_plugin.errors import UserError, run_main, suggestion
-from asr_dro_plugin.languages import choose, read_languages
-from asr_dro_plugin.tables import parse_columns, read_rows
-from asr_dro_plugin.text import get_normalizer
+from asr_dro_plugin.text.languages import choose, read_languages
+from asr_dro_plugin.text.normalizers import get_normalizer
 
 Row = tuple[corpus.Utterance, str]  # and its set, '' if the table does not tell
 LOCAL = Path(__file__).resolve().parent

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.base.files import atomic_write, sha256_of
+from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import atomic_write, sha256_of
-from asr_dro_plugin.kaldi_io import read_lines
 
 APT_OPTIONS = ("-q", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20")
 SOURCE_REMEDY = "Give a folder with the .deb files, or with what they contain: --source FOLDER."

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from asr_dro_plugin.checkpoints import CheckpointStore
+from asr_dro_plugin.checkpoints.store import CheckpointStore
 
 SIZE = 1 << 20  # numbers in a state: 4 MB
 LATEST = 0.1  # seconds after the first save that the kill comes at the latest

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import yaml
 
-from asr_dro_plugin.kaldi_io import write_table
+from asr_dro_plugin.base.kaldi_io import write_table
 
 MODEL = "valid.worst_group_cer.ave.pth"
 TOKENS = ["<blank>", "<unk>", "[deu]", "[eng]", "<space>", "a", "b", "<sos/eos>"]

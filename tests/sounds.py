@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr_dro_plugin.kaldi_io import spk2utt, write_table
+from asr_dro_plugin.base.kaldi_io import spk2utt, write_table
 
 
 def noise(seconds: float, rate: int = 16000, channels: int = 1, seed: int = 0) -> np.ndarray:

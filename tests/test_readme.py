@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_dro_plugin.objectives import build_objective
-from asr_dro_plugin.train_options import TOP_LEVEL_KEYS
+from asr_dro_plugin.stack.espnet_options import TOP_LEVEL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [

@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.kaldi_io import read_lines, read_table, write_table
+from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
-from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.kaldi_io import read_lines, read_table, write_table
-from asr_dro_plugin.model_files import read_experiment_config
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.quiet import quiet_import
-from asr_dro_plugin.text import KINDS, get_normalizer
+from asr_dro_plugin.experiment.model_files import read_experiment_config
+from asr_dro_plugin.text.normalizers import KINDS, get_normalizer
 
 MAX_LISTED = 10
 EPILOG = """Uses:
@@ -106,8 +106,8 @@ def read_texts(args: argparse.Namespace) -> dict[str, str]:
 
 def find_locations(args: argparse.Namespace) -> list:
     """Where the utterances' sound is, in the order of their ids."""
-    from asr_dro_plugin.sound_items import read_items
-    from asr_dro_plugin.speech import Location
+    from asr_dro_plugin.audio.read_ahead import Location
+    from asr_dro_plugin.data.wav_scp import read_items
 
     if not args.data_dir:
         return [Location(args.pair[0], args.pair[0])]
@@ -127,7 +127,7 @@ def load(args: argparse.Namespace):
     read_experiment_config(args.exp, tokenizer=True)
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-        from asr_dro_plugin.espnet.alignment import load_aligner
+        from asr_dro_plugin.espnet.decode.alignment import load_aligner
 
         aligner = load_aligner(args.exp, args.model_file, device, args.text_norm)
     tags = aligner.texts.tags
@@ -141,9 +141,9 @@ def aligned(
     args: argparse.Namespace, locations: list, texts: dict[str, str], aligner: Callable
 ) -> Iterator:
     """A transcript with words for each location; one that cannot be aligned has its fault."""
-    from asr_dro_plugin.progress import Progress
-    from asr_dro_plugin.speech import read_ahead
-    from asr_dro_plugin.transcripts import Hypothesis, Transcript
+    from asr_dro_plugin.audio.read_ahead import read_ahead
+    from asr_dro_plugin.base.progress import Progress
+    from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
 
     both = [location for location in locations if location.utt_id in texts]
     for name, fault in alone(locations, texts).items():
@@ -175,8 +175,8 @@ def alone(locations: list, texts: dict[str, str]) -> dict[str, str]:
 
 def write(args: argparse.Namespace, results: Iterator) -> tuple[dict[str, float], int]:
     """Write each result as it comes, name some faults on stderr; scores, number of faults."""
-    from asr_dro_plugin.transcript_files import ctm_lines
-    from asr_dro_plugin.transcripts import to_json
+    from asr_dro_plugin.transcripts.files import ctm_lines
+    from asr_dro_plugin.transcripts.transcript import to_json
 
     name = {"ctm": "ctm", "json": "align.jsonl"}[args.format]
     scores: dict[str, float] = {}

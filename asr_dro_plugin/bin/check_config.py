@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
-from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
-from asr_dro_plugin.decode_options import read_decode_config
+from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.model_files import check_model_file
-from asr_dro_plugin.stack_check import check_config
+from asr_dro_plugin.experiment.model_files import check_model_file
+from asr_dro_plugin.stack.check import check_config
+from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(config: dict, where: str) -> None:
-    from asr_dro_plugin.frames import frame_counter
-    from asr_dro_plugin.stack_summary import describe
+    from asr_dro_plugin.stack.frames import frame_counter
+    from asr_dro_plugin.stack.summary import describe
 
     try:
         frame_counter(config)

@@ -12,9 +12,9 @@ import ast
 import os
 from pathlib import Path
 
+from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.plain_pickles import as_plain, load_as_data
+from asr_dro_plugin.pretrained.plain_pickles import as_plain, load_as_data
 
 LAYOUTS = ("fairseq", "s3prl")
 # Of fairseq's old flat arguments, those of the task; the model takes its own from the others.

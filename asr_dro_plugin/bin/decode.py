@@ -2,7 +2,7 @@
 
 One process decodes one part; a last call with --merge true puts the parts together.  A part that
 was killed goes on after its last whole batch when it is started again with the same model,
-configuration and data (``hypotheses.py``).
+configuration and data (``transcripts/partial.py``).
 """
 
 import argparse
@@ -10,15 +10,15 @@ import logging
 import sys
 from pathlib import Path
 
-from asr_dro_plugin import decode_parts
-from asr_dro_plugin.decode_settings import add_decode_options, check_times, settings_of
-from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.kaldi_io import read_table
+from asr_dro_plugin.decoding import parts as decode_parts
+from asr_dro_plugin.decoding.command_line import add_decode_options, check_times, settings_of
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.hypotheses import GrowingHypotheses
-from asr_dro_plugin.kaldi_io import read_table
-from asr_dro_plugin.model_files import best_model_file
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.transcript_files import FORMATS, parse_formats
+from asr_dro_plugin.experiment.model_files import best_model_file
+from asr_dro_plugin.transcripts.files import FORMATS, parse_formats
+from asr_dro_plugin.transcripts.partial import GrowingHypotheses
 
 EPILOG = """Uses:
   asr-dro decode --exp exp/asr_X --config conf/decode_asr_greedy.yaml \\
@@ -36,7 +36,7 @@ def get_parser() -> argparse.ArgumentParser:
     """Options of the command."""
     parser = argparse.ArgumentParser(
         prog="asr-dro decode",
-        description=__doc__.replace(" (``hypotheses.py``)", ""),
+        description=__doc__.replace(" (``transcripts/partial.py``)", ""),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -90,8 +90,8 @@ def decode_rest(
 
     They are planned over all utterances, so that a batch's company stays the same after a kill.
     """
-    from asr_dro_plugin.progress import Progress
-    from asr_dro_plugin.speech import batches_of, read_ahead
+    from asr_dro_plugin.audio.read_ahead import batches_of, read_ahead
+    from asr_dro_plugin.base.progress import Progress
 
     batches = batches_of(utt_ids, durations, config["batch_duration"])
     left = [batch for batch in batches if not transcripts.done.issuperset(batch)]
@@ -108,7 +108,7 @@ def decode_rest(
 def load(args: argparse.Namespace, config: dict, model_file: str, device: str):
     """The experiment as the transcriber of ``config['mode']``."""
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.transcribers import load_transcriber
+    from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
 
     transcriber = load_transcriber(args.exp, model_file, device, config, args.lm_dir, args.strict)
     check_times(transcriber, parse_formats(args.formats, "--formats"), "--formats")

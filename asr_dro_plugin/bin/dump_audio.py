@@ -3,8 +3,8 @@
 import argparse
 import logging
 
+from asr_dro_plugin.base.arguments import boolean, fraction
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.options import boolean, fraction
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     if not 0 <= args.part <= args.num_parts:
         raise UserError(f"--part {args.part} is not one of 1..{args.num_parts}, nor 0 for all.")
-    from asr_dro_plugin.dump import Settings, dump_part, merge
+    from asr_dro_plugin.data.dump import Settings, dump_part, merge
 
     settings = Settings(
         args.data_dir, args.out_dir, args.feats_type, args.fs, args.allow_pipes, args.num_parts

@@ -3,8 +3,8 @@
 import argparse
 import logging
 
+from asr_dro_plugin.base.arguments import fraction
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.options import fraction
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     """Filter one set."""
     args = get_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
-    from asr_dro_plugin.data_filter import Limits, filter_dir
+    from asr_dro_plugin.data.filter import Limits, filter_dir
 
     limits = Limits(args.min_wav_duration, args.max_wav_duration, args.min_num_chars, args.fs)
     filter_dir(

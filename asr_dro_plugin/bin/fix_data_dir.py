@@ -1,7 +1,7 @@
 """Mend Kaldi data directories: sort, keep the utterances that all files give whole, back up."""
 
 from asr_dro_plugin.bin.validate_data_dir import checks_from, get_parser, report_on
-from asr_dro_plugin.data_dir_fix import fix
+from asr_dro_plugin.data.fix import fix
 from asr_dro_plugin.errors import run_main
 
 

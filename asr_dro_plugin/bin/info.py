@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
+from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.layer_table import Layer, layer_lines
-from asr_dro_plugin.model_folders import ModelFolder, Weights, read_model_folder
-from asr_dro_plugin.stack import check_config
-from asr_dro_plugin.stack_info import (
+from asr_dro_plugin.experiment.folders import ModelFolder, Weights, read_model_folder
+from asr_dro_plugin.experiment.info import (
     StackInfo,
     Vocabulary,
     encoder_layers,
@@ -26,13 +24,11 @@ from asr_dro_plugin.stack_info import (
     stack_info,
     vocabulary_of,
 )
-from asr_dro_plugin.stack_table import (
-    describe_frame_shift,
-    describe_loss,
-    fact_line,
-    stack_lines,
-)
-from asr_dro_plugin.tokens import read_symbols
+from asr_dro_plugin.stack.check import check_config
+from asr_dro_plugin.stack.layers import Layer, layer_lines
+from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.stack.table import describe_frame_shift, describe_loss, fact_line, stack_lines
+from asr_dro_plugin.text.tokens import read_symbols
 
 KEY_WIDTH = 17
 NOT_OURS = {"objective": "the model's own mean", "sampler": "ESPnet's batches", "scheduler": "none"}

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from asr_dro_plugin.base.arguments import boolean
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.text import KINDS, recorded
+from asr_dro_plugin.text.normalizers import KINDS, recorded
 
 EPILOG = """Uses:
   asr-dro lm build --order 3 corpus.txt
@@ -149,7 +149,7 @@ def run_binary(args: argparse.Namespace) -> int:
 
 def run_perplexity(args: argparse.Namespace) -> int:
     """Print the table; 3 where a language or an utterance could not be scored."""
-    from asr_dro_plugin.files import atomic_write
+    from asr_dro_plugin.base.files import atomic_write
     from asr_dro_plugin.lm.perplexity import measure, text_norm_of
     from asr_dro_plugin.lm.table import perplexity_table, remarks
 
@@ -176,7 +176,7 @@ def _settings(args: argparse.Namespace):
 
 
 def _sentences(args: argparse.Namespace, text_norm: str, need_language: bool = False):
-    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.base.kaldi_io import read_table
     from asr_dro_plugin.lm.text import Sentences
 
     languages = read_table(args.groups, allow_empty_value=False) if args.groups else None

@@ -3,10 +3,10 @@
 import argparse
 import logging
 
-from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.base.arguments import boolean, fraction
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.options import boolean, fraction
-from asr_dro_plugin.tokens import TOKEN_TYPES
+from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -39,11 +39,13 @@ def main(argv: list[str] | None = None) -> None:
     from collections import Counter
     from pathlib import Path
 
-    from asr_dro_plugin import shapes, tokens
-    from asr_dro_plugin.kaldi_io import read_lines
-    from asr_dro_plugin.stack import frame_counter, load_config
-    from asr_dro_plugin.stack_limits import limits_of
-    from asr_dro_plugin.utt_tables import UttTables
+    from asr_dro_plugin.base.kaldi_io import read_lines
+    from asr_dro_plugin.base.yaml_files import load_config
+    from asr_dro_plugin.data.utt_tables import UttTables
+    from asr_dro_plugin.preflight import shape_files as shapes
+    from asr_dro_plugin.stack.frames import frame_counter
+    from asr_dro_plugin.stack.limits import limits_of
+    from asr_dro_plugin.text import tokens
 
     config = load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
     frames = frame_counter(config)

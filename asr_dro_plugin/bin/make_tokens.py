@@ -3,9 +3,9 @@
 import argparse
 import logging
 
+from asr_dro_plugin.base.arguments import boolean
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.tokens import TOKEN_TYPES
+from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -28,8 +28,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def whisper_folder(args: argparse.Namespace) -> str | None:
     """Where the model lies whose tokens are taken, fetched if need be."""
-    from asr_dro_plugin.config_files import load_config
-    from asr_dro_plugin.ssl_checkpoints import resolve_for
+    from asr_dro_plugin.base.yaml_files import load_config
+    from asr_dro_plugin.pretrained.catalogue import resolve_for
 
     if args.init_tokens:
         return None
@@ -43,8 +43,8 @@ def report_characters(args: argparse.Namespace) -> None:
     """List the text's characters beside the tokens, and tell those that are stray."""
     from pathlib import Path
 
-    from asr_dro_plugin import vocabulary
-    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.base.kaldi_io import read_table
+    from asr_dro_plugin.text import characters as vocabulary
 
     utt2lang = Path(args.text).with_name("utt2lang")
     languages = read_table(utt2lang) if utt2lang.is_file() else {}
@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     """Write the token list."""
     args = get_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
-    from asr_dro_plugin.kaldi_io import read_table
-    from asr_dro_plugin.tokens import make_token_list
+    from asr_dro_plugin.base.kaldi_io import read_table
+    from asr_dro_plugin.text.tokens import make_token_list
 
     tokens = make_token_list(
         read_table(args.text),

@@ -11,9 +11,9 @@ import os
 import sys
 from pathlib import Path
 
+from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin.train import ngpu_of
-from asr_dro_plugin.config_files import load_config
-from asr_dro_plugin.devices import device_of
 from asr_dro_plugin.errors import UserError, run_main
 
 EPILOG = """Uses:
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     device_of(ngpu_of(argv))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.onebatch import OneBatchTask
+    from asr_dro_plugin.espnet.onebatch.one_batch_test import OneBatchTask
 
     if "--log_level" not in argv:
         argv += ["--log_level", "WARNING"]

@@ -5,8 +5,8 @@ import logging
 import sys
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import boolean
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.options import boolean
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -48,8 +48,8 @@ def perturb(data_dir: str, out_dir: str, factors: list[str]) -> None:
     """
     from pathlib import Path
 
-    from asr_dro_plugin.kaldi_io import read_table, write_table
-    from asr_dro_plugin.utt_tables import UttTables
+    from asr_dro_plugin.base.kaldi_io import read_table, write_table
+    from asr_dro_plugin.data.utt_tables import UttTables
 
     keyed = "segments" if Path(data_dir, "segments").is_file() else "wav.scp"
     data = UttTables.read(data_dir, ["utt2spk", "utt2lang", "utt2category", keyed])

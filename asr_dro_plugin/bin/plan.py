@@ -6,24 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.samplers.first_epoch import PlannedBatches, plan_first_epoch
-from asr_dro_plugin.stack import (
-    FrameCounter,
-    Slot,
-    check_config,
-    describe,
-    frame_counter,
-    load_config,
-)
-from asr_dro_plugin.stack_rules import ctc_weight_of, loss_of
-from asr_dro_plugin.stack_table import (
-    describe_frame_shift,
-    describe_loss,
-    fact_line,
-    stack_lines,
-)
+from asr_dro_plugin.preflight.first_epoch import PlannedBatches, plan_first_epoch
+from asr_dro_plugin.stack.check import check_config
+from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
+from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
+from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.stack.summary import Slot, describe
+from asr_dro_plugin.stack.table import describe_frame_shift, describe_loss, fact_line, stack_lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:

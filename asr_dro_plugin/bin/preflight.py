@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.config_files import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.base.arguments import boolean, fraction
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.options import boolean, fraction
-from asr_dro_plugin.tokens import TOKEN_TYPES
+from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -47,10 +47,12 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, judge, print, write; 1 where training cannot work."""
     args = get_parser().parse_args(join_asr_args(argv))
-    from asr_dro_plugin import preflight_report as report
-    from asr_dro_plugin.preflight import Ruler
-    from asr_dro_plugin.stack import check_config, frame_counter, load_config
-    from asr_dro_plugin.stack_limits import limits_of
+    from asr_dro_plugin.base.yaml_files import load_config
+    from asr_dro_plugin.preflight import report as report
+    from asr_dro_plugin.preflight.measure import Ruler
+    from asr_dro_plugin.stack.check import check_config
+    from asr_dro_plugin.stack.frames import frame_counter
+    from asr_dro_plugin.stack.limits import limits_of
 
     overrides = [*overrides_from_arguments(args.asr_args), *args.override]
     config = load_config(args.config, overrides)
@@ -87,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tokens(args: argparse.Namespace, config: Mapping):
     """The list, and text -> ids as training has them."""
-    from asr_dro_plugin import tokens
-    from asr_dro_plugin.kaldi_io import read_lines
+    from asr_dro_plugin.base.kaldi_io import read_lines
+    from asr_dro_plugin.text import tokens
 
     listed = tokens.read_tokens(args.tokens)
     nlsyms = read_lines(args.nlsyms) if args.nlsyms else tokens.tags_in(listed)
@@ -98,8 +100,8 @@ def _tokens(args: argparse.Namespace, config: Mapping):
 
 
 def _read(folder: str):
-    from asr_dro_plugin.shapes import TABLES
-    from asr_dro_plugin.utt_tables import UttTables
+    from asr_dro_plugin.data.utt_tables import UttTables
+    from asr_dro_plugin.preflight.shape_files import TABLES
 
     return UttTables.read(folder, TABLES)
 
@@ -112,7 +114,7 @@ def _continued(args: argparse.Namespace, tokens: Sequence[str]) -> list[str]:
     old_list = (path.parent if path.is_file() else path) / "tokens.txt"
     if not old_list.is_file():
         return []  # an experiment of ESPnet's own; training compares it with its config.yaml
-    from asr_dro_plugin.tokens import read_symbols
+    from asr_dro_plugin.text.tokens import read_symbols
 
     old = read_symbols(old_list)
     lost, new = set(old) - set(tokens), set(tokens) - set(old)
@@ -134,8 +136,8 @@ def _longest(config: Mapping, counter, train, usable: Mapping[str, int]) -> dict
     from dataclasses import asdict
 
     from asr_dro_plugin.groups import GroupMap
-    from asr_dro_plugin.samplers.first_epoch import longest_batch
-    from asr_dro_plugin.stack_table import describe_frame_shift
+    from asr_dro_plugin.preflight.first_epoch import longest_batch
+    from asr_dro_plugin.stack.table import describe_frame_shift
 
     lines = [f"frame shift: {describe_frame_shift(counter)}"]
     if not usable:
@@ -155,7 +157,7 @@ def _longest(config: Mapping, counter, train, usable: Mapping[str, int]) -> dict
 
 
 def _write(folder: Path, lines: Sequence[str], found: Mapping) -> None:
-    from asr_dro_plugin.files import atomic_write
+    from asr_dro_plugin.base.files import atomic_write
 
     with atomic_write(folder / "preflight.txt") as stream:
         stream.writelines(f"{line}\n" for line in lines)

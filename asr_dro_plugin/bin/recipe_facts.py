@@ -7,15 +7,16 @@ the value may be empty.
 import argparse
 from collections.abc import Mapping, Sequence
 
-from asr_dro_plugin.config_files import join_asr_args, load_config, overrides_from_arguments
+from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the facts."""
     args = _parser().parse_args(join_asr_args(argv))
-    from asr_dro_plugin.decode_options import read_decode_config
-    from asr_dro_plugin.text import get_normalizer
+    from asr_dro_plugin.decoding.options import read_decode_config
+    from asr_dro_plugin.text.normalizers import get_normalizer
 
     get_normalizer(args.text_norm)  # one that cannot be is refused here, in a second
     config = load_config(args.asr_config, overrides_from_arguments(args.asr_args))
@@ -39,8 +40,8 @@ def of_training(config: Mapping) -> dict[str, str]:
 
     ``normalize`` is ``given`` where the configuration names a file of statistics itself.
     """
-    from asr_dro_plugin.model_files import default_model_file
-    from asr_dro_plugin.stack_names import component_of
+    from asr_dro_plugin.experiment.model_files import default_model_file
+    from asr_dro_plugin.stack.names import component_of
 
     statistics = (config.get("normalize_conf") or {}).get("stats_file")
     own_tokens = component_of(config, "decoder") == "hf_whisper"

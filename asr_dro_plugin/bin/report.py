@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import boolean
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
-from asr_dro_plugin.options import boolean
 
 EPILOG = """The page needs nothing else: no network, no other file. Mail it, open it on a phone.
   asr-dro report exp/asr_X                              exp/asr_X/RESULTS.md and report.html
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if len(args.exp) > 1 and not args.out:
         parser.error("several experiments need --out FILE, the page that shows them all")
-    from asr_dro_plugin.files import atomic_write
-    from asr_dro_plugin.reporting.experiment import faults_of, open_experiments
-    from asr_dro_plugin.reporting.page import collect, page
+    from asr_dro_plugin.base.files import atomic_write
+    from asr_dro_plugin.reporting.page.build import collect, page
+    from asr_dro_plugin.reporting.read.experiment import faults_of, open_experiments
     from asr_dro_plugin.reporting.words import plural
 
     experiments = open_experiments(args.exp, args.dump)

@@ -4,9 +4,9 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from asr_dro_plugin.base.arguments import boolean
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main, suggestion
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.text import KINDS
+from asr_dro_plugin.text.normalizers import KINDS
 
 EPILOG = """Uses:
   REF HYP
@@ -176,7 +176,7 @@ def write_results(exp: str) -> int:
 
 def print_spread(args: argparse.Namespace) -> int:
     """Print mean and spread of one set over experiments."""
-    from asr_dro_plugin.reporting import score_files
+    from asr_dro_plugin.reporting.read import score_files
     from asr_dro_plugin.scoring import spread
 
     if not args.name:

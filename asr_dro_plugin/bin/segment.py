@@ -10,11 +10,10 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.kaldi_io import read_lines, read_table
 from asr_dro_plugin.bin.align import add_model_options, list_some, load
-from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
-from asr_dro_plugin.kaldi_io import read_lines, read_table
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.segments_dir import (
+from asr_dro_plugin.data.segments_dir import (
     NO_LANGUAGE,
     Recording,
     Segment,
@@ -23,6 +22,7 @@ from asr_dro_plugin.segments_dir import (
     to_thousandths,
     write_segments_dir,
 )
+from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 
 EPILOG = """Uses:
   asr-dro segment talk.mp3 --out data/talk
@@ -85,7 +85,7 @@ def load_pauses(args: argparse.Namespace):
     """The ``Aligner`` of --exp; None for voice activity detection, which is then installed."""
     if args.exp:
         return load(args)
-    from asr_dro_plugin.decoding.vad import load_model
+    from asr_dro_plugin.audio.vad import load_model
 
     load_model()
     return None
@@ -110,8 +110,8 @@ def read_texts(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
 
 def cut_all(args: argparse.Namespace, paths, texts, lengths, model) -> dict[str, Recording]:
     """Every recording with its pieces, or with the fault for which it has none."""
-    from asr_dro_plugin.progress import Progress
-    from asr_dro_plugin.speech import Location, load
+    from asr_dro_plugin.audio.read_ahead import Location, load
+    from asr_dro_plugin.base.progress import Progress
 
     found: dict[str, Recording] = {}
     with Progress(len(paths), "segment") as bar:
@@ -150,7 +150,7 @@ def cut_one(args: argparse.Namespace, utterance, text: str | None, lengths, mode
 def speech_of(args: argparse.Namespace, samples, model) -> list[tuple[float, float]]:
     """Stretches of speech, in seconds."""
     if model is None:
-        from asr_dro_plugin.decoding.vad import find_speech
+        from asr_dro_plugin.audio.vad import find_speech
 
         return find_speech(samples, min_silence=args.pause, pad=0.0)
     from asr_dro_plugin.decoding.given_text import row_of

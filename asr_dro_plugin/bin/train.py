@@ -4,10 +4,10 @@ import argparse
 import os
 import sys
 
-from asr_dro_plugin.config_files import load_config
-from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.phase_timer import START
+from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.phases import START
 
 
 def main(argv: list[str] | None = None) -> int:

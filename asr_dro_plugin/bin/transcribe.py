@@ -9,13 +9,13 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
-from asr_dro_plugin.decode_settings import add_decode_options, check_times, settings_of
-from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.quiet_terminal import quiet_import
+from asr_dro_plugin.decoding.command_line import add_decode_options, check_times, settings_of
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
-from asr_dro_plugin.model_files import best_model_file, read_experiment_config
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.quiet import quiet_import
-from asr_dro_plugin.transcript_files import NEED_TIMES, ONE_FILE_EACH, parse_formats
+from asr_dro_plugin.experiment.model_files import best_model_file, read_experiment_config
+from asr_dro_plugin.transcripts.files import NEED_TIMES, ONE_FILE_EACH, parse_formats
 
 FORMATS = "text json srt vtt ctm txt trn nbest"
 AUTO_CHUNK = 30.0  # seconds; what is longer is decoded in chunks, whose memory does not grow
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def find_locations(args: argparse.Namespace, config: dict) -> list:
     """What is to be transcribed."""
-    from asr_dro_plugin.audio_inputs import find_audio
+    from asr_dro_plugin.audio.inputs import find_audio
 
     locations = find_audio(args.audio)
     if config.get("lang") == "forced" and (unknown := [x for x in locations if not x.lang]):
@@ -92,7 +92,7 @@ def load(args: argparse.Namespace, config: dict, device: str):
     """The experiment as a ``Transcriber``, without a word on the terminal."""
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-        from asr_dro_plugin.espnet.transcribers import load_transcriber
+        from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
 
         model_file = args.model_file or best_model_file(args.exp)
         transcriber = load_transcriber(
@@ -106,14 +106,14 @@ def load(args: argparse.Namespace, config: dict, device: str):
 
 def transcribed(args: argparse.Namespace, transcriber, locations: list) -> Iterator:
     """Transcripts as they are made."""
-    from asr_dro_plugin.espnet.recordings import transcribe_recordings
-    from asr_dro_plugin.progress import Progress
-    from asr_dro_plugin.speech import in_groups, read_ahead
-    from asr_dro_plugin.speech import load as read_one
+    from asr_dro_plugin.audio.read_ahead import in_groups, read_ahead
+    from asr_dro_plugin.audio.read_ahead import load as read_one
+    from asr_dro_plugin.base.progress import Progress
+    from asr_dro_plugin.espnet.decode.recordings import transcribe_recordings
 
     regions_of = None
     if args.vad:
-        from asr_dro_plugin.decoding.vad import speech_regions as regions_of
+        from asr_dro_plugin.audio.vad import speech_regions as regions_of
     if len(locations) == 1:
         transcriber.progress = Progress
     read_one = functools.partial(read_one, allow_pipes=args.allow_pipes)
@@ -141,9 +141,9 @@ def write(
     args: argparse.Namespace, transcripts: Iterable, formats: Sequence[str], locations: list
 ) -> int:
     """Print or write the transcripts; how many have a fault."""
-    from asr_dro_plugin.audio_inputs import short_ids
-    from asr_dro_plugin.progress import Progress
-    from asr_dro_plugin.transcript_files import TranscriptFiles
+    from asr_dro_plugin.audio.inputs import short_ids
+    from asr_dro_plugin.base.progress import Progress
+    from asr_dro_plugin.transcripts.files import TranscriptFiles
 
     transcripts = checked(transcripts, args.strict)
     if args.out is None:
@@ -174,7 +174,7 @@ def checked(transcripts: Iterable, strict: bool) -> Iterator:
 
 def print_one(transcript, name: str, named: bool) -> bool:
     """Print a transcript; whether it has a fault."""
-    from asr_dro_plugin.transcript_files import content_of
+    from asr_dro_plugin.transcripts.files import content_of
 
     if name == "text":
         text = transcript.text

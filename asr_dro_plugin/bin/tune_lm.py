@@ -17,17 +17,18 @@ from pathlib import Path
 
 import yaml
 
-from asr_dro_plugin import decode_parts, lm_grid
-from asr_dro_plugin.config_files import load_config
-from asr_dro_plugin.decode_options import read_decode_config
-from asr_dro_plugin.decode_settings import check_lm_dir
-from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.files import atomic_write, sha256_of
+from asr_dro_plugin.base.kaldi_io import read_table
+from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.decoding import parts as decode_parts
+from asr_dro_plugin.decoding.command_line import check_lm_dir
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
-from asr_dro_plugin.files import atomic_write, sha256_of
-from asr_dro_plugin.kaldi_io import read_table
-from asr_dro_plugin.model_files import best_model_file
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.text import KINDS, recorded
+from asr_dro_plugin.experiment.model_files import best_model_file
+from asr_dro_plugin.lm import grid as lm_grid
+from asr_dro_plugin.text.normalizers import KINDS, recorded
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -88,9 +89,9 @@ def open_trials(args: argparse.Namespace, config: dict, model_file: str) -> lm_g
 
 def tune(args, config, model_file, trials: lm_grid.Trials, folder: str) -> dict[str, str]:
     """Try what is not tried yet; returns utterances without emission and why."""
-    from asr_dro_plugin.decoding import build_decoder
-    from asr_dro_plugin.emission_store import EmissionStore
-    from asr_dro_plugin.progress import Progress
+    from asr_dro_plugin.base.progress import Progress
+    from asr_dro_plugin.decoding.build import build_decoder
+    from asr_dro_plugin.decoding.emission_store import EmissionStore
 
     store, faults, loaded = EmissionStore(folder), {}, []
 
@@ -113,12 +114,12 @@ def tune(args, config, model_file, trials: lm_grid.Trials, folder: str) -> dict[
 
 def emissions(args, config, model_file, store):
     """The model, and the faults of what it could not be given; fills the store."""
-    from asr_dro_plugin.quiet import quiet_import
+    from asr_dro_plugin.base.quiet_terminal import quiet_import
 
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-        from asr_dro_plugin.espnet.inference import load_recogniser
-        from asr_dro_plugin.espnet.stored_emissions import store_emissions
+        from asr_dro_plugin.espnet.decode.inference import load_recogniser
+        from asr_dro_plugin.espnet.decode.stored_emissions import store_emissions
 
         recogniser = load_recogniser(args.exp, model_file, device_of(args.ngpu))
     data_dir, title = Path(args.data_dir), f"emissions {Path(args.data_dir).name}"

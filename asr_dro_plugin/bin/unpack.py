@@ -25,8 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     if not args.max_gib > 0:
         raise UserError(f"--max_gib {args.max_gib:g} leaves no room. Give a positive number.")
-    from asr_dro_plugin.model_files import best_model_file
-    from asr_dro_plugin.unpack import unpack
+    from asr_dro_plugin.experiment.model_files import best_model_file
+    from asr_dro_plugin.packing.unpack import unpack
 
     made = unpack(args.archive, args.out, args.max_gib)
     for warning in made.warnings:

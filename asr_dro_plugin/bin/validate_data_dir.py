@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from asr_dro_plugin.data_dir import MAX_PRINTED, Checks, validate
+from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.data.validate import MAX_PRINTED, Checks, validate
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.options import boolean
 
 OPTIONS = {
     "allow_empty_text": "let transcripts be empty",

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import boolean
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.options import boolean
-from asr_dro_plugin.text import KINDS, Normalizer, get_normalizer, split_tag
+from asr_dro_plugin.text.normalizers import KINDS, Normalizer, get_normalizer, split_tag
 
 EPILOG = """\
   asr-dro vocab data/train/text --out tokens.txt
@@ -44,7 +44,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Count, write, report."""
     args = get_parser().parse_args(argv)
-    from asr_dro_plugin import vocabulary
+    from asr_dro_plugin.text import characters as vocabulary
 
     if args.min_count < 1:
         raise UserError(f"--min_count is {args.min_count}. It must be at least 1.")
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def lines_of(args: argparse.Namespace) -> Iterator[tuple[str, str, str | None, str]]:
     """(utterance, language or '', tag or None, text without it) of each line."""
-    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.base.kaldi_io import read_table
     from asr_dro_plugin.lm.text import read_text
 
     for path in args.text:
@@ -106,10 +106,10 @@ def lines_of(args: argparse.Namespace) -> Iterator[tuple[str, str, str | None, s
 
 def allowed(given: str) -> frozenset[str]:
     """The characters of a set, or of a file with one token or several characters a line."""
-    from asr_dro_plugin.data_filter import characters_of_tokens
-    from asr_dro_plugin.kaldi_io import read_lines
-    from asr_dro_plugin.text_steps import character_set
-    from asr_dro_plugin.vocabulary import is_special
+    from asr_dro_plugin.base.kaldi_io import read_lines
+    from asr_dro_plugin.data.filter import characters_of_tokens
+    from asr_dro_plugin.text.characters import is_special
+    from asr_dro_plugin.text.steps import character_set
 
     if Path(given).is_file():
         lines = [line for line in read_lines(given) if not is_special(line)]
@@ -128,8 +128,8 @@ def _alphabet(normalize: Normalizer, langs: Mapping[str, object]) -> frozenset[s
 
 def token_list(rows: Sequence, tags: Sequence[str]) -> list[str]:
     """Specials, tags, the characters by frequency with the space as one token."""
-    from asr_dro_plugin.tokens import SPACE, by_frequency, make_list
-    from asr_dro_plugin.vocabulary import symbols_kept
+    from asr_dro_plugin.text.characters import symbols_kept
+    from asr_dro_plugin.text.tokens import SPACE, by_frequency, make_list
 
     kept = set(symbols_kept(rows))
     counts = Counter({row.char: row.count for row in rows if row.char in kept})
@@ -139,11 +139,11 @@ def token_list(rows: Sequence, tags: Sequence[str]) -> list[str]:
 
 def write(args: argparse.Namespace, tokens: Sequence[str], tags: Sequence[str]) -> Path:
     """Write the list in its format; the folder it is in."""
-    from asr_dro_plugin.files import atomic_write
+    from asr_dro_plugin.base.files import atomic_write
 
     out = Path(args.out)
     if args.format == "hf":
-        from asr_dro_plugin.hf_vocabulary import tokenizer_files
+        from asr_dro_plugin.pretrained.hf_vocabulary import tokenizer_files
 
         folder = out.parent if out.suffix == ".json" else out
         files = tokenizer_files(tokens)

@@ -10,7 +10,7 @@ from asr_dro_plugin.errors import run_main
 def main(argv: Sequence[str] | None = None) -> int:
     """Show the run until it is over or interrupted."""
     args = _parser().parse_args(argv)
-    from asr_dro_plugin.reporting.watch import watch
+    from asr_dro_plugin.reporting.terminal.watch import watch
 
     return watch(args.exp, once=args.once, interval=args.interval)
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.frame_rules import SAMPLE_RATE
 
 STRIDE_SHARE = 6  # a stride of None is a sixth of the chunk on each side
 

@@ -18,8 +18,8 @@ from asr_dro_plugin.decoding.lm_ngram import EXTRA, LN10, load
 from asr_dro_plugin.decoding.lm_scorers import Weights
 from asr_dro_plugin.decoding.lm_spelling import Spelling, refuse_none
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm_files import UNKNOWN, LmFiles
-from asr_dro_plugin.tokens import SPACE
+from asr_dro_plugin.lm.files import UNKNOWN, LmFiles
+from asr_dro_plugin.text.tokens import SPACE
 
 FLOOR = -100.0  # natural log of what cannot be: flashlight adds numbers, and -inf is none
 

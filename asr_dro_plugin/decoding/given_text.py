@@ -9,9 +9,9 @@ from asr_dro_plugin.decoding.align import align_tokens, mean_score
 from asr_dro_plugin.decoding.units import units_of
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.text import Normalizer, add_tag, none, split_tag
-from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, UNK, build_tokenizer, tags_in
-from asr_dro_plugin.transcripts import Unit
+from asr_dro_plugin.text.normalizers import Normalizer, add_tag, none, split_tag
+from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, UNK, build_tokenizer, tags_in
+from asr_dro_plugin.transcripts.transcript import Unit
 
 MAX_NAMED = 10  # characters in a message
 

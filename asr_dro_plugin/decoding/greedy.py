@@ -11,8 +11,8 @@ import numpy as np
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, WORD_START
-from asr_dro_plugin.whisper_tokens import joined_bytes, spelled_bytes
+from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, WORD_START
+from asr_dro_plugin.text.whisper_tokens import joined_bytes, spelled_bytes
 
 NOT_TEXT = frozenset({BLANK, SOS_EOS})
 TAG = re.compile(r"\[[a-z]{3}\]")

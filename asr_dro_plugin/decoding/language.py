@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.text import split_tag
+from asr_dro_plugin.text.normalizers import split_tag
 
 FREE, FORCED = "free", "forced"
 SPACES = ("<space>", "▁")

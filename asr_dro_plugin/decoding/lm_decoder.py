@@ -15,7 +15,7 @@ from asr_dro_plugin.decoding.lm_models import LanguageModels
 from asr_dro_plugin.decoding.search_frames import to_numpy
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.tokens import SPACE
+from asr_dro_plugin.text.tokens import SPACE
 
 
 class LmDecoder(AbsDecoder):

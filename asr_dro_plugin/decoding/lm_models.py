@@ -20,8 +20,8 @@ from asr_dro_plugin.decoding.lm_ngram import NGram, import_kenlm
 from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm_files import JOINT, LmFiles, check_unit, find_lm, lm_names
-from asr_dro_plugin.tokens import SPACE
+from asr_dro_plugin.lm.files import JOINT, LmFiles, check_unit, find_lm, lm_names
+from asr_dro_plugin.text.tokens import SPACE
 
 
 @dataclass(frozen=True)

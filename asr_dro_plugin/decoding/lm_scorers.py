@@ -12,7 +12,7 @@ import numpy as np
 
 from asr_dro_plugin.decoding.lm_ngram import NO_CONTEXT, START, NGram
 from asr_dro_plugin.decoding.lm_spelling import ROOT, Lexicon, OpenLexicon, Spelling
-from asr_dro_plugin.tokens import SPACE
+from asr_dro_plugin.text.tokens import SPACE
 
 UNKNOWN = "<unk>"
 MAX_CACHED = 1 << 22  # numbers in a table; a fuller one is begun anew with the next batch

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.text import split_tag
-from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, UNK, WORD_START
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, UNK, WORD_START
 
 ROOT = 0
 NO_NODE = -1

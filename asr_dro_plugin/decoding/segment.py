@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from asr_dro_plugin.decoding.vad import Region, joined, runs_of
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.audio.vad import Region, joined, runs_of
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.frame_rules import SAMPLE_RATE
 
 TOO_LONG, IN_SPEECH, TOO_SHORT = 1e9, 1e6, 1e3  # each outweighs what a recording has of the next
 PAUSE_SCALE = 0.25  # seconds; a cut in a pause of so much costs half of one in none

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from asr_dro_plugin.decoding.segment import Lengths, Piece, Stretch, cut
-from asr_dro_plugin.transcripts import Unit
+from asr_dro_plugin.transcripts.transcript import Unit
 
 LEAST = 1e-30  # a confidence of 0 has no logarithm
 

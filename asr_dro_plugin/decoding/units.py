@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 
 from asr_dro_plugin.decoding.align import TokenSpan
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.text import split_tag
-from asr_dro_plugin.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, UNK, WORD_START
-from asr_dro_plugin.transcripts import Unit
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, UNK, WORD_START
+from asr_dro_plugin.transcripts.transcript import Unit
 
 Spelled = tuple[str, TokenSpan]  # a character, a space or a whole symbol, and where it is said
 

@@ -12,26 +12,26 @@ from espnet2.tasks.asr import (
 )
 from espnet2.train.class_choices import ClassChoices
 
-from asr_dro_plugin.espnet.adapters import register_adapters
-from asr_dro_plugin.espnet.deepspeech2 import DeepSpeech2Encoder
-from asr_dro_plugin.espnet.default_frontend import PreparedDefaultFrontend
-from asr_dro_plugin.espnet.encoders import ConvCTCEncoder, IdentityEncoder
-from asr_dro_plugin.espnet.hf_wav2vec2 import FairseqWav2Vec2Encoder, HFWav2Vec2Encoder
-from asr_dro_plugin.espnet.hf_whisper import HFWhisperDecoder, HFWhisperEncoder
-from asr_dro_plugin.espnet.log_mel import LogMelFrontend
-from asr_dro_plugin.espnet.model import DROASRModel
-from asr_dro_plugin.espnet.quartznet import QuartzNetEncoder
-from asr_dro_plugin.espnet.ssl import (
+from asr_dro_plugin.espnet.model.model import DROASRModel
+from asr_dro_plugin.espnet.parts.deepspeech2 import DeepSpeech2Encoder
+from asr_dro_plugin.espnet.parts.default_frontend import PreparedDefaultFrontend
+from asr_dro_plugin.espnet.parts.encoders import ConvCTCEncoder, IdentityEncoder
+from asr_dro_plugin.espnet.parts.hf_wav2vec2 import FairseqWav2Vec2Encoder, HFWav2Vec2Encoder
+from asr_dro_plugin.espnet.parts.hf_whisper import HFWhisperDecoder, HFWhisperEncoder
+from asr_dro_plugin.espnet.parts.log_mel import LogMelFrontend
+from asr_dro_plugin.espnet.parts.quartznet import QuartzNetEncoder
+from asr_dro_plugin.espnet.parts.ssl import (
     PreparedS3prlFrontend,
     PreparedUtteranceMVN,
     PreparedWav2Vec2Encoder,
 )
-from asr_dro_plugin.espnet.whisper_preprocessor import WhisperPreprocessor
+from asr_dro_plugin.espnet.parts.whisper_preprocessor import WhisperPreprocessor
+from asr_dro_plugin.espnet.start.adapters import register_adapters
 from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective
-from asr_dro_plugin.optimizers.novograd import NovoGrad
+from asr_dro_plugin.optim.novograd import NovoGrad
+from asr_dro_plugin.optim.tri_stage import TriStage
+from asr_dro_plugin.optim.warmup_cosine import WarmupCosine
 from asr_dro_plugin.samplers import SAMPLERS, AbsBatchSampler
-from asr_dro_plugin.schedulers.tri_stage import TriStage
-from asr_dro_plugin.schedulers.warmup_cosine import WarmupCosine
 
 # s3prl and wav2vec2 are ESPnet's own classes with the cures that transformers 5 and fairseq need
 # (see ``ssl.py``): without them training stops at random and a layer norm is missing; utterance_mvn

@@ -21,14 +21,17 @@ from espnet2.train.distributed_utils import DistributedOption
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
-from asr_dro_plugin.adapter_settings import uses_adapter
-from asr_dro_plugin.early_log import EarlyLog
+from asr_dro_plugin.base.early_warnings import EarlyLog
+from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.errors import UserError, run_main
-from asr_dro_plugin.espnet.adapter_training import begin as begin_adapters
-from asr_dro_plugin.espnet.children import is_child, parent_of_children
+from asr_dro_plugin.espnet.batches.iterators import build_planned_factory
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
-from asr_dro_plugin.espnet.continuation import initialise_from
-from asr_dro_plugin.espnet.experiment import (
+from asr_dro_plugin.espnet.model.losses import use_blank
+from asr_dro_plugin.espnet.parts.whisper_preprocessor import keep_tokenizer, use_whispers_tokens
+from asr_dro_plugin.espnet.process.spawned_ranks import is_child, parent_of_children
+from asr_dro_plugin.espnet.run.trainer import DROTrainer
+from asr_dro_plugin.espnet.start.adapter_training import begin as begin_adapters
+from asr_dro_plugin.espnet.start.checks import (
     check_settings,
     earlier_config,
     is_first_process,
@@ -39,20 +42,17 @@ from asr_dro_plugin.espnet.experiment import (
     refuse_other_groups,
     warn_of_changes,
 )
-from asr_dro_plugin.espnet.freezing import apply_freezing
-from asr_dro_plugin.espnet.iterators import build_planned_factory
-from asr_dro_plugin.espnet.losses import use_blank
-from asr_dro_plugin.espnet.reference import FILE_NAME, GroupLossLog, fingerprint_of
-from asr_dro_plugin.espnet.ssl_weights import (
+from asr_dro_plugin.espnet.start.continuation import initialise_from
+from asr_dro_plugin.espnet.start.freezing import apply_freezing
+from asr_dro_plugin.espnet.start.reference import FILE_NAME, GroupLossLog, fingerprint_of
+from asr_dro_plugin.espnet.start.ssl_weights import (
     apply_ssl_checkpoint,
     keep_own_weights,
     load_pretrained,
 )
-from asr_dro_plugin.espnet.trainer import DROTrainer
-from asr_dro_plugin.espnet.whisper_preprocessor import keep_tokenizer, use_whispers_tokens
-from asr_dro_plugin.phases import START
-from asr_dro_plugin.stack import resolve
-from asr_dro_plugin.train_options import TRACKERS
+from asr_dro_plugin.stack.adapter_settings import uses_adapter
+from asr_dro_plugin.stack.espnet_options import TRACKERS
+from asr_dro_plugin.stack.sizes import resolve
 
 # Name, type, default and help of each option beside the slots.
 OPTIONS = (

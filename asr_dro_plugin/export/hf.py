@@ -11,19 +11,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from asr_dro_plugin.adapter_files import leaves_out_base, without_adapters
-from asr_dro_plugin.adapter_settings import uses_adapter
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.adapter_files import leaves_out_base, without_adapters
+from asr_dro_plugin.experiment.model_files import (
+    best_model_file,
+    find_model_file,
+    read_experiment_config,
+)
 from asr_dro_plugin.export.merging import merged
-from asr_dro_plugin.frame_rules import SAMPLE_RATE
-from asr_dro_plugin.hf_vocabulary import tokenizer_files
-from asr_dro_plugin.model_files import best_model_file, find_model_file, read_experiment_config
-from asr_dro_plugin.new_folder import new_folder
-from asr_dro_plugin.pack_weights import read_weights
-from asr_dro_plugin.ssl_folders import CONFIG, PREPROCESSOR, WEIGHTS, load_plain
-from asr_dro_plugin.stack_names import SLOTS, component_of
-from asr_dro_plugin.stack_rules import ctc_weight_of
-from asr_dro_plugin.tokens import BLANK
+from asr_dro_plugin.packing.weights import read_weights
+from asr_dro_plugin.pretrained.hf_folders import CONFIG, PREPROCESSOR, WEIGHTS, load_plain
+from asr_dro_plugin.pretrained.hf_vocabulary import tokenizer_files
+from asr_dro_plugin.stack.adapter_settings import uses_adapter
+from asr_dro_plugin.stack.combinations import ctc_weight_of
+from asr_dro_plugin.stack.names import SLOTS, component_of
+from asr_dro_plugin.text.tokens import BLANK
 
 ENCODERS = ("hf_wav2vec2", "fairseq_wav2vec2")
 BODY, HEAD = "encoder.net.model.", "ctc.ctc_lo."

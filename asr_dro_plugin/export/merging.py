@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from asr_dro_plugin.adapter_settings import uses_adapter
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.stack.adapter_settings import uses_adapter
 
 PLAIN = {"use_adapter": False, "adapter_conf": {}, "save_strategy": "all"}
 
@@ -27,8 +27,8 @@ def merged(exp: str | os.PathLike, model_file: str, config: Mapping) -> Iterator
         raise UserError(f"{exp} has no adapters to merge. Leave --merge_adapters out.")
     import torch
 
-    from asr_dro_plugin.espnet.adapters import merge_adapters
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+    from asr_dro_plugin.espnet.start.adapters import merge_adapters
 
     model = load_recogniser(exp, model_file, needs_ctc=False).model
     merge_adapters(model)

@@ -13,24 +13,29 @@ from pathlib import Path
 
 import yaml
 
-from asr_dro_plugin import __version__, pack_config, pack_manifest, pack_weights, pack_zip
-from asr_dro_plugin.adapter_files import base_numel
-from asr_dro_plugin.config_files import load_config
-from asr_dro_plugin.corpora import read_corpora
+from asr_dro_plugin import __version__
+from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.data.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.adapter_files import base_numel
+from asr_dro_plugin.experiment.config_paths import META, in_place, pack_root
+from asr_dro_plugin.experiment.folders import IMPORTED
+from asr_dro_plugin.experiment.model_files import best_model_file, default_model_file, model_files
 from asr_dro_plugin.export.merging import merged
-from asr_dro_plugin.languages import read_languages
-from asr_dro_plugin.model_files import best_model_file, default_model_file, model_files
-from asr_dro_plugin.model_folders import IMPORTED
-from asr_dro_plugin.named_files import META, in_place, pack_root
-from asr_dro_plugin.pack_zip import Source
-from asr_dro_plugin.progress import Progress
-from asr_dro_plugin.reporting import card, card_facts
-from asr_dro_plugin.reporting.data_sets import recipe_of, training_folder
-from asr_dro_plugin.reporting.facts import read_config, versions_of
-from asr_dro_plugin.reporting.score_files import read_score, score_paths
-from asr_dro_plugin.ssl_checkpoints import read_checkpoint_table
-from asr_dro_plugin.ssl_folders import SOURCE
+from asr_dro_plugin.packing import archive as pack_zip
+from asr_dro_plugin.packing import config as pack_config
+from asr_dro_plugin.packing import manifest as pack_manifest
+from asr_dro_plugin.packing import weights as pack_weights
+from asr_dro_plugin.packing.archive import Source
+from asr_dro_plugin.pretrained.catalogue import read_checkpoint_table
+from asr_dro_plugin.pretrained.hf_folders import SOURCE
+from asr_dro_plugin.reporting.card import facts as card_facts
+from asr_dro_plugin.reporting.card import model_card as card
+from asr_dro_plugin.reporting.read.data_sets import recipe_of, training_folder
+from asr_dro_plugin.reporting.read.facts import read_config, versions_of
+from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
+from asr_dro_plugin.text.languages import read_languages
 
 CARD, CONFIG, TOKENS, GROUPS, DECODE, LM = (
     "README.md", "config.yaml", "tokens.txt", "groups.txt", "decode.yaml", "lm",

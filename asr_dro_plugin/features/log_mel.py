@@ -11,7 +11,7 @@ import numpy as np
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.features.mel import mel_filters, window_of
-from asr_dro_plugin.log_mel_settings import LogMelSettings
+from asr_dro_plugin.features.settings import LogMelSettings
 
 __all__ = ["LogMel", "LogMelSettings", "filters_of", "transform_window", "window_for"]
 

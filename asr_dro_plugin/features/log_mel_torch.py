@@ -7,12 +7,7 @@ Shapes: B utterances, N samples, T frames, D features, L samples of a transform,
 
 import torch
 
-from asr_dro_plugin.features.log_mel import (
-    BLOCK,
-    LogMelSettings,
-    filters_of,
-    transform_window,
-)
+from asr_dro_plugin.features.log_mel import BLOCK, LogMelSettings, filters_of, transform_window
 
 
 class BatchLogMel(torch.nn.Module):

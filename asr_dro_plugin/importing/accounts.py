@@ -7,14 +7,9 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.importing.found import HEAD, Found
-from asr_dro_plugin.stack_names import COMPONENTS, CTC_CLASS, PLAIN_CLASSES
-from asr_dro_plugin.stack_params import (
-    PARAMETERLESS,
-    PRETRAINED,
-    built_component,
-    construct,
-)
-from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
+from asr_dro_plugin.stack.names import COMPONENTS, CTC_CLASS, PLAIN_CLASSES
+from asr_dro_plugin.stack.parameters import PARAMETERLESS, PRETRAINED, built_component, construct
+from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes
 
 # Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
 COUNTER = ".num_batches_tracked"

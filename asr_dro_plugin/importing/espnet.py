@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from asr_dro_plugin import unpack
-from asr_dro_plugin.adapter_files import without_adapters
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.adapter_files import without_adapters
+from asr_dro_plugin.experiment.config_paths import in_place, pack_root
+from asr_dro_plugin.experiment.model_files import best_model_file, find_model_file
 from asr_dro_plugin.importing.accounts import OF_GROUPS
 from asr_dro_plugin.importing.found import Found, Wish
-from asr_dro_plugin.model_files import best_model_file, find_model_file
-from asr_dro_plugin.named_files import in_place, pack_root
-from asr_dro_plugin.pack_config import packed_config
-from asr_dro_plugin.pack_weights import pretrained_numel, read_weights
-from asr_dro_plugin.stack_names import component_of
-from asr_dro_plugin.stack_rules import loss_of
-from asr_dro_plugin.unpack_content import read_yaml
+from asr_dro_plugin.packing import unpack
+from asr_dro_plugin.packing.config import packed_config
+from asr_dro_plugin.packing.content import read_yaml
+from asr_dro_plugin.packing.weights import pretrained_numel, read_weights
+from asr_dro_plugin.stack.combinations import loss_of
+from asr_dro_plugin.stack.names import component_of
 
 CONFIG = "config.yaml"
 OF_ADAPTERS = ("use_adapter", "adapter", "adapter_conf", "save_strategy")

@@ -4,16 +4,16 @@ The network becomes ours under Hugging Face's names; see ``fairseq_files`` for h
 """
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.fairseq_files import (
+from asr_dro_plugin.importing.found import HEAD, Found, Wish
+from asr_dro_plugin.importing.hf import BODY, MASK, ctc_stack
+from asr_dro_plugin.pretrained.fairseq_files import (
     DICTIONARY,
     FairseqModel,
     load_state,
     read_fairseq,
     tensors_of,
 )
-from asr_dro_plugin.importing.found import HEAD, Found, Wish
-from asr_dro_plugin.importing.hf import BODY, MASK, ctc_stack
-from asr_dro_plugin.tokens import BLANK, SPACE, UNK
+from asr_dro_plugin.text.tokens import BLANK, SPACE, UNK
 
 # fairseq's symbols that have names of their own here; its CTC takes the first, <s>, for the blank.
 SPELLED = {"<s>": BLANK, "<unk>": UNK, "|": SPACE}

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from asr_dro_plugin import __version__
+from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import sha256_of
-from asr_dro_plugin.named_files import META
+from asr_dro_plugin.experiment.config_paths import META
 
 CONFIG, MODEL, TOKENS, FACTS = "config.yaml", "model.pth", "tokens.txt", "import.json"
 SCHEMA = 1  # of import.json
@@ -55,7 +55,7 @@ def write_experiment(
     for name, source in extra.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / name)
-    if extra:  # the names in the configuration start here: see ``named_files``
+    if extra:  # the names in the configuration start here: see ``experiment.config_paths``
         meta = {"files": {"asr_model_file": MODEL}, "yaml_files": {"asr_train_config": CONFIG}}
         _write(folder / META, yaml.safe_dump(meta))
     whole = {**ESPNET_NEEDS, **config, "token_list": list(tokens)}

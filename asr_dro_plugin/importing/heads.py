@@ -5,7 +5,7 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import HEAD
-from asr_dro_plugin.tokens import BLANK
+from asr_dro_plugin.text.tokens import BLANK
 
 SEED = 0  # of the rows that nobody has trained: the same import gives the same file
 

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.frame_rules import SAMPLE_RATE
-from asr_dro_plugin.hf_vocabulary import read_vocabulary
 from asr_dro_plugin.importing import whisper
 from asr_dro_plugin.importing.cards import read_cards
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
-from asr_dro_plugin.ssl_folders import (
+from asr_dro_plugin.pretrained.hf_folders import (
     CONFIG,
     EXTRACTOR,
     PREPROCESSOR,
@@ -28,7 +27,8 @@ from asr_dro_plugin.ssl_folders import (
     read_weights,
     weight_files,
 )
-from asr_dro_plugin.stack_sizes import resolve
+from asr_dro_plugin.pretrained.hf_vocabulary import read_vocabulary
+from asr_dro_plugin.stack.sizes import resolve
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 BODY = "encoder.net.model."  # where our encoder has the network

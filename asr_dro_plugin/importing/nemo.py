@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.frame_rules import SAMPLE_RATE
+from asr_dro_plugin.features.settings import LogMelSettings
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
-from asr_dro_plugin.log_mel_settings import LogMelSettings
-from asr_dro_plugin.ssl_folders import load_plain
-from asr_dro_plugin.stack_sizes import resolve
-from asr_dro_plugin.tar_members import extract
-from asr_dro_plugin.tokens import BLANK, SPACE
-from asr_dro_plugin.unpack_content import check_tensors, read_yaml
+from asr_dro_plugin.packing.content import check_tensors, read_yaml
+from asr_dro_plugin.packing.tar_members import extract
+from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.stack.sizes import resolve
+from asr_dro_plugin.text.tokens import BLANK, SPACE
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 ENCODER, DECODER = "ConvASREncoder", "ConvASRDecoder"
@@ -246,7 +246,7 @@ def _number(value: object, where: str, path: Path) -> int:
 def _names(stack: Mapping, state: Mapping) -> dict[str, str]:
     """Our name -> NeMo's, of every tensor of the model."""
     from asr_dro_plugin.nets.quartznet import QuartzNet, nemo_names
-    from asr_dro_plugin.stack_params import construct
+    from asr_dro_plugin.stack.parameters import construct
 
     arguments = {**stack["encoder_conf"], "input_size": stack["frontend_conf"]["n_mels"]}
     try:

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing import espnet, fairseq, hf, nemo, state_dicts
 from asr_dro_plugin.importing.accounts import Account, take_account
 from asr_dro_plugin.importing.folders import check_sum, sums_of, write_experiment
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.heads import check_blank, with_new_head
-from asr_dro_plugin.new_folder import new_folder
-from asr_dro_plugin.ssl_folders import weight_files
-from asr_dro_plugin.stack_rules import loss_of
-from asr_dro_plugin.stack_sizes import checkpoint_of, output_sizes
-from asr_dro_plugin.tokens import BLANK, read_symbols
-from asr_dro_plugin.vocabulary import casing_of
+from asr_dro_plugin.pretrained.hf_folders import weight_files
+from asr_dro_plugin.stack.combinations import loss_of
+from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes
+from asr_dro_plugin.text.characters import casing_of
+from asr_dro_plugin.text.tokens import BLANK, read_symbols
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ matched, never places.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asr_dro_plugin.config_files import load_config
+from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.heads import check_blank
-from asr_dro_plugin.ssl_folders import load_plain, load_safetensors
-from asr_dro_plugin.stack_check import check_config
-from asr_dro_plugin.stack_names import SLOTS
-from asr_dro_plugin.stack_sizes import resolve
-from asr_dro_plugin.tokens import read_symbols
-from asr_dro_plugin.unpack_content import num_values
+from asr_dro_plugin.packing.content import num_values
+from asr_dro_plugin.pretrained.hf_folders import load_plain, load_safetensors
+from asr_dro_plugin.stack.check import check_config
+from asr_dro_plugin.stack.names import SLOTS
+from asr_dro_plugin.stack.sizes import resolve
+from asr_dro_plugin.text.tokens import read_symbols
 
 INSIDE = ("state_dict", "model_state_dict", "model", "module")  # where a file keeps its tensors
 WRAPPERS = ("module.", "_orig_mod.")  # of distributed training and of compilation

@@ -6,7 +6,7 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import Found, Wish
-from asr_dro_plugin.ssl_folders import (
+from asr_dro_plugin.pretrained.hf_folders import (
     architecture_of,
     find_json,
     network_config,
@@ -14,8 +14,8 @@ from asr_dro_plugin.ssl_folders import (
     read_weights,
     weight_files,
 )
-from asr_dro_plugin.stack_sizes import resolve
-from asr_dro_plugin.whisper_tokens import (
+from asr_dro_plugin.stack.sizes import resolve
+from asr_dro_plugin.text.whisper_tokens import (
     MODEL_CONF,
     TOKENIZER,
     read_tokenizer,

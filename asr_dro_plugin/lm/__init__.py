@@ -2,5 +2,5 @@
 
 ``text`` reads and normalises; ``counts`` and ``kneser_ney`` are the built-in estimator's
 arithmetic; ``arpa`` writes the result; ``programs`` runs KenLM's own where they are installed;
-``build`` makes the folder that ``lm_files`` describes; ``perplexity`` measures it.
+``build`` makes the folder that ``lm.files`` describes; ``perplexity`` measures it.
 """

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.lm.counts import Corpus, word_ids
 from asr_dro_plugin.lm.kneser_ney import Grams
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.lm.arpa import deterministic_gzip, write_arpa
 from asr_dro_plugin.lm.counts import encode, symbols_of
+from asr_dro_plugin.lm.files import SPECIAL, LmFiles, arpa_words, characters_of, read_arpa_header
 from asr_dro_plugin.lm.kneser_ney import Grams, estimate
 from asr_dro_plugin.lm.programs import (
     BUILD_BINARY,
@@ -21,7 +22,6 @@ from asr_dro_plugin.lm.programs import (
     run_lmplz,
 )
 from asr_dro_plugin.lm.text import read_text
-from asr_dro_plugin.lm_files import SPECIAL, LmFiles, arpa_words, characters_of, read_arpa_header
 
 ESTIMATORS = ("auto", "builtin", "lmplz")
 UNITS = ("word", "char")

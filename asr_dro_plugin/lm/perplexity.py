@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.counts import symbols_of
+from asr_dro_plugin.lm.files import JOINT, LmFiles, all_lms
 from asr_dro_plugin.lm.text import Sentences
-from asr_dro_plugin.lm_files import JOINT, LmFiles, all_lms
 
 LANGUAGE = "language"  # the model of a sentence's own language
 

@@ -4,11 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
+from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.lm.build import Settings, build_lm, make_binary
+from asr_dro_plugin.lm.files import all_lms, find_lm
 from asr_dro_plugin.lm.text import collected
-from asr_dro_plugin.lm_files import all_lms, find_lm
-from asr_dro_plugin.progress import Progress
 
 
 def estimate_all(

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from asr_dro_plugin.base.text_table import aligned
+from asr_dro_plugin.lm.files import JOINT
 from asr_dro_plugin.lm.perplexity import LANGUAGE
-from asr_dro_plugin.lm_files import JOINT
-from asr_dro_plugin.text_tables import aligned
 
 HEADER = ("lang", "model", "sents", "tokens", "OOV", "OOV %", "ppl", "ppl no OOV")
 LEGEND = (

@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.lm_files import JOINT, SPECIAL
-from asr_dro_plugin.progress import Progress
-from asr_dro_plugin.text import get_normalizer, recorded, split_tag
+from asr_dro_plugin.lm.files import JOINT, SPECIAL
+from asr_dro_plugin.text.normalizers import get_normalizer, recorded, split_tag
 
 GZIP_MAGIC = b"\x1f\x8b"
 LINES_A_STEP = 10_000  # between two looks at the progress
@@ -37,7 +37,7 @@ class Sentences:
 
     Attributes:
         paths: the files.
-        text_norm: a normaliser, as ``text.get_normalizer`` takes it.
+        text_norm: a normaliser, as ``text.normalizers.get_normalizer`` takes it.
         kaldi: whether an utterance id begins each line.
         languages: utterance id -> language; an id that is not there is left out.
         need_language: leave out what has neither language nor tag.

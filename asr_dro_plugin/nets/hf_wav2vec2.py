@@ -22,7 +22,7 @@ from asr_dro_plugin.nets.masks import frame_mask
 from asr_dro_plugin.nets.position_conv import fits as position_conv_fits
 from asr_dro_plugin.nets.position_conv import position_conv
 from asr_dro_plugin.nets.time_masks import mask_spans
-from asr_dro_plugin.ssl_folders import read_weights
+from asr_dro_plugin.pretrained.hf_folders import read_weights
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 MASK = "masked_spec_embed"  # which a model that was trained without masking may lack

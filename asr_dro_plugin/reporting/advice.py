@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from asr_dro_plugin.reporting.experiment import Decoding
-from asr_dro_plugin.reporting.part_confusion import NO_TAG, confused_pairs
-from asr_dro_plugin.reporting.score_files import interval_of, macro_interval, rate_of, worst_of
+from asr_dro_plugin.reporting.page.part_confusion import NO_TAG, confused_pairs
+from asr_dro_plugin.reporting.read.experiment import Decoding
+from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
 from asr_dro_plugin.reporting.words import hours_words, listed, percent, plural
 
 MOST_DELETIONS, MOST_INSERTIONS = 0.6, 0.4  # of a language's errors

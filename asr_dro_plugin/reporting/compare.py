@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.reporting.utterances import Utterance
-from asr_dro_plugin.resampling import (
+from asr_dro_plugin.reporting.read.utterances import Utterance
+from asr_dro_plugin.scoring.bootstrap import (
     PairedGroups,
     PairedResult,
     holm,

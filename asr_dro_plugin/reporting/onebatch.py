@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr_dro_plugin.files import atomic_write
+from asr_dro_plugin.base.files import atomic_write
 
 JSON_NAME, PICTURE_NAME = "onebatchtest.json", "onebatchtest.png"
 # Why a test ends, in words.

@@ -8,10 +8,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.files import atomic_write
-from asr_dro_plugin.reporting.data_sets import read_set, recipe_of, training_folder
-from asr_dro_plugin.reporting.facts import command_of, read_config, versions_line, versions_of
-from asr_dro_plugin.reporting.score_files import (
+from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.reporting.read.data_sets import read_set, recipe_of, training_folder
+from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_line, versions_of
+from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     METRICS,
     Interval,
     find_reports,
@@ -22,7 +22,7 @@ from asr_dro_plugin.reporting.score_files import (
     score_paths,
     share_of,
     worst_of,
-)  # fmt: skip
+)
 from asr_dro_plugin.reporting.words import interval_words, percent, span_words
 
 HEADINGS = {"test": "Test sets", "dev": "Development sets"}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asr_dro_plugin.text import Normalizer
+from asr_dro_plugin.text.normalizers import Normalizer
 
 # INSIDE: stays between two others that stay.  REPLACED: another character or none takes its place
 # wherever it stands.  ALONE: only the normaliser itself can tell.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from asr_dro_plugin.scoring.character_rules import CharacterRules
-from asr_dro_plugin.text import Normalizer, kind_of
+from asr_dro_plugin.text.normalizers import Normalizer, kind_of
 
 TAG = re.compile(r"\[[a-z]{3}\]")
 PLAIN_TAG = re.compile(r"\[[a-z]{3}\] ")

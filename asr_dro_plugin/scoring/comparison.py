@@ -3,7 +3,14 @@
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.resampling import SAMPLES, SEED, PairedResult, holm, paired_groups, paired_test
+from asr_dro_plugin.scoring.bootstrap import (
+    SAMPLES,
+    SEED,
+    PairedResult,
+    holm,
+    paired_groups,
+    paired_test,
+)
 from asr_dro_plugin.scoring.confidence import Units, unit_numbers
 from asr_dro_plugin.scoring.scores import Score
 

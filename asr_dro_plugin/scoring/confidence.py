@@ -1,11 +1,11 @@
-"""95 % intervals of every rate of a score, by bootstrap (``resampling``)."""
+"""95 % intervals of every rate of a score, by bootstrap (``bootstrap``)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from asr_dro_plugin.resampling import (
+from asr_dro_plugin.scoring.bootstrap import (
     SAMPLES,
     SEED,
     interval,

@@ -28,7 +28,7 @@ from asr_dro_plugin.scoring.pair_counts import PairCounts, chosen, count_pairs, 
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.scores import GroupScore, Score, group_scores
 from asr_dro_plugin.scoring.utterances import Utterances
-from asr_dro_plugin.text import Normalizer, get_normalizer, label_of, recorded
+from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, label_of, recorded
 
 __all__ = ["UNKNOWN", "GroupScore", "Score", "compare", "normalized", "score"]
 ONE_GROUP = "all"
@@ -53,7 +53,8 @@ def score(
         hypotheses: utterance id -> recognised text, the same way.
         languages: utterance id -> language (or any other group), which decides the row and, unless
             the references' tags do, the expected tag; None: one group, ``all``.
-        normalizer: as ``text.get_normalizer`` takes it, applied to both sides after the tag is off.
+        normalizer: as ``text.normalizers.get_normalizer`` takes it, applied to both sides after
+            the tag is off.
         durations: utterance id -> seconds.
         no_space: languages written without spaces.
         phoneme_map: counts the phoneme error rate too.

@@ -5,8 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_lines
 
 
 class PhonemeMap:

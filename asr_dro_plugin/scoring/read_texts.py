@@ -1,9 +1,10 @@
 """Transcripts in the forms that recognisers write, each as utterance id -> text.
 
 kaldi   ``id words`` a line
-folder  one ``{id}.txt`` an utterance (ids as ``utt_file_names`` escapes them)
-jsonl   one JSON object a line: ours (``utt_id``, ``hypotheses``), or with ``utt_id``, ``id`` or
-        ``audio_filepath`` (its name without ending) and ``text`` (hypotheses: ``pred_text`` first)
+folder  one ``{id}.txt`` an utterance (ids as ``transcripts.file_names`` escapes them)
+jsonl   one JSON object a line: ours (``utt_id``, see ``transcripts.partial``), or with ``utt_id``,
+        ``id`` or ``audio_filepath`` (its name without ending), and ``text`` (hypotheses:
+        ``pred_text`` first)
 trn     ``words (id)`` a line, sclite's
 
 A hypothesis file may be damaged: an id given again, a file that ends within a line, a line that is
@@ -17,9 +18,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_lines
-from asr_dro_plugin.utt_file_names import unescape_id
+from asr_dro_plugin.transcripts.file_names import unescape_id
 
 TRN = re.compile(r"(?:(.*)\s)?\((\S+)\)\s*")
 ID_KEYS = ("utt_id", "id", "audio_filepath")

@@ -31,8 +31,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import atomic_write
 from asr_dro_plugin.scoring.confidence import Interval, Units, intervals_of
 from asr_dro_plugin.scoring.confusions import confusions, lid_confusion
 from asr_dro_plugin.scoring.edit_distance import EditCounts

@@ -67,7 +67,7 @@ class ScoredSet:
 
     def _so_far(self, path: Path) -> tuple[dict[str, str], dict[str, str]]:
         """References and hypotheses of the utterances decoded so far."""
-        from asr_dro_plugin.hypotheses import read_so_far
+        from asr_dro_plugin.transcripts.partial import read_so_far
 
         parts = path.parent / "parts"
         texts = read_so_far(parts)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.frame_rules import SAMPLE_RATE
-from asr_dro_plugin.kaldi_io import read_table
-from asr_dro_plugin.languages import read_languages
 from asr_dro_plugin.scoring.confidence import Units
+from asr_dro_plugin.text.languages import read_languages
 
 # The recipe's table, from where one stands or beside the package in a checkout.
 LANGUAGES = (Path("local/languages.tsv"), Path(__file__).parents[2] / "local/languages.tsv")

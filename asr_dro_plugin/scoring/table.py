@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from asr_dro_plugin import text_tables
+from asr_dro_plugin.base import text_table as text_tables
 
 HEADER = ("lang", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %",
           "LID %")  # fmt: skip
@@ -107,7 +107,7 @@ def _drawn(report: Mapping) -> list[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
-    """``text_tables.aligned`` with names of at most ``MAX_NAME`` characters in the first column."""
+    """``text_table.aligned`` with names of at most ``MAX_NAME`` characters in the first column."""
     return text_tables.aligned([[_short(row[0]), *row[1:]] for row in rows], rules)
 
 

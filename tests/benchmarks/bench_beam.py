@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr_dro_plugin.decoding import build_decoder
+from asr_dro_plugin.decoding.build import build_decoder
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.decoding.lm_ngram import LN10, silent_stderr
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.lm.build import Settings, build_lm
-from asr_dro_plugin.lm_files import find_lm
+from asr_dro_plugin.lm.files import find_lm
 
 NUM, NUM_TEXT, NUM_WORDS, BATCH, RUNS = 200, 20_000, 5_000, 16, 3
 ALPHA, BETA = 0.6, 0.5

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from asr_dro_plugin.checkpoints import CheckpointStore
+from asr_dro_plugin.checkpoints.store import CheckpointStore
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = {100: 11, 400: 7}  # megabytes: runs

@@ -57,7 +57,7 @@ def write_data(folder: Path, number: int) -> Path:
     import numpy as np
     import soundfile
 
-    from asr_dro_plugin.kaldi_io import write_table
+    from asr_dro_plugin.base.kaldi_io import write_table
     from tests import toy
 
     rng = np.random.default_rng(1)
@@ -90,8 +90,8 @@ def trained(root: Path) -> Path:
 
 def transcriber_of(exp: Path):
     """Our greedy decoding of an experiment."""
-    from asr_dro_plugin.decode_options import read_decode_config
-    from asr_dro_plugin.espnet.transcribers import load_transcriber
+    from asr_dro_plugin.decoding.options import read_decode_config
+    from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
 
     return load_transcriber(exp, MODEL, "cpu", read_decode_config({"mode": "greedy"}))
 
@@ -100,7 +100,7 @@ class Ours:
     """Stage 12 on a data directory: every call decodes it anew, and times its parts."""
 
     def __init__(self, exp: Path, data: Path, out: Path) -> None:
-        from asr_dro_plugin import decode_parts
+        from asr_dro_plugin.decoding import parts as decode_parts
 
         self.data, self.out = data, out
         self.transcriber = transcriber_of(exp)
@@ -123,9 +123,9 @@ class Ours:
 
     def __call__(self) -> float:
         """Seconds."""
-        from asr_dro_plugin import decode_parts
         from asr_dro_plugin.bin import decode
-        from asr_dro_plugin.hypotheses import GrowingHypotheses
+        from asr_dro_plugin.decoding import parts as decode_parts
+        from asr_dro_plugin.transcripts.partial import GrowingHypotheses
 
         begin = time.perf_counter()
         utt_ids = decode_parts.part_of(self.durations, 1, 1)
@@ -140,8 +140,8 @@ class Ours:
 
     def said(self) -> dict[str, str]:
         """Texts without any file written, as transformers' pipeline gives them."""
-        from asr_dro_plugin import decode_parts
-        from asr_dro_plugin.speech import batches_of, read_ahead
+        from asr_dro_plugin.audio.read_ahead import batches_of, read_ahead
+        from asr_dro_plugin.decoding import parts as decode_parts
 
         utt_ids = decode_parts.part_of(self.durations, 1, 1)
         places = decode_parts.read_locations(self.data, {})
@@ -155,7 +155,7 @@ class Ours:
 
     def texts(self) -> dict[str, str]:
         """What the last call wrote."""
-        from asr_dro_plugin.kaldi_io import read_table
+        from asr_dro_plugin.base.kaldi_io import read_table
 
         return read_table(self.out / "text")
 
@@ -165,7 +165,7 @@ def against_espnet(root: Path, data: Path) -> bool:
     from espnet2.bin.asr_inference import Speech2Text
 
     import asr_dro_plugin.espnet  # noqa: F401
-    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.base.kaldi_io import read_table
 
     exp = trained(root)
     ours = Ours(exp, data, root / "out")
@@ -229,7 +229,7 @@ def collapsed(ours: Ours, path: str) -> str:
 
 def against_transformers(root: Path, data: Path) -> bool:
     """The same wav2vec 2.0 in both; whether ours is slower or says something else."""
-    from asr_dro_plugin.kaldi_io import read_table
+    from asr_dro_plugin.base.kaldi_io import read_table
 
     exp, pipe = wav2vec2_twins(root)
     ours = Ours(exp, data, root / "out_ssl")
@@ -328,7 +328,7 @@ def wav2vec2_twins(root: Path):
 def memory(root: Path) -> bool:
     """Peak of a process that decodes 3,000 utterances over one with 300; whether it is too much."""
     from tests.espnet import decoding
-    from tests.espnet.test_decoding_memory import SECONDS, data_of, peak
+    from tests.espnet.decode.test_decoding_memory import SECONDS, data_of, peak
 
     peaks = {}
     for number in (300, 3000):

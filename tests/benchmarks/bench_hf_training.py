@@ -230,11 +230,11 @@ class Ours:
     def __init__(self, args: argparse.Namespace, corpus, folder: Path, theirs: Theirs) -> None:
         import torch
 
-        from asr_dro_plugin.espnet.distributed import Ranks
-        from asr_dro_plugin.espnet.experiment import model_conf_of
-        from asr_dro_plugin.espnet.steps import Stepper
+        from asr_dro_plugin.espnet.process.distributed import Ranks
+        from asr_dro_plugin.espnet.run.steps import Stepper
+        from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
+        from asr_dro_plugin.espnet.start.checks import model_conf_of
         from asr_dro_plugin.espnet.task import DROASRTask
-        from asr_dro_plugin.espnet.updates import SkippedSteps, Updater
 
         self.task, self.corpus = DROASRTask, corpus
         total = sum(len(speech) for speech, _ in corpus) / RATE

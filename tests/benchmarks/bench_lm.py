@@ -23,11 +23,11 @@ from pathlib import Path
 from asr_dro_plugin.lm.arpa import write_arpa
 from asr_dro_plugin.lm.build import Settings, build_lm
 from asr_dro_plugin.lm.counts import encode
+from asr_dro_plugin.lm.files import LmFiles, find_lm
 from asr_dro_plugin.lm.kneser_ney import estimate
 from asr_dro_plugin.lm.perplexity import Scorer, Tally
 from asr_dro_plugin.lm.programs import is_installed, run_lmplz
-from asr_dro_plugin.lm_files import LmFiles, find_lm
-from asr_dro_plugin.text import lower_no_punct
+from asr_dro_plugin.text.normalizers import lower_no_punct
 
 NUM_WORDS, ORDER = 1_000_000, 3
 NLTK_WORDS, NLTK_HELD_OUT = 10_000, 40  # words to learn, sentences to score

@@ -12,9 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr_dro_plugin.kaldi_io import read_table
-from asr_dro_plugin.reporting.experiment import Experiment, faults_of, open_experiments
-from asr_dro_plugin.reporting.page import collect, page
+from asr_dro_plugin.base.kaldi_io import read_table
+from asr_dro_plugin.reporting.page.build import collect, page
+from asr_dro_plugin.reporting.read.experiment import Experiment, faults_of, open_experiments
 from asr_dro_plugin.reporting.results_md import write_results
 from tests.reporting.made import make_experiment
 from tests.sounds import noise, write_flac

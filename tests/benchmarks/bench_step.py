@@ -29,11 +29,11 @@ def build(objective: str, folder: Path):
     """The model of the YAML under an objective, its stepper and updater."""
     import torch
 
-    from asr_dro_plugin.espnet.distributed import Ranks
-    from asr_dro_plugin.espnet.experiment import model_conf_of
-    from asr_dro_plugin.espnet.steps import Stepper
+    from asr_dro_plugin.espnet.process.distributed import Ranks
+    from asr_dro_plugin.espnet.run.steps import Stepper
+    from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
+    from asr_dro_plugin.espnet.start.checks import model_conf_of
     from asr_dro_plugin.espnet.task import DROASRTask
-    from asr_dro_plugin.espnet.updates import SkippedSteps, Updater
 
     tokens = folder / "tokens.txt"
     tokens.write_text("\n".join(["<blank>", "<unk>", *map(chr, range(97, 177)), "<sos/eos>"]))

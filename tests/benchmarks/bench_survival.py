@@ -1,7 +1,7 @@
 """Runs that are killed again and again, against one that is not: bit for bit the same.
 
 ``make bench`` kills 100 times at random moments and 40 times inside the checkpoint writer; the test
-suite does a few of each (``tests/espnet/test_survival.py``).
+suite does a few of each (``tests/espnet/run/test_survival.py``).
 """
 
 import subprocess

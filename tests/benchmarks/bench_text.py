@@ -16,8 +16,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.text import get_normalizer
-from asr_dro_plugin.vocabulary import Characters, judge
+from asr_dro_plugin.text.characters import Characters, judge
+from asr_dro_plugin.text.normalizers import get_normalizer
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NUM, LIMIT, RUNS = 50_000, 5.0, 3

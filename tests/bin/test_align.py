@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from asr_dro_plugin.base.kaldi_io import read_table, write_table
 from asr_dro_plugin.bin.align import main
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.kaldi_io import read_table, write_table
-from asr_dro_plugin.transcripts import from_json
+from asr_dro_plugin.transcripts.transcript import from_json
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import torch
 
 from asr_dro_plugin.bin.convert_checkpoint import main
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.ssl_folders import load_plain
-from asr_dro_plugin.ssl_layouts import inspect_checkpoint
+from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
 from tests.hostile import attacks, write_zip
 
 pytest_plugins = ["tests.fixtures_ssl"]
@@ -38,7 +38,7 @@ def pickled(request, tiny_ssl, tmp_path):
 
 
 def test_objects_become_plain_and_the_file_encodes_the_same(pickled, tiny_ssl, tmp_path):
-    from asr_dro_plugin.espnet.ssl import PreparedWav2Vec2Encoder
+    from asr_dro_plugin.espnet.parts.ssl import PreparedWav2Vec2Encoder
 
     out = tmp_path / "out.pt"
     assert main([str(pickled), str(out)]) == 0

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from asr_dro_plugin.base.kaldi_io import read_table, write_table
 from asr_dro_plugin.bin import dump_audio, filter_data, make_shapes, make_tokens, perturb_speed
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_table, write_table
 from tests.sounds import data_dir, noise, write_flac
 
 BINS = ["perturb_speed", "dump_audio", "filter_data", "make_tokens", "make_shapes"]

@@ -13,7 +13,7 @@ import yaml
 from asr_dro_plugin.bin import export_model, import_model, pack, transcribe
 from asr_dro_plugin.bin import main as command_line
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.tokens import make_token_list
+from asr_dro_plugin.text.tokens import make_token_list
 from tests import hf_models
 from tests.espnet.conftest import arguments, make_dump
 from tests.importing import nemo_files
@@ -43,7 +43,7 @@ def audio(tmp_path_factory):
 
 
 def emission(exp, audio):
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     samples, _ = soundfile.read(audio, dtype="float32")
     return load_recogniser(exp, "model.pth").emission([samples]), torch.from_numpy(samples)[None]
@@ -64,7 +64,7 @@ def test_a_table_of_all_tensors_is_printed(tmp_path, capsys):
 
 def test_the_recogniser_of_a_nemo_file_computes_what_the_plain_reference_does(task, folders, audio):
     from asr_dro_plugin.features.log_mel import LogMel
-    from asr_dro_plugin.log_mel_settings import LogMelSettings
+    from asr_dro_plugin.features.settings import LogMelSettings
 
     found, samples = emission(folders[0] / "exp_nemo", audio)
     features = LogMel(LogMelSettings(n_mels=nemo_files.MELS))(samples[0].numpy())
@@ -116,7 +116,7 @@ def test_it_is_packed_and_unpacked_whole(task, folders, tmp_path, monkeypatch):
 
 def continued(task, root, exp, config, out):
     """The model with which a training continues from ``exp`` on the data below ``root``."""
-    from asr_dro_plugin.espnet.experiment import model_conf_of, read_groups
+    from asr_dro_plugin.espnet.start.checks import model_conf_of, read_groups
 
     texts = {f"eng_{i}": f"[eng] {text}" for i, text in enumerate(["a b", "c d"])}
     make_token_list(texts, root, "text", init_tokens=exp / "tokens.txt")

@@ -10,7 +10,7 @@ import yaml
 
 from asr_dro_plugin.bin import import_model, info, main, pack, unpack
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.model_folders import read_model_folder, weights_of
+from asr_dro_plugin.experiment.folders import read_model_folder, weights_of
 from tests.packs import MODEL, write_experiment
 
 pytest_plugins = ["tests.fixtures_ssl"]
@@ -119,8 +119,8 @@ def test_frozen_parameters_are_told_apart(write, capsys):
 @pytest.fixture
 def experiment(tmp_path):
     """A folder as training leaves it."""
-    from asr_dro_plugin.stack_names import CTC_CLASS
-    from asr_dro_plugin.stack_params import construct
+    from asr_dro_plugin.stack.names import CTC_CLASS
+    from asr_dro_plugin.stack.parameters import construct
 
     exp = tmp_path / "exp"
     exp.mkdir()

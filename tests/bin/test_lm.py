@@ -11,7 +11,7 @@ import pytest
 
 from asr_dro_plugin.bin.lm import main
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.lm_files import find_lm, lm_names
+from asr_dro_plugin.lm.files import find_lm, lm_names
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "e1 [eng] the cat sat\ne2 [eng] the dog\np1 [pol] kot spał\np2 [pol] kot spał tu\n"

@@ -17,11 +17,11 @@ import soundfile
 import torch
 import yaml
 
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin import main as command_line
 from asr_dro_plugin.bin import pack, transcribe, unpack
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_table
-from asr_dro_plugin.named_files import config_in_place
+from asr_dro_plugin.experiment.config_paths import config_in_place
 from tests.espnet.conftest import dump, task, trained, write_config  # noqa: F401  the fixtures
 from tests.espnet.test_espnets_own_tools import disturbed
 from tests.packs import contents, everything_below, write_experiment
@@ -61,7 +61,7 @@ def audio(dump) -> str:  # noqa: F811
 
 def log_probs(exp: Path, audio: str) -> torch.Tensor:
     """What our loader gives; the experiment's own place need not be the working directory."""
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     speech = soundfile.read(audio, dtype="float32")[0]
     return load_recogniser(exp, MODEL).emission([speech]).log_probs
@@ -219,7 +219,7 @@ def test_espnets_own_archive_is_unpacked_and_decoded(trained, audio, tmp_path, m
     unpack.main(["theirs.zip", "--out", "out"])
     inside = next((tmp_path / "out").rglob("config.yaml")).parent
     name = next(inside.glob("*.pth")).name
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     speech = soundfile.read(audio, dtype="float32")[0]
     assert torch.equal(load_recogniser(inside, name).emission([speech]).log_probs, before)

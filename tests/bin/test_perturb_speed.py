@@ -1,8 +1,8 @@
 import pytest
 
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin.perturb_speed import main, parse_factors
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import read_table
 from tests.sounds import data_dir
 
 

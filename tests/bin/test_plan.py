@@ -10,7 +10,7 @@ import pytest
 
 from asr_dro_plugin.bin import plan
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.samplers.first_epoch import read_lengths
+from asr_dro_plugin.preflight.first_epoch import read_lengths
 
 pytest_plugins = ["tests.fixtures_ssl"]
 
@@ -153,15 +153,16 @@ def test_the_longest_batch_is_the_one_that_training_tries_first(write, stats_dir
 
     import numpy as np
 
+    from asr_dro_plugin.base.yaml_files import load_config
     from asr_dro_plugin.samplers import build_sampler
-    from asr_dro_plugin.stack import frame_counter, load_config
+    from asr_dro_plugin.stack.frames import frame_counter
 
     config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", "seed: 5"))
     found = json.loads(plan_of(config, stats_dir, capsys, "--json"))["batches"]
     options = argparse.Namespace(**load_config(config))
     utt_ids, samples, group_ids = read_lengths(stats_dir / "train")
 
-    from asr_dro_plugin.espnet.iterators import PlannedIterFactory
+    from asr_dro_plugin.espnet.batches.iterators import PlannedIterFactory
 
     sampler = build_sampler(options.sampler, **options.sampler_conf)
     factory = PlannedIterFactory(
@@ -220,8 +221,9 @@ def test_planning_the_batches_loads_neither_torch_nor_espnet(write, stats_dir):
     config = write(TASK.replace("freeze_param: [encoder.subsampling.0]", ""))
     program = (
         "import sys\nfrom asr_dro_plugin.bin import plan\n"
-        "from asr_dro_plugin.kaldi_io import read_table\n"
-        "from asr_dro_plugin.stack import frame_counter, load_config\n"
+        "from asr_dro_plugin.base.kaldi_io import read_table\n"
+        "from asr_dro_plugin.base.yaml_files import load_config\n"
+        "from asr_dro_plugin.stack.frames import frame_counter\n"
         "from pathlib import Path\nconfig = load_config(sys.argv[1])\n"
         "print(plan.plan_first_epoch(config, Path(sys.argv[2]), frame_counter(config)).plan)\n"
         "print({'torch', 'espnet2'} & set(sys.modules))"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.bin import make_shapes, make_tokens, plan, preflight
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.kaldi_io import write_table
 from tests.sounds import data_dir
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ import pytest
 
 from asr_dro_plugin.bin.score import main
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.hypotheses import GrowingHypotheses
-from asr_dro_plugin.transcripts import Hypothesis, Transcript
+from asr_dro_plugin.transcripts.partial import GrowingHypotheses
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
 
 WORDS = ["--ref", "dump/test_x/text", "--hyp", "exp/test_x/text", "--partial"]
 IDS = ["u1", "u2", "u3"]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_dro_plugin.audio.vad import find_speech, load_model
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin.segment import main
-from asr_dro_plugin.data_dir import Checks, validate
-from asr_dro_plugin.decoding.vad import find_speech, load_model
+from asr_dro_plugin.data.validate import Checks, validate
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.kaldi_io import read_table
 from tests import toy
 from tests.decoding.voice import RATE, voice
 

@@ -8,12 +8,12 @@ import shutil
 import pytest
 import yaml
 
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin import tune_lm
-from asr_dro_plugin.decode_options import read_decode_config
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.kaldi_io import read_table
 from asr_dro_plugin.lm.build import Settings, build_lm
-from asr_dro_plugin.text import split_tag
+from asr_dro_plugin.text.normalizers import split_tag
 
 CONFIG = "mode: lm\nbeam_size: 10\nblank_threshold: 1.0\nword_score: 0.0\n"
 
@@ -59,12 +59,12 @@ def test_the_best_weights_become_a_configuration_with_trials_and_picture(
 
 
 def test_an_error_rate_is_that_of_decoding_with_the_weights(words, trained, dump, lm_dir, tmp_path):
-    from asr_dro_plugin.decoding import build_decoder
+    from asr_dro_plugin.audio.read_ahead import Location, load
+    from asr_dro_plugin.decoding.build import build_decoder
     from asr_dro_plugin.decoding.greedy import tokens_to_text
-    from asr_dro_plugin.espnet.inference import load_recogniser
-    from asr_dro_plugin.model_files import best_model_file
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+    from asr_dro_plugin.experiment.model_files import best_model_file
     from asr_dro_plugin.scoring.error_rates import score
-    from asr_dro_plugin.speech import Location, load
 
     tune_lm.main(words)
     trial = json.loads((tmp_path / "tuned.json").read_text())["trials"][-1]

@@ -13,7 +13,7 @@ import pytest
 
 from asr_dro_plugin.bin import watch
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.metrics_file import Record
+from asr_dro_plugin.experiment.metrics import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "asr_dro_plugin.bin.main", "watch"]

@@ -25,7 +25,7 @@ def _report_again():
 
 def encode(path):
     """Output (1, T, 16) of ESPnet's encoder for one second of noise."""
-    from asr_dro_plugin.espnet.ssl import PreparedWav2Vec2Encoder
+    from asr_dro_plugin.espnet.parts.ssl import PreparedWav2Vec2Encoder
 
     encoder = PreparedWav2Vec2Encoder(
         input_size=1, w2v_url=path.name, w2v_dir_path=str(path.parent), output_size=16
@@ -51,7 +51,7 @@ def test_a_checkpoint_with_multiple_train_files_encodes(tiny_ssl):
 
 
 def test_an_utterance_that_could_be_masked_whole_leaves_its_batch_unmasked(tiny_ssl):
-    from asr_dro_plugin.espnet.ssl import PreparedWav2Vec2Encoder
+    from asr_dro_plugin.espnet.parts.ssl import PreparedWav2Vec2Encoder
 
     conf = {"w2v_url": tiny_ssl.fairseq.name, "w2v_dir_path": str(tiny_ssl.folder)}
     encoder = PreparedWav2Vec2Encoder(input_size=1, output_size=16, **conf).train()

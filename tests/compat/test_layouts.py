@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from asr_dro_plugin.compat.fairseq import import_fairseq
-from asr_dro_plugin.ssl_config import apply_to_config
-from asr_dro_plugin.ssl_layouts import inspect_checkpoint
+from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
+from asr_dro_plugin.pretrained.resolve import apply_to_config
 
 pytest_plugins = ["tests.fixtures_ssl"]
 SECOND = 16000
@@ -13,7 +13,7 @@ SECOND = 16000
 
 def build(config):
     """ESPnet's frontend or encoder for ``config``, as our task builds it, in evaluation mode."""
-    from asr_dro_plugin.espnet.ssl import PreparedS3prlFrontend, PreparedWav2Vec2Encoder
+    from asr_dro_plugin.espnet.parts.ssl import PreparedS3prlFrontend, PreparedWav2Vec2Encoder
 
     if config.get("frontend") == "s3prl":
         return PreparedS3prlFrontend(fs="16k", **config["frontend_conf"]).eval()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asr_dro_plugin.decode_options import read_decode_config
+from asr_dro_plugin.decoding.options import read_decode_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = sorted(path.name for path in CONF.glob("decode_asr_*.yaml"))

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from asr_dro_plugin.tokens import make_token_list
+from asr_dro_plugin.text.tokens import make_token_list
 from tests.espnet.conftest import arguments, make_dump
 
 pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
@@ -30,7 +30,7 @@ def dump(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def task():
     import asr_dro_plugin.espnet  # noqa: F401
-    from asr_dro_plugin.espnet.onebatch import OneBatchTask
+    from asr_dro_plugin.espnet.onebatch.one_batch_test import OneBatchTask
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

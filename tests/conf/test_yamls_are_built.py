@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr_dro_plugin.config_files import load_config
-from asr_dro_plugin.model_files import check_model_file
-from asr_dro_plugin.stack import check_config
-from asr_dro_plugin.training_rules import num_updates
-from asr_dro_plugin.whisper_tokens import read_tokenizer, token_names
+from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.experiment.model_files import check_model_file
+from asr_dro_plugin.stack.check import check_config
+from asr_dro_plugin.stack.training_rules import num_updates
+from asr_dro_plugin.text.whisper_tokens import read_tokenizer, token_names
 
 pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 
@@ -47,7 +47,7 @@ def built(request, task, tiny_ssl, tiny_whisper):
     for slot in ("frontend", "specaug", "preencoder", "decoder"):  # as the parser reads them
         if getattr(args, slot) == "none":
             setattr(args, slot, None)
-    from asr_dro_plugin.espnet.experiment import model_conf_of
+    from asr_dro_plugin.espnet.start.checks import model_conf_of
 
     args.model_conf = model_conf_of(args)
     return args, task.build_model(args)

@@ -8,7 +8,7 @@ import pytest
 from asr_dro_plugin.decoding.given_text import TextAligner
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.text import lower_no_punct
+from asr_dro_plugin.text.normalizers import lower_no_punct
 
 TOKENS = ["<blank>", "<unk>", "[eng]", "<space>", *"abcdehlotw", "<sos/eos>"]
 

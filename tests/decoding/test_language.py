@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding import build_decoder
+from asr_dro_plugin.decoding.build import build_decoder
 from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding import build_decoder
+from asr_dro_plugin.decoding.build import build_decoder
 from asr_dro_plugin.decoding.flashlight import FlashlightSearch
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.emissions import Emission

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding import build_decoder
+from asr_dro_plugin.decoding.build import build_decoder
 from asr_dro_plugin.decoding.prefix_beam import search
 from asr_dro_plugin.decoding.search_frames import search_frames
 from asr_dro_plugin.emissions import Emission

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asr_dro_plugin.decoding.segment import Lengths
 from asr_dro_plugin.decoding.text_pieces import cut_words
-from asr_dro_plugin.transcripts import Unit
+from asr_dro_plugin.transcripts.transcript import Unit
 
 
 def words_of(lengths_and_gaps):

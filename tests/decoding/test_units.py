@@ -11,7 +11,7 @@ from asr_dro_plugin.decoding.align import TokenSpan
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.decoding.units import units_of
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.text import split_tag
+from asr_dro_plugin.text.normalizers import split_tag
 
 SYMBOLS = {
     "char": ["<blank>", "<unk>", "[eng]", "[fra]", "<space>", "a", "b", "é", "<sos/eos>"],

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.base.kaldi_io import read_table
 from tests.espnet.conftest import arguments, write_config
 
 pytest_plugins = ["tests.fixtures_ssl"]
@@ -83,7 +83,7 @@ def espnets(experiments, audio, tmp_path_factory) -> dict[str, torch.Tensor]:
 def test_speech2text_gives_our_log_probs_and_they_are_those_of_the_loaded_parameters(
     experiments, espnets, audio, task, stack
 ):
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     exp, speech = experiments[stack], soundfile.read(audio, dtype="float32")[0]
     recogniser = load_recogniser(exp, MODEL)
@@ -105,7 +105,7 @@ def test_speech2text_gives_our_log_probs_and_they_are_those_of_the_loaded_parame
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_frame_counter_knows_what_is_too_short_for_the_stack(experiments, stack):
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     recogniser = load_recogniser(experiments[stack], MODEL)
     for num_samples in (1, 255, 256, 257, 399, 400, 960, 961, 1039, 1040, 1600):

@@ -36,7 +36,7 @@ def test_a_plain_espnet_yaml_trains_to_bit_equal_parameters_through_our_task(tas
 
 
 def test_group_ids_reach_the_model_in_the_batch(task, dump, tmp_path, monkeypatch):
-    from asr_dro_plugin.espnet.model import DROASRModel
+    from asr_dro_plugin.espnet.model.model import DROASRModel
 
     seen = {}
     utterance_losses = DROASRModel.utterance_losses

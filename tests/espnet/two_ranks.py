@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import torch
 import torch.distributed as dist
 
-from asr_dro_plugin.espnet.distributed import Ranks
-from asr_dro_plugin.espnet.model import DROASRModel
-from asr_dro_plugin.espnet.steps import Stepper
-from asr_dro_plugin.espnet.updates import SkippedSteps, Updater
+from asr_dro_plugin.espnet.model.model import DROASRModel
+from asr_dro_plugin.espnet.process.distributed import Ranks
+from asr_dro_plugin.espnet.run.steps import Stepper
+from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
 from tests.espnet import tiny
 
 DRY = {"hidden_size": 16, "num_blocks": 1, "kernel_size": 3, "dropout": 0.0}

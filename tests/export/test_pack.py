@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from asr_dro_plugin import pack_zip
 from asr_dro_plugin.errors import DiskFull, UserError
 from asr_dro_plugin.export.pack import Options, pack
+from asr_dro_plugin.packing import archive as pack_zip
 from tests.packs import MODEL, TAG, contents, weights, write_experiment, write_score
 
 

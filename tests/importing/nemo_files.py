@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from asr_dro_plugin.features.log_mel import filters_of, window_for
-from asr_dro_plugin.log_mel_settings import LogMelSettings
+from asr_dro_plugin.features.settings import LogMelSettings
 from tests.tars import entry, write_tar
 
 LABELS = [" ", "а", "б", "в", "г"]

@@ -9,8 +9,8 @@ import torch
 import yaml
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.export.pack import Options, pack
-from asr_dro_plugin.named_files import config_in_place
 from tests.importing.reading import everything_below, imported, read
 from tests.importing.stacks import HEAD, STACK, TOKENS, weights
 

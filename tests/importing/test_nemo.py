@@ -7,7 +7,7 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.features.log_mel_torch import BatchLogMel
-from asr_dro_plugin.log_mel_settings import LogMelSettings
+from asr_dro_plugin.features.settings import LogMelSettings
 from asr_dro_plugin.nets.quartznet import QuartzNet
 from tests.hostile import WRITERS, attacks
 from tests.importing import nemo_files

@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
+from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.bin.import_model import KINDS
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.files import sha256_of
 from asr_dro_plugin.importing import sources
 from tests.importing import nemo_files
 from tests.importing.reading import everything_below, imported, read

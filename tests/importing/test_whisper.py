@@ -9,9 +9,9 @@ import yaml
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.sources import Options, import_model
-from asr_dro_plugin.ssl_folders import read_weights
-from asr_dro_plugin.tokens import read_tokens
-from asr_dro_plugin.whisper_tokens import WhisperTokenizer
+from asr_dro_plugin.pretrained.hf_folders import read_weights
+from asr_dro_plugin.text.tokens import read_tokens
+from asr_dro_plugin.text.whisper_tokens import WhisperTokenizer
 
 pytest_plugins = ["tests.fixtures_whisper"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from asr_dro_plugin.errors import UserError
-from tests.espnet.test_adapter_files import (  # noqa: F401  the fixtures
+from tests.espnet.start.test_adapter_files import (  # noqa: F401  the fixtures
     base,
     config_of,
     emission,

@@ -14,7 +14,7 @@ CONFIG = {
 
 class Model(torch.nn.Module):
     def __init__(self, **changes):
-        from asr_dro_plugin.espnet.hf_wav2vec2 import HFWav2Vec2Encoder
+        from asr_dro_plugin.espnet.parts.hf_wav2vec2 import HFWav2Vec2Encoder
 
         super().__init__()
         self.frontend, self.encoder = None, HFWav2Vec2Encoder({**CONFIG, **changes})
@@ -28,14 +28,14 @@ def base(tmp_path_factory):
 
 
 def test_it_is_named_in_one_line(base):
-    from asr_dro_plugin.espnet.adapters import load_base
+    from asr_dro_plugin.espnet.start.adapters import load_base
 
     with pytest.raises(UserError, match=r"is \(16,.* and \(24,.* Set save_strategy: all"):
         load_base(Model(intermediate_size=24), base)
 
 
 def test_one_that_fits_is_taken(base):
-    from asr_dro_plugin.espnet.adapters import load_base
+    from asr_dro_plugin.espnet.start.adapters import load_base
 
     model = Model()
     load_base(model, base)

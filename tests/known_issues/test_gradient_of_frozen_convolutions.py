@@ -7,8 +7,8 @@ import pytest
 from torch import nn
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.freezing import apply_freezing
-from asr_dro_plugin.training_rules import check_training
+from asr_dro_plugin.espnet.start.freezing import apply_freezing
+from asr_dro_plugin.stack.training_rules import check_training
 
 
 class Model(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 
 from asr_dro_plugin.export.pack import Options, pack
-from asr_dro_plugin.unpack import unpack
+from asr_dro_plugin.packing.unpack import unpack
 from tests import hf_models
 from tests.importing.reading import imported
 

@@ -29,7 +29,7 @@ def moved(trained, tmp_path):
 
 
 def test_greedy_decoding_names_the_statistics(moved, tmp_path, monkeypatch):
-    from asr_dro_plugin.espnet.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     monkeypatch.chdir(tmp_path)
     stats = {"stats_file": "exp/asr_stats/train/feats_stats.npz"}
@@ -44,7 +44,7 @@ def test_greedy_decoding_names_the_statistics(moved, tmp_path, monkeypatch):
 
 
 def test_beam_search_names_the_sentencepiece_model(moved):
-    from asr_dro_plugin.espnet.beam_search import BeamSearch
+    from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
 
     exp = moved(token_type="bpe", bpemodel="/nowhere/bpe.model")
     with pytest.raises(UserError, match="names bpemodel /nowhere/bpe.model, .* correct the path"):

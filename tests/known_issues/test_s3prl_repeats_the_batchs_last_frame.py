@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr_dro_plugin.espnet.inference import load_recogniser
+from asr_dro_plugin.espnet.decode.inference import load_recogniser
 from tests.espnet.conftest import arguments, write_config
 
 pytest_plugins = ["tests.fixtures_ssl"]

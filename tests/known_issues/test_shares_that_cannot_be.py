@@ -4,7 +4,7 @@ import pytest
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.whisper_layers import WhisperSizes
-from asr_dro_plugin.training_rules import check_training
+from asr_dro_plugin.stack.training_rules import check_training
 
 WAV2VEC2 = {
     "model_type": "wav2vec2", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -26,7 +26,7 @@ def test_a_whisper_refuses_it_when_it_is_built(name):
 
 @pytest.mark.parametrize("name", [*WRONG, "layerdrop"])
 def test_a_wav2vec2_refuses_it_when_it_is_built(name):
-    from asr_dro_plugin.espnet.hf_wav2vec2 import HFWav2Vec2Encoder
+    from asr_dro_plugin.espnet.parts.hf_wav2vec2 import HFWav2Vec2Encoder
 
     value = WRONG.get(name, -0.1)
     with pytest.raises(ValueError, match=f"{name} is {value}"):

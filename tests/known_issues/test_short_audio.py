@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.base.kaldi_io import read_table, write_table
 from asr_dro_plugin.errors import SomeLeftOut
-from asr_dro_plugin.kaldi_io import read_table, write_table
-from asr_dro_plugin.speech import Utterance
 
 SHORT = "eng-too-short"
 
@@ -68,8 +68,8 @@ def test_transcribe_prints_an_empty_line(trained, data, tmp_path, capsys, caplog
 
 def test_one_sample_more_than_half_a_window_is_decoded(trained):
     from asr_dro_plugin.decoding.greedy import best_paths
-    from asr_dro_plugin.espnet.inference import load_recogniser
-    from asr_dro_plugin.espnet.transcriber import Transcriber
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+    from asr_dro_plugin.espnet.decode.transcriber import Transcriber
 
     recogniser = load_recogniser(trained, "valid.cer_ctc.ave.pth")
     speech = [Utterance(str(n), np.ones(n, dtype=np.float32)) for n in (0, 256, 257)]

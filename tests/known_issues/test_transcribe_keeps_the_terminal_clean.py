@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.base.kaldi_io import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ import numpy as np
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.train.dataset import ESPnetDataset
 
-from asr_dro_plugin.espnet.iterators import PlannedIterFactory
+from asr_dro_plugin.espnet.batches.iterators import PlannedIterFactory
 from asr_dro_plugin.samplers import build_sampler
 
 NUM = 64

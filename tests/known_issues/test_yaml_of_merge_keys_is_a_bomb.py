@@ -3,7 +3,7 @@
 import pytest
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.unpack_content import read_yaml
+from asr_dro_plugin.packing.content import read_yaml
 
 
 def test_mappings_that_merge_each_other_many_times_are_refused(tmp_path):

@@ -9,10 +9,10 @@ import pytest
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.build import Settings, build_lm, make_binary
+from asr_dro_plugin.lm.files import find_lm, lm_names
 from asr_dro_plugin.lm.programs import is_installed
 from asr_dro_plugin.lm.stages import binaries, estimate_all
 from asr_dro_plugin.lm.text import Sentences, collect
-from asr_dro_plugin.lm_files import find_lm, lm_names
 
 LINES = "the cat sat\nthe cat ran\na dog sat\nżółw\n"
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.base.kaldi_io import read_table
 from tests.local.conftest import ROOT, contents, refusal
 from tests.sounds import noise, write_flac
 

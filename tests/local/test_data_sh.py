@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.base.kaldi_io import read_table
 from tests import toy
 from tests.local.conftest import ROOT, refusal
 
@@ -60,7 +60,9 @@ def test_help_names_every_option(prepare):
 
 @pytest.mark.parametrize("script", sorted(Path(ROOT / "local").glob("data_*.py")))
 def test_every_option_that_a_script_takes_can_be_given_to_data_sh(script, prepare):
-    words = script.read_text() + (ROOT / "asr_dro_plugin" / "corpus_options.py").read_text()
+    words = (
+        script.read_text() + (ROOT / "asr_dro_plugin" / "data" / "corpus_options.py").read_text()
+    )
     taken = {word.split('"')[1] for word in words.split("add_argument(")[1:] if '"--' in word[:12]}
     offered = prepare("--help").stdout
     assert all(f"{option} " in offered for option in taken)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_dro_plugin.transcripts import Hypothesis, Transcript, to_json
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

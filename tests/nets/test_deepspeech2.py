@@ -5,12 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_dro_plugin.nets.deepspeech2 import (
-    VARIANTS,
-    DeepSpeech2,
-    MaskedBatchNorm,
-    conv_length,
-)
+from asr_dro_plugin.nets.deepspeech2 import VARIANTS, DeepSpeech2, MaskedBatchNorm, conv_length
 
 TINY = {"hidden_size": 12, "num_layers": 2}
 CHANNELS = {"hw2": (3, 4, 5), "sooftware": (3, 4)}

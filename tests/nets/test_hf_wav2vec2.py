@@ -8,7 +8,7 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
-from asr_dro_plugin.ssl_folders import modern_name, read_weights
+from asr_dro_plugin.pretrained.hf_folders import modern_name, read_weights
 
 transformers = pytest.importorskip("transformers")
 pytest_plugins = ["tests.fixtures_ssl"]
@@ -240,7 +240,7 @@ def test_weights_are_read_from_every_kind_of_folder(write, tmp_path):
     folder = tmp_path / "checkpoint-8"
     folder.mkdir()
     write(source.model, folder)
-    from asr_dro_plugin.ssl_folders import network_config
+    from asr_dro_plugin.pretrained.hf_folders import network_config
 
     net = HFWav2Vec2Net(network_config(folder, "a folder"))
     net.load_pretrained(folder)

@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from asr_dro_plugin.adapter_files import merged_state
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.adapter_files import merged_state
 from asr_dro_plugin.nets.lora import add_lora, merge_lora
 
 

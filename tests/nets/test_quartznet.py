@@ -8,7 +8,7 @@ from asr_dro_plugin.features.log_mel_torch import BatchLogMel
 from asr_dro_plugin.nets import frame_layouts
 from asr_dro_plugin.nets.frame_layouts import PackedFrames, PaddedFrames
 from asr_dro_plugin.nets.quartznet import BlockShape, QuartzNet, nemo_names, quartznet_blocks
-from asr_dro_plugin.optimizers.novograd import NovoGrad
+from asr_dro_plugin.optim.novograd import NovoGrad
 from tests.nets.plain_quartznet import PlainQuartzNet
 
 SMALL = {"num_repeats": 1, "repeat": 2, "width": 0.0625}

@@ -8,7 +8,7 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective, build_objective
-from asr_dro_plugin.signatures import signature_of
+from asr_dro_plugin.stack.signatures import signature_of
 
 # Section 9 of the specification, for G = 10.
 DEFAULTS = {

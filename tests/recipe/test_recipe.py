@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from asr_dro_plugin.kaldi_io import read_table
+from asr_dro_plugin.base.kaldi_io import read_table
 
 EXP = "exp/asr_train_asr_tiny_raw_tsv_char"
 TEST = "decode_asr_greedy_valid.cer_ctc.ave/test_tsv"

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from asr_dro_plugin.metrics_file import Record
-from asr_dro_plugin.reporting.utterances import COLUMNS
-from asr_dro_plugin.text import add_tag
+from asr_dro_plugin.experiment.metrics import Record
+from asr_dro_plugin.reporting.read.utterances import COLUMNS
+from asr_dro_plugin.text.normalizers import add_tag
 from tests.sounds import write_flac
 
 LETTERS = "aeinorst lmd"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from asr_dro_plugin.reporting import advice
-from asr_dro_plugin.reporting.experiment import Decoding, Experiment
-from asr_dro_plugin.reporting.utterances import Utterance
+from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment
+from asr_dro_plugin.reporting.read.utterances import Utterance
 from tests.reporting.made import make_experiment, score_of, utterance_rows
 
 LANGS = ["eng", "fra", "rus"]

@@ -6,7 +6,7 @@ import pytest
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.compare import compare
-from asr_dro_plugin.reporting.utterances import Utterance
+from asr_dro_plugin.reporting.read.utterances import Utterance
 
 
 def decoding(langs, errors, seed, num=80, unit=None):

@@ -12,7 +12,7 @@ from asr_dro_plugin.scoring.compared_text import (
     part_tag,
     part_tags,
 )
-from asr_dro_plugin.text import NORMALIZERS, get_normalizer
+from asr_dro_plugin.text.normalizers import NORMALIZERS, get_normalizer
 
 ODD = (
     "ab AİıI'’-.,;\u200c\u200d\u0301é\u0645\u06cc\u0915\u093c\u0921ςΣσ中"

@@ -4,8 +4,8 @@ import pytest
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.read_texts import form_of, read_hypotheses, read_reference
-from asr_dro_plugin.transcripts import Hypothesis, Transcript, to_json
-from asr_dro_plugin.utt_file_names import file_names
+from asr_dro_plugin.transcripts.file_names import file_names
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, to_json
 
 BOTH = {"u1": "a b", "u2": ""}
 

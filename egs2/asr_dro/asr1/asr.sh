@@ -158,7 +158,7 @@ if [ -n "${init_exp}" ]; then
 fi
 if [ "${ngpu}" -gt 0 ] && [ "${cmd_backend}" = local ] && [ "${stop_stage}" -ge 11 ] && ! ${dry_run}; then
     python3 -c 'import sys
-from asr_dro_plugin.devices import device_of
+from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.errors import run_main
 run_main(lambda: device_of(int(sys.argv[1])) and 0)' "${ngpu}" # the line that training itself would end in
 fi
@@ -237,7 +237,7 @@ if wanted 1; then
     corpus_root=$(tr '[:lower:]-' '[:upper:]_' <<<"${corpus}") # its variable in db.sh
     corpus_root=${data_source:-${!corpus_root:-}}
     inputs=("${norm_inputs[@]}")
-    for file in local/data.sh "local/data_${corpus}.py" local/*.tsv ../../../asr_dro_plugin/text{,_rules,_rule_words,_steps}.py; do
+    for file in local/data.sh "local/data_${corpus}.py" local/*.tsv ../../../asr_dro_plugin/text/{normalizers,rules,rule_words,steps}.py; do
         case ${file} in local/ssl_checkpoints.tsv | local/corpora.tsv) continue ;; esac # no data is made of them
         inputs+=(--input "${file}")
     done

@@ -1,0 +1,174 @@
+"""Where speech is in a recording: Silero's voice activity detection, and runs of its answers.
+
+The silero-vad wheel (MIT) carries its model as files, which are read here without importing the
+package: that would set torch to one thread for the whole process.  onnxruntime runs the model where
+it is installed (the service has no torch), else torch.  All times are of the recording given.
+"""
+
+import functools
+import importlib.util
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.errors import UserError
+
+FRAME = 512  # samples of one answer: 32 ms
+CONTEXT = 64  # samples before it that the model hears too
+STATE = 128  # size of its recurrent layer
+BLOCK = 512  # answers computed at a time: 16 s
+HYSTERESIS = 0.15  # speech goes on until the probability falls so far below the threshold
+
+Region = tuple[float, float]  # seconds, start and end
+
+
+def speech_regions(samples: np.ndarray, **options: float) -> list[Region]:
+    """As ``find_speech``, but the whole recording where no speech is found; none in no samples."""
+    whole = [(0.0, len(samples) / SAMPLE_RATE)] if len(samples) else []
+    return find_speech(samples, **options) or whole
+
+
+def find_speech(
+    samples: np.ndarray,
+    threshold: float = 0.5,
+    min_speech: float = 0.25,
+    min_silence: float = 0.3,
+    pad: float = 0.1,
+) -> list[Region]:
+    """Stretches of speech, in order, not overlapping; none where there is none.
+
+    Args:
+        samples: (N,) float32 at 16 kHz.
+        threshold: probability from which on a stretch begins, 0..1.
+        min_speech: seconds; shorter stretches are noise.
+        min_silence: seconds; shorter pauses part nothing.
+        pad: seconds added on either side, at most half the pause.
+
+    Raises:
+        UserError: silero-vad, or both torch and onnxruntime, are not installed.
+    """
+    if not len(samples):
+        return []
+    seconds = FRAME / SAMPLE_RATE
+    active = runs_of(_active(speech_probabilities(samples), threshold))
+    regions = [(start * seconds, end * seconds) for start, end in active]
+    return padded(joined(regions, min_silence, min_speech), pad, len(samples) / SAMPLE_RATE)
+
+
+def speech_probabilities(samples: np.ndarray) -> np.ndarray:
+    """(ceil(N / 512),) float32: probability of speech in each 32 ms of (N,) samples at 16 kHz."""
+    return load_model()(np.asarray(samples, dtype=np.float32))
+
+
+def runs_of(active: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of True in (N,) bool: first index, and the one after the last."""
+    edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
+    return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
+
+
+def joined(regions: list[Region], min_silence: float, min_speech: float = 0.0) -> list[Region]:
+    """Regions with short pauses between them made one, and then the short ones left out."""
+    found: list[Region] = []
+    for start, end in regions:
+        if found and start - found[-1][1] < min_silence:
+            start = found.pop()[0]
+        found.append((start, end))
+    return [(start, end) for start, end in found if end - start >= min_speech]
+
+
+def padded(regions: list[Region], pad: float, duration: float) -> list[Region]:
+    """Regions made longer by ``pad`` seconds, neither into each other nor beyond the recording."""
+    edges = [-np.inf, *(edge for region in regions for edge in region), np.inf]
+    found = []
+    for n, (start, end) in enumerate(regions):
+        before, after = (start - edges[2 * n]) / 2, (edges[2 * n + 3] - end) / 2
+        found.append((max(start - min(pad, before), 0.0), min(end + min(pad, after), duration)))
+    return found
+
+
+def _active(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """(N,) bool: from an answer of the threshold or more to one well below it."""
+    on, off = probabilities >= threshold, probabilities < threshold - HYSTERESIS
+    last = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
+    return (last >= 0) & on[last]
+
+
+def _blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """(n, 64 + 512) frames, each with the end of the one before it; silence fills both ends."""
+    for first in range(0, len(samples), BLOCK * FRAME):
+        piece = samples[max(first - CONTEXT, 0) : first + BLOCK * FRAME]
+        before = CONTEXT if not first else 0
+        frames = -(-(len(piece) + before - CONTEXT) // FRAME)
+        whole = np.zeros(CONTEXT + frames * FRAME, dtype=np.float32)
+        whole[before : before + len(piece)] = piece
+        yield np.lib.stride_tricks.sliding_window_view(whole, CONTEXT + FRAME)[::FRAME].copy()
+
+
+@functools.cache
+def load_model() -> Callable[[np.ndarray], np.ndarray]:
+    """The model as a function without a state, so that several threads may call it.
+
+    Raises:
+        UserError: silero-vad, or both torch and onnxruntime, are not installed.
+    """
+    folder = _model_folder()
+    if importlib.util.find_spec("onnxruntime"):
+        return _with_onnxruntime(folder / "silero_vad_16k_sequence.onnx")
+    if importlib.util.find_spec("torch"):
+        return _with_torch(folder / "silero_vad.jit")
+    raise UserError(
+        "Voice activity detection needs torch or onnxruntime. Run pip install 'asr-dro[vad]'."
+    )
+
+
+def _model_folder() -> Path:
+    spec = importlib.util.find_spec("silero_vad")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            "Voice activity detection needs silero-vad, which is not installed. "
+            "Run pip install 'asr-dro[vad]', or leave it off."
+        )
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def _with_onnxruntime(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def probabilities(samples: np.ndarray) -> np.ndarray:
+        found = []
+        hidden = cell = np.zeros((1, 1, STATE), dtype=np.float32)
+        for block in _blocks(samples):
+            given = {"input": block, "h": hidden, "c": cell}
+            said, hidden, cell = session.run(["speech_probs", "hn", "cn"], given)
+            found.append(said.reshape(-1))
+        return np.concatenate(found)
+
+    return probabilities
+
+
+def _with_torch(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The file goes frame by frame; its recurrent cell as a layer takes a block at a time."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and what the wheel brings
+        model = torch.jit.load(file).eval()._model  # the one for 16 kHz
+    layer = torch.nn.LSTM(STATE, STATE)
+    cell = model.decoder.rnn.state_dict()
+    layer.load_state_dict({f"{name}_l0": weight for name, weight in cell.items()})
+
+    @torch.no_grad()
+    def probabilities(samples: np.ndarray) -> np.ndarray:
+        found, state = [], None
+        for block in _blocks(samples):
+            heard = model.encoder(model.run_extractors(torch.from_numpy(block)))
+            out, state = layer(heard.mT, state)  # (n, 1, STATE): frames one after another
+            found.append(model.decoder.decoder(out.mT).flatten())
+        return torch.cat(found).numpy()
+
+    return probabilities

@@ -1,0 +1,1 @@
+"""What everything stands on: files, Kaldi tables, YAML, progress, the command line."""

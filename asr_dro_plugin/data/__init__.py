@@ -1,0 +1,1 @@
+"""Kaldi data directories: stages 1 to 4."""

@@ -1,0 +1,68 @@
+"""``local/corpora.tsv``: the licence of each corpus, by the names that ``utt2corpus`` holds.
+
+Columns: ``corpus``, ``lang`` (ISO 639-3; empty: every language that has no row of its own),
+``licence``, ``source``.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_dro_plugin.base.kaldi_io import read_lines
+from asr_dro_plugin.errors import UserError
+
+COLUMNS = ("corpus", "lang", "licence", "source")
+TABLE = Path("local", "corpora.tsv")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One row of the table."""
+
+    corpus: str
+    lang: str
+    licence: str
+    source: str
+
+
+def read_corpora(path: str | os.PathLike | None = None) -> list[Corpus]:
+    """Rows of the table; by default the recipe's, else the one beside the package, else none.
+
+    Raises:
+        UserError: a row that has not these columns, or a corpus and language given twice.
+    """
+    if path is None:
+        path = TABLE if TABLE.is_file() else Path(__file__).resolve().parents[2] / TABLE
+        if not path.is_file():  # the package alone, without the recipe
+            return []
+    rows: list[Corpus] = []
+    seen = set()
+    for number, line in enumerate(read_lines(path), 1):
+        fields = line.split("\t")
+        if not line or line.startswith("#") or fields == list(COLUMNS):
+            continue
+        if len(fields) != len(COLUMNS) or not fields[0] or not fields[2]:
+            raise UserError(f"{path}:{number} is not a row of {' '.join(COLUMNS)} between tabs.")
+        row = Corpus(*fields)
+        if (key := (plain(row.corpus), row.lang)) in seen:
+            raise UserError(f"{path}:{number} gives '{row.corpus} {row.lang}' a second time.")
+        seen.add(key)
+        rows.append(row)
+    return rows
+
+
+def plain(name: str) -> str:
+    """A corpus name without what people write in several ways: ``M-AILABS`` is ``m_ailabs``."""
+    return re.sub(r"[-_\s]+", "", name).casefold()
+
+
+def find(corpus: str, lang: str, rows: Sequence[Corpus]) -> Corpus:
+    """The row of a corpus in a language; one with the licence ``unknown`` where there is none."""
+    named = [row for row in rows if plain(row.corpus) == plain(corpus)]
+    own = [row for row in named if row.lang == lang]
+    return next(
+        iter(own or [row for row in named if not row.lang]), Corpus(corpus, lang, UNKNOWN, "")
+    )

@@ -1,0 +1,264 @@
+"""Stage 3: recordings to 16 kHz mono FLAC archives, in parts that run side by side.
+
+A part writes its archive under a temporary name, moves it into place and last of all writes its
+record, ``parts/part.<k>.json``.  ``merge`` makes the tables, and only when the record of every part
+is there and speaks of the same input.  From a part's start to the merge ``wav.scp`` is absent.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asr_dro_plugin.audio import files as audio
+from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.data.drop_ledger import DropLedger
+from asr_dro_plugin.data.utt_tables import UttTables
+from asr_dro_plugin.data.wav_scp import Item, read_items
+from asr_dro_plugin.errors import UserError
+
+FULL_SCALE = 32768
+MAX_CLIPPED = 0.1  # more of an utterance beyond full scale is no overshoot but a wrong scale
+SEGMENT_SLACK = 0.5  # seconds a segment may end after its recording, as in Kaldi
+FEATS_TYPES = ("raw", "raw_copy")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the content of a dump."""
+
+    data_dir: str
+    out_dir: str
+    feats_type: str = "raw"
+    fs: int = 16000
+    allow_pipes: bool = False
+    num_parts: int = 1
+
+
+class Unusable(Exception):
+    """An utterance that must be left out; ``reason`` in a few words."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
+
+
+def dump_part(settings: Settings, part: int) -> None:
+    """Dump part ``part`` of 1..num_parts; a second run does this part again and no other."""
+    out = Path(settings.out_dir)
+    record = _record_path(out, part)
+    for stale in (out / "wav.scp", record):
+        stale.unlink(missing_ok=True)
+    items = _part_of(read_items(settings.data_dir, settings.allow_pipes), part, settings.num_parts)
+    done = _write_ark(settings, part, items) if settings.feats_type == "raw" else {}
+    if settings.feats_type == "raw_copy":
+        done = _check_copies(settings, part, items)
+    done["fingerprint"] = fingerprint(settings)
+    with atomic_write(record) as stream:
+        json.dump(done, stream, ensure_ascii=False)
+
+
+def _part_of(items: list[Item], part: int, num_parts: int) -> list[Item]:
+    """Neighbouring items, so that a recording is opened by as few parts as can be."""
+    return items[(part - 1) * len(items) // num_parts : part * len(items) // num_parts]
+
+
+def fingerprint(settings: Settings) -> str:
+    """Hash of the settings and of the tables that name the sound."""
+    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
+    for name in ("wav.scp", "segments", "utt2speed", "text"):
+        path = Path(settings.data_dir, name)
+        digest.update(f"{name}\n".encode())
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
+def _record_path(out: Path, part: int) -> Path:
+    return out / "parts" / f"part.{part}.json"
+
+
+def _ark_path(out: Path, part: int) -> Path:
+    return out / "data" / f"wav_ark.{part}.ark"
+
+
+def _write_ark(settings: Settings, part: int, items: list[Item]) -> dict:
+    """Decode, convert and append every item to the part's archive; returns the part's record."""
+    import kaldiio
+
+    ark = _ark_path(Path(settings.out_dir), part)
+    for left_over in ark.parent.glob(f".{ark.name}.*.tmp"):  # of a run that was killed
+        left_over.unlink()
+    rows, drops = [], []
+    with atomic_write(ark, "wb") as stream, _progress(settings, part, items) as bar:
+        for item, result in _convert_all(items, settings):
+            if isinstance(result, Unusable):
+                drops.append([item.utt_id, result.reason, result.detail])
+            else:
+                samples, num_clipped = result
+                pointer = f"{ark}:{stream.tell() + len(item.utt_id.encode()) + 1}"
+                kaldiio.save_ark(
+                    stream,
+                    {item.utt_id: (settings.fs, samples)},
+                    write_function="soundfile",
+                    write_kwargs={"format": "FLAC", "subtype": "PCM_16"},
+                )
+                rows.append([item.utt_id, pointer, len(samples), num_clipped])
+            bar.advance()
+        size = stream.tell()
+    return {"rows": rows, "drops": drops, "ark_size": size}
+
+
+def _progress(settings: Settings, part: int, items: list[Item]) -> Progress:
+    of = f" {part}/{settings.num_parts}" if settings.num_parts > 1 else ""
+    return Progress(len(items), f"dump {Path(settings.data_dir).name}{of}")
+
+
+def _convert_all(items: list[Item], settings: Settings) -> Iterator[tuple[Item, object]]:
+    """Each item with its int16 samples and clipped count, or with what makes it unusable."""
+    for path, group in itertools.groupby(items, key=lambda item: item.path):
+        group = list(group)
+        spans = [(item.start, item.end) for item in group]
+        with contextlib.closing(audio.read_pieces(path, spans, settings.allow_pipes)) as pieces:
+            failure = None
+            for item in group:
+                try:
+                    samples, rate = (None, 0) if failure else next(pieces)
+                    yield item, failure or to_pcm(item, samples, rate, settings.fs)
+                except audio.AudioError as error:
+                    failure = Unusable(error.reason, str(error))
+                    yield item, failure
+                except Unusable as unusable:
+                    yield item, unusable
+
+
+def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndarray, int]:
+    """(N,) float32 at ``rate`` to int16 at ``fs``, and how many samples had to be clipped.
+
+    Raises:
+        Unusable: no sample, a value that is not finite, a segment that runs past the recording,
+            or so much beyond full scale that the file's scale must be wrong.
+    """
+    if not len(samples):
+        raise Unusable("zero-length audio", item.path)
+    if item.end is not None and item.end - (item.start or 0) - len(samples) / rate > SEGMENT_SLACK:
+        raise Unusable("segment ends after its recording", item.path)
+    if not np.isfinite(samples).all():
+        raise Unusable("samples that are not numbers", item.path)
+    scaled = np.rint(audio.resample(samples, rate * item.speed, fs) * FULL_SCALE)
+    if not len(scaled):
+        raise Unusable("zero-length audio", item.path)
+    num_clipped = int(((scaled > FULL_SCALE) | (scaled < -FULL_SCALE)).sum())
+    if num_clipped > MAX_CLIPPED * len(scaled):
+        raise Unusable("samples far beyond full scale", item.path)
+    return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16), num_clipped
+
+
+def _check_copies(settings: Settings, part: int, items: list[Item]) -> dict:
+    """For raw_copy: every file must be what ESPnet's ``sound`` type reads as it stands."""
+    rows, drops = [], []
+    with _progress(settings, part, items) as bar:
+        for item in items:
+            try:
+                rows.append([item.utt_id, item.path, _copy_length(item, settings), 0])
+            except audio.AudioError as error:
+                drops.append([item.utt_id, error.reason, str(error)])
+            except Unusable as unusable:
+                drops.append([item.utt_id, unusable.reason, unusable.detail])
+            bar.advance()
+    return {"rows": rows, "drops": drops, "ark_size": 0}
+
+
+def _copy_length(item: Item, settings: Settings) -> int:
+    """Samples of a file that may stay in place; it is decoded once, so that damage shows here."""
+    needs = None
+    if item.start is not None:
+        needs = "is cut by segments"
+    elif item.speed != 1.0:
+        needs = f"has a speed factor of {item.speed:g}"
+    elif audio.is_pipe(item.path) or not os.path.exists(item.path) and ":" in item.path:
+        needs = "is not a plain file"
+    else:
+        info = audio.probe(item.path)
+        if info.sample_rate != settings.fs:
+            needs = f"has {info.sample_rate} Hz, not {settings.fs}"
+        elif info.num_channels != 1:
+            needs = f"has {info.num_channels} channels"
+        elif info.decoder != "libsndfile":
+            needs = f"is decoded by {info.decoder}, which ESPnet does not use"
+    if needs:
+        raise UserError(
+            f"{item.path} ({item.utt_id} of {settings.data_dir}) {needs}: --feats_type raw_copy "
+            "cannot leave it in place. Use --feats_type raw."
+        )
+    samples, rate = audio.read(item.path)
+    return len(to_pcm(item, samples, rate, settings.fs)[0])
+
+
+def merge(settings: Settings, max_drop: float) -> None:
+    """Make the tables of the dump from its parts, last of all ``wav.scp``.
+
+    Raises:
+        UserError: a part is missing or of another input; a language lost more than ``max_drop``.
+    """
+    out, data = Path(settings.out_dir), UttTables.read(settings.data_dir)
+    records = [_read_record(settings, part) for part in range(1, settings.num_parts + 1)]
+    rows = {row[0]: row[1:] for record in records for row in record["rows"]}
+    ledger = DropLedger()
+    for utt_id, reason, detail in (drop for record in records for drop in record["drops"]):
+        ledger.add(utt_id, data.lang(utt_id), reason, detail)
+    _report_clipping(settings.out_dir, rows)
+    ledger.conclude(data.totals(), out / "dropped.tsv", settings.out_dir, max_drop)
+    _write_dump(settings, data, rows)
+
+
+def _read_record(settings: Settings, part: int) -> dict:
+    out = Path(settings.out_dir)
+    path, ark = _record_path(out, part), _ark_path(out, part)
+    again = f"Run part {part} of {settings.num_parts} again."
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: part {part} did not finish. {again}")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["fingerprint"] != fingerprint(settings):
+        raise UserError(f"{path} belongs to other data or other options. {again}")
+    if record["ark_size"] and (not ark.is_file() or ark.stat().st_size != record["ark_size"]):
+        raise UserError(f"{ark} is not what part {part} wrote. {again}")
+    return record
+
+
+def _report_clipping(where: str, rows: dict[str, list]) -> None:
+    clipped = {utt_id: row[2] for utt_id, row in rows.items() if row[2]}
+    if clipped:
+        worst = max(clipped, key=clipped.__getitem__)
+        logging.warning(
+            "%s: %d utterances had samples beyond full scale, which were clipped "
+            "(most: %s, %d samples)", where, len(clipped), worst, clipped[worst],
+        )  # fmt: skip
+
+
+def _write_dump(settings: Settings, data: UttTables, rows: dict[str, list]) -> None:
+    out, raw = Path(settings.out_dir), settings.feats_type == "raw"
+    keep = [utt_id for utt_id in data.utt_ids if utt_id in rows]
+    for name, value in (("feats_type", "raw"), ("audio_format", "flac.ark" if raw else "sound")):
+        with atomic_write(out / name) as stream:
+            stream.write(value + "\n")
+    for ark in out.glob("data/wav_ark.*.ark"):  # of a run with more parts, or of raw_copy
+        if not raw or not 1 <= int(ark.suffixes[-2][1:]) <= settings.num_parts:
+            ark.unlink()
+    data.write(
+        out,
+        keep,
+        **{
+            "wav.scp": {utt_id: rows[utt_id][0] for utt_id in keep},
+            "utt2num_samples": {utt_id: str(rows[utt_id][1]) for utt_id in keep},
+        },
+    )
+    seconds = sum(rows[utt_id][1] for utt_id in keep) / settings.fs
+    logging.info("%s: %d utterances, %.2f h", out, len(keep), seconds / 3600)

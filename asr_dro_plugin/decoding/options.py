@@ -1,0 +1,222 @@
+"""``conf/decode_*.yaml``: every key with its default, checked before any model is loaded.
+
+========================  ==========  =========================================================
+key                       default     meaning
+========================  ==========  =========================================================
+``mode``                  greedy      greedy, beam, lm, or espnet (ESPnet's own search and keys)
+``batch_duration``        60.0        padded seconds of audio in a batch
+``lang``                  free        free: the model names the language; forced: the data does
+                                      (utt2lang, ``--lang``); "eng fra": one of these
+``times``                 false       whether words and characters get times and confidences
+``chunk_length``          null        seconds of a piece of long audio; null: no pieces
+``stride``                null        seconds of overlap, one number or [left, right]
+``nbest``                 1           hypotheses an utterance (beam, lm)
+``beam_size``             20, 50      prefixes (beam) or hypotheses (lm) kept in a frame
+``beam_size_token``       20          likeliest tokens of a frame that may follow; null: all
+``beam_threshold``        25.0        natural logs behind the best at which a hypothesis is dropped
+``blank_threshold``       0.999       frames whose blank is likelier only part what is around them;
+                                      1.0: every frame is searched (exact, slower)
+``lm_unit``               word        word or char (languages without spaces): the n-gram's unit
+``lexicon``               true        whether only words of the language model can be found
+``lm_weight``             0.5         alpha: weight of the language model's natural logarithm
+``word_score``            0.0         beta: added for each unit of the language model
+``unk_score``             null        added for a word that the language model does not know, on
+                                      top of its <unk> (lexicon false; null: 0)
+``lm``                    joint       joint: one for all; language: that of the decided language
+========================  ==========  =========================================================
+
+A key that the mode does not use is refused, for it would be ignored.  No import here is heavy.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.stack.check import check_inference_config
+
+MODES = ("greedy", "beam", "lm", "espnet")
+SEARCH, WITH_LM = frozenset({"beam", "lm"}), frozenset({"lm"})
+OURS = frozenset({"greedy", *SEARCH})
+LANGUAGE_RULES = ("free", "forced")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the YAML.
+
+    Args:
+        kind: int, float, bool, or a tuple of legal words; lang and stride have rules of their own.
+        default: a value, or one a mode.
+        modes: those that use the key.
+        least: smallest legal number; ``above`` excludes the number itself.
+        most: largest legal number.
+        optional: whether null is legal.
+    """
+
+    kind: Any
+    default: Any
+    modes: frozenset[str] = OURS
+    least: float | None = None
+    most: float | None = None
+    above: bool = False
+    optional: bool = False
+
+
+KEYS: dict[str, Key] = {
+    "batch_duration": Key(float, 60.0, OURS, 0, above=True),
+    "lang": Key("lang", "free"),
+    "times": Key(bool, False),
+    "chunk_length": Key(float, None, OURS, 0, above=True, optional=True),
+    "stride": Key("stride", None, OURS, optional=True),
+    "nbest": Key(int, 1, SEARCH, 1),
+    "beam_size": Key(int, {"beam": 20, "lm": 50}, SEARCH, 1),
+    "beam_size_token": Key(int, 20, SEARCH, 1, optional=True),
+    "beam_threshold": Key(float, 25.0, SEARCH, 0, above=True),
+    "blank_threshold": Key(float, 0.999, SEARCH, 0, 1, above=True),
+    "lm_unit": Key(("word", "char"), "word", WITH_LM),
+    "lexicon": Key(bool, True, WITH_LM),
+    "lm_weight": Key(float, 0.5, WITH_LM, 0),
+    "word_score": Key(float, 0.0, WITH_LM),
+    "unk_score": Key(float, None, WITH_LM, optional=True),
+    "lm": Key(("joint", "language"), "joint", WITH_LM),
+}
+
+
+def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> dict[str, Any]:
+    """All settings of a decoding configuration, those it does not name by default.
+
+    Of mode espnet only the keys that are given, for the defaults of the rest are ESPnet's.
+
+    Args:
+        source: the YAML's path, or what it holds.
+        where: its name in messages; default the path.
+
+    Raises:
+        UserError: an unknown key (with the nearest name), a key that the mode does not use, a
+            value of another kind or out of range, settings that contradict each other.
+    """
+    is_mapping = isinstance(source, Mapping)
+    where = where or ("the decoding configuration" if is_mapping else str(source))
+    given = dict(source) if is_mapping else load_config(source)
+    mode = given.get("mode", "greedy")
+    if mode not in MODES:
+        raise UserError(
+            f"{where}: mode is '{mode}', which is unknown.{suggestion(str(mode), MODES)} "
+            f"Legal: {', '.join(MODES)}."
+        )
+    if mode == "espnet":
+        check_inference_config(given, where)
+        return {"batch_duration": KEYS["batch_duration"].default, **given}
+    for name in given:
+        _check_name(name, mode, where)
+    config = {name: given.get(name, _default(key, mode)) for name, key in _keys_of(mode).items()}
+    config = {name: _checked(name, value, where) for name, value in config.items()}
+    if config.get("lm_unit") == "char" and "lexicon" not in given:
+        config["lexicon"] = False
+    _check_contradictions(config, where)
+    return {"mode": mode, **config}
+
+
+def _keys_of(mode: str) -> dict[str, Key]:
+    return {name: key for name, key in KEYS.items() if mode in key.modes}
+
+
+def _default(key: Key, mode: str) -> Any:
+    return key.default[mode] if isinstance(key.default, Mapping) else key.default
+
+
+def _check_name(name: object, mode: str, where: str) -> None:
+    if name == "mode" or (name in KEYS and mode in KEYS[name].modes):
+        return
+    if name in KEYS:
+        users = " or ".join(m for m in MODES if m in KEYS[name].modes)
+        raise UserError(
+            f"{where}: mode {mode} does not use {name}. Delete it, or set mode {users}."
+        )
+    known = ["mode", *_keys_of(mode)]
+    near = suggestion(str(name), known) or suggestion(str(name), KEYS)
+    raise UserError(f"{where}: '{name}' is no option.{near} Mode {mode} has: {' '.join(known)}.")
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    """The value in its own type."""
+    key = KEYS[name]
+    if value is None and key.optional:
+        return None
+    if name == "lang":
+        return _language_rule(value, where)
+    if name == "stride":
+        return _stride(value, where)
+    if isinstance(key.kind, tuple):
+        if value not in key.kind:
+            near = suggestion(str(value), key.kind)
+            legal = ", ".join(key.kind)
+            raise UserError(f"{where}: {name} is '{value}'.{near} Legal: {legal}.")
+        return value
+    if key.kind is bool:
+        if not isinstance(value, bool):
+            raise UserError(f"{where}: {name} must be true or false, not {value!r}.")
+        return value
+    return _number(name, value, key, where)
+
+
+def _number(name: str, value: Any, key: Key, where: str) -> int | float:
+    kinds = int if key.kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or value != value:
+        word = "a whole number" if key.kind is int else "a number"
+        raise UserError(f"{where}: {name} must be {word}, not {value!r}.")
+    low, high = key.least, key.most
+    too_low = low is not None and (value <= low if key.above else value < low)
+    if too_low or (high is not None and value > high):
+        words = [f"above {low:g}" if key.above else f"at least {low:g}"]
+        words += [f"at most {high:g}"] if high is not None else []
+        raise UserError(f"{where}: {name} must be {' and '.join(words)}, not {value}.")
+    return key.kind(value)
+
+
+def _language_rule(value: Any, where: str) -> str:
+    """``free``, ``forced``, or ISO codes with single spaces between them."""
+    codes = value if isinstance(value, list) else str(value).replace(",", " ").split()
+    is_code = [isinstance(c, str) and len(c) == 3 and c.isascii() and c.islower() for c in codes]
+    if codes in (["free"], ["forced"]) or (codes and all(is_code)):
+        return " ".join(dict.fromkeys(codes))
+    near = suggestion(str(value), LANGUAGE_RULES)
+    raise UserError(
+        f"{where}: lang is '{value}'.{near} Give free, forced, or ISO codes such as 'eng fra'."
+    )
+
+
+def _stride(value: Any, where: str) -> tuple[float, float]:
+    """Seconds of overlap on the left and on the right."""
+    pair = value if isinstance(value, list | tuple) else [value, value]
+    key = Key(float, None, least=0)
+    if len(pair) != 2:
+        raise UserError(f"{where}: stride is one number or [left, right] in seconds, not {value}.")
+    left, right = (_number("stride", number, key, where) for number in pair)
+    return left, right
+
+
+def _check_contradictions(config: Mapping, where: str) -> None:
+    stride, length = config["stride"], config["chunk_length"]
+    if stride is not None and length is None:
+        raise UserError(f"{where}: stride needs chunk_length. Set it, or delete stride.")
+    if stride is not None and sum(stride) >= length:
+        raise UserError(
+            f"{where}: strides of {stride[0]:g} and {stride[1]:g} s leave nothing of a "
+            f"chunk_length of {length:g} s. Their sum must be less."
+        )
+    if config.get("nbest", 1) > config.get("beam_size", 1):
+        raise UserError(
+            f"{where}: nbest {config['nbest']} is more than beam_size {config['beam_size']} can "
+            "give. Raise beam_size."
+        )
+    if config.get("lm_unit") == "char" and config["lexicon"]:
+        raise UserError(f"{where}: lm_unit char has no words. Set lexicon false, or lm_unit word.")
+    if config.get("unk_score") is not None and (config["lexicon"] or config["lm_unit"] == "char"):
+        raise UserError(
+            f"{where}: unk_score is for words outside the lexicon. Delete it, or set lexicon false "
+            "and lm_unit word."
+        )

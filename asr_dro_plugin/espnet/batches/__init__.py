@@ -1,0 +1,1 @@
+"""A sampler's plan to batches of tensors."""

@@ -1,0 +1,1 @@
+"""A trained experiment at work: speech to emissions and transcripts."""

@@ -1,0 +1,88 @@
+"""A trained experiment that places given texts in speech of any length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.decoding.chunks import emission_in_chunks
+from asr_dro_plugin.decoding.given_text import Aligned, TextAligner
+from asr_dro_plugin.emissions import Emission
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
+from asr_dro_plugin.experiment.model_files import best_model_file, read_experiment_config
+from asr_dro_plugin.text.normalizers import get_normalizer
+from asr_dro_plugin.text.tokens import SPACE, WORD_START, tags_in
+
+CHUNK = 30.0  # seconds; longer audio goes to the model in chunks of so much
+
+
+class Aligner:
+    """A model and the way to its tokens.
+
+    Args:
+        recogniser: the model.
+        texts: what places texts in its emissions.
+    """
+
+    def __init__(self, recogniser: Recogniser, texts: TextAligner) -> None:
+        self.recogniser, self.texts = recogniser, texts
+
+    def __call__(self, utterance: Utterance, text: str, lang: str = "") -> Aligned:
+        """Words and characters of a text, in seconds of the original audio; see ``TextAligner``.
+
+        Raises:
+            UserError: no speech, too little of it, or a text that is empty or does not fit.
+        """
+        if utterance.fault:
+            raise UserError(utterance.fault)
+        end = utterance.offset + utterance.duration
+        found = self.texts(self.emission(utterance.samples), text, lang, utterance.offset, end)
+        if not found.chars:
+            raise UserError("The text is empty, or nothing of it is left after --text_norm.")
+        return found
+
+    def emission(self, samples: np.ndarray) -> Emission:
+        """The emission of (N,) samples at ``SAMPLE_RATE``, in chunks where they are long."""
+        frames = self.recogniser.frames
+        if frames.num_frames(len(samples)) == 0:
+            seconds = len(samples) / SAMPLE_RATE
+            raise UserError(
+                f"The audio is too short for the model ({seconds:.3f} s). Leave it out."
+            )
+        if len(samples) <= CHUNK * SAMPLE_RATE or not frames.exact:
+            return self.recogniser.emission([samples])
+        return emission_in_chunks(self.recogniser.emission, samples, frames.frame_shift, CHUNK)
+
+    @property
+    def silent_ids(self) -> Sequence[int]:
+        """Columns that are no sound: the blank, spaces, language tags."""
+        tokens = self.recogniser.tokens
+        silent = {SPACE, WORD_START, *tags_in(tokens)}
+        ids = [index for index, token in enumerate(tokens) if token in silent]
+        return [self.recogniser.model.blank_id, *ids]
+
+
+def load_aligner(exp: str | Path, model_file: str | None, device: str, text_norm: str) -> Aligner:
+    """Load a trained experiment.
+
+    Args:
+        exp: the experiment.
+        model_file: its model file; None is the average by its best_model_criterion.
+        device: where to compute.
+        text_norm: what texts go through, as ``text.normalizers.get_normalizer`` takes it.
+
+    Raises:
+        UserError: as ``load_recogniser``; bpe without its sentencepiece model.
+    """
+    config = read_experiment_config(exp, tokenizer=True)
+    recogniser = load_recogniser(exp, model_file or best_model_file(exp), device)
+    texts = TextAligner(
+        recogniser.tokens,
+        recogniser.token_type,
+        config.get("bpemodel"),
+        get_normalizer(text_norm),
+    )
+    return Aligner(recogniser, texts)

@@ -1,0 +1,83 @@
+"""ESPnet's own decoding (``mode: espnet``), with transcripts as of every other decoder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from espnet2.bin.asr_inference import Speech2Text
+
+from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.decode.inference import as_recogniser
+from asr_dro_plugin.espnet.decode.transcriber import Settings, Transcriber, finite
+from asr_dro_plugin.experiment.config_paths import config_in_place
+from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
+from asr_dro_plugin.stack.combinations import ctc_weight_of
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.text.tokens import BLANK
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
+
+OURS = ("mode", "batch_duration", "times")  # keys of the configuration that ESPnet does not know
+
+
+class BeamSearch(Transcriber):
+    """ESPnet's ``Speech2Text``, one utterance at a time; the text is as ESPnet spells it.
+
+    Args:
+        exp: the experiment.
+        model_file: its model.
+        device: cpu or cuda.
+        config: the decoding configuration: keyword arguments of ``Speech2Text`` (beam_size,
+            ctc_weight, penalty, nbest …) and ours.
+
+    Raises:
+        UserError: as ``load_recogniser``, or an argument that ``Speech2Text`` does not have.
+    """
+
+    def __init__(self, exp: str | Path, model_file: str, device: str, config: Mapping) -> None:
+        refuse_moved_blank(read_experiment_config(exp, tokenizer=True), exp)
+        path = find_model_file(exp, model_file)
+        options = {key: value for key, value in config.items() if key not in OURS}
+        try:
+            with config_in_place(exp) as config_file:
+                self.speech2text = Speech2Text(
+                    asr_train_config=str(config_file),
+                    asr_model_file=str(path),
+                    device=device,
+                    **options,
+                )
+        except TypeError as error:
+            raise UserError(f"The inference config does not suit ESPnet: {error}") from None
+        model, args = self.speech2text.asr_model, self.speech2text.asr_train_args
+        super().__init__(as_recogniser(model, args, path), None, Settings.of(config))
+
+    @torch.no_grad()
+    def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:
+        return [self._searched(utterance) for utterance in batch]
+
+    def _searched(self, utterance: Utterance) -> Transcript:
+        found = [
+            (Hypothesis(text or "", finite(float(hypothesis.score))), ids)
+            for text, _, ids, hypothesis in self.speech2text(utterance.samples)
+        ] or [(Hypothesis("", 0.0), [])]
+        hypotheses = [hypothesis for hypothesis, _ in found]
+        if self.settings.times:
+            emission = self.recogniser.emission([utterance.samples])
+            hypotheses[0] = self._timed(hypotheses[0], found[0][1], utterance, emission, 0)
+        lang = split_tag(hypotheses[0].text)[0] or utterance.lang
+        return Transcript(utterance.utt_id, tuple(hypotheses), lang, round(utterance.duration, 6))
+
+
+def refuse_moved_blank(config: Mapping, exp: str | Path) -> None:
+    """ESPnet's prefix scores take the first token for CTC's blank, whatever the list says.
+
+    Raises:
+        UserError: a model with CTC whose blank is another token, as imported ones may have it.
+    """
+    tokens = config.get("token_list") or []
+    if ctc_weight_of(config) > 0 and BLANK in tokens and tokens.index(BLANK) != 0:
+        raise UserError(
+            f"{exp} has {BLANK} as token number {tokens.index(BLANK)}, and ESPnet's own search "
+            "takes the first one for it. Use a decoding configuration of another mode, for "
+            "example conf/decode_asr_beam.yaml."
+        )

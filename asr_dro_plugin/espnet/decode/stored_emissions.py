@@ -1,0 +1,57 @@
+"""Emissions of a data directory, computed once."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from asr_dro_plugin.audio.read_ahead import Location, Utterance, batches_of, read_ahead
+from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.decoding.emission_store import EmissionStore
+from asr_dro_plugin.espnet.decode.inference import Recogniser
+
+
+def store_emissions(
+    recogniser: Recogniser,
+    store: EmissionStore,
+    locations: Mapping[str, Location],
+    durations: Mapping[str, float],
+    batch_duration: float,
+    title: str,
+) -> dict[str, str]:
+    """Fill a store; returns the faults of the utterances that have no emission.
+
+    Args:
+        recogniser: the model.
+        store: an empty store.
+        locations: where each utterance lies.
+        durations: seconds of each.
+        batch_duration: padded seconds of a batch.
+        title: what the progress says.
+    """
+    faults: dict[str, str] = {}
+    utt_ids = sorted(durations, key=lambda utt_id: (-durations[utt_id], utt_id))
+    batches = batches_of(utt_ids, durations, batch_duration)
+    places = ([locations[utt_id] for utt_id in batch] for batch in batches)
+    with Progress(len(utt_ids), title) as bar:
+        for batch in read_ahead(places):
+            whole = _without_faults(recogniser, batch, faults)
+            if whole:
+                emission = recogniser.emission([each.samples for each in whole])
+                store.add([each.utt_id for each in whole], emission)
+            bar.advance(len(batch))
+    return faults
+
+
+def _without_faults(
+    recogniser: Recogniser, batch: Sequence[Utterance], faults: dict[str, str]
+) -> list[Utterance]:
+    whole = []
+    for each in batch:
+        fault = each.fault
+        if not fault and recogniser.frames.num_frames(len(each.samples)) < 1:
+            fault = f"is too short for the model ({each.duration:.3f} s)"
+        if fault:
+            faults[each.utt_id] = fault
+            logging.warning("%s has no text: %s", each.utt_id, fault)
+        else:
+            whole.append(each)
+    return whole

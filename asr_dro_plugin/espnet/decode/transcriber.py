@@ -1,0 +1,254 @@
+"""From named speech to transcripts: emission, decoder, text, times; long audio in chunks."""
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
+from asr_dro_plugin.decoding.align import align_tokens
+from asr_dro_plugin.decoding.chunks import plan_chunks, stitch
+from asr_dro_plugin.decoding.greedy import speller
+from asr_dro_plugin.decoding.units import units_of
+from asr_dro_plugin.emissions import Emission
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.decode.inference import Recogniser
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit
+
+IMPOSSIBLE = -1e9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``decode_*.yaml`` says beside the decoder; see ``decoding.options``."""
+
+    batch_duration: float = 60.0
+    times: bool = False
+    chunk_length: float | None = None
+    stride: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, config: Mapping) -> "Settings":
+        """The settings among a decoding configuration's keys."""
+        return cls(**{key: config[key] for key in cls.__dataclass_fields__ if key in config})
+
+
+class Transcriber:
+    """Turns utterances into transcripts; one that cannot be decoded gets its fault, no exception.
+
+    Args:
+        recogniser: the model.
+        decoder: what reads its emissions; None where ``_decoded`` is another's.
+        settings: batches, times and chunks.
+        lang: the language that is forced on every utterance, for transcripts of a model that
+            writes no tag.
+
+    Raises:
+        UserError: chunks for a stack whose frames cannot be counted.
+
+    Attributes:
+        gives_times: whether words can have times.
+        progress: ``Progress`` or its like, to show the chunks of a long recording.
+    """
+
+    gives_times = True
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        decoder: AbsDecoder | None,
+        settings: Settings | None = None,
+        lang: str | None = None,
+    ) -> None:
+        self.recogniser, self.decoder, self.lang = recogniser, decoder, lang
+        self.progress: Callable[[int, str], AbstractContextManager] | None = None
+        self.settings = settings or Settings()
+        self._text = speller(recogniser.tokens, recogniser.token_type)
+        if self.settings.chunk_length and not recogniser.frames.exact:
+            raise UserError(
+                "chunk_length needs a stack whose frames are known by rule, which this one's are "
+                "not. Leave it out, or cut the audio first (asr-dro segment)."
+            )
+
+    def __call__(self, utterances: Sequence[Utterance]) -> list[Transcript]:
+        """Transcripts in the order of the utterances, which are decoded as one batch.
+
+        Those longer than ``chunk_length`` are decoded each for itself, its chunks in batches.
+        """
+        made: dict[int, Transcript] = {}
+        batch: list[int] = []
+        for number, utterance in enumerate(utterances):
+            if fault := utterance.fault or self._too_short(utterance):
+                made[number] = without_text(utterance, fault)
+            elif self._is_long(utterance):
+                made[number] = self._long(utterance)
+            else:
+                batch.append(number)
+        made.update(zip(batch, self._batch([utterances[n] for n in batch]), strict=True))
+        return [made[number] for number in range(len(utterances))]
+
+    def _too_short(self, utterance: Utterance) -> str:
+        """Why the stack makes not one frame of it, which alone would be an error, and in a batch
+        noise; empty if it does."""
+        if self.recogniser.frames.num_frames(len(utterance.samples)) > 0:
+            return ""
+        return f"too short for the model ({utterance.duration:.3f} s)"
+
+    def _is_long(self, utterance: Utterance) -> bool:
+        length = self.settings.chunk_length
+        return length is not None and utterance.duration > length
+
+    def _batch(self, batch: Sequence[Utterance]) -> list[Transcript]:
+        """Decode together; what does not fit into a GPU's memory in halves."""
+        if not batch:
+            return []
+        try:
+            return self._decoded(batch)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+        if len(batch) == 1:
+            seconds = batch[0].duration
+            return [without_text(batch[0], f"too long for the GPU's memory ({seconds:.1f} s)")]
+        half = len(batch) // 2
+        return self._batch(batch[:half]) + self._batch(batch[half:])
+
+    def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:
+        return self._read(self.recogniser.emission([each.samples for each in batch]), batch)
+
+    def _long(self, utterance: Utterance) -> Transcript:
+        """The log probabilities of all chunks put together, then decoded once."""
+        shift = self.recogniser.frames.frame_shift
+        chunks = plan_chunks(
+            len(utterance.samples),
+            self.settings.chunk_length,
+            self.settings.stride,
+            round(shift * SAMPLE_RATE),
+            SAMPLE_RATE,
+        )
+        size = max(1, int(self.settings.batch_duration / self.settings.chunk_length))
+        pieces: list[torch.Tensor] = []
+        with (self.progress or no_progress)(len(chunks), utterance.utt_id) as bar:
+            for first in range(0, len(chunks), size):
+                speech = [utterance.samples[c.start : c.end] for c in chunks[first : first + size]]
+                pieces += self._pieces(speech)
+                if bar is not None:
+                    bar.advance(len(speech))
+        whole = stitch(pieces, chunks)
+        lengths = torch.tensor([len(whole)])
+        model, tokens = self.recogniser.model, self.recogniser.tokens
+        return self._read(
+            Emission(whole[None], lengths, shift, model.blank_id, tokens), [utterance]
+        )[0]
+
+    def _pieces(self, speech: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        """Log probabilities (T, V) of each chunk, none of a rest that makes no frame."""
+        counts = [self.recogniser.frames.num_frames(len(samples)) for samples in speech]
+        emission = self.recogniser.emission([s for s, n in zip(speech, counts, strict=True) if n])
+        rows = zip(emission.log_probs.cpu(), emission.lengths.tolist(), strict=True)
+        found = [row[:length] for row, length in rows]
+        return [found.pop(0) if count else emission.log_probs[0, :0].cpu() for count in counts]
+
+    def _read(self, emission: Emission, batch: Sequence[Utterance]) -> list[Transcript]:
+        """Transcripts of a batch's emission; NaN is the fault of its utterance."""
+        broken = _is_nan(emission)
+        sound = [number for number, is_nan in enumerate(broken) if not is_nan]
+        made = {
+            number: without_text(batch[number], "the model gives NaN for it")
+            for number, is_nan in enumerate(broken)
+            if is_nan
+        }
+        if sound:
+            rows = emission if len(sound) == len(batch) else _rows(emission, sound)
+            kept = [batch[number] for number in sound]
+            found = self.decoder(rows, [each.lang or self.lang for each in kept])
+            for row, (number, paths) in enumerate(zip(sound, found, strict=True)):
+                made[number] = self._transcript(batch[number], paths, rows, row)
+        return [made[number] for number in range(len(batch))]
+
+    def _transcript(
+        self, utterance: Utterance, paths: Sequence[TokenPath], emission: Emission, row: int
+    ) -> Transcript:
+        hypotheses = [
+            Hypothesis(
+                self._text(path.ids), *map(finite, (path.score, path.am_score, path.lm_score))
+            )
+            for path in paths
+        ]
+        if self.settings.times:
+            hypotheses[0] = self._timed(hypotheses[0], paths[0].ids, utterance, emission, row)
+        lang = split_tag(hypotheses[0].text)[0] or utterance.lang or self.lang
+        return Transcript(utterance.utt_id, tuple(hypotheses), lang, round(utterance.duration, 6))
+
+    def _timed(
+        self,
+        hypothesis: Hypothesis,
+        ids: Sequence[int],
+        utterance: Utterance,
+        emission: Emission,
+        row: int,
+    ) -> Hypothesis:
+        """The hypothesis with words and characters, in seconds of the original audio."""
+        log_probs = emission.log_probs[row, : int(emission.lengths[row])].cpu().numpy()
+        try:
+            spans = align_tokens(log_probs, ids, emission.blank_id)
+        except UserError as error:
+            logging.warning("%s: words without times (%s)", utterance.utt_id, error)
+            return hypothesis
+        words, chars = units_of(
+            spans,
+            self.recogniser.tokens,
+            self.recogniser.token_type,
+            emission.frame_shift,
+            utterance.offset,
+            utterance.offset + utterance.duration,
+        )
+        return replace(hypothesis, words=_rounded(words), chars=_rounded(chars))
+
+
+def _rounded(units: Iterable[Unit]) -> tuple[Unit, ...]:
+    """The same to a tenth of a millisecond: a frame has ten or more."""
+    return tuple(
+        Unit(u.text, *(round(x, 4) for x in (u.start, u.end, u.confidence))) for u in units
+    )
+
+
+def no_progress(_total: int, _title: str) -> AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def without_text(utterance: Utterance, fault: str) -> Transcript:
+    """An empty transcript that says why."""
+    duration = round(utterance.duration, 6) if len(utterance.samples) else None
+    return Transcript(utterance.utt_id, (Hypothesis("", 0.0),), None, duration, fault)
+
+
+def finite(score: float | None) -> float | None:
+    """The score, or a very bad one for minus infinity, which JSON cannot say."""
+    return score if score is None or math.isfinite(score) else IMPOSSIBLE
+
+
+def _is_nan(emission: Emission) -> list[bool]:
+    """Whether an utterance's own frames hold NaN; a softmax makes a frame NaN as a whole."""
+    nan = emission.log_probs[:, :, 0].isnan()
+    frames = torch.arange(nan.shape[1], device=nan.device)
+    return (nan & (frames < emission.lengths.to(nan.device)[:, None])).any(dim=1).tolist()
+
+
+def _rows(emission: Emission, rows: Sequence[int]) -> Emission:
+    """Some of a batch."""
+    index = list(rows)
+    return Emission(
+        emission.log_probs[index],
+        emission.lengths[index],
+        emission.frame_shift,
+        emission.blank_id,
+        emission.tokens,
+    )

@@ -1,0 +1,204 @@
+"""Greedy decoding with an attention decoder: the likeliest token, again and again, in a batch.
+
+What is written first is a language's tag, where the model has tags: the likeliest of those that are
+allowed.  Then the decoder is given the model's ``text_prompt`` (Whisper's task), then it writes the
+text up to the end of the sentence.
+
+Shapes: B utterances, S encoder frames, H channels, U tokens, V vocabulary, G languages.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from espnet2.asr.espnet_model import ESPnetASRModel
+
+from asr_dro_plugin.decoding.abs_decoder import TokenPath
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.text.tokens import BLANK
+from asr_dro_plugin.text.whisper_tokens import SPECIAL
+
+
+def greedy_paths(
+    model: ESPnetASRModel,
+    encoder_out: torch.Tensor,
+    encoder_out_lens: torch.Tensor,
+    allowed: np.ndarray | None = None,
+    max_tokens: int | None = None,
+) -> list[TokenPath | None]:
+    """The path of each utterance: its tag, if the model has tags, and its text.
+
+    The score is the log probability of all that was written, the end of the sentence too.
+
+    Args:
+        model: in evaluation mode, with an attention decoder.
+        encoder_out, encoder_out_lens: (B, S, H), (B,).
+        allowed: (B, G) of bool, in the order of the token list's tags; None is all.
+        max_tokens: of a text; by default as many as the decoder has positions for, or one a frame.
+
+    Returns:
+        None for an utterance that the model gives NaN for.
+    """
+    steps = next_steps(model.decoder, encoder_out, encoder_out_lens)
+    tags = list(tag_ids(tuple(model.token_list)))
+    written = Written(len(encoder_out), model.eos)
+    first = torch.tensor([beginning(model)], device=encoder_out.device)
+    logits = steps(first.expand(len(encoder_out), -1))
+    if tags:
+        outside = torch.ones(logits.shape, dtype=torch.bool, device=logits.device)
+        some = np.ones((len(logits), len(tags)), bool) if allowed is None else allowed
+        outside[:, tags] = ~torch.from_numpy(np.asarray(some, bool)).to(logits.device)
+        ids = written.add(logits, outside)
+        logits = steps(with_prompt(ids, getattr(model, "text_prompt", ())))
+    most = room(model, encoder_out, bool(tags), max_tokens)
+    _write_text(model, steps, written, logits, most)
+    return written.paths()
+
+
+def _write_text(model, steps, written: "Written", logits: torch.Tensor, most: int) -> None:
+    """Token by token, until every utterance has ended or has ``most`` tokens."""
+    never = never_in_text(model, logits.device)
+    not_first = never.clone()
+    not_first[list(getattr(model.decoder, "begin_suppress_tokens", ()))] = True
+    for number in range(most):
+        ids = written.add(logits, never if number else not_first)
+        going = written.going()
+        if not len(going):
+            return
+        if len(going) <= len(ids) // 2:  # a smaller batch from here on
+            ids = ids[going]
+            steps.select(going)
+            written.select(going)
+        if number + 1 < most:
+            logits = steps(ids)
+
+
+class Written:
+    """What has been written of each utterance; those that go on are the rows of the next step."""
+
+    def __init__(self, num: int, eos: int) -> None:
+        self.eos = eos
+        self.ids: list[list[int]] = [[] for _ in range(num)]
+        self.scores = [0.0] * num
+        self.rows = list(range(num))  # the utterance of each row of the next step
+        self.has_ended = [False] * num
+
+    def add(self, logits: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+        """Write the likeliest token (rows, 1) of (rows, V) that is not ``outside``, (V,) or (rows,
+        V) of bool."""
+        log_probs = logits.float().log_softmax(dim=-1)
+        best = log_probs.masked_fill(outside, -math.inf).max(dim=-1)
+        for row, (token, score) in enumerate(zip(best.indices.tolist(), best.values.tolist())):
+            number = self.rows[row]
+            if self.has_ended[number]:
+                continue
+            self.scores[number] += score
+            if token == self.eos or math.isnan(score):
+                self.has_ended[number] = True
+            else:
+                self.ids[number].append(token)
+        return best.indices[:, None]
+
+    def going(self) -> torch.Tensor:
+        """Rows that have not ended."""
+        return torch.tensor([r for r, n in enumerate(self.rows) if not self.has_ended[n]])
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Keep some rows for the next steps."""
+        self.rows = [self.rows[row] for row in rows.tolist()]
+
+    def paths(self) -> list[TokenPath | None]:
+        """One an utterance, None where a probability was none."""
+        return [
+            None if math.isnan(score) else TokenPath(tuple(ids), score, am_score=score)
+            for ids, score in zip(self.ids, self.scores, strict=True)
+        ]
+
+
+@lru_cache(maxsize=4)
+def tag_ids(token_list: tuple[str, ...]) -> tuple[int, ...]:
+    """Ids of a token list's language tags, in its order."""
+    return tuple(number for number, token in enumerate(token_list) if split_tag(token)[0])
+
+
+@lru_cache(maxsize=4)
+def not_text(token_list: tuple[str, ...]) -> tuple[int, ...]:
+    """Ids of what no text holds: tags, the blank, special tokens."""
+    special = (
+        number
+        for number, token in enumerate(token_list)
+        if token == BLANK or SPECIAL.fullmatch(token)
+    )
+    return (*tag_ids(token_list), *special)
+
+
+def never_in_text(model: ESPnetASRModel, device: torch.device) -> torch.Tensor:
+    """(V,) of bool: what no text holds, and what the decoder suppresses."""
+    never = torch.zeros(len(model.token_list), dtype=torch.bool)
+    suppressed = getattr(model.decoder, "suppress_tokens", ())
+    never[[*not_text(tuple(model.token_list)), *suppressed]] = True
+    never[model.eos] = False
+    return never.to(device)
+
+
+def with_prompt(ids: torch.Tensor, prompt: Sequence[int]) -> torch.Tensor:
+    """(B, 1) tags with the same tokens behind each, (B, 1 + P)."""
+    return torch.cat([ids, ids.new_tensor(list(prompt)).expand(len(ids), -1)], dim=1)
+
+
+def beginning(model: ESPnetASRModel) -> list[int]:
+    """What the decoder reads first; ESPnet's ``lang_token_id`` stands behind the start."""
+    lang = getattr(model, "lang_token_id", None)
+    return [model.sos, *([] if lang is None else lang.flatten().tolist())]
+
+
+def room(
+    model: ESPnetASRModel, encoder_out: torch.Tensor, has_tag: bool, max_tokens: int | None
+) -> int:
+    """Tokens that a text may have: as many as are asked for, else the encoder's frames; never more
+    than there are positions for."""
+    positions = getattr(model.decoder, "max_positions", None)
+    if positions is None:
+        return encoder_out.shape[1] if max_tokens is None else max_tokens
+    around = len(beginning(model)) + has_tag + len(getattr(model, "text_prompt", ()))
+    return min(positions - around, positions if max_tokens is None else max_tokens)
+
+
+def next_steps(decoder: torch.nn.Module, encoder_out: torch.Tensor, lengths: torch.Tensor):
+    """A function: the next tokens (B, U) -> logits (B, V) of the one after them."""
+    kind = RememberedSteps if hasattr(decoder, "remember") else WholeSteps
+    return kind(decoder, encoder_out, lengths)
+
+
+class RememberedSteps:
+    """For a decoder that remembers what it has read."""
+
+    def __init__(self, decoder, encoder_out: torch.Tensor, lengths: torch.Tensor) -> None:
+        self.decoder, self.memory = decoder, decoder.remember(encoder_out, lengths)
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.decoder.step(ids, self.memory)[:, -1]
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Go on with some utterances."""
+        self.memory.select(rows)
+
+
+class WholeSteps:
+    """For ESPnet's decoders: everything is read again in every step."""
+
+    def __init__(self, decoder, encoder_out: torch.Tensor, lengths: torch.Tensor) -> None:
+        self.decoder, self.encoder_out, self.lengths = decoder, encoder_out, lengths
+        self.ids = torch.zeros(len(encoder_out), 0, dtype=torch.long, device=encoder_out.device)
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        self.ids = torch.cat([self.ids, ids], dim=1)
+        num_tokens = self.lengths.new_full((len(ids),), self.ids.shape[1])
+        return self.decoder(self.encoder_out, self.lengths, self.ids, num_tokens)[0][:, -1]
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Go on with some utterances; ESPnet's RNN wants no frame behind the longest."""
+        self.ids, self.lengths = self.ids[rows], self.lengths[rows]
+        self.encoder_out = self.encoder_out[rows, : int(self.lengths.max())]

@@ -1,0 +1,173 @@
+"""A few utterances of a planned batch: their tensors, texts, and greedy hypotheses."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.torch_utils.device_funcs import to_device
+
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.greedy import tokens_to_text
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.batches.loaders import batches_from
+from asr_dro_plugin.espnet.model.group_scores import best_path_ids
+from asr_dro_plugin.espnet.model.losses import num_needed_frames
+from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
+from asr_dro_plugin.stack.frames import FrameCounter
+from asr_dro_plugin.text.tokens import TOKEN_TYPES
+
+LOOKED_AT = 20  # batches
+SPARE_TOKENS = 10  # that a decoder may write beyond the longest reference
+
+
+@dataclass
+class SmallBatch:
+    """What one batch test trains on.
+
+    Attributes:
+        utt_ids: of the B utterances that are kept.
+        tensors: ESPnet's batch of these alone, cut to the longest of them.
+        references: their texts, tags included.
+        planned: number of utterances of the batch that they were taken from.
+        number: of the planned batch, from 1.
+        too_short: utterance -> (frames, frames that CTC needs), left out of this batch and those
+            before it.
+    """
+
+    utt_ids: list[str]
+    tensors: dict[str, torch.Tensor]
+    references: list[str]
+    planned: int
+    number: int = 1
+    too_short: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Of speech, without padding."""
+        return float(self.tensors["speech_lengths"].sum()) / SAMPLE_RATE
+
+    @property
+    def num_labels(self) -> int:
+        """Tokens of all references."""
+        return int(self.tensors["text_lengths"].sum())
+
+
+def first_batch(
+    factory: AbsIterFactory, model: ESPnetASRModel, num_utts: int, frames: FrameCounter
+) -> SmallBatch:
+    """The shortest ``num_utts`` utterances with text that CTC can align, of one planned batch.
+
+    It is the first batch that has so many, or of the first ``LOOKED_AT`` the one that has most.
+
+    Raises:
+        UserError: none has any.
+    """
+    best, too_short = None, {}
+    batches = itertools.islice(batches_from(factory, 1), LOOKED_AT)
+    for number, (utt_ids, batch) in enumerate(batches, start=1):
+        if model.ctc is not None:
+            too_short |= _too_short(utt_ids, batch, frames)
+        made = _shortest(list(utt_ids), batch, model, num_utts, too_short)
+        made.number = number
+        if best is None or len(made.utt_ids) > len(best.utt_ids):
+            best = made
+        if len(best.utt_ids) == num_utts:
+            break
+    if best is None or not best.utt_ids:
+        raise UserError(_why_none(too_short))
+    best.too_short = too_short
+    return best
+
+
+def _shortest(
+    utt_ids: list[str],
+    batch: dict,
+    model: ESPnetASRModel,
+    num_utts: int,
+    too_short: dict[str, tuple[int, int]],
+) -> SmallBatch:
+    """The shortest utterances of a batch that have a text and are not too short for it."""
+    texts = [_text(row[:n], model) for row, n in zip(batch["text"], batch["text_lengths"])]
+    lengths = batch["speech_lengths"].tolist()
+    fit = [place for place, name in enumerate(utt_ids) if texts[place] and name not in too_short]
+    kept = sorted(sorted(fit, key=lengths.__getitem__)[:num_utts])
+    names, references = ([column[place] for place in kept] for column in (utt_ids, texts))
+    return SmallBatch(names, _rows(batch, kept), references, len(utt_ids))
+
+
+def heard(model: ESPnetASRModel, batch: SmallBatch, device: str) -> list[str]:
+    """Greedy hypotheses of a batch, as decoding gives them: in evaluation mode.
+
+    The best path of CTC; of a model without CTC what its decoder finds likeliest, token by token.
+
+    Raises:
+        UserError: a model that has neither.
+    """
+    tensors = to_device(batch.tensors, device)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            rows = _greedy_ids(model, tensors)
+    finally:
+        model.train(was_training)
+    return [_text(ids or (), model) for ids in rows]
+
+
+def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> EditCounts:
+    """Word edits of a batch; a language tag is a word like any other."""
+    pairs = zip(references, hypotheses, strict=True)
+    return sum((count_edits(ref.split(), hyp.split()) for ref, hyp in pairs), EditCounts())
+
+
+def _greedy_ids(model: ESPnetASRModel, tensors: dict) -> list[list[int] | None]:
+    speech, lengths = tensors["speech"], tensors["speech_lengths"]
+    if model.ctc is None:
+        if not hasattr(model, "greedy_ids"):
+            raise UserError("A model without CTC is decoded greedily with model: dro only.")
+        most = tensors["text"].shape[1] + SPARE_TOKENS
+        return model.greedy_ids(speech, lengths, max_tokens=most)
+    encoder_out, lengths = model.encode(speech, lengths)
+    if isinstance(encoder_out, tuple):  # with what is between the layers
+        encoder_out = encoder_out[0]
+    return best_path_ids(model.ctc.ctc_lo(encoder_out).float(), lengths, model.blank_id)
+
+
+def _text(ids: Sequence[int] | torch.Tensor, model: ESPnetASRModel) -> str:
+    token_type = getattr(model, "token_type", "char")
+    spelled = token_type if token_type in TOKEN_TYPES else "word"
+    return tokens_to_text([int(index) for index in ids], model.token_list, spelled)
+
+
+def _too_short(
+    utt_ids: Sequence[str], batch: dict, frames: FrameCounter
+) -> dict[str, tuple[int, int]]:
+    """Utterances with fewer frames than CTC needs, and both numbers."""
+    given = frames.num_frames(batch["speech_lengths"].numpy())
+    needed = num_needed_frames(batch["text"], batch["text_lengths"])
+    rows = zip(utt_ids, given.tolist(), needed.tolist(), strict=True)
+    return {utt_id: (has, needs) for utt_id, has, needs in rows if has < needs}
+
+
+def _rows(batch: dict, places: Sequence[int]) -> dict[str, torch.Tensor]:
+    """Some rows of every tensor, cut to their longest."""
+    cut = {key: value[list(places)] for key, value in batch.items()}
+    for key in batch:
+        if places and f"{key}_lengths" in cut:
+            cut[key] = cut[key][:, : int(cut[f"{key}_lengths"].max())]
+    return cut
+
+
+def _why_none(too_short: dict[str, tuple[int, int]]) -> str:
+    if not too_short:
+        return (
+            "The first batches have no utterance with a text to learn. Look at the training data."
+        )
+    name, (has, needs) = next(iter(too_short.items()))
+    return (
+        f"No utterance of the first batches can be aligned: {name} gives {has} frames, and its "
+        f"text needs {needs}. Take an encoder with shorter frames."
+    )

@@ -1,0 +1,1 @@
+"""Adapters of our networks to ESPnet's Abs* classes."""

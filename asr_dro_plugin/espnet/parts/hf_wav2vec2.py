@@ -1,0 +1,91 @@
+"""``nets.hf_wav2vec2`` as ESPnet's ``AbsEncoder``: any wav2vec 2.0, HuBERT, WavLM or MMS.
+
+From a Hugging Face folder, or from fairseq's own file without fairseq: the network is the same, the
+reader differs.
+"""
+
+import logging
+from pathlib import Path
+
+import torch
+from espnet2.asr.encoder.abs_encoder import AbsEncoder
+
+from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
+from asr_dro_plugin.nets.time_masks import check_settings
+from asr_dro_plugin.pretrained.fairseq_files import read_fairseq
+
+SHARES = (
+    "mask_time_prob", "mask_feature_prob", "layerdrop", "hidden_dropout", "attention_dropout",
+    "activation_dropout", "feat_proj_dropout",
+)  # fmt: skip
+LENGTHS = ("mask_time_length", "mask_feature_length")
+logger = logging.getLogger(__name__)
+
+
+class HFWav2Vec2Encoder(AbsEncoder):
+    """``HFWav2Vec2Net`` for ESPnet; see there for the arguments.
+
+    ``ssl_checkpoint`` gives ``model_config`` and, when training begins, the weights.
+    """
+
+    def __init__(
+        self,
+        model_config: dict,
+        input_size: int = 1,
+        layers: str | int = "last",
+        do_normalize: bool = True,
+        attention_mask: bool = True,
+        mask_time_prob: float | None = None,
+        mask_time_length: int | None = None,
+        mask_feature_prob: float | None = None,
+        mask_feature_length: int | None = None,
+        layerdrop: float | None = None,
+        hidden_dropout: float | None = None,
+        attention_dropout: float | None = None,
+        activation_dropout: float | None = None,
+        feat_proj_dropout: float | None = None,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.net = HFWav2Vec2Net(
+            model_config, input_size, layers, do_normalize, attention_mask, mask_time_prob,
+            mask_time_length, mask_feature_prob, mask_feature_length, layerdrop, hidden_dropout,
+            attention_dropout, activation_dropout, feat_proj_dropout, gradient_checkpointing,
+        )  # fmt: skip
+        check_settings(vars(self.net.config), SHARES, LENGTHS)
+
+    def output_size(self) -> int:
+        """H."""
+        return self.net.output_size
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Take the weights of a Hugging Face folder."""
+        self.net.load_pretrained(path)
+
+    def forward(
+        self,
+        xs_pad: torch.Tensor,
+        ilens: torch.Tensor,
+        prev_states: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
+        """(B, N) samples, (B,) -> (B, S, H), (B,), None."""
+        encoder_out, encoder_out_lens = self.net(xs_pad, ilens)
+        return encoder_out, encoder_out_lens, None
+
+
+class FairseqWav2Vec2Encoder(HFWav2Vec2Encoder):
+    """A wav2vec 2.0 or HuBERT of fairseq's (``.pt``, pretrained or trained for ASR).
+
+    An utterance is encoded the same alone and in a batch.  fairseq itself does so for networks with
+    layer norms in the convolutions (XLS-R, MMS, large); those with a group norm (base) take its
+    mean and variance over the batch's padding too.
+    """
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Take the weights of a fairseq file, read as data; its account is logged."""
+        found = read_fairseq(path)
+        logger.info("%s: %s", path, found.account)
+        if found.account.unexpected:
+            names = ", ".join(found.account.unexpected)
+            logger.warning("%s: unknown tensors, not used: %s", path, names)
+        self.net.load_weights(found.weights, path)

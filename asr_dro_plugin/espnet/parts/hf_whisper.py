@@ -1,0 +1,201 @@
+"""``nets.whisper`` as ESPnet's ``AbsEncoder`` and ``AbsDecoder``: any Whisper of Hugging Face's.
+
+``ssl_checkpoint`` gives both their ``model_config`` and, when training begins, their weights.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from espnet2.asr.decoder.abs_decoder import AbsDecoder
+from espnet2.asr.encoder.abs_encoder import AbsEncoder
+from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.features.whisper_mel import HOP, SAMPLE_RATE, WhisperLogMel
+from asr_dro_plugin.nets.whisper import WhisperDecoder, WhisperEncoder
+from asr_dro_plugin.nets.whisper_layers import Memory
+from asr_dro_plugin.pretrained.hf_folders import read_weights
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.text.whisper_tokens import read_tokenizer, token_names
+
+EMBEDDING = "embed_tokens.weight"
+
+
+class HFWhisperEncoder(AbsEncoder):
+    """Waveform to frames of 20 ms; see ``nets.whisper.WhisperEncoder`` for the other arguments.
+
+    Args:
+        do_pad_trim: fill every utterance up to 30 s with silence, or cut it there, as Whisper was
+            trained.  Without, a batch is as long as its longest utterance, and padding is masked:
+            several times faster on short utterances, and another input than the model knows.
+    """
+
+    def __init__(
+        self,
+        model_config: dict,
+        input_size: int = 1,
+        do_pad_trim: bool = True,
+        dropout: float | None = None,
+        attention_dropout: float | None = None,
+        activation_dropout: float | None = None,
+        layerdrop: float | None = None,
+        mask_time_prob: float | None = None,
+        mask_time_length: int | None = None,
+        mask_feature_prob: float | None = None,
+        mask_feature_length: int | None = None,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.net = WhisperEncoder(
+            model_config, input_size, do_pad_trim, dropout, attention_dropout, activation_dropout,
+            layerdrop, mask_time_prob, mask_time_length, mask_feature_prob, mask_feature_length,
+            gradient_checkpointing,
+        )  # fmt: skip
+        sizes = self.net.sizes
+        self.features = WhisperLogMel(
+            sizes.num_mel_bins, 2 * sizes.max_source_positions, do_pad_trim
+        )
+
+    def output_size(self) -> int:
+        """H."""
+        return self.net.output_size
+
+    @property
+    def max_duration(self) -> float:
+        """Seconds of speech that the encoder takes."""
+        return self.features.max_frames * HOP / SAMPLE_RATE
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Take the encoder's weights of a Hugging Face folder."""
+        load_part(self.net, Path(path), "encoder")
+
+    def forward(
+        self,
+        xs_pad: torch.Tensor,
+        ilens: torch.Tensor,
+        prev_states: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
+        """(B, N) samples, (B,) -> (B, S, H), (B,), None."""
+        features, lengths = self.features(xs_pad, ilens)
+        spoken = torch.minimum(ilens // HOP, lengths)
+        encoder_out, encoder_out_lens = self.net(features, lengths, spoken)
+        return encoder_out, encoder_out_lens, None
+
+
+class HFWhisperDecoder(AbsDecoder, BatchScorerInterface):
+    """``WhisperDecoder`` for ESPnet; see there for the arguments."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        encoder_output_size: int,
+        model_config: dict,
+        dropout: float | None = None,
+        attention_dropout: float | None = None,
+        activation_dropout: float | None = None,
+        layerdrop: float | None = None,
+        gradient_checkpointing: bool = False,
+        suppress_tokens: Sequence[int] = (),
+        begin_suppress_tokens: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        self.net = WhisperDecoder(
+            vocab_size, encoder_output_size, model_config, dropout, attention_dropout,
+            activation_dropout, layerdrop, gradient_checkpointing, suppress_tokens,
+            begin_suppress_tokens,
+        )  # fmt: skip
+
+    @property
+    def max_positions(self) -> int:
+        """Tokens that the decoder can read."""
+        return self.net.sizes.max_target_positions
+
+    @property
+    def suppress_tokens(self) -> tuple[int, ...]:
+        """Ids that decoding never writes."""
+        return self.net.suppress_tokens
+
+    @property
+    def begin_suppress_tokens(self) -> tuple[int, ...]:
+        """Ids that decoding does not begin a text with."""
+        return self.net.begin_suppress_tokens
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Take the decoder's weights of a Hugging Face folder; new tokens begin as its languages'
+        mean."""
+        load_part(self.net, Path(path), "decoder")
+
+    def forward(
+        self,
+        hs_pad: torch.Tensor,
+        hlens: torch.Tensor,
+        ys_in_pad: torch.Tensor,
+        ys_in_lens: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, H), (B,), (B, U), (B,) -> logits (B, U, V), (B,)."""
+        return self.net(ys_in_pad, hs_pad, hlens), ys_in_lens
+
+    def remember(self, encoder_out: torch.Tensor, encoder_out_lens: torch.Tensor) -> Memory:
+        """The memory of ``step`` before the first token."""
+        return self.net.remember(encoder_out, encoder_out_lens)
+
+    def step(self, ids: torch.Tensor, memory: Memory) -> torch.Tensor:
+        """Logits (B, U, V) after each of the next tokens (B, U)."""
+        return self.net.step(ids, memory)
+
+    def batch_score(
+        self, ys: torch.Tensor, states: list, xs: torch.Tensor
+    ) -> tuple[torch.Tensor, list]:
+        """Log probabilities (B, V) behind the prefixes (B, U), for ESPnet's beam search."""
+        lengths = torch.full((len(xs),), xs.shape[1], device=xs.device)
+        return self.net(ys, xs, lengths)[:, -1].log_softmax(dim=-1), states
+
+    def score(self, ys: torch.Tensor, state: object, x: torch.Tensor) -> tuple:
+        """The same of one prefix."""
+        return self.batch_score(ys[None], [state], x[None])[0][0], state
+
+
+def load_part(net: torch.nn.Module, folder: Path, part: str) -> None:
+    """Copy the weights of a folder's ``part`` ("encoder", "decoder") into ``net``, each by name.
+
+    Raises:
+        UserError: a weight is missing or has another shape; more tokens than ``net`` has.
+    """
+    tensors = {name.removeprefix("model."): t for name, t in read_weights(folder).items()}
+    given = {n.removeprefix(f"{part}."): t for n, t in tensors.items() if n.startswith(f"{part}.")}
+    wanted = net.state_dict()
+    if EMBEDDING in wanted and EMBEDDING in given:
+        given[EMBEDDING] = with_new_rows(given[EMBEDDING], len(wanted[EMBEDDING]), folder)
+    missing = sorted(set(wanted) - set(given))
+    if missing:
+        raise UserError(f"{folder} lacks {part}.{missing[0]}. Fetch it again.")
+    for name, tensor in wanted.items():
+        if given[name].shape != tensor.shape:
+            raise UserError(
+                f"{folder} has {part}.{name} of {tuple(given[name].shape)}, and its config.json "
+                f"describes {tuple(tensor.shape)}. They are of two models: fetch it again."
+            )
+        tensor.copy_(given[name])
+
+
+def with_new_rows(table: torch.Tensor, size: int, folder: Path) -> torch.Tensor:
+    """An embedding with ``size`` rows: the given ones, then the mean of the languages' among them.
+
+    Of all of them for a model that knows no languages by token, such as Whisper's English ones.
+
+    Raises:
+        UserError: fewer rows than are given.
+    """
+    if size < len(table):
+        raise UserError(
+            f"The token list has {size} tokens, and {folder} has {len(table)}. Make the list with "
+            "stage 5 and --token_type hugging_face."
+        )
+    if size == len(table):
+        return table
+    names = token_names(read_tokenizer(folder), len(table))
+    languages = [number for number, name in enumerate(names) if split_tag(name)[0]]
+    known = table[languages] if languages else table
+    mean = known.float().mean(dim=0, keepdim=True).to(table.dtype)
+    return torch.cat([table, mean.expand(size - len(table), -1)])

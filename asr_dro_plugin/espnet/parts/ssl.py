@@ -1,0 +1,105 @@
+"""ESPnet's two ways to a pretrained model, prepared by ``compat``: the same classes, put right.
+
+Subclasses rather than patches; registered under ESPnet's own names, so that training, decoding and
+``Speech2Text`` compute the same.
+"""
+
+import functools
+
+import torch
+from espnet2.asr.encoder.wav2vec2_encoder import FairSeqWav2Vec2Encoder
+from espnet2.asr.frontend.s3prl import S3prlFrontend
+from espnet2.layers.utterance_mvn import UtteranceMVN
+
+from asr_dro_plugin.compat import fairseq, s3prl
+from asr_dro_plugin.stack.frame_rules import S3PRL_320, WAV2VEC2_CONVOLUTIONS
+
+
+class PreparedS3prlFrontend(S3prlFrontend):
+    """``S3prlFrontend`` whose hidden states are the same in every layout, number and company.
+
+    s3prl rounds the number of frames up and repeats the last one to get there, but that of the
+    *batch*: a shorter utterance would end in a frame of padding, often a symbol too many.
+    """
+
+    @functools.wraps(S3prlFrontend.__init__)  # ESPnet reads the options from the signature
+    def __init__(self, *args, **kwargs):
+        s3prl.import_s3prl()
+        super().__init__(*args, **kwargs)
+        s3prl.prepare_frontend(self)
+        upstream = (kwargs.get("frontend_conf") or {}).get("upstream") or ""
+        self._is_like_wav2vec2 = str(upstream).startswith(S3PRL_320)
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, samples), (B,) -> (B, T, D), (B,); each utterance repeats its own last frame."""
+        feats, feats_lens = super().forward(input, input_lengths)
+        if self.tile_factor != 1 or not self._is_like_wav2vec2:
+            return feats, feats_lens
+        found = input_lengths.to(feats.device)
+        for kernel, stride in WAV2VEC2_CONVOLUTIONS:
+            found = torch.div(found - kernel, stride, rounding_mode="floor") + 1
+        frames = torch.arange(feats.shape[1], device=feats.device)
+        index = torch.minimum(frames, found.clamp(min=1)[:, None] - 1)
+        return feats.gather(1, index[:, :, None].expand_as(feats)), feats_lens
+
+
+class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):
+    """``FairSeqWav2Vec2Encoder`` with a quiet fairseq, that reports the keys it drops.
+
+    Its forward pass is ESPnet's but for two things.  The mask of (B, samples) is not cut from a
+    square of samples x samples, 100 GB for 20 s.  ``freeze_finetune_updates`` is left to
+    ``freezing.py``: ESPnet counts forward passes here, those of validation too.
+    """
+
+    @functools.wraps(FairSeqWav2Vec2Encoder.__init__)
+    def __init__(self, *args, **kwargs):
+        fairseq.prepare_encoder(kwargs)
+        with fairseq.kept_root_logger():
+            super().__init__(*args, **kwargs)
+        fairseq.finish_encoder(self)
+
+    def forward(
+        self,
+        xs_pad: torch.Tensor,
+        ilens: torch.Tensor,
+        prev_states: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
+        """(B, samples), (B,) -> (B, T, D), (B,), None; masks its own features in training."""
+        padding = padding_mask(ilens, xs_pad)
+        encoded = self.encoders(xs_pad, padding, mask=self.training, features_only=True)
+        out, padding = encoded["x"], encoded["padding_mask"]
+        if padding is None:
+            lengths = torch.full_like(ilens, out.shape[1])
+        else:
+            lengths = (~padding).sum(dim=1)
+        if self.output_layer is not None:
+            out = self.output_layer(out)
+        if self.normalize_before:
+            out = self.after_norm(out)
+        return out, lengths, None
+
+
+class PreparedUtteranceMVN(UtteranceMVN):
+    """``UtteranceMVN`` that takes a waveform without a square of samples x samples."""
+
+    def forward(
+        self, x: torch.Tensor, ilens: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, samples) or (B, T, D), and (B,) -> the same, normalised over each utterance."""
+        if x.dim() != 2 or ilens is None:
+            return super().forward(x, ilens)
+        padding, num_samples = padding_mask(ilens, x), ilens[:, None].to(x)
+        x = x.masked_fill(padding, 0.0)
+        centred = (x - x.sum(1, keepdim=True) / num_samples).masked_fill(padding, 0.0)
+        out = centred if self.norm_means else x
+        if self.norm_vars:
+            variance = centred.square().sum(1, keepdim=True) / num_samples
+            out = out / variance.sqrt().clamp(min=self.eps)
+        return out, ilens
+
+
+def padding_mask(lengths: torch.Tensor, speech: torch.Tensor) -> torch.Tensor:
+    """(B, samples), true behind the end of each utterance."""
+    return torch.arange(speech.shape[1], device=speech.device) >= lengths[:, None].to(speech.device)

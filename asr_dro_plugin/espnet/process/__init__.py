@@ -1,0 +1,1 @@
+"""One training process: signals, ranks, random states, what a checkpoint holds."""

@@ -1,0 +1,1 @@
+"""The training loop: steps, epochs, validation, what is written on the way."""

@@ -1,0 +1,68 @@
+"""Utterances without a usable loss: named and counted now and then, so that no step waits."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from asr_dro_plugin.espnet.process.log_words import MAX_NAMED, counted, few
+
+
+def _alone(value: list) -> list:
+    return [value]
+
+
+def _flagged(waiting: list[tuple], groups: Sequence[str]) -> list[tuple[str, str]]:
+    """(utterance, group) of the losses that are marked as bad."""
+    if not waiting:
+        return []
+    flags = torch.cat([mask for mask, _, _ in waiting]).tolist()
+    names = [name for _, utt_ids, _ in waiting for name in utt_ids]
+    ids = [group for _, _, group_ids in waiting for group in group_ids]
+    rows = zip(flags, names, ids, strict=True)
+    return [(name, groups[group]) for flag, name, group in rows if flag]
+
+
+class BadLosses:
+    """Collects each batch's mask of infeasible or non-finite losses on its device."""
+
+    def __init__(self) -> None:
+        self.by_group: Counter[str] = Counter()
+        self.utt_ids: list[str] = []
+        self._waiting: list[tuple[torch.Tensor, Sequence[str], Sequence[int]]] = []
+
+    def add(
+        self, bad_B: torch.Tensor | None, utt_ids: Sequence[str], group_ids: Sequence[int]
+    ) -> None:
+        """Keep a batch's mask (B,) until the next ``report``."""
+        if bad_B is not None:
+            self._waiting.append((bad_B.detach(), utt_ids, group_ids))
+
+    def report(self, groups: Sequence[str], gather: Callable[[list], list] = _alone) -> None:
+        """Look at what was kept: one copy to the host; log and count what is bad.
+
+        Args:
+            groups: names by id.
+            gather: gives the lists of all ranks, which call this at the same steps.
+        """
+        waiting, self._waiting = self._waiting, []
+        bad = [pair for own in gather(_flagged(waiting, groups)) for pair in own]
+        if not bad:
+            return
+        here = Counter(group for _, group in bad)
+        self.by_group.update(here)
+        new = [name for name in dict.fromkeys(name for name, _ in bad) if name not in self.utt_ids]
+        self.utt_ids = [*self.utt_ids, *new][:MAX_NAMED]
+        logging.warning(
+            "%d utterances had no finite loss (too few frames for their text, or NaN) and were "
+            "passed over: %s. By group: %s", len(bad), few(new) or "seen before", counted(here),
+        )  # fmt: skip
+
+    def state_dict(self) -> dict:
+        """Counts and names; what waits is reported first by whoever saves."""
+        return {"by_group": dict(self.by_group), "utt_ids": list(self.utt_ids)}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Take over the counts of ``state_dict``."""
+        self.by_group, self.utt_ids = Counter(state["by_group"]), list(state["utt_ids"])

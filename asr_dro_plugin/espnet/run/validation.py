@@ -1,0 +1,108 @@
+"""A pass over the validation set: ESPnet's stats, and the figures of each group."""
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+import torch
+from espnet2.torch_utils.device_funcs import to_device
+from espnet2.train.reporter import SubReporter
+
+from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.espnet.batches.loaders import next_batch
+from asr_dro_plugin.espnet.process.distributed import Ranks
+from asr_dro_plugin.espnet.run.oom_retry import in_fitting_pieces, split
+from asr_dro_plugin.espnet.run.steps import loss_stats_weight, mean_stats, mixed_precision
+
+
+@torch.no_grad()
+def validate(
+    model: torch.nn.Module,
+    iterator: Iterable,
+    reporter: SubReporter,
+    ranks: Ranks,
+    options,
+    after_batch: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Run the model in evaluation mode over all batches.
+
+    Args:
+        after_batch: called between batches; may raise to stop.
+
+    Returns:
+        Figures of the whole set by group (``worst_group_cer`` and so on); empty for a model
+        without groups.
+    """
+    model.eval()
+    scores = getattr(model, "validation", None)
+    if scores is not None:
+        scores.reset()
+    source = iter(iterator)
+    while True:
+        item = next_batch(source)
+        (num_left,) = ranks.sum_host([item is not None])
+        if not num_left:
+            break
+        stats, weight = _validate_batch(model, item, options) if item and item[0] else ({}, 0.0)
+        if ranks.world_size > 1:
+            stats, weight = ranks.mean_stats(stats, weight)
+        if not options.no_forward_run:
+            reporter.register(stats, weight)
+            reporter.next()
+        after_batch()
+    if scores is None:
+        return {}
+    sums = torch.tensor(ranks.sum_host(scores.sums.reshape(-1).tolist()), dtype=torch.float64)
+    scores.sums = sums.reshape(scores.sums.shape).numpy()
+    return scores.stats(model.group_map.names)
+
+
+def _validate_batch(model: torch.nn.Module, item: tuple, options) -> tuple[dict, torch.Tensor]:
+    """Stats and weight of a batch, in pieces where it does not fit into memory."""
+    utt_ids, batch = item
+    batch = to_device({**batch, "utt_id": list(utt_ids)}, "cuda" if options.ngpu > 0 else "cpu")
+    if options.no_forward_run:
+        return {}, torch.zeros(1)
+    scores = getattr(model, "validation", None)
+    before = None if scores is None else scores.sums.copy()
+
+    def work(num_pieces: int) -> list[tuple[dict, torch.Tensor]]:
+        if scores is not None:
+            scores.sums = before.copy()  # what a failed attempt has counted
+        return [_forward(model, piece, options) for piece in split(batch, num_pieces)]
+
+    results, _ = in_fitting_pieces(work, batch)
+    return results[0] if len(results) == 1 else mean_stats(results)
+
+
+def _forward(model: torch.nn.Module, batch: dict, options) -> tuple[dict, torch.Tensor]:
+    with mixed_precision(options.use_amp):
+        _, stats, weight = loss_stats_weight(model(**batch))
+    return stats, weight
+
+
+def check_criteria(criteria: Iterable, keys: Iterable[str], phase: str = "valid") -> None:
+    """Refuse a criterion that validation does not report, before a night is spent on training.
+
+    Args:
+        criteria: (phase, key, mode) or None, as in ``best_model_criterion``.
+        keys: what a pass over some batches has reported.
+    """
+    keys = sorted(set(keys))
+    for criterion in filter(None, criteria):
+        if criterion[0] == phase and criterion[1] not in keys:
+            raise UserError(
+                f"Validation reports no '{criterion[1]}', which a criterion of the configuration "
+                f"names.{suggestion(criterion[1], keys)} Reported: {' '.join(keys)}."
+            )
+
+
+@contextlib.contextmanager
+def unchanged_buffers(model: torch.nn.Module):
+    """Put all buffers (running statistics, group weights, counters) back after the block."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])

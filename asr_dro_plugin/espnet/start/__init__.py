@@ -1,0 +1,1 @@
+"""Before the first step: settings judged, weights started from, what stays frozen."""

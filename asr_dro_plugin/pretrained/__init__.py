@@ -1,0 +1,1 @@
+"""Pretrained speech models: found, fetched, verified and read as data."""

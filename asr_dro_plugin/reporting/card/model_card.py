@@ -1,0 +1,276 @@
+"""``README.md`` of a packed model: what it is, its training data, its results and its limits.
+
+Written from the run alone: no date, no path of a machine, the same run gives the same text.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from asr_dro_plugin.data.corpora import UNKNOWN, Corpus, find
+from asr_dro_plugin.reporting.card.facts import NOT_NAMED, Cell, stack_of
+from asr_dro_plugin.reporting.card.front_matter import CITATION, front_matter
+from asr_dro_plugin.reporting.card.limits import limits
+from asr_dro_plugin.reporting.read.facts import settings_of, versions_line
+from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
+from asr_dro_plugin.reporting.words import short_names
+from asr_dro_plugin.text.languages import Language
+
+METHODS = {
+    "ctc": "plain CTC, the average over utterances",
+    "ctc_dro": "CTC-DRO, which gives weight to the languages of high loss",
+    "group_dro": "group DRO, which minimises the loss of the worst language",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a card is written from.
+
+    ``reports`` are scores, the one that the card speaks of first, and ``decodings`` the decoding of
+    each; ``corpora`` and ``languages`` are the recipe's tables; ``pretrained`` names a checkpoint
+    that training began from.
+    """
+
+    name: str
+    config: Mapping
+    model_file: str
+    num_parameters: int
+    langs: Sequence[str]
+    training: Mapping
+    cells: Sequence[Cell]
+    reports: Sequence[Mapping]
+    versions: Sequence[Mapping[str, str]]
+    licence: str = UNKNOWN
+    corpora: Sequence[Corpus] = ()
+    languages: Mapping[str, Language] = field(default_factory=dict)
+    pretrained: tuple[str, str] | None = None  # name and licence
+    decode_options: str = ""  # of asr-dro transcribe, for what else is packed
+    decodings: Sequence[str] = ()
+
+    @property
+    def titles(self) -> list[str]:
+        """What each report is of: its set, and its decoding where there are several."""
+        sets = [report["set"] for report in self.reports]
+        if len(set(self.decodings)) < 2:
+            return sets
+        names = short_names(list(dict.fromkeys(self.decodings)))
+        short = dict(zip(dict.fromkeys(self.decodings), names))
+        return [f"{name}, decoded by {short[tag]}" for name, tag in zip(sets, self.decodings)]
+
+
+def write_card(run: Run) -> str:
+    """The whole file."""
+    sections = {
+        "": _what_it_is(run),
+        "Results": _results(run),
+        "Use": _use(run),
+        "Training data": _data(run),
+        "Training": _training(run),
+        "Limits": [f"- {line}" for line in _limits(run)],
+        "Licence": _licence(run),
+        "Citation": [CITATION],
+    }
+    lines = [front_matter(run.name, run.langs, run.licence, run.reports, run.titles),
+             f"# {run.name}", ""]  # fmt: skip
+    for title, body in sections.items():
+        lines += ([f"## {title}", ""] if title else []) + [*body, ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table in Markdown; the first column left, the others right."""
+    marks = [":--"] + ["--:"] * (len(header) - 1)
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return [f"| {' | '.join(row)} |" for row in (header, marks, *escaped)]
+
+
+def _what_it_is(run: Run) -> list[str]:
+    names = [_named(lang, run) for lang in run.langs]
+    what = f"Speech recognition in {len(names)} languages: {', '.join(names)}."
+    if len(names) == 1:
+        what = f"Speech recognition in {names[0]}."
+    elif not names:
+        what = "Speech recognition."
+    method = METHODS.get(run.config.get("objective") or "ctc", run.config.get("objective"))
+    lines = [
+        f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
+        f"parameters) was trained with {method}, by asr-dro on ESPnet. It writes the language's "
+        f"tag first (`[{run.langs[0]}] …`)." if run.langs and _has_tags(run) else
+        f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
+        f"parameters) was trained with {method}, by asr-dro on ESPnet."
+    ]  # fmt: skip
+    if run.reports:
+        lines += ["", _worst(run.reports[0], run.titles[0])]
+    return lines
+
+
+def _has_tags(run: Run) -> bool:
+    return f"[{run.langs[0]}]" in (run.config.get("token_list") or ())
+
+
+def _named(lang: str, run: Run) -> str:
+    return f"{run.languages[lang].name} ({lang})" if lang in run.languages else lang
+
+
+def _worst(report: Mapping, title: str) -> str:
+    name, group = worst_of(report)
+    line = f"**The worst language is {name}: CER {_rate(group, 'cer')}** on {title}"
+    if report["macro"].get("cer") is None:
+        return line + "."
+    return f"{line}; the mean over its {len(report['groups'])} languages is {_macro(report)}."
+
+
+def _rate(group: Mapping, metric: str) -> str:
+    rate, interval = rate_of(group, metric), interval_of(group, metric)
+    if rate is None:
+        return "not measured"
+    return f"{100 * rate:.1f} %" + (f" (95 %: {_interval(interval)})" if interval else "")
+
+
+def _macro(report: Mapping) -> str:
+    interval = macro_interval(report, "cer")
+    words = f"{100 * report['macro']['cer']:.1f} %"
+    return words + (f" (95 %: {_interval(interval)})" if interval else "")
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}" if interval else "-"
+
+
+def _results(run: Run) -> list[str]:
+    if not run.reports:
+        return ["No set was scored with this model."]
+    lines = [
+        "Error rates in % with their 95 % confidence intervals, where they were counted. CER:",
+        "characters, WER: words, LID: languages recognised right. `total` pools all text, `mean`",
+        "is over languages.",
+    ]
+    for report, title in zip(run.reports, run.titles):
+        rows = [_row(name, group) for name, group in sorted(report["groups"].items())]
+        macro = report["macro"]
+        figures = [_figure(macro.get("cer")), _interval(macro_interval(report, "cer"))]
+        figures += [_figure(macro.get("wer")), _interval(macro_interval(report, "wer"))]
+        rows.append(["mean", "", "", *figures, _figure(macro.get("lid"))])
+        rows.append(_row("total", report["total"]))
+        lines += ["", f"### {title}", ""]
+        header = ["language", "utterances", "minutes", "CER", "95 %", "WER", "95 %", "LID"]
+        lines += table(header, rows)
+        lines += ["", f"Text was normalised by `{report['normalizer']}` first.", *_left_out(report)]
+    return lines
+
+
+def _row(name: str, group: Mapping) -> list[str]:
+    minutes = f"{group['duration'] / 60:.1f}" if group.get("duration") is not None else "-"
+    cells = [name, str(group["num_utts"]), minutes]
+    for metric in ("cer", "wer"):
+        cells += [_figure(rate_of(group, metric)), _interval(interval_of(group, metric))]
+    return [*cells, _figure(rate_of(group, "lid"))]
+
+
+def _figure(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.1f}"
+
+
+def _left_out(report: Mapping) -> list[str]:
+    counts = {key: report[key]["count"] for key in ("missing", "extra")}
+    return [f"{count} hypotheses were {key}." for key, count in counts.items() if count]
+
+
+def _use(run: Run) -> list[str]:
+    decoder_weight = "" if run.config.get("decoder") else "ctc_weight=1.0"
+    return [
+        "With asr-dro, which also verifies every file:",
+        "",
+        "```bash",
+        f"asr-dro unpack {run.name}.zip --out {run.name}",
+        f"asr-dro transcribe audio.wav --exp {run.name}{run.decode_options}",
+        "```",
+        "",
+        "With ESPnet and `espnet_model_zoo`, from the archive or from the hub (`user/model`); the",
+        "audio must be mono, 16 kHz:",
+        "",
+        "```python",
+        "import soundfile",
+        "import asr_dro_plugin.espnet  # makes the network known to ESPnet",
+        "from espnet2.bin.asr_inference import Speech2Text",
+        "",
+        f'speech2text = Speech2Text.from_pretrained("{run.name}.zip", {decoder_weight})'.replace(
+            ", )", ")"
+        ),
+        'speech, rate = soundfile.read("audio.wav", dtype="float32")',
+        "print(speech2text(speech)[0][0])",
+        "```",
+    ]
+
+
+def _data(run: Run) -> list[str]:
+    seen = {(row["group"], row["corpus"]): row for row in run.training["seen"]}
+    if not run.cells and not seen:
+        return ["The run does not say what it was trained on."]
+    lines = []
+    if run.cells:
+        header = ["language", "corpus", "licence", "utterances", "hours", "speakers"]
+        rows = [
+            [cell.lang, cell.corpus, find(cell.corpus, cell.lang, run.corpora).licence,
+             str(cell.utterances), f"{cell.seconds / 3600:.2f}", str(cell.speakers or "-")]
+            for cell in run.cells
+        ]  # fmt: skip
+        total = sum(cell.seconds for cell in run.cells) / 3600
+        lines = [f"{total:.2f} hours of transcribed speech:", "", *table(header, rows), ""]
+    if seen:
+        lines += _seen(run)
+    return lines
+
+
+def _seen(run: Run) -> list[str]:
+    rows = [
+        [row["group"], UNKNOWN if row["corpus"] == NOT_NAMED else row["corpus"],
+         str(row["utterances"]), f"{row['seconds'] / 3600:.2f}"]
+        for row in run.training["seen"]
+    ]  # fmt: skip
+    hours = f"{run.training['seconds_seen'] / 3600:.2f}"
+    rows.append(["total", "", str(run.training["items_seen"]), hours])
+    header = ["group", "corpus", "utterances seen", "hours seen"]
+    return ["What training passed over, repetitions included:", "", *table(header, rows)]
+
+
+def _training(run: Run) -> list[str]:
+    hidden = ("config", "model", "ngpu")
+    rows = [[name, value] for name, value in settings_of(run.config) if name not in hidden]
+    for key in ("epochs", "updates"):
+        if run.training.get(key):
+            rows.append([f"{key} trained", str(run.training[key])])
+    rows.append(["parameters", f"{run.num_parameters:,}"])
+    rows.append(["model file", run.model_file])
+    lines = ["| setting | value |", "| :-- | :-- |"]
+    lines += [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in rows]
+    return [*lines, "", f"Trained with {versions_line(run.versions)}."]
+
+
+def _limits(run: Run) -> list[str]:
+    report = run.reports[0] if run.reports else None
+    return limits(run.langs, run.cells, report, run.config)
+
+
+def _licence(run: Run) -> list[str]:
+    if run.licence == UNKNOWN:
+        lines = ["The licence of the model was not stated when it was packed."]
+    else:
+        lines = [f"The model: {run.licence}."]
+    if run.pretrained:
+        name, licence = run.pretrained
+        lines.append(f"Training began from {name} ({licence}).")
+    keys = {(c.corpus, c.lang) for c in run.cells} or {
+        (row["corpus"].replace(NOT_NAMED, UNKNOWN) if row["corpus"] == NOT_NAMED else row["corpus"],
+         row["group"]) for row in run.training["seen"]
+    }  # fmt: skip
+    sources: dict[tuple[str, str, str], list[str]] = {}
+    for corpus, lang in sorted(keys):
+        row = find(corpus, lang, run.corpora)
+        sources.setdefault((corpus, row.licence, row.source), []).append(lang)
+    if sources:
+        lines += ["The speech it was trained on:", ""]
+    for (corpus, licence, source), langs in sorted(sources.items()):
+        where = f", {source}" if source else ""
+        lines.append(f"- {corpus} ({', '.join(langs)}): {licence}{where}")
+    return lines

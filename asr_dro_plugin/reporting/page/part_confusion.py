@@ -1,0 +1,102 @@
+"""Which languages are taken for which: a matrix, or the most frequent pairs of many."""
+
+from collections.abc import Mapping
+
+from asr_dro_plugin.reporting.page.markup import Markup, el
+from asr_dro_plugin.reporting.page.parts import (
+    Material,
+    cell,
+    missing,
+    one_of_several,
+    section,
+    table,
+)
+from asr_dro_plugin.reporting.read.experiment import Decoding
+from asr_dro_plugin.reporting.words import percent
+
+MATRIX_UP_TO = 20  # languages; above, a list of pairs is what can be read
+PAIRS = 25
+NO_TAG = "none"
+Counts = Mapping[str, Mapping[str, int]]
+
+
+def confusion_part(material: Material) -> Markup | None:
+    """None where nothing was scored; languages are not named by every model."""
+    title = "Which languages are taken for which?"
+    if not material.systems:
+        return None
+    blocks = [(material.labels[system], _block(material, system)) for system in material.systems]
+    lead = (
+        "The model names the language before the text. Rows are the language that was spoken, "
+        "columns what it was taken for."
+    )
+    return section("lid", title, lead, one_of_several("lid", "System", blocks))
+
+
+def _block(material: Material, system: Decoding) -> Markup:
+    counts = system.report.get("lid_confusion")
+    if not counts:
+        named = system.report["total"].get("lid") is not None
+        how = (
+            "Score the set again (stage 13); the score is of an older version."
+            if named
+            else "The transcripts carry no language tags; stage 1 adds them with --lid true."
+        )
+        return missing("what languages were named", how)
+    if len(counts) <= MATRIX_UP_TO:
+        return _matrix(material, counts, system)
+    return _pairs(material, counts, system)
+
+
+def _matrix(material: Material, counts: Counts, system: Decoding) -> Markup:
+    langs = sorted(counts)
+    others = sorted({named for row in counts.values() for named in row} - {*langs, NO_TAG})
+    columns = [*langs, *others]
+    columns += [NO_TAG] if any(row.get(NO_TAG) for row in counts.values()) else []
+    rows = []
+    for lang in langs:
+        total = sum(counts[lang].values())
+        cells = [_share(counts[lang].get(named, 0), total, named == lang) for named in columns]
+        rows.append([material.language_cell(lang), *cells])
+    caption = f"Languages named, {system.set_name}, {system.tag}: % of each row's utterances"
+    return el(
+        "div", table(["spoken", *columns], rows, caption, class_="matrix"),
+        el("p", f"{caption}. Pointing at a cell gives the count.", class_="note"),
+    )  # fmt: skip
+
+
+def _share(count: int, total: int, right: bool) -> Markup:
+    if not count:
+        return el("td", "\u00b7", class_="zero")
+    share = count / total
+    return el(
+        "td", percent(share, 0 if share >= 0.1 else 1), title=f"{count} of {total}",
+        class_="right" if right else "wrong", style=f"--share:{share:.2f}",
+    )  # fmt: skip
+
+
+def confused_pairs(counts: Counts) -> list[tuple[str, str, int, float]]:
+    """(spoken, named, count, share of the spoken) of what was wrong, highest share first."""
+    found = [
+        (lang, named, count, count / sum(row.values()))
+        for lang, row in counts.items()
+        for named, count in row.items()
+        if named != lang and count
+    ]
+    return sorted(found, key=lambda pair: (-pair[3], -pair[2], pair[:2]))
+
+
+def _pairs(material: Material, counts: Counts, system: Decoding) -> Markup:
+    pairs = confused_pairs(counts)
+    if not pairs:
+        return el("p", "Every language was named rightly.")
+    rows = [
+        [material.language_cell(lang),
+         cell("no language" if named == NO_TAG else material.language(named)),
+         cell(percent(share), share), cell(count)]
+        for lang, named, count, share in pairs[:PAIRS]
+    ]  # fmt: skip
+    heads = ["spoken", "taken for", "% of the spoken", "utterances"]
+    caption = f"Most frequent confusions, {system.set_name}, {system.tag}"
+    more = f"The {len(rows)} most frequent of {len(pairs)} pairs."
+    return el("div", table(heads, rows, caption, sort=True), el("p", more, class_="note"))

@@ -1,0 +1,195 @@
+"""The worst utterances: what was said, what was recognised, how it sounds and looks."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from asr_dro_plugin.data.wav_scp import Item, read_items
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.reporting.page.markup import Markup, el
+from asr_dro_plugin.reporting.page.parts import Material, missing, one_of_several, section, swatch
+from asr_dro_plugin.reporting.page.sound import (
+    LONGEST,
+    data_url,
+    is_here,
+    mp3,
+    png,
+    read_sound,
+    spectrogram,
+)
+from asr_dro_plugin.reporting.read.data_sets import recipe_of
+from asr_dro_plugin.reporting.read.experiment import Decoding
+from asr_dro_plugin.reporting.read.utterances import (
+    AlignedPiece,
+    Utterance,
+    aligned_pieces,
+    worst_utterances,
+)
+from asr_dro_plugin.reporting.words import percent, plural
+
+SHOWN_ALONE, SHOWN_OF_EACH = 30, 10  # utterances of one system, of each of several
+RIGHT_TO_LEFT = ("R", "AL")
+AFTER_SPACE = re.compile(r"(?<= )(?=.)", re.DOTALL)
+ABSENT, SPACE = "\u2205", "\u2423"
+
+
+class SoundBudget:
+    """What may still be embedded: a number of utterances for each system, and a size for all."""
+
+    def __init__(self, each: int, size: int) -> None:
+        self.each, self.left = each, size
+
+    def take(self, content: Markup) -> bool:
+        """Whether ``content`` still fits; then it is counted."""
+        fits = len(content) <= self.left
+        self.left -= len(content) if fits else 0
+        return fits
+
+
+def utterances_part(material: Material, room: int) -> Markup | None:
+    """A list for each system; None where nothing was scored.
+
+    Args:
+        room: bytes that sound and pictures may take.
+    """
+    if not material.systems:
+        return None
+    count = len(material.systems)
+    most = SHOWN_ALONE if count == 1 else SHOWN_OF_EACH
+    budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0, room)
+    lead = (
+        "Listen to what went wrong. Upper line: what was said; lower line: what was recognised. "
+        f"Highest error first, no language more often than its share; sound up to {LONGEST:g} s."
+    )
+    legend = el(
+        "p", swatch("sub", "taken for another"), swatch("del", "left out"),
+        swatch("ins", "invented"), class_="legend",
+    )  # fmt: skip
+    blocks = [
+        (material.labels[system], _block(material, system, most, budget))
+        for system in material.systems
+    ]
+    return section(
+        "utterances", "The worst utterances", lead, legend,
+        one_of_several("utterances", "System", blocks),
+    )  # fmt: skip
+
+
+def _block(material: Material, system: Decoding, most: int, budget: SoundBudget) -> Markup:
+    if system.utterances is None:
+        how = "Score the set again (stage 13): it writes utts.tsv beside score.json."
+        return missing("the errors of each utterance", how)
+    worst = worst_utterances(system.utterances, most)
+    if not worst:
+        return el("p", "No utterance has an error.")
+    sounds = _sounds(system, worst[: budget.each])
+    items = [_utterance(material, each, sounds, budget) for each in worst]
+    silent = sum(each.utt_id not in sounds for each in worst[: budget.each])
+    note = None
+    if silent:
+        how = "Name the folder of the data sets: --dump dump/raw (its audio files must be there)."
+        note = missing(f"the sound of {plural(silent, 'utterance')}", how)
+    return el("div", note, el("ol", items, class_="utterances"))
+
+
+def _sounds(system: Decoding, chosen: Sequence[Utterance]) -> dict[str, Markup | None]:
+    """Utterance -> player and picture, of those whose file is here.
+
+    A damaged one is noted among the experiment's faults, and its player is None.
+    """
+    experiment, folder = system.experiment, system.experiment.set_folder(system.set_name)
+    items = experiment.attempt(lambda: _items(folder), {}) if folder and chosen else {}
+    recipe = recipe_of(experiment.path)
+    return {
+        each.utt_id: experiment.attempt(lambda item=items[each.utt_id]: _player(item, recipe))
+        for each in chosen
+        if each.utt_id in items and is_here(items[each.utt_id], recipe)
+    }
+
+
+@cache
+def _items(folder: Path) -> dict[str, Item]:
+    if not (folder / "wav.scp").exists():
+        return {}
+    return {item.utt_id: item for item in read_items(folder, allow_pipes=False)}
+
+
+def _player(item: Item, recipe: Path) -> Markup:
+    samples = read_sound(item, recipe)
+    if not len(samples):
+        raise UserError(f"{item.path} has no sound for '{item.utt_id}'. Copy it again.")
+    sound, picture = data_url("audio/mpeg", mp3(samples)), spectrogram(samples)
+    height, width = picture.shape
+    return el(
+        "div",
+        el("audio", controls=True, preload="metadata", src=sound),
+        el("img", src=data_url("image/png", png(picture)), width=width, height=height,
+           alt="Spectrogram: time to the right, 0 to 8 kHz upwards, bright is loud"),
+        class_="sound",
+    )  # fmt: skip
+
+
+def _utterance(
+    material: Material, utterance: Utterance, sounds: dict, budget: SoundBudget
+) -> Markup:
+    sound = sounds.get(utterance.utt_id)
+    if sound is not None and not budget.take(sound):
+        sound = None
+    named = utterance.lid not in ("-", "", utterance.group)
+    facts = [
+        el("strong", f"{percent(utterance.rate, 0)} %"),
+        f" {material.language(utterance.group)}, ", el("code", utterance.utt_id),
+        f", taken for {material.language(utterance.lid)}" if named else None,
+    ]  # fmt: skip
+    spoken = el(
+        "p", "Said: ", utterance.ref, ". Recognised: ", utterance.hyp or "nothing", ".",
+        class_="aloud",
+    )  # fmt: skip
+    pieces = aligned_pieces(utterance.ref, utterance.hyp)
+    return el("li", el("p", facts), sound, spoken, aligned(pieces, utterance.ref or utterance.hyp))
+
+
+def aligned(pieces: Sequence[AlignedPiece], text: str) -> Markup:
+    """Reference over hypothesis, piece by piece; lines break between words.
+
+    Args:
+        pieces: kind, of the reference, of the hypothesis.
+        text: says in which direction it is written.
+    """
+    words: list[list[Markup]] = [[]]
+    for whole in pieces:
+        for kind, ref, hyp in _parted(*whole):
+            words[-1].append(_column(kind, ref, hyp))
+            if kind == "equal" and ref.endswith(" "):
+                words.append([])
+    shown = [el("span", columns, class_="word") for columns in words if columns]
+    return el("p", shown, class_="aligned", dir=direction(text), aria_hidden="true")
+
+
+def _parted(kind: str, ref: str, hyp: str) -> Iterator[AlignedPiece]:
+    """Equal pieces behind each space, for lines break there; others whole."""
+    if kind != "equal":
+        yield kind, ref, hyp
+        return
+    for part in AFTER_SPACE.split(ref):
+        yield kind, part, part
+
+
+def _column(kind: str, ref: str, hyp: str) -> Markup:
+    if kind == "equal":
+        return el("span", el("b", ref), el("b", hyp), class_="eq")
+    return el("span", el("b", _seen(ref)), el("b", _seen(hyp)), class_=kind)
+
+
+def _seen(piece: str) -> str:
+    """A piece with its spaces to be seen; the empty set where there is none."""
+    return piece.replace(" ", SPACE) or ABSENT
+
+
+def direction(text: str) -> str:
+    """``rtl`` where the first letter is of a script written from right to left."""
+    strong = (unicodedata.bidirectional(char) for char in text)
+    first = next((kind for kind in strong if kind in ("L", *RIGHT_TO_LEFT)), "L")
+    return "rtl" if first in RIGHT_TO_LEFT else "ltr"

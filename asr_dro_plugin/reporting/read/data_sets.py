@@ -1,0 +1,103 @@
+"""The data that an experiment was trained and tested on: durations and lengths by language."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.base.kaldi_io import read_table
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.text.normalizers import split_tag
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data directory.
+
+    Attributes:
+        name: of the folder.
+        durations: seconds of each utterance; empty where the folder has none.
+        langs: language of each utterance, in the same order; ``-`` where it is not known.
+        lengths: characters of the transcripts without their tags; empty where there is no text.
+    """
+
+    name: str
+    durations: tuple[float, ...]
+    langs: tuple[str, ...]
+    lengths: tuple[int, ...]
+
+    @property
+    def hours(self) -> float:
+        """Of all utterances."""
+        return sum(self.durations) / 3600
+
+    def hours_by_language(self) -> dict[str, float]:
+        """Sorted by language; empty where durations are not known."""
+        hours: dict[str, float] = {}
+        for lang, seconds in zip(self.langs, self.durations, strict=False):
+            hours[lang] = hours.get(lang, 0.0) + seconds / 3600
+        return dict(sorted(hours.items()))
+
+
+def recipe_of(exp: Path) -> Path:
+    """The folder that paths in an experiment's files start from: the recipe's.
+
+    An experiment lies in ``RECIPE/exp/NAME``; what is moved elsewhere is looked up from where the
+    command was given.
+    """
+    above = Path(os.path.abspath(exp)).parents[1:2]
+    return next((folder for folder in above if (folder / "dump").is_dir()), Path.cwd())
+
+
+def training_folder(config: Mapping, recipe: Path) -> Path | None:
+    """Data directory of the training set; None where the configuration names none that exists."""
+    return _folder(config, "train", recipe)
+
+
+def dump_folder(config: Mapping, recipe: Path) -> Path | None:
+    """Where the training set lies, and so the other sets."""
+    folders = [_folder(config, part, recipe) for part in ("train", "valid")]
+    found = next((folder for folder in folders if folder), None)
+    return found.parent if found else next(iter(sorted(recipe.glob("dump/raw"))), None)
+
+
+def _folder(config: Mapping, part: str, recipe: Path) -> Path | None:
+    for path, *_ in config.get(f"{part}_data_path_and_name_and_type") or ():
+        folder = recipe / Path(path).parent
+        if (folder / "wav.scp").exists():
+            return folder
+    return None
+
+
+@cache
+def read_set(folder: Path) -> DataSet:
+    """Read a data directory; read once, for several experiments share it.
+
+    Raises:
+        UserError: damaged tables.
+    """
+    durations = _durations(folder)
+    texts = _optional(folder / "text")
+    langs = _optional(folder / "utt2lang")
+    return DataSet(
+        folder.name,
+        tuple(durations.values()),
+        tuple(langs.get(utt_id, "-") for utt_id in durations or texts),
+        tuple(len(split_tag(text)[1]) for text in texts.values()),
+    )
+
+
+def _durations(folder: Path) -> dict[str, float]:
+    path, scale = folder / "utt2dur", 1.0
+    if not path.exists():
+        path, scale = folder / "utt2num_samples", 1.0 / SAMPLE_RATE
+    try:
+        return {utt_id: float(value) * scale for utt_id, value in _optional(path).items()}
+    except ValueError as error:
+        raise UserError(f"{path} holds something other than a number ({error}).") from None
+
+
+def _optional(path: Path) -> dict[str, str]:
+    return read_table(path) if path.exists() else {}

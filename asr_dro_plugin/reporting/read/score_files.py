@@ -1,0 +1,138 @@
+"""Reading what scoring wrote: ``EXP/<inference_tag>/<set>/score.json``.
+
+Files of before the intervals (no ``ci``, no ``summary``) are read as well; what they lack is None.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.bootstrap import wilson
+
+KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
+RATES = ("cer", "wer", "lid")
+CER_KEYS = ("errors", "substitutions", "deletions", "insertions", "ref", "rate")
+METRICS = ("cer", "wer", "per")  # the last only where a phoneme map was given
+ROLES = {"test": ("test", "eval"), "dev": ("dev", "valid"), "train": ("train",)}
+Interval = tuple[float, float]
+
+
+def find_reports(exp: str | os.PathLike) -> dict[tuple[str, str], dict]:
+    """(inference tag, set) -> score, of all scores of an experiment, test sets first.
+
+    Raises:
+        UserError: no such folder, no score in it, or a score that lies under another set's name.
+    """
+    exp = Path(exp)
+    if not exp.is_dir():
+        raise UserError(f"{exp} is no folder. Give an experiment, for example exp/asr_mini.")
+    reports = {}
+    for path in score_paths(exp):
+        reports[path.parent.parent.name, path.parent.name] = read_score(path)
+    if not reports:
+        raise UserError(f"{exp} holds no <inference_tag>/<set>/score.json. Run stages 12 and 13.")
+    return reports
+
+
+def score_paths(exp: Path) -> list[Path]:
+    """The files there are: test sets, then development sets, then others, each by name.
+
+    Of one set greedy decoding comes first: what a search or a language model gains is told
+    against it.
+    """
+    order = list(ROLES)
+    rank = {path: role_of(path.parent.name) for path in exp.glob("*/*/score.json")}
+    return sorted(
+        rank,
+        key=lambda path: (
+            order.index(rank[path]) if rank[path] in order else len(order),
+            path.parent.name,
+            "greedy" not in path.parent.parent.name,
+            path.parent.parent.name,
+        ),
+    )
+
+
+def role_of(set_name: str) -> str:
+    """``test``, ``dev``, ``train`` or ``other``, from the beginning of the set's name."""
+    return next((role for role, heads in ROLES.items() if set_name.startswith(heads)), "other")
+
+
+def read_score(path: str | os.PathLike) -> dict:
+    """One score; its set must be the one under whose name it lies.
+
+    Raises:
+        UserError: unreadable, no score, or of another set.
+    """
+    path = Path(path)
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Score the set again.") from None
+    lacking = [key for key in KEYS if not isinstance(report, dict) or key not in report]
+    if lacking:
+        raise UserError(f"{path} is no score (lacks '{lacking[0]}'). Score the set again.")
+    if not _is_whole(report):
+        raise UserError(f"{path} lacks counts of a language or of all. Score the set again.")
+    if report["set"] != path.parent.name:
+        raise UserError(
+            f"{path} holds the score of {report['set']}, but lies under {path.parent.name}. "
+            "Score the set again."
+        )
+    return report
+
+
+def _is_whole(report: Mapping) -> bool:
+    """Whether the figures are there that every score has, and of one language at least."""
+    try:
+        groups = [report["total"], *report["groups"].values()]
+        figures = [group["cer"][key] for group in groups for key in CER_KEYS]
+        figures += [group["num_utts"] for group in groups] + [report["macro"]["cer"]]
+        named = [group["duration"] for group in groups] + [report["macro"][m] for m in RATES]
+        worst = report["worst_group"]["cer"]["group"]
+    except (KeyError, TypeError, AttributeError):
+        return False
+    return (
+        all(isinstance(figure, int | float) for figure in figures)
+        and all(figure is None or isinstance(figure, int | float) for figure in named)
+        and worst in report["groups"]
+    )
+
+
+def rate_of(group: Mapping, metric: str) -> float | None:
+    """Rate 0..1 of ``cer``, ``wer`` or ``lid``; None where it was not measured."""
+    return (group.get(metric) or {}).get("rate")
+
+
+def interval_of(group: Mapping, metric: str) -> Interval | None:
+    """95 % interval of a rate: the score's own (bootstrap); of an older ``lid`` Wilson's."""
+    counts = group.get(metric) or {}
+    if metric == "lid" and "ci" not in counts and counts.get("total"):
+        return wilson(counts["correct"], counts["total"])
+    return tuple(counts["ci"]) if counts.get("ci") else None
+
+
+def macro_interval(report: Mapping, metric: str) -> Interval | None:
+    """95 % interval of the mean over languages."""
+    found = (report.get("summary") or {}).get(metric) or {}
+    return tuple(found["macro_ci"]) if found.get("macro_ci") else None
+
+
+def summary_figure(report: Mapping, metric: str, name: str) -> float | None:
+    """``worst_15``, ``std`` … of the score's summary, if it is there and a number."""
+    value = ((report.get("summary") or {}).get(metric) or {}).get(name)
+    value = value.get("rate") if isinstance(value, Mapping) else value
+    return value if isinstance(value, int | float) else None
+
+
+def worst_of(report: Mapping, metric: str = "cer") -> tuple[str, Mapping]:
+    """The language of highest error and its scores; ``-`` and none where it was not measured."""
+    name = (report["worst_group"].get(metric) or {}).get("group")
+    return (name, report["groups"][name]) if name in report["groups"] else ("-", {})
+
+
+def share_of(counts: Mapping, kind: str) -> float:
+    """One kind's part of a rate; of an empty reference the insertions are all of it."""
+    return counts["rate"] * counts[kind] / max(counts["errors"], 1)

@@ -1,1 +1,0 @@
-"""Learning rates by optimizer update: plain torch schedulers, one file each."""

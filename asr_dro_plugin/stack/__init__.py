@@ -1,0 +1,1 @@
+"""A YAML's stack: its names, its rules, its sizes, its frames, without building it."""

@@ -1,0 +1,60 @@
+"""Objective, sampler, optimizer and schedule of a configuration, built once on toy values.
+
+What a constructor refuses is refused before any data is touched, by the constructor itself.
+"""
+
+from collections.abc import Mapping
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.stack.names import classes_of, component_of
+from asr_dro_plugin.stack.parameters import construct
+from asr_dro_plugin.stack.training_rules import has_objective, plans_batches
+
+TOY_GROUPS = 2
+
+
+def check_parts(config: Mapping) -> None:
+    """Build each part that the training will use.
+
+    Raises:
+        UserError: arguments that a part refuses.
+    """
+    if has_objective(config):
+        _build(config, "objective", _toy_conf(config.get("objective_conf") or {}))
+    if plans_batches(config):
+        _build(config, "sampler", config.get("sampler_conf") or {})
+    optimizer = _build(config, "optim", {"params": _toy_parameters(), **_conf(config, "optim")})
+    if component_of(config, "scheduler"):
+        _build(config, "scheduler", {"optimizer": optimizer, **_conf(config, "scheduler")})
+
+
+def _build(config: Mapping, slot: str, arguments: Mapping) -> object:
+    name = component_of(config, slot)
+    try:
+        return construct(classes_of(slot)[name], arguments, device="cpu")
+    except UserError:
+        raise
+    except Exception as error:  # whatever a constructor raises is about its arguments
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
+
+
+def _conf(config: Mapping, slot: str) -> dict:
+    return dict(config.get(f"{slot}_conf") or {})
+
+
+def _toy_conf(conf: Mapping) -> dict:
+    """Arguments of an objective of two groups; the reference run's file is left to the task."""
+    toy = {"num_groups": TOY_GROUPS, **conf}
+    if isinstance(conf.get("reference"), str):
+        losses = [[1.0] * TOY_GROUPS]
+        toy["reference"] = {"steps": [1], "loss": losses, "batch_loss": losses}
+    if conf.get("size_adjustment"):
+        toy["group_sizes"] = [1] * TOY_GROUPS
+    return toy
+
+
+def _toy_parameters() -> list:
+    import torch
+
+    return [torch.nn.Parameter(torch.zeros(1))]

@@ -1,0 +1,1 @@
+"""Text: normalised, tagged with its language, spelled in tokens."""

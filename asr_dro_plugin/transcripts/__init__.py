@@ -1,0 +1,1 @@
+"""What a recogniser says, and the files that say it."""
