@@ -23,4 +23,4 @@ lint: env ## ruff, and shellcheck where it is installed
 	else echo "shellcheck is not installed: shell scripts are not checked"; fi
 
 bench: env ## every speed claim, measured here and now; run it on a quiet machine
-	@for file in tests/benchmarks/bench_*.py; do echo "$$file"; $(python) "$$file" || exit 1; done
+	@for file in benchmarks/bench_*.py; do echo "$$file"; PYTHONPATH=. $(python) "$$file" || exit 1; done

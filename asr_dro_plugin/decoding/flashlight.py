@@ -6,7 +6,7 @@ It holds every word's spelling with the ``<space>`` behind it, so tokens must be
 that may be a space is put behind the last one, for a text's last word has none.  It follows the
 best alignment, not the sum over all (``log_add`` off), and lets go of Python's lock nowhere: more
 threads would wait for each other, so speed comes from frames left out.  Measured against our own
-search in ``tests/benchmarks/bench_beam.py``.
+search in ``benchmarks/bench_beam.py``.
 """
 
 from collections.abc import Sequence

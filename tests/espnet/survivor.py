@@ -1,7 +1,7 @@
 """Trains in a child process that is killed again and again until it has come to the end.
 
 One process imports ESPnet once and forks a child for each life; each ends by a signal at a random
-moment, the last one by itself.  Used by the tests and by ``tests/benchmarks/bench_survival.py``:
+moment, the last one by itself.  Used by the tests and by ``benchmarks/bench_survival.py``:
 
     python -m tests.espnet.survivor DUMP EXP --kills 20 --signal KILL --seed 1
 

@@ -1,6 +1,6 @@
 """Beam search with a word 3-gram and a lexicon, against flashlight-text called by utterance.
 
-    make bench            (python tests/benchmarks/bench_beam.py 50: fewer utterances)
+    make bench            (python benchmarks/bench_beam.py 50: fewer utterances)
 
 Both sides decode the same frames with the same n-gram, lexicon, alpha and beta: made-up sentences
 of a Markov chain over 5,000 words, spelled in frames of which most are blank and some are wrong, so

@@ -22,7 +22,7 @@ import torch
 
 from asr_dro_plugin.checkpoints.store import CheckpointStore
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SIZES = {100: 11, 400: 7}  # megabytes: runs
 LIMIT = 1.3  # times a plain torch.save
 KILLS = 40

@@ -1,6 +1,6 @@
 """QuartzNet, forward and backward, beside the same network written plainly in torch.
 
-    make bench            (python tests/benchmarks/bench_quartznet.py 1: fewer runs)
+    make bench            (python benchmarks/bench_quartznet.py 1: fewer runs)
 
 One thread on a CPU; the same weights and the same batch.  That both are the same network is shown
 in double precision first; in single precision seventy layers, each with a batch norm, make much of
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 RUNS = 3
 SAME = 0.95  # a share of the plain network's speed that is no difference on a busy machine
 # Groups' repeats, frames of 10 ms of each utterance, whether gradients are computed.
@@ -110,7 +110,6 @@ def timed(pair: tuple[Callable, Callable], runs: int) -> list[float]:
 
 def main() -> int:
     """Print a line for each case; 1 where ours is slower."""
-    sys.path.insert(0, str(ROOT))
     import torch
 
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """How long a report takes and how large its page is: 10 experiments of 143 languages.
 
-    PYTHONPATH=. python tests/benchmarks/bench_report.py
+    PYTHONPATH=. python benchmarks/bench_report.py
 
 The demand is 30 s and 8 MB.  Each experiment has 60 utterances a language, 60 epochs of curves, and
 sound for the worst utterances.

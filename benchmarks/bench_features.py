@@ -1,6 +1,6 @@
 """Log-mel features: ours in numpy and in torch beside kaldi-native-fbank's and torchaudio's.
 
-    make bench            (python tests/benchmarks/bench_features.py 5: fewer runs)
+    make bench            (python benchmarks/bench_features.py 5: fewer runs)
 
 One thread.  Each side is set to what the other can compute too, and the largest difference of the
 values is printed; the runs of both sides alternate.  The demand: not slower.  Our own features
@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 RUNS, SECONDS, BATCH = 15, 20, 16
 NOISE_LEVEL = 0.1
 SAME = 0.95  # a share of the peer's speed that is no difference on a busy machine
@@ -129,7 +129,6 @@ def beside_torchaudio(samples: np.ndarray, runs: int) -> bool:
 
 def main() -> int:
     """Print both tables; 1 where ours is slower."""
-    sys.path.insert(0, str(ROOT))
     import torch
 
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """Scoring 100,000 utterances against jiwer and kaldialign, and the bootstrap over 143 languages.
 
-    make bench            (python tests/benchmarks/bench_scoring.py 20000: fewer utterances)
+    make bench            (python benchmarks/bench_scoring.py 20000: fewer utterances)
 
 The demand: at least 20 times as fast as jiwer's ``process_characters`` and ``process_words`` on the
 same pairs, with its totals of each kind of error and kaldialign's totals of errors.  The pairs are

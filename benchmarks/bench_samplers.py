@@ -1,6 +1,6 @@
 """How long a plan takes, how full and how padded its batches are, against lhotse's sampler.
 
-    make bench            (python tests/benchmarks/bench_samplers.py 100000: fewer utterances)
+    make bench            (python benchmarks/bench_samplers.py 100000: fewer utterances)
 
 The demands for a million utterances in 143 groups: 10 s, 1 GiB, full batches filled to 95 % of d,
 no more padding than lhotse's ``DynamicBucketingSampler`` with 30 buckets on the same durations.

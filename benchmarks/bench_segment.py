@@ -1,6 +1,6 @@
 """Cutting at pauses, and forced alignment from seconds to two hours, against torchaudio's.
 
-    make bench            (python tests/benchmarks/bench_segment.py 10: shorter than 120 minutes)
+    make bench            (python benchmarks/bench_segment.py 10: shorter than 120 minutes)
 
 The demands: 300 pauses in less than a second; a two-hour recording aligned with its text in less
 than 2 GiB, every token within a frame of where it was said.  Peak memory is that of a process of

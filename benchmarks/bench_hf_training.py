@@ -8,7 +8,7 @@ set to.  Batches hold the same audio on average; convolutions frozen (as fine-tu
 trained; float32, one thread, one process.  Theirs has its waveforms in memory, ours reads and
 decodes files.  The first step of a turn is not measured.
 
-    tests/benchmarks/bench_hf_training.py [--size tiny|base] [--norm layer|group] [--rounds 3] ...
+    benchmarks/bench_hf_training.py [--size tiny|base] [--norm layer|group] [--rounds 3] ...
 
 Printed: audio seconds per second of processor time (medians over the rounds; wall time beside it),
 the ratio, the share of padding and where the time goes.  Ends with 1 where ours is slower.
@@ -28,7 +28,7 @@ from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 RATE, LETTERS = 16000, 36
 TOKENS = ["<blank>", "<unk>", *(chr(0x61 + n) for n in range(26)), *"0123456789", "<sos/eos>"]
 # Of a fine-tuning corpus: median 6.2 s, mean 7, from 1.2 to 20 s.
@@ -359,7 +359,6 @@ def phases(clocks: list[Clock]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Print both throughputs and their ratio."""
     args = parse_args(argv)
-    sys.path.insert(0, str(ROOT))
     warnings.simplefilter("ignore")
     import torch
     import transformers

@@ -1,6 +1,6 @@
 """The built-in n-gram estimator: seconds, memory and perplexity, against nltk's and lmplz.
 
-    make bench            (python tests/benchmarks/bench_lm.py 200000: fewer words)
+    make bench            (python benchmarks/bench_lm.py 200000: fewer words)
 
 The text is English without a download: docstrings of the Python packages that are installed,
 normalised; every tenth file is held out.  The demand: a million words, order 3, in some tens of

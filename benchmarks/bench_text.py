@@ -1,6 +1,6 @@
 """How fast a text is normalised, and how fast its characters are counted; one core.
 
-    make bench            (python tests/benchmarks/bench_text.py 5000: fewer lines)
+    make bench            (python benchmarks/bench_text.py 5000: fewer lines)
 
 The demand: 50,000 lines in 5 s.  Beside the rules stand a chain of regular expressions as it is
 written by hand (one ``re.sub`` for each step), jiwer's transforms, and the normaliser of Hugging
@@ -19,7 +19,7 @@ from pathlib import Path
 from asr_dro_plugin.text.characters import Characters, judge
 from asr_dro_plugin.text.normalizers import get_normalizer
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[1] / "conf"
 NUM, LIMIT, RUNS = 50_000, 5.0, 3
 TEXTS = {
     "rus": "Ёлка стои́т, «по-русски» — да! привет как дела? 12 сентября ещё объём Москва",

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 STEPS, SECONDS, GROUPS, LIMIT = 200, 50.0, 6, 0.01
 OPTIONS = SimpleNamespace(grad_clip=5.0, grad_clip_type=2.0, grad_noise=False, ddp_comm_hook=None)
 PHASES = ("batch_totals", "observe", "normaliser", "weigh")
@@ -108,7 +108,6 @@ def backward_of_weigh(model, rounds: int = 200) -> float:
 
 def main() -> int:
     """Print the share and its interval."""
-    sys.path.insert(0, str(ROOT))
     import numpy as np
     import torch
 
