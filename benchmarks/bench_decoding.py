@@ -24,7 +24,6 @@ import time
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 NUM, SUBSET, REPEATS = 1000, 100, 5
 NUM_SSL, REPEATS_SSL = 200, 9
 TIMES_ESPNET, TIMES_TRANSFORMERS, MEMORY = 20.0, 1.0, 50.0

@@ -11,12 +11,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS, SECONDS, BATCH = 15, 20, 16
 NOISE_LEVEL = 0.1
 SAME = 0.95  # a share of the peer's speed that is no difference on a busy machine

@@ -28,7 +28,6 @@ from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
-ROOT = Path(__file__).resolve().parents[1]
 RATE, LETTERS = 16000, 36
 TOKENS = ["<blank>", "<unk>", *(chr(0x61 + n) for n in range(26)), *"0123456789", "<sos/eos>"]
 # Of a fine-tuning corpus: median 6.2 s, mean 7, from 1.2 to 20 s.

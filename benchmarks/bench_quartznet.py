@@ -13,10 +13,8 @@ demand: not slower, at any size.
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = 3
 SAME = 0.95  # a share of the plain network's speed that is no difference on a busy machine
 # Groups' repeats, frames of 10 ms of each utterance, whether gradients are computed.
