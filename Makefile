@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := test
 
 python := tools/venv/bin/python
+# What is tested is this checkout, also where the environment is a link to another one's.
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 # Processes that run the tests; 0: in one process, as for a debugger.  A file's tests stay together,
 # so that what they share (a trained model, a Slurm) is made once.
 workers ?= 2
@@ -23,4 +25,4 @@ lint: env ## ruff, and shellcheck where it is installed
 	else echo "shellcheck is not installed: shell scripts are not checked"; fi
 
 bench: env ## every speed claim, measured here and now; run it on a quiet machine
-	@for file in benchmarks/bench_*.py; do echo "$$file"; PYTHONPATH=. $(python) "$$file" || exit 1; done
+	@for file in benchmarks/bench_*.py; do echo "$$file"; $(python) "$$file" || exit 1; done

@@ -289,13 +289,27 @@ last_line() {
 state="not there yet"
 ready() {
     [ -x "$venv/bin/python" ] || return 1
-    state=$("$venv/bin/python" "$tools/venv_state.py" ready --extras "$wanted" --torch "$torch" 2>/dev/null) ||
-        return 1
+    local -a how=(--extras "$wanted" --torch "$torch")
+    if [ -n "$linked" ]; then how+=(--linked); fi
+    state=$("$venv/bin/python" "$tools/venv_state.py" ready "${how[@]}" 2>/dev/null) || return 1
     missing=$("$venv/bin/python" "$tools/venv_state.py" missing)
     local name
     for name in $missing; do # asked for by name, it is tried again
         [[ " $extras " != *" $name "* ]] || return 1
     done
+}
+
+# An environment that is a link belongs to another checkout.  It is used as it is: to install into
+# it would take it from its owner.
+linked=
+use_linked() {
+    linked=$(realpath -m -- "$venv")
+    local link=$venv
+    venv=$linked
+    if ready; then last_line "$missing" && return; fi
+    die "$link is a link to $linked, an environment of another checkout that does not fit here" \
+        "(${state:-lacks $missing}). Run that checkout's tools/install.sh, or remove the link to get" \
+        "an environment of this checkout's own"
 }
 
 # The extras among the words, each once, without those that have a step of their own.
@@ -316,6 +330,7 @@ main() {
     export PIP_USER=0 PYTHONNOUSERSITE=1
     missing=
     wanted=$(words_of "train ssl vad dev $extras")
+    if [ -L "$venv" ]; then use_linked && return; fi
     if ready; then last_line "$missing" && return; fi
     take_lock
     trap interrupted INT TERM HUP

@@ -81,8 +81,11 @@ def editable_root() -> Path | None:
         return None
 
 
-def reason_not_ready(extras: set[str], flavour: str) -> str:
-    """What stands between this environment and being finished; empty when nothing does."""
+def reason_not_ready(extras: set[str], flavour: str, linked: bool = False) -> str:
+    """What stands between this environment and being finished; empty when nothing does.
+
+    A linked environment belongs to another checkout, and may hold that one's asr-dro.
+    """
     mark = read_mark()
     if not mark:
         return "not finished yet"
@@ -92,7 +95,7 @@ def reason_not_ready(extras: set[str], flavour: str) -> str:
         return "setup.py or tools/constraints.txt changed"
     if lacking := sorted(extras - set(mark["extras"])):
         return f"lacks the extra {lacking[0]}"
-    if editable_root() != TOOLS.parent:
+    if not linked and editable_root() != TOOLS.parent:
         return "asr-dro is not installed from this checkout"
     gone = sorted(set(mark["packages"]) - set(installed()))
     if gone:
@@ -168,11 +171,12 @@ def main() -> int:
     parser.add_argument("action", choices=actions)
     parser.add_argument("--extras", default="", help="names, separated by spaces")
     parser.add_argument("--torch", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--linked", action="store_true", help="it is another checkout's")
     parser.add_argument("--missing", default="", help="the extras that could not be had")
     args = parser.parse_args()
     extras = set(args.extras.split())
     if args.action == "ready":
-        reason = reason_not_ready(extras, args.torch)
+        reason = reason_not_ready(extras, args.torch, args.linked)
         print(reason, end="\n" if reason else "")
         return bool(reason)
     if args.action == "begin":
