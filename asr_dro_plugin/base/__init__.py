@@ -1,1 +1,4 @@
-"""What everything stands on: files, Kaldi tables, YAML, progress, the command line."""
+"""Files whole or absent, Kaldi tables, YAML, progress, the command line; no torch, no numpy.
+
+Imports: nothing.
+"""

@@ -108,7 +108,7 @@ def allowed(given: str) -> frozenset[str]:
     """The characters of a set, or of a file with one token or several characters a line."""
     from asr_dro_plugin.base.kaldi_io import read_lines
     from asr_dro_plugin.data.filter import characters_of_tokens
-    from asr_dro_plugin.text.characters import is_special
+    from asr_dro_plugin.text.casing import is_special
     from asr_dro_plugin.text.steps import character_set
 
     if Path(given).is_file():

@@ -1,1 +1,4 @@
-"""Checkpoints: whole or not at all."""
+"""A training's checkpoints: whole or absent, summed, read as data.
+
+Imports: base.
+"""

@@ -1,1 +1,4 @@
-"""What other packages need to work here, one file a package; imported only when asked for."""
+"""What importing fairseq and s3prl takes here: one file a package, imported when asked for.
+
+Imports: pretrained.
+"""

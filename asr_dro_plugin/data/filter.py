@@ -16,7 +16,7 @@ from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
 from asr_dro_plugin.data.drop_ledger import REMEDY, DropLedger
 from asr_dro_plugin.data.utt_tables import REQUIRED, UttTables
-from asr_dro_plugin.text.characters import case_remedy
+from asr_dro_plugin.text.casing import case_remedy
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, UNK, WORD_START
 

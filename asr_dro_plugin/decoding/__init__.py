@@ -1,1 +1,4 @@
-"""From emissions to token ids and text; ``build`` makes the decoder of a YAML."""
+"""Emissions in, token ids, times and transcripts out; ``build`` makes the decoder of a YAML.
+
+Imports: audio base emissions experiment lm stack text transcripts.
+"""

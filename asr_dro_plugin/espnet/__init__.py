@@ -1,4 +1,8 @@
-"""The only folder that imports ESPnet.  Importing it registers our classes with ESPnet."""
+"""The only folder that imports ESPnet; importing it registers our classes with ESPnet.
+
+Imports: base espnet.batches espnet.model espnet.parts espnet.process espnet.run espnet.start
+    objectives optim samplers stack.
+"""
 
 from asr_dro_plugin.espnet.choices import register
 

@@ -1,1 +1,4 @@
-"""What an experiment's folder holds."""
+"""What an experiment's folder holds: config, model files, metrics, adapters, info.
+
+Imports: base pretrained stack text.
+"""

@@ -1,1 +1,4 @@
-"""Features of speech: numpy alone where a service needs them, torch where a model is trained."""
+"""Log-mel features in numpy and in torch, from one settings object.
+
+Imports: nothing.
+"""

@@ -21,7 +21,7 @@ from asr_dro_plugin.importing.heads import check_blank, with_new_head
 from asr_dro_plugin.pretrained.hf_folders import weight_files
 from asr_dro_plugin.stack.combinations import loss_of
 from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes
-from asr_dro_plugin.text.characters import casing_of
+from asr_dro_plugin.text.casing import casing_of
 from asr_dro_plugin.text.tokens import BLANK, read_symbols
 
 

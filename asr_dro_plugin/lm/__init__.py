@@ -1,6 +1,8 @@
-"""N-gram language models: training text, estimation, ARPA files, perplexity.
+"""N-gram language models: training text, estimation, ARPA files, perplexity, tuning grid.
 
 ``text`` reads and normalises; ``counts`` and ``kneser_ney`` are the built-in estimator's
 arithmetic; ``arpa`` writes the result; ``programs`` runs KenLM's own where they are installed;
 ``build`` makes the folder that ``lm.files`` describes; ``perplexity`` measures it.
+
+Imports: base text.
 """

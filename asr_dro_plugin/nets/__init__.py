@@ -1,1 +1,4 @@
-"""Networks in plain torch, without ESPnet, so that training, export and serving can share them."""
+"""Networks in plain torch, without ESPnet: training, export and serving share them.
+
+Imports: pretrained.
+"""

@@ -1,4 +1,7 @@
-"""What training minimises: plain CTC, group DRO, CTC-DRO.  Losses in, one loss and weights out."""
+"""What training minimises: losses of utterances in, one loss and the weights of groups out.
+
+Imports: groups.
+"""
 
 import inspect
 

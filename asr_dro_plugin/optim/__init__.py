@@ -1,1 +1,4 @@
-"""Optimizers and learning rates that torch does not have."""
+"""Optimizers and learning rate schedules that torch does not have.
+
+Imports: nothing.
+"""

@@ -5,7 +5,8 @@ from statistics import median
 
 from asr_dro_plugin.base.text_table import aligned
 from asr_dro_plugin.preflight.measure import EXAMPLES, Facts, Few, Ruler, SetFacts
-from asr_dro_plugin.text.characters import case_remedy, code_point, name_of
+from asr_dro_plugin.text.casing import case_remedy
+from asr_dro_plugin.text.characters import code_point, name_of
 
 MAX_UNKNOWN = 0.1  # share of a language's characters that the token list may lack
 FEW = 10  # utterances of a language

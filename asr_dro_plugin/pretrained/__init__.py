@@ -1,1 +1,4 @@
-"""Pretrained speech models: found, fetched, verified and read as data."""
+"""Pretrained speech models: found, downloaded, verified, their weights read as data.
+
+Imports: audio base text.
+"""

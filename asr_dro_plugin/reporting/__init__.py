@@ -1,1 +1,4 @@
-"""What a run and its scores say to a reader: tables, one HTML page, a live view."""
+"""A run's figures for a reader: tables, one HTML page, a model card, a live view.
+
+Imports: base reporting.page reporting.read scoring.
+"""

@@ -1,6 +1,8 @@
-"""Plans from (durations, group ids, settings, seed, epoch) to batches; numpy alone, no files.
+"""(durations, group ids, settings, seed, epoch) in, a plan of batches out; numpy alone, no files.
 
 plan_batches(durations, group_ids, method="group_duration", duration=50.0, seed=0, epoch=1)
+
+Imports: nothing.
 """
 
 import inspect

@@ -1,1 +1,4 @@
-"""A YAML's stack: its names, its rules, its sizes, its frames, without building it."""
+"""A YAML's stack without building it: its names, rules, sizes, frames and parameters.
+
+Imports: audio base features pretrained.
+"""

@@ -1,1 +1,4 @@
-"""Text: normalised, tagged with its language, spelled in tokens."""
+"""Text normalised, tagged with its language, spelled in tokens.
+
+Imports: base.
+"""

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.text.casing import casing_of
 from asr_dro_plugin.text.steps import is_mark
 
 WORDS = {
@@ -78,9 +80,6 @@ def read_steps(content: Mapping, where: str, vocabulary: str | None) -> Steps:
 
 
 def _case_of(vocabulary: str | None, where: str) -> str:
-    from asr_dro_plugin.base.kaldi_io import read_lines
-    from asr_dro_plugin.text.characters import casing_of
-
     if not vocabulary:
         raise UserError(f"{where}: case: vocabulary needs vocabulary: FILE, a list of tokens.")
     case = casing_of(read_lines(vocabulary))

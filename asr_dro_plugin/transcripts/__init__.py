@@ -1,1 +1,4 @@
-"""What a recogniser says, and the files that say it."""
+"""What a recogniser says, and the files that say it.
+
+Imports: base text.
+"""

@@ -1,1 +1,4 @@
-"""A sampler's plan to batches of tensors."""
+"""A sampler's plan in, batches of tensors out.
+
+Imports: audio base espnet.process samplers.
+"""

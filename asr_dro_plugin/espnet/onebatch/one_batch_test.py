@@ -7,7 +7,6 @@ error.  A stack that cannot do that has a fault, and no amount of data will mend
 """
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,14 +18,14 @@ from espnet2.utils.build_dataclass import build_dataclass
 from espnet2.utils.types import float_or_none
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.onebatch.overfitting import Overfitting, interruptible
+from asr_dro_plugin.espnet.onebatch.overfitting import OneBatchOptions, Overfitting, interruptible
 from asr_dro_plugin.espnet.onebatch.small_batch import SmallBatch, first_batch
 from asr_dro_plugin.espnet.onebatch.unregularised import (
     plain_model,
     plain_optimizers,
     plain_options,
 )
-from asr_dro_plugin.espnet.run.trainer import DROTrainer, DROTrainerOptions
+from asr_dro_plugin.espnet.run.trainer import DROTrainer
 from asr_dro_plugin.espnet.start.checks import has_checkpoint
 from asr_dro_plugin.espnet.task import DROASRTask
 from asr_dro_plugin.reporting.onebatch import (
@@ -49,19 +48,6 @@ OPTIONS = (
         "Instead of the configuration's (its schedule's highest, else its optimizer's)",
     ),
 )  # fmt: skip
-
-
-@dataclasses.dataclass
-class OneBatchOptions(DROTrainerOptions):
-    """A trainer's options and the test's own; ``turned_off`` and ``peak_rate`` are the task's."""
-
-    config: str | None
-    num_utts: int
-    max_updates: int
-    max_seconds: float
-    learning_rate: float | None
-    turned_off: Sequence
-    peak_rate: Sequence
 
 
 class OneBatchTrainer(DROTrainer):

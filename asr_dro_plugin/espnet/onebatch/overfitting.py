@@ -2,11 +2,11 @@
 
 import contextlib
 import copy
+import dataclasses
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -17,14 +17,25 @@ from asr_dro_plugin.espnet.onebatch.small_batch import SmallBatch, heard, word_e
 from asr_dro_plugin.espnet.process.distributed import Ranks
 from asr_dro_plugin.espnet.run.lr_backoff import Backoff
 from asr_dro_plugin.espnet.run.steps import Stepper
+from asr_dro_plugin.espnet.run.trainer import DROTrainerOptions
 from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
 from asr_dro_plugin.reporting.onebatch import OneBatchRun
 
-if TYPE_CHECKING:
-    from asr_dro_plugin.espnet.onebatch.one_batch_test import OneBatchOptions
-
 DECODE_EVERY = 5  # updates
 WHY = {"lower": "the loss no longer fell", "restart": "the loss grew, or did not fall"}
+
+
+@dataclasses.dataclass
+class OneBatchOptions(DROTrainerOptions):
+    """A trainer's options and the test's own; ``turned_off`` and ``peak_rate`` are the task's."""
+
+    config: str | None
+    num_utts: int
+    max_updates: int
+    max_seconds: float
+    learning_rate: float | None
+    turned_off: Sequence
+    peak_rate: Sequence
 
 
 class Overfitting:
@@ -43,7 +54,7 @@ class Overfitting:
         model: ESPnetASRModel,
         optimizers: Sequence[torch.optim.Optimizer],
         batch: SmallBatch,
-        options: "OneBatchOptions",
+        options: OneBatchOptions,
     ) -> None:
         self.run, self.model, self.optimizers = run, model, optimizers
         self.batch, self.options = batch, options

@@ -1,1 +1,4 @@
-"""Adapters of our networks to ESPnet's Abs* classes."""
+"""Our networks as ESPnet's Abs* classes: frontends, encoders, preprocessors.
+
+Imports: compat espnet.start features nets pretrained stack text.
+"""

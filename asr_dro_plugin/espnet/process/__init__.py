@@ -1,1 +1,4 @@
-"""One training process: signals, ranks, random states, what a checkpoint holds."""
+"""One training process: signals, ranks, random states, what a checkpoint holds.
+
+Imports: nothing.
+"""

@@ -1,1 +1,5 @@
-"""The training loop: steps, epochs, validation, what is written on the way."""
+"""The training loop: steps, epochs, validation, and what is written on the way.
+
+Imports: audio base checkpoints espnet.batches espnet.model espnet.process espnet.start experiment
+    transcripts.
+"""

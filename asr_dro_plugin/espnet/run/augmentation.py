@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +21,10 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.espnet.batches.batch_loading import as_is, drawn_from
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent
+from asr_dro_plugin.espnet.run.run_state import RunState
+from asr_dro_plugin.espnet.run.trackers import Trackers
 from asr_dro_plugin.espnet.run.validation import unchanged_buffers
 from asr_dro_plugin.transcripts.file_names import escape_id
-
-if TYPE_CHECKING:
-    from asr_dro_plugin.espnet.run.training_run import TrainingRun
 
 FOLDER = "augmentation"
 
@@ -59,12 +58,12 @@ class AugmentationLog:
     training: generators, buffers and the loaders' open files stay as they are.
     """
 
-    def __init__(self, run: "TrainingRun") -> None:
+    def __init__(self, run: RunState) -> None:
         self.run = run
         self.count = run.options.augmentation_examples if run.ranks.is_first else 0
 
-    def before_epoch(self, epoch: int) -> None:
-        """Write what is due."""
+    def before_epoch(self, epoch: int, trackers: Trackers) -> None:
+        """Write what is due, and give it to the trackers."""
         interval = self.run.options.augmentation_interval
         is_due = epoch == 1 or (interval > 0 and (epoch - 1) % interval == 0)
         if not self.count or not is_due or self.run.options.no_forward_run:
@@ -72,7 +71,7 @@ class AugmentationLog:
         state = RandomState.now()
         try:
             with unchanged_buffers(self.run.model):
-                self._write(epoch)
+                self._write(epoch, trackers)
         except Exception as error:
             self.count = 0
             words = " ".join(str(error).split())[:300]
@@ -80,16 +79,16 @@ class AugmentationLog:
         finally:
             state.restore()
 
-    def _write(self, epoch: int) -> None:
+    def _write(self, epoch: int, trackers: Trackers) -> None:
         run = self.run
         folder = run.output_dir / FOLDER / f"epoch{epoch:04d}"
         names = example_ids(run.train_iter_factory, self.count)
         for example in examples(run.model, run.train_iter_factory, names, run.options.seed, epoch):
             paths = write_example(example, folder)
             tracked = f"{FOLDER}/{paths[0].stem}"
-            run.records.trackers.image(tracked, paths[0], run.position.steps)
+            trackers.image(tracked, paths[0], run.position.steps)
             for path in paths[1:]:
-                run.records.trackers.audio(f"{FOLDER}/{path.stem}", path, run.position.steps)
+                trackers.audio(f"{FOLDER}/{path.stem}", path, run.position.steps)
         logging.info("Augmentation of %d utterances is shown in %s", len(names), folder)
 
 

@@ -1,7 +1,6 @@
 """What an epoch leaves behind: log lines, curves, model files and links, a checkpoint."""
 
 import logging
-from typing import TYPE_CHECKING
 
 from asr_dro_plugin.espnet.run.averaging import (
     average_nbest,
@@ -9,9 +8,8 @@ from asr_dro_plugin.espnet.run.averaging import (
     save_epoch,
     update_best_links,
 )
-
-if TYPE_CHECKING:
-    from asr_dro_plugin.espnet.run.training_run import TrainingRun
+from asr_dro_plugin.espnet.run.run_records import RunRecords
+from asr_dro_plugin.espnet.run.run_state import RunState
 
 
 class EpochEnd:
@@ -21,8 +19,8 @@ class EpochEnd:
     checkpoint that counts the epoch as done, then links and pruning, which resuming repeats.
     """
 
-    def __init__(self, run: "TrainingRun") -> None:
-        self.run, self.options = run, run.options
+    def __init__(self, run: RunState, records: RunRecords) -> None:
+        self.run, self.options, self.records = run, run.options, records
         self._warned = False
 
     @property
@@ -37,7 +35,7 @@ class EpochEnd:
         logging.info(reporter.log_message())
         if self.options.use_matplotlib:
             reporter.matplotlib_plot(self.run.output_dir / "images")
-        self.run.records.epoch()
+        self.records.epoch()
 
     def save_model(self, epoch: int) -> None:
         """Write ``<epoch>epoch.pth``."""

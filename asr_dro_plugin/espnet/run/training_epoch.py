@@ -3,16 +3,15 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from espnet2.train.reporter import SubReporter
 
 from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.espnet.batches.loaders import batches_from, next_batch, num_batches
 from asr_dro_plugin.espnet.run.reporter import latest_values
-
-if TYPE_CHECKING:
-    from asr_dro_plugin.espnet.run.training_run import TrainingRun
+from asr_dro_plugin.espnet.run.run_records import RunRecords
+from asr_dro_plugin.espnet.run.run_saving import RunSaving
+from asr_dro_plugin.espnet.run.run_state import RunState
 
 NOTE_EVERY = 10  # steps between looks at the loss for the progress bar
 
@@ -20,8 +19,10 @@ NOTE_EVERY = 10  # steps between looks at the loss for the progress bar
 class TrainingEpoch:
     """Runs the batches of an epoch; everything that outlives it is the run's."""
 
-    def __init__(self, run: "TrainingRun", sub: SubReporter) -> None:
-        self.run, self.sub = run, sub
+    def __init__(
+        self, run: RunState, sub: SubReporter, records: RunRecords, saving: RunSaving
+    ) -> None:
+        self.run, self.sub, self.records, self.saving = run, sub, records, saving
         self._step_began = time.perf_counter()
 
     def train(self, unfinished: dict) -> None:
@@ -61,7 +62,7 @@ class TrainingEpoch:
         batches = self.sub.measure_iter_time(source, "iter_time")
         self._step_began = time.perf_counter()
         while True:
-            run.saving.between_batches()
+            self.saving.between_batches()
             item = next_batch(batches)
             (num_left,) = run.ranks.sum_host([item is not None])
             if not num_left:
@@ -113,7 +114,7 @@ class TrainingEpoch:
         run = self.run
         logging.info(self.sub.log_message(-log_interval))
         values = latest_values(self.sub, log_interval)
-        run.records.figures("train", values, self.sub.get_total_count())
+        self.records.figures("train", values, self.sub.get_total_count())
         run.bad_losses.report(run.groups, run.ranks.gather)
 
     def _note(self) -> str:

@@ -8,133 +8,51 @@ for bit, keeps figures of each group, and tries out early what would otherwise f
     validation      batches -> figures by group
     epoch_end       model files, links, curves
     run_saving      checkpoints, resuming
-    trial           before the first step
+    sanity_check    before the first step
 """
 
 import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
-from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.schedulers.abs_scheduler import (
     AbsEpochStepScheduler,
-    AbsScheduler,
     AbsValEpochStepScheduler,
 )
 from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
-from espnet2.train.reporter import SubReporter
-from torch.amp import GradScaler
 
 from asr_dro_plugin.base.phase_timer import START
-from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.checkpoints.file import NO_ROOM
-from asr_dro_plugin.checkpoints.store import CheckpointStore
 from asr_dro_plugin.errors import DiskFull, UserError
 from asr_dro_plugin.espnet.batches.loaders import batches_from
-from asr_dro_plugin.espnet.process.distributed import Ranks
-from asr_dro_plugin.espnet.process.signals import StopRequest
-from asr_dro_plugin.espnet.process.training_state import Parts, Position
-from asr_dro_plugin.espnet.run.bad_losses import BadLosses
+from asr_dro_plugin.espnet.process.training_state import Position
 from asr_dro_plugin.espnet.run.epoch_end import EpochEnd
-from asr_dro_plugin.espnet.run.reporter import DROReporter, restore_sub_reporter
+from asr_dro_plugin.espnet.run.reporter import restore_sub_reporter
 from asr_dro_plugin.espnet.run.run_records import RunRecords
 from asr_dro_plugin.espnet.run.run_saving import RunSaving
+from asr_dro_plugin.espnet.run.run_state import RunState
 from asr_dro_plugin.espnet.run.sanity_check import try_out
-from asr_dro_plugin.espnet.run.seen_data import SeenCounter
-from asr_dro_plugin.espnet.run.steps import Stepper
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch
-from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
 from asr_dro_plugin.espnet.run.validation import validate
-from asr_dro_plugin.espnet.start.adapters import left_out_of
 
 
-class TrainingRun:
-    """Everything that lives as long as a training run.
+class TrainingRun(RunState):
+    """A run's epochs, one after the other.
 
     Args:
-        model: on its device, not wrapped for distributed training.
-        train_iter_factory, valid_iter_factory: build the iterator of an epoch.
-        options: ``trainer.DROTrainerOptions``.
-        ranks: the processes that train together.
-        utt2corpus: corpus of each training utterance, to count what was seen.
-        after_validation: called on the first rank after each validation (attention plots).
+        after_validation: called on the first rank after each validation (attention plots);
+            the others as ``RunState``.
     """
 
     def __init__(
-        self,
-        model: torch.nn.Module,
-        optimizers: Sequence[torch.optim.Optimizer],
-        schedulers: Sequence[AbsScheduler | None],
-        train_iter_factory: AbsIterFactory,
-        valid_iter_factory: AbsIterFactory,
-        options,
-        ranks: Ranks,
-        utt2corpus: Mapping[str, str] | None = None,
-        after_validation: Callable[["TrainingRun"], None] | None = None,
+        self, *args, after_validation: Callable[["TrainingRun"], None] | None = None, **keys
     ) -> None:
-        self.model, self.optimizers, self.schedulers = model, optimizers, schedulers
-        self.train_iter_factory, self.valid_iter_factory = train_iter_factory, valid_iter_factory
-        self.options, self.ranks, self.after_validation = options, ranks, after_validation
-        self.output_dir = Path(options.output_dir)
-        self.objective = getattr(model, "objective", None)
-        group_map = getattr(model, "group_map", None)
-        self.groups: tuple[str, ...] = group_map.names if group_map else ()
-        self.scaler = GradScaler() if options.use_amp else None
-        self.reporter = DROReporter()
-        self.seen = SeenCounter(self.groups, utt2corpus)
-        self.skipped = SkippedSteps(options.max_skipped_steps, self.groups)
-        self.bad_losses = BadLosses()
-        self.stepper = Stepper(model, self.scaler, options.accum_grad, ranks, options.ngpu > 0)
-        self.updater = Updater(
-            model, optimizers, schedulers, self.scaler, options, ranks, self.skipped
-        )
-        self.store = CheckpointStore(self.output_dir, keep=options.keep_checkpoints)
-        self.request, self.saving, self.epoch_end = StopRequest(), RunSaving(self), EpochEnd(self)
-        self.records = RunRecords(self)
-        self.position, self.unfinished = Position(), {}
-        self.sub: SubReporter | None = None
-        self.group_log: dict = {}
-        self.progress: Progress | None = None
-
-    @property
-    def parts(self) -> Parts:
-        """What is saved and restored."""
-        counters = {"skipped": self.skipped, "bad_losses": self.bad_losses}
-        return Parts(
-            self.model, self.optimizers, self.schedulers, self.scaler, self.reporter, counters
-        )
-
-    def on_first_rank(self, work: Callable[[], None]) -> None:
-        """Do ``work`` on the first rank; if it raises there, no other rank goes on alone."""
-        error: BaseException | None = None
-        if self.ranks.is_first:
-            try:
-                work()
-            except Exception as raised:
-                error = raised
-        (failed,) = self.ranks.sum_host([error is not None])
-        if error is not None:
-            raise error
-        if failed:
-            raise UserError("The first process of this training stopped; its message says why.")
-
-    def model_state(self) -> dict:
-        """What of the model is saved: unless ``save_strategy`` is all, without the pretrained model
-        that adapters have learned beside.
-
-        Checkpoints too: what stands still and is read from its own, checked file when a run goes
-        on need not be written once more with every one.
-        """
-        state = self.model.state_dict()
-        if self.options.save_strategy == "all":
-            return state
-        left_out = left_out_of(self.model)
-        return {name: value for name, value in state.items() if name not in left_out}
-
-    # -- the run -----------------------------------------------------------------------------------
+        super().__init__(*args, **keys)
+        self.after_validation = after_validation
+        self.saving, self.records = RunSaving(self), RunRecords(self)
+        self.epoch_end = EpochEnd(self, self.records)
 
     def train(self) -> None:
         """Train to the last epoch.
@@ -201,7 +119,7 @@ class TrainingRun:
             set_all_random_seed(self.options.seed + epoch)
             steps, updates = self.position.steps, self.position.updates
             self.position = Position(epoch, steps=steps, updates=updates)
-            self.records.augmentation.before_epoch(epoch)
+            self.records.augmentation.before_epoch(epoch, self.records.trackers)
         self.reporter.set_epoch(epoch)
         self._train_epoch(unfinished)
         self._validate_epoch(epoch)
@@ -224,7 +142,7 @@ class TrainingRun:
             restore_sub_reporter(self.sub, unfinished["sub_reporter"])
             self.group_log = unfinished["group_log"]
         if not self.position.is_trained:
-            TrainingEpoch(self, self.sub).train(unfinished)
+            TrainingEpoch(self, self.sub, self.records, self.saving).train(unfinished)
             self.stepper.agree_on_failure()
             self.bad_losses.report(self.groups, self.ranks.gather)
             if self.objective is not None:
@@ -273,30 +191,6 @@ class TrainingRun:
         return patience is not None and self.reporter.check_early_stopping(
             patience, *self.options.early_stopping_criterion
         )
-
-    # -- small services ----------------------------------------------------------------------------
-
-    def freeze(self) -> None:
-        """Let parameters learn that were to stand still only for the first updates."""
-        freezing = getattr(self.model, "freezing", None)
-        if freezing is not None:
-            freezing.at_update(self.updater.updates)
-
-    def seen_by_all(self) -> SeenCounter:
-        """What all ranks have trained on so far."""
-        return self.seen.add_counts(self.ranks.gather(self.seen.state_dict()))
-
-    def begin_progress(self, steps_an_epoch: int | None) -> None:
-        """Show where the run stands, once the length of an epoch is known."""
-        if self.progress is None and self.ranks.is_first:
-            self.progress = Progress(self.options.max_epoch * (steps_an_epoch or 0), "train")
-            self.progress.__enter__()
-            self.progress.advance(self.position.steps)
-
-    def advance(self, note: str) -> None:
-        """One more step done."""
-        if self.progress is not None:
-            self.progress.advance(1, note)
 
     @staticmethod
     def _empty_cache() -> None:

@@ -1,1 +1,4 @@
-"""Before the first step: settings judged, weights started from, what stays frozen."""
+"""Before the first step: settings judged, weights loaded, adapters put in, parameters frozen.
+
+Imports: base checkpoints espnet.process experiment groups nets pretrained stack text.
+"""

@@ -1,1 +1,4 @@
-"""The model card of a packed model."""
+"""The model card of a packed model.
+
+Imports: audio base data experiment reporting reporting.read stack text.
+"""

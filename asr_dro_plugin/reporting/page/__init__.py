@@ -1,1 +1,4 @@
-"""The report as one HTML file."""
+"""The report as one HTML file that needs nothing beside it.
+
+Imports: audio data reporting reporting.read text.
+"""

@@ -1,1 +1,4 @@
-"""A run on the terminal while it trains."""
+"""A run on the terminal while it trains.
+
+Imports: reporting.read.
+"""
