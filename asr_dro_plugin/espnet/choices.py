@@ -12,49 +12,34 @@ from espnet2.tasks.asr import (
 )
 from espnet2.train.class_choices import ClassChoices
 
-from asr_dro_plugin.espnet.model.model import DROASRModel
-from asr_dro_plugin.espnet.parts.deepspeech2 import DeepSpeech2Encoder
 from asr_dro_plugin.espnet.parts.default_frontend import PreparedDefaultFrontend
-from asr_dro_plugin.espnet.parts.encoders import ConvCTCEncoder, IdentityEncoder
-from asr_dro_plugin.espnet.parts.hf_wav2vec2 import FairseqWav2Vec2Encoder, HFWav2Vec2Encoder
-from asr_dro_plugin.espnet.parts.hf_whisper import HFWhisperDecoder, HFWhisperEncoder
-from asr_dro_plugin.espnet.parts.log_mel import LogMelFrontend
-from asr_dro_plugin.espnet.parts.quartznet import QuartzNetEncoder
 from asr_dro_plugin.espnet.parts.ssl import (
     PreparedS3prlFrontend,
     PreparedUtteranceMVN,
     PreparedWav2Vec2Encoder,
 )
-from asr_dro_plugin.espnet.parts.whisper_preprocessor import WhisperPreprocessor
 from asr_dro_plugin.espnet.start.adapters import register_adapters
 from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective
 from asr_dro_plugin.optim.novograd import NovoGrad
 from asr_dro_plugin.optim.tri_stage import TriStage
 from asr_dro_plugin.optim.warmup_cosine import WarmupCosine
 from asr_dro_plugin.samplers import SAMPLERS, AbsBatchSampler
+from asr_dro_plugin.stack.components import OURS
+from asr_dro_plugin.stack.construct import load_class
 
-# s3prl and wav2vec2 are ESPnet's own classes with the cures that transformers 5 and fairseq need
-# (see ``ssl.py``): without them training stops at random and a layer norm is missing; utterance_mvn
-# is ESPnet's with a waveform's worth of memory; default is ESPnet's without a look at the batch.
-FRONTENDS = {
-    "default": PreparedDefaultFrontend,
-    "s3prl": PreparedS3prlFrontend,
-    "log_mel": LogMelFrontend,
+CHOICES = (
+    frontend_choices, normalize_choices, encoder_choices, decoder_choices, preprocessor_choices,
+    model_choices,
+)  # fmt: skip
+
+# ESPnet's own classes, put right: s3prl and wav2vec2 with the cures that transformers 5 and fairseq
+# need (see ``ssl.py``; without them training stops at random and a layer norm is missing),
+# utterance_mvn with a waveform's worth of memory, default without a look at the batch.
+PREPARED = {
+    "frontend": {"default": PreparedDefaultFrontend, "s3prl": PreparedS3prlFrontend},
+    "encoder": {"wav2vec2": PreparedWav2Vec2Encoder},
+    "normalize": {"utterance_mvn": PreparedUtteranceMVN},
 }
-ENCODERS = {
-    "identity": IdentityEncoder,
-    "conv_ctc": ConvCTCEncoder,
-    "quartznet": QuartzNetEncoder,
-    "hf_wav2vec2": HFWav2Vec2Encoder,
-    "hf_whisper": HFWhisperEncoder,
-    "fairseq_wav2vec2": FairseqWav2Vec2Encoder,
-    "deepspeech2": DeepSpeech2Encoder,
-    "wav2vec2": PreparedWav2Vec2Encoder,
-}
-DECODERS = {"hf_whisper": HFWhisperDecoder}
-PREPROCESSORS = {"whisper": WhisperPreprocessor}
-NORMALIZERS = {"utterance_mvn": PreparedUtteranceMVN}
-MODELS = {"dro": DROASRModel}
 OPTIMIZERS = {"novograd": NovoGrad}
 SCHEDULERS = {"tri_stage": TriStage, "warmup_cosine": WarmupCosine}
 
@@ -73,12 +58,10 @@ def register() -> None:
     The tables are ESPnet's ``ClassChoices.classes`` dictionaries, so that ESPnet's ``ASRTask``,
     ``Speech2Text`` and packing tools build our models as they build their own.
     """
-    frontend_choices.classes.update(FRONTENDS)
-    encoder_choices.classes.update(ENCODERS)
-    decoder_choices.classes.update(DECODERS)
-    preprocessor_choices.classes.update(PREPROCESSORS)
-    normalize_choices.classes.update(NORMALIZERS)
-    model_choices.classes.update(MODELS)
+    for choices in CHOICES:
+        ours = OURS.get(choices.name, {})
+        choices.classes |= {name: load_class(facts.path) for name, facts in ours.items()}
+        choices.classes |= PREPARED.get(choices.name, {})
     optim_classes.update(OPTIMIZERS)
     scheduler_classes.update(SCHEDULERS)
     register_adapters()

@@ -24,22 +24,21 @@ from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.packing.weights import read_weights
 from asr_dro_plugin.pretrained.hf_folders import CONFIG, PREPROCESSOR, WEIGHTS, load_plain
 from asr_dro_plugin.pretrained.hf_vocabulary import tokenizer_files
+from asr_dro_plugin.pretrained.regularisation import MASK_LENGTHS, WAV2VEC2_SHARES
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.combinations import ctc_weight_of
+from asr_dro_plugin.stack.components import OURS, facts_of
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.text.tokens import BLANK
 
-ENCODERS = ("hf_wav2vec2", "fairseq_wav2vec2")
+ENCODERS = [name for name in OURS["encoder"] if "hf" in facts_of("encoder", name).exports_to]
 BODY, HEAD = "encoder.net.model.", "ctc.ctc_lo."
 NOT_THE_MODEL = "objective."
 ARCHITECTURES = {
     "wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC",
 }  # fmt: skip
 # Arguments of the encoder that its config.json has under the same names.
-OF_CONFIG = (
-    "mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length", "layerdrop",
-    "hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout",
-)  # fmt: skip
+OF_CONFIG = (*WAV2VEC2_SHARES, *MASK_LENGTHS)
 IMPORT = "import.json"
 
 

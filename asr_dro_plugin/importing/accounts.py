@@ -7,8 +7,9 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.importing.found import HEAD, Found
-from asr_dro_plugin.stack.names import COMPONENTS, CTC_CLASS, PLAIN_CLASSES
-from asr_dro_plugin.stack.parameters import PARAMETERLESS, PRETRAINED, built_component, construct
+from asr_dro_plugin.stack.components import facts_of
+from asr_dro_plugin.stack.construct import construct, construct_part
+from asr_dro_plugin.stack.parameters import built_component, module_of
 from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes
 
 # Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
@@ -189,10 +190,11 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
         name = built_component(config, slot)
         if name is None:
             continue
-        if name in PRETRAINED.get(slot, ()) or name == STATISTICS:
+        facts = facts_of(slot, name)
+        if facts.loads_weights or name == STATISTICS:
             unchecked.append(f"{slot}.")
             continue
-        if name in PARAMETERLESS.get(slot, ()):
+        if facts.no_parameters:
             continue
         tensors |= _tensors_of(config, slot, name, sizes, num_tokens)
     return tensors, tuple(unchecked)
@@ -201,29 +203,20 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
 def feature_tables(config: Mapping) -> dict[str, Any]:
     """Filters and windows of the frontend by name: its settings say them, no training does."""
     name = built_component(config, "frontend")
-    if name is None or name in PRETRAINED["frontend"]:
+    if name is None or facts_of("frontend", name).loads_weights:
         return {}
-    path, conf = COMPONENTS["frontend"][name], config.get("frontend_conf") or {}
-    path, attribute = PLAIN_CLASSES.get(path, (path, ""))
-    module = construct(path, dict(conf), device="cpu")
-    head = f"{FEATURES}{attribute}." if attribute else FEATURES
+    path, _ = module_of("frontend", name)
+    module = construct(path, dict(config.get("frontend_conf") or {}), device="cpu")
     kept = set(module.state_dict())
-    return {f"{head}{key}": table for key, table in module.named_buffers() if key in kept}
+    return {f"{FEATURES}{key}": table for key, table in module.named_buffers() if key in kept}
 
 
 def _tensors_of(
     config: Mapping, slot: str, name: str, sizes: Mapping[str, int | None], num_tokens: int
 ) -> dict[str, Any]:
-    path = CTC_CLASS if slot == "ctc" else COMPONENTS[slot][name]
-    path, attribute = PLAIN_CLASSES.get(path, (path, ""))
+    path, attribute = module_of(slot, name)
     conf = {**(config.get(f"{slot}_conf") or {}), **_given(slot, sizes, num_tokens)}
-    try:
-        module = construct(path, conf)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a constructor raises is about its arguments
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
+    module = construct_part(slot, name, path, conf)
     head = f"{slot}.{attribute}." if attribute else f"{slot}."
     made = {f"{head}{key}": tensor for key, tensor in module.state_dict().items()}
     if slot == "encoder" and conf.get("interctc_use_conditioning"):

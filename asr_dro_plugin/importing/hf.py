@@ -28,9 +28,9 @@ from asr_dro_plugin.pretrained.hf_folders import (
     weight_files,
 )
 from asr_dro_plugin.pretrained.hf_vocabulary import read_vocabulary
+from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES
 from asr_dro_plugin.stack.sizes import resolve
 
-MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 BODY = "encoder.net.model."  # where our encoder has the network
 MASK = "masked_spec_embed"
 # Heads for pretraining; of a model for CTC they are left-overs.
@@ -136,10 +136,10 @@ def _has_weights(folder: Path) -> bool:
 
 def _check_network(config: Mapping, folder: Path) -> None:
     kind = config.get("model_type")
-    if kind not in MODEL_TYPES:
+    if kind not in WAV2VEC2_TYPES:
         raise UserError(
             f"{folder}/{CONFIG} describes a {kind}; imported are whisper and CTC models of "
-            f"{', '.join(MODEL_TYPES)}."
+            f"{', '.join(WAV2VEC2_TYPES)}."
         )
 
 

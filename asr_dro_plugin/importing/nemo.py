@@ -246,7 +246,7 @@ def _number(value: object, where: str, path: Path) -> int:
 def _names(stack: Mapping, state: Mapping) -> dict[str, str]:
     """Our name -> NeMo's, of every tensor of the model."""
     from asr_dro_plugin.nets.quartznet import QuartzNet, nemo_names
-    from asr_dro_plugin.stack.parameters import construct
+    from asr_dro_plugin.stack.construct import construct
 
     arguments = {**stack["encoder_conf"], "input_size": stack["frontend_conf"]["n_mels"]}
     try:

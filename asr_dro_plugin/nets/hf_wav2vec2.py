@@ -23,8 +23,9 @@ from asr_dro_plugin.nets.position_conv import fits as position_conv_fits
 from asr_dro_plugin.nets.position_conv import position_conv
 from asr_dro_plugin.nets.time_masks import mask_spans
 from asr_dro_plugin.pretrained.hf_folders import read_weights
+from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES
+from asr_dro_plugin.pretrained.regularisation import WAV2VEC2_SHARES, regularisation_problems
 
-MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 MASK = "masked_spec_embed"  # which a model that was trained without masking may lack
 
 
@@ -77,6 +78,8 @@ class HFWav2Vec2Net(nn.Module):
         self.layers = layers
         self.model = build_model({**model_config, **changes}, layers)
         self.config = self.model.config
+        for problem in regularisation_problems(vars(self.config), WAV2VEC2_SHARES):
+            raise ValueError(problem)
         self.do_normalize, self.attention_mask = do_normalize, attention_mask
         num_states = self.config.num_hidden_layers + 1
         weighted = layers == "weighted"
@@ -272,10 +275,10 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
 
     conf = {key: value for key, value in model_config.items() if not key.startswith("_")}
     model_type = conf.pop("model_type", None)
-    if model_type not in MODEL_TYPES:
+    if model_type not in WAV2VEC2_TYPES:
         raise UserError(
             f"encoder_conf.model_config.model_type is {model_type}. Legal: "
-            f"{', '.join(MODEL_TYPES)}."
+            f"{', '.join(WAV2VEC2_TYPES)}."
         )
     if not isinstance(layers, str):
         total = conf.get("num_hidden_layers", 12)

@@ -1,28 +1,7 @@
 """Random spans to mask, drawn on the device and without a look at it (SpecAugment, Park et al.
 2019, as wav2vec 2.0 and transformers draw them)."""
 
-from collections.abc import Iterable, Mapping
-
 import torch
-
-
-def check_settings(settings: Mapping, shares: Iterable[str], lengths: Iterable[str]) -> None:
-    """Refuse, before a first batch does, shares outside of 0..1 and lengths below 1.
-
-    Args:
-        settings: by name; what is None or not there is not looked at.
-
-    Raises:
-        ValueError: names the first setting that cannot be.
-    """
-    for name in shares:
-        value = settings.get(name)
-        if value is not None and not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}. Legal: 0 to 1.")
-    for name in lengths:
-        value = settings.get(name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}. It must be at least 1.")
 
 
 def mask_spans(

@@ -11,13 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from asr_dro_plugin.nets.time_masks import check_settings
+from asr_dro_plugin.pretrained.regularisation import WHISPER_SHARES, regularisation_problems
 
-SHARES = (
-    "dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop",
-    "mask_time_prob", "mask_feature_prob",
-)  # fmt: skip
-LENGTHS = ("mask_time_length", "mask_feature_length")
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
 
 
@@ -70,7 +65,8 @@ class WhisperSizes:
         if sizes.activation_function not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
             raise ValueError(f"activation_function {sizes.activation_function} is none of {known}")
-        check_settings(vars(sizes), SHARES, LENGTHS)
+        for problem in regularisation_problems(vars(sizes), WHISPER_SHARES):
+            raise ValueError(problem)
         for heads in (sizes.encoder_attention_heads, sizes.decoder_attention_heads):
             if heads < 1 or sizes.d_model % heads:
                 raise ValueError(f"d_model {sizes.d_model} is not divided by {heads} heads")

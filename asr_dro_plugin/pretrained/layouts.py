@@ -55,9 +55,11 @@ class Use:
     model_types: tuple[str, ...] = ("wav2vec2",)
 
 
+# Architectures of Hugging Face's that are built alike.
+WAV2VEC2_TYPES = ("wav2vec2", "hubert", "wavlm")
 # Components whose pretrained weights become the experiment's own.
 OWN_WEIGHTS = {
-    "hf_wav2vec2": Use(("hf",), ("wav2vec2", "hubert", "wavlm")),
+    "hf_wav2vec2": Use(("hf",), WAV2VEC2_TYPES),
     "fairseq_wav2vec2": Use(("fairseq", "s3prl"), ("wav2vec2", "hubert")),
     "hf_whisper": Use(("hf",), ("whisper",)),
 }

@@ -16,6 +16,13 @@ PUBLISHED = {
 NAME = re.compile(r"openai/whisper-(tiny|base|small|medium|large)(\.en|-v2|-v3|-v3-turbo)?(@.+)?")
 
 
+def published_width(name: str) -> int | None:
+    """Features of a frame of one of OpenAI's names: ``small``, ``large-v3``, ``turbo``."""
+    size = name.split(".")[0].split("-")[0]
+    found = PUBLISHED.get("large" if size == "turbo" else size)
+    return found and found[1]
+
+
 def published_config(name: str) -> dict | None:
     """Hugging Face's ``config.json`` of a hub's ``openai/whisper-...``, as far as sizes go."""
     found = NAME.fullmatch(name)

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.layouts import Checkpoint, layout_and_sizes
 from asr_dro_plugin.stack.adapter_settings import Houlsby, LoRA, learning, settings_of, uses_adapter
+from asr_dro_plugin.stack.components import facts_of, names_with
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.stack.sizes import checkpoint_of
 
 TABLE_CHANNELS = 512  # of the convolutions of the table's checkpoints
 # Where the pretrained network of a component lies in the model.
 NETWORKS = {
-    ("frontend", "s3prl"): "frontend.upstream.upstream.model",
-    ("encoder", "hf_wav2vec2"): "encoder.net.model",
-    ("encoder", "fairseq_wav2vec2"): "encoder.net.model",
-    ("encoder", "hf_whisper"): "encoder.net",
-    ("decoder", "hf_whisper"): "decoder.net",
+    (slot, name): f"{slot}.{facts_of(slot, name).network}"
+    for slot in ("frontend", "encoder", "decoder")
+    for name in names_with("takes_adapters", slot)
 }
 
 

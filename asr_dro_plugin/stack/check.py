@@ -11,19 +11,20 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.stack import espnet_options as train_options
 from asr_dro_plugin.stack.adapter_settings import ADAPTERS, uses_adapter
 from asr_dro_plugin.stack.adapters import adapter_problems
+from asr_dro_plugin.stack.chosen import input_size_of
 from asr_dro_plugin.stack.combinations import check_combinations
+from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.names import (
     COMPONENTS,
     CTC_CLASS,
     ENHANCEMENT_CLASS,
-    KEYWORDS_OF,
     NO_COMPONENT,
     OPTIONAL_SLOTS,
     classes_of,
     component_of,
 )
 from asr_dro_plugin.stack.signatures import ANY, Parameter, Signature, signature_of
-from asr_dro_plugin.stack.sizes import input_size_of, resolve
+from asr_dro_plugin.stack.sizes import resolve
 from asr_dro_plugin.stack.training_rules import check_training
 
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
@@ -67,11 +68,13 @@ def check_config(config: Mapping, where: str) -> None:
     check_options(config, where, train_options.TOP_LEVEL_KEYS, train_options.TRAIN_CHOICES)
     for slot in (*COMPONENTS, "optim", "scheduler"):
         _check_slot(config, slot, where)
-    _check_arguments(config.get("ctc_conf", {}), "ctc", CTC_CLASS, f"{where}: ctc_conf")
+    _check_arguments(
+        config.get("ctc_conf", {}), "ctc", signature_of(CTC_CLASS), f"{where}: ctc_conf"
+    )
     if uses_adapter(config):
         path = ADAPTERS[str(config.get("adapter", "lora")).lower()]
         conf = config.get("adapter_conf") or {}
-        _check_arguments(conf, "adapter", path, f"{where}: adapter_conf")
+        _check_arguments(conf, "adapter", signature_of(path), f"{where}: adapter_conf")
     for problem in adapter_problems(config):
         raise UserError(f"{where}: {problem}")
     check_combinations(config, where)
@@ -182,25 +185,24 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
     conf = config.get(f"{slot}_conf", {})
     if slot == "frontend" and input_size_of(config) is not None:
         return  # then ESPnet drops the frontend; check_combinations has the word
-    _check_arguments(conf, slot, classes[name], f"{where}: {slot}_conf of {slot} {name}")
+    signature = signature_for(slot, name)
+    _check_arguments(conf, slot, signature, f"{where}: {slot}_conf of {slot} {name}")
     if (slot, name) == ("frontend", "default"):
-        nested = conf.get("frontend_conf") or {}
-        _check_arguments(
-            nested, "enhancement", ENHANCEMENT_CLASS, f"{where}: frontend_conf.frontend_conf"
-        )
+        nested, signature = conf.get("frontend_conf") or {}, signature_of(ENHANCEMENT_CLASS)
+        _check_arguments(nested, "enhancement", signature, f"{where}: frontend_conf.frontend_conf")
 
 
-def signature_for(path: str) -> Signature:
-    """Arguments of a class, those included that it hands to its base."""
-    signature = signature_of(path)
-    if path not in KEYWORDS_OF:
+def signature_for(slot: str, name: str) -> Signature:
+    """Arguments of a component, those included that it hands to another."""
+    facts = facts_of(slot, name)
+    signature = signature_of(facts.plain or classes_of(slot)[name])
+    if not facts.keywords_of:
         return signature
-    base = signature_of(KEYWORDS_OF[path])
+    base = signature_of(classes_of(slot)[facts.keywords_of])
     return Signature({**base.parameters, **signature.parameters}, base.open)
 
 
-def _check_arguments(conf: Mapping, slot: str, path: str, where: str) -> None:
-    signature = signature_for(path)
+def _check_arguments(conf: Mapping, slot: str, signature: Signature, where: str) -> None:
     given = GIVEN_BY_TASK.get(slot, frozenset())
     legal = {name: p for name, p in signature.parameters.items() if name not in given}
     for key, value in conf.items():

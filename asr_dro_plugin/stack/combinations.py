@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.features.settings import LogMelSettings
-from asr_dro_plugin.pretrained.layouts import OWN_WEIGHTS
-from asr_dro_plugin.stack.names import COMPONENTS, RAW_AUDIO_ENCODERS, SLOTS, component_of
+from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of, input_size_of
+from asr_dro_plugin.stack.components import facts_of, names_with
+from asr_dro_plugin.stack.names import COMPONENTS, SLOTS, component_of
 from asr_dro_plugin.stack.parameter_names import is_pattern
 from asr_dro_plugin.stack.signatures import source_file
-from asr_dro_plugin.stack.sizes import RAW_AUDIO, argument, frontend_of, input_size_of
 
+RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
 S3PRL_KEYS = ("upstream", "path_or_url", "normalize", "extra_conf", "tile_factor")
 SAMPLE_RATES = (16000, "16000", "16k", "16K")
 
@@ -36,7 +37,7 @@ def _input(config: Mapping) -> Iterator[str]:
     """Raw audio goes to encoders that take it, features to all others."""
     encoder, frontend = component_of(config, "encoder"), component_of(config, "frontend")
     input_size = input_size_of(config)
-    raw = encoder in RAW_AUDIO_ENCODERS
+    raw = facts_of("encoder", encoder).raw_audio
     if input_size is not None and frontend and "frontend" in config:
         yield (
             f"input_size {input_size} says that the data are the encoder's input, so frontend "
@@ -52,18 +53,17 @@ def _input(config: Mapping) -> Iterator[str]:
             f"input_size is {input_size}, but encoder {encoder} takes the waveform. "
             f"Legal: {RAW_AUDIO}. Leave it out: it is inferred."
         )
-    takes_both = encoder == "avhubert"
-    if not (raw or takes_both or frontend_of(config)) and input_size in (None, RAW_AUDIO):
+    if not (raw or frontend_of(config)) and input_size in (None, RAW_AUDIO):
         yield (
             f"frontend is none, but encoder {encoder} needs features. Set a frontend "
             f"({', '.join(COMPONENTS['frontend'])}) or an encoder that takes raw audio "
-            f"({', '.join(sorted(RAW_AUDIO_ENCODERS))})."
+            f"({', '.join(sorted(names_with('raw_audio', 'encoder')))})."
         )
 
 
 def _features(config: Mapping) -> Iterator[str]:
     """What works on features needs some, at the rate of the recipe's audio."""
-    if component_of(config, "specaug") and component_of(config, "encoder") in RAW_AUDIO_ENCODERS:
+    if component_of(config, "specaug") and chosen(config, "encoder").facts.raw_audio:
         yield (
             "specaug masks features, but frontend is none and the encoder takes the waveform. "
             "Set specaug: none."
@@ -143,13 +143,14 @@ def _loss(config: Mapping) -> Iterator[str]:
 def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
     """A pretrained model is named where one is used, and only there."""
     frontend, encoder = frontend_of(config), component_of(config, "encoder")
-    uses_one = frontend == "s3prl" or encoder == "wav2vec2" or encoder in OWN_WEIGHTS
-    given = config.get("ssl_checkpoint")
+    own, given = names_with("own_weights", "encoder"), config.get("ssl_checkpoint")
+    holders = (facts_of("frontend", frontend), facts_of("encoder", encoder))
+    uses_one = any(facts.checkpoints for facts in holders)
     if given and not uses_one:
         yield (
             f"ssl_checkpoint is {given}, but neither frontend ({frontend or 'none'}) nor encoder "
             f"({encoder}) takes one. Legal: frontend s3prl or encoder wav2vec2, "
-            f"{', '.join(OWN_WEIGHTS)}; else leave it out."
+            f"{', '.join(own)}; else leave it out."
         )
     if given or not uses_one:
         return
@@ -163,7 +164,7 @@ def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
             "encoder wav2vec2 names no pretrained model. Set ssl_checkpoint (a name in "
             "local/ssl_checkpoints.tsv or a path), or encoder_conf.w2v_url."
         )
-    if encoder in OWN_WEIGHTS and not (config.get("encoder_conf") or {}).get("model_config"):
+    if encoder in own and not (config.get("encoder_conf") or {}).get("model_config"):
         yield (
             f"encoder {encoder} names no pretrained model. Set ssl_checkpoint (a name in "
             "local/ssl_checkpoints.tsv, a path or org/name of the hub), or "

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.stack.encoder_frames import encoder_step
-from asr_dro_plugin.stack.frame_rules import Step, frontend_step, postencoder_step
-from asr_dro_plugin.stack.names import component_of
-from asr_dro_plugin.stack.sizes import argument, frontend_of
+from asr_dro_plugin.stack.chosen import chosen
+from asr_dro_plugin.stack.components.rules import Step
+
+SLOTS_WITH_FRAMES = ("frontend", "encoder", "postencoder")
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,13 @@ def frame_counter(config: Mapping) -> FrameCounter:
     Raises:
         UserError: an ``input_layer`` that the encoder does not have.
     """
-    steps = [frontend_step(config), encoder_step(config), postencoder_step(config)]
-    known = [step for step in steps if step is not None]
-    unknown = _unknown_rules(config)
-    for slot in unknown:
-        logging.warning("The frame rule of %s is not known: alignment is checked loosely.", slot)
-    return FrameCounter(tuple(known), exact=not unknown)
-
-
-def _unknown_rules(config: Mapping) -> list[str]:
-    found = []
-    for slot, rule in (("frontend", frontend_step), ("encoder", encoder_step)):
-        name = frontend_of(config) if slot == "frontend" else component_of(config, slot)
-        if name is not None and rule(config) is None and name != "identity":
-            found.append(f"{slot} {name}")
-    if component_of(config, "encoder") == "conformer" and argument(config, "encoder", "ctc_trim"):
-        found.append("encoder conformer with ctc_trim")
-    return found
+    steps, unknown = [], []
+    for part in filter(None, (chosen(config, slot) for slot in SLOTS_WITH_FRAMES)):
+        step = part.step
+        if step is not None:
+            steps.append(step)
+        if step is None or step.doubt:
+            unknown.append(f"{part.label} {step.doubt}" if step else part.label)
+    for name in unknown:
+        logging.warning("The frame rule of %s is not known: alignment is checked loosely.", name)
+    return FrameCounter(tuple(steps), exact=not unknown)

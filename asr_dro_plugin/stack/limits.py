@@ -8,18 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.pretrained.catalogue import model_config_of
+from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.combinations import loss_of
-from asr_dro_plugin.stack.frame_rules import WHISPER_MAX_FRAMES
-from asr_dro_plugin.stack.names import component_of
 
 TOO_FEW_FRAMES = "too few frames for CTC"
 NO_FRAME = "too short for the model"
 TOO_LONG = "longer than the encoder takes"
 TOO_MANY_LABELS = "more tokens than the decoder takes"
-FRAME = 0.02  # seconds
-WHISPER_POSITIONS = 448
-WHISPER_PROMPT = 3  # of them: the start, the task, no timestamps
 
 
 @dataclass(frozen=True)
@@ -60,14 +55,12 @@ def limits_of(config: Mapping) -> Limits:
     Raises:
         UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
     """
-    encoder, decoder = component_of(config, "encoder"), component_of(config, "decoder")
-    conf = (model_config_of(config) if encoder == "hf_whisper" else None) or {}
+    loss = loss_of(config)
+    encoder, decoder = chosen(config, "encoder"), chosen(config, "decoder")
     seconds = labels = None
-    if encoder in ("whisper", "hf_whisper"):
-        seconds = FRAME * conf.get("max_source_positions", WHISPER_MAX_FRAMES)
-    if decoder in ("whisper", "hf_whisper") and loss_of(config) != "ctc":
-        prompt = (config.get("model_conf") or {}).get("text_prompt")
-        around = WHISPER_PROMPT if prompt is None else 1 + len(prompt)
-        labels = conf.get("max_target_positions", WHISPER_POSITIONS) - around
+    if encoder.facts.max_seconds:
+        seconds = encoder.facts.max_seconds(encoder)
+    if decoder and decoder.facts.max_labels and loss != "ctc":
+        labels = decoder.facts.max_labels(decoder)
     whose = "Whisper" if seconds or labels else ""
-    return Limits(loss_of(config) in ("ctc", "hybrid"), seconds, labels, whose)
+    return Limits(loss in ("ctc", "hybrid"), seconds, labels, whose)

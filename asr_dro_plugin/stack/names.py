@@ -4,6 +4,7 @@
 these tables against ESPnet's ``ClassChoices``, its parser and our registered classes.
 """
 
+from asr_dro_plugin.stack.components import OURS
 from asr_dro_plugin.stack.espnet_options import INFERENCE_KEYS, TOP_LEVEL_KEYS
 
 __all__ = ["COMPONENTS", "INFERENCE_KEYS", "OPTIMIZERS", "SCHEDULERS", "TOP_LEVEL_KEYS"]
@@ -26,7 +27,6 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "whisper": f"{_FRONTEND}.whisper:WhisperFrontend",
         "huggingface": f"{_FRONTEND}.huggingface:HuggingFaceFrontend",
         "wav2vec_cnn": f"{_FRONTEND}.cnn:CNNFrontend",
-        "log_mel": "asr_dro_plugin.espnet.parts.log_mel:LogMelFrontend",
     },
     "specaug": {"specaug": "espnet2.asr.specaug.specaug:SpecAug"},
     "normalize": {
@@ -58,13 +58,6 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "avhubert": f"{_ENCODER}.avhubert_encoder:FairseqAVHubertEncoder",
         "multiconv_conformer": f"{_ENCODER}.multiconvformer_encoder:MultiConvConformerEncoder",
         "beats": "espnet2.beats.encoder:BeatsEncoder",
-        "identity": "asr_dro_plugin.espnet.parts.encoders:IdentityEncoder",
-        "conv_ctc": "asr_dro_plugin.espnet.parts.encoders:ConvCTCEncoder",
-        "quartznet": "asr_dro_plugin.espnet.parts.quartznet:QuartzNetEncoder",
-        "hf_wav2vec2": "asr_dro_plugin.espnet.parts.hf_wav2vec2:HFWav2Vec2Encoder",
-        "hf_whisper": "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperEncoder",
-        "fairseq_wav2vec2": "asr_dro_plugin.espnet.parts.hf_wav2vec2:FairseqWav2Vec2Encoder",
-        "deepspeech2": "asr_dro_plugin.espnet.parts.deepspeech2:DeepSpeech2Encoder",
     },
     "postencoder": {
         "hugging_face_transformers": f"{_POSTENCODER}.hugging_face_transformers_postencoder:"
@@ -87,13 +80,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "HuggingFaceTransformersDecoder",
         "s4": f"{_DECODER}.s4_decoder:S4Decoder",
         "linear_decoder": f"{_DECODER}.linear_decoder:LinearDecoder",
-        "hf_whisper": "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder",
     },
     "model": {
         "espnet": "espnet2.asr.espnet_model:ESPnetASRModel",
         "maskctc": "espnet2.asr.maskctc_model:MaskCTCModel",
         "pit_espnet": "espnet2.asr.pit_espnet_model:ESPnetASRModel",
-        "dro": "asr_dro_plugin.espnet.model.model:DROASRModel",
     },
     "objective": {
         "ctc": "asr_dro_plugin.objectives.ctc:CTC",
@@ -109,9 +100,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "preprocessor": {
         "default": "espnet2.train.preprocessor:CommonPreprocessor",
         "multi": "espnet2.train.preprocessor:CommonPreprocessor_multi",
-        "whisper": "asr_dro_plugin.espnet.parts.whisper_preprocessor:WhisperPreprocessor",
     },
 }
+
+for _slot, _ours in OURS.items():
+    COMPONENTS[_slot] |= {name: facts.path for name, facts in _ours.items()}
 
 # What a slot holds when the YAML does not name it; None is no component.
 DEFAULTS: dict[str, str | None] = {
@@ -132,55 +125,6 @@ DEFAULTS: dict[str, str | None] = {
 
 # Slots that may hold nothing.  ESPnet itself refuses ``frontend: none``; our task takes it.
 OPTIONAL_SLOTS = frozenset(SLOTS) - {"encoder"} | {"scheduler", "objective", "sampler"}
-
-# Our ESPnet adapters -> the plain class that holds their parameters, importable without ESPnet,
-# and the attribute under which the adapter keeps it.
-PLAIN_CLASSES = {
-    "asr_dro_plugin.espnet.parts.encoders:ConvCTCEncoder": (
-        "asr_dro_plugin.nets.convnet:ConvNet",
-        "net",
-    ),
-    "asr_dro_plugin.espnet.parts.quartznet:QuartzNetEncoder": (
-        "asr_dro_plugin.nets.quartznet:QuartzNet",
-        "net",
-    ),
-    "asr_dro_plugin.espnet.parts.hf_wav2vec2:HFWav2Vec2Encoder": (
-        "asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
-        "net",
-    ),
-    "asr_dro_plugin.espnet.parts.hf_wav2vec2:FairseqWav2Vec2Encoder": (
-        "asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
-        "net",
-    ),
-    "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperEncoder": (
-        "asr_dro_plugin.nets.whisper:WhisperEncoder",
-        "net",
-    ),
-    "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder": (
-        "asr_dro_plugin.nets.whisper:WhisperDecoder",
-        "net",
-    ),
-    "asr_dro_plugin.espnet.parts.deepspeech2:DeepSpeech2Encoder": (
-        "asr_dro_plugin.nets.deepspeech2:DeepSpeech2",
-        "net",
-    ),
-}
-
-# Classes that hand their remaining keyword arguments to a base class.
-KEYWORDS_OF = {
-    "asr_dro_plugin.espnet.model.model:DROASRModel": "espnet2.asr.espnet_model:ESPnetASRModel",
-    "asr_dro_plugin.espnet.parts.whisper_preprocessor:WhisperPreprocessor": (
-        "espnet2.train.preprocessor:CommonPreprocessor"
-    ),
-}
-
-# Encoders that take the waveform itself: with them, and only with them, frontend is none.
-RAW_AUDIO_ENCODERS = frozenset(
-    {
-        "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "whisper", "avhubert", "beats",
-        "hf_wav2vec2", "fairseq_wav2vec2", "hf_whisper",
-    }
-)  # fmt: skip
 
 OPTIMIZERS = {
     "adam": "torch.optim.adam:Adam",

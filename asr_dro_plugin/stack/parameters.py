@@ -4,36 +4,19 @@ Single modules are built on torch's meta device (shapes alone); the parameters o
 come from its file, or from ``local/ssl_checkpoints.tsv`` while it is not here.
 """
 
-import contextlib
-import importlib
-import io
 from collections.abc import Mapping
 
-from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.layouts import OWN_WEIGHTS, Checkpoint, layout_and_sizes
+from asr_dro_plugin.pretrained.layouts import Checkpoint, layout_and_sizes
+from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of
 from asr_dro_plugin.stack.combinations import ctc_weight_of
+from asr_dro_plugin.stack.components import Chosen, facts_of
+from asr_dro_plugin.stack.construct import construct, construct_part
 from asr_dro_plugin.stack.names import (
     COMPONENTS,
     CTC_CLASS,
     JOINT_NETWORK_CLASS,
-    PLAIN_CLASSES,
     component_of,
 )
-from asr_dro_plugin.stack.sizes import argument, frontend_of
-
-# Their constructors load weights from a hub or a file, so they are never built for a plan.
-PRETRAINED = {
-    "frontend": {"s3prl", "espnet_ssl", "fused", "whisper", "huggingface"},
-    "encoder": {
-        "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "whisper", "avhubert", "beats",
-    },
-    "postencoder": {"hugging_face_transformers"},
-    "decoder": {"whisper", "hugging_face_transformers"},
-}  # fmt: skip
-# Not built either: they have no parameters, and some arguments come from the recipe.
-PARAMETERLESS = {
-    "frontend": {"log_mel"}, "normalize": {"global_mvn", "utterance_mvn"}, "encoder": {"identity"},
-}  # fmt: skip
 
 # Parameters of wav2vec 2.0's convolutions in the checkpoints of the table: 512 channels, kernels
 # 10 3 3 3 3 2 2, each with bias and layer norm.
@@ -72,12 +55,13 @@ def slot_tensors(
     name = built_component(config, slot)
     if name is None:
         return {}, ""
-    if name in PARAMETERLESS.get(slot, ()):
+    part = None if slot == "ctc" else chosen(config, slot, checkpoint=checkpoint)
+    if part and part.facts.no_parameters:
         return {}, "meta"
-    if name in PRETRAINED.get(slot, ()):
-        return _pretrained(config, slot, name, checkpoint)
-    if name in OWN_WEIGHTS and not argument(config, slot, "model_config"):
-        return _not_here(slot, checkpoint)
+    if part and part.facts.loads_weights:
+        return _pretrained(part)
+    if part and part.facts.own_weights and not part["model_config"]:
+        return _not_here(part)
     given = _given(slot, sizes, vocab_size)
     if None in given.values():
         return None, ""
@@ -111,45 +95,31 @@ def build_module(slot: str, name: str, arguments: Mapping):
     Raises:
         UserError: it refuses its arguments.
     """
-    path = CTC_CLASS if slot == "ctc" else COMPONENTS[slot][name]
-    path, attribute = PLAIN_CLASSES.get(path, (path, ""))
+    path, attribute = module_of(slot, name)
     arguments = dict(arguments)
     if name == "transducer":  # meets the encoder in the joint network only
         del arguments["encoder_output_size"]
         arguments["embed_pad"] = 0
-    try:
-        module = construct(path, arguments)
-    except Exception as error:  # whatever a constructor raises is about its arguments
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
-    return module, attribute
+    return construct_part(slot, name, path, arguments), attribute
+
+
+def module_of(slot: str, name: str) -> tuple[str, str]:
+    """The class that holds a component's tensors, and the attribute under which ESPnet's has it."""
+    facts = facts_of(slot, name)
+    if facts.attribute:
+        return facts.plain, facts.attribute
+    return (CTC_CLASS if slot == "ctc" else COMPONENTS[slot][name]), ""
 
 
 def built_encoder(config: Mapping, input_size: int | None):
     """The encoder of a stack without memory; None where only its pretrained model could tell."""
-    name = component_of(config, "encoder")
-    unknown = name in PRETRAINED["encoder"] or name in PARAMETERLESS["encoder"]
+    encoder = chosen(config, "encoder")
+    unknown = encoder.facts.loads_weights or encoder.facts.no_parameters
     if unknown or input_size is None:
         return None
-    if name in OWN_WEIGHTS and not argument(config, "encoder", "model_config"):
+    if encoder.facts.own_weights and not encoder["model_config"]:
         return None
-    conf = {**(config.get("encoder_conf") or {}), "input_size": input_size}
-    return build_module("encoder", name, conf)[0]
-
-
-def construct(path: str, arguments: Mapping, device: str = "meta"):
-    """An object of ``"package.module:Class"``, by default without memory for its tensors.
-
-    The one place outside ``asr_dro_plugin.espnet`` that imports ESPnet, by a name of the tables:
-    single modules only, for importing a task costs ten seconds.
-    """
-    import torch
-
-    module_name, class_name = path.split(":")
-    with contextlib.redirect_stderr(io.StringIO()):  # ESPnet tells there what it lacks on a GPU
-        constructor = getattr(importlib.import_module(module_name), class_name)
-    with torch.device(device):
-        return constructor(**arguments)
+    return build_module("encoder", encoder.name, {**encoder.conf, "input_size": input_size})[0]
 
 
 def _joint_network(config: Mapping, encoder_size: int | None, vocab_size: int) -> Tensors:
@@ -162,30 +132,32 @@ def _joint_network(config: Mapping, encoder_size: int | None, vocab_size: int) -
     return {f"joint_network.{key}": p.numel() for key, p in module.named_parameters()}
 
 
-def _pretrained(
-    config: Mapping, slot: str, name: str, checkpoint: Checkpoint | None
-) -> tuple[Tensors | None, str]:
+def _pretrained(part: Chosen) -> tuple[Tensors | None, str]:
     """Parameters of an SSL model: from its file if it is here, else from the table."""
-    if checkpoint is None or name not in ("s3prl", "wav2vec2"):
+    checkpoint = part.checkpoint
+    if checkpoint is None or not part.facts.network:
         return None, ""
-    body = "frontend.upstream.upstream.model" if name == "s3prl" else "encoder.encoders"
-    extra = (_featurizer if name == "s3prl" else _output_layer)(config, checkpoint)
+    body = f"{part.slot}.{part.facts.network}"
+    beside = part.facts.beside_network(part)
+    extra = {f"{part.slot}.{name}": numel for name, numel in beside.items()}
     if checkpoint.path.exists():
         sizes = _tensor_sizes(checkpoint)
         return {**{f"{body}.{key}": numel for key, numel in sizes.items()}, **extra}, "file"
-    front = TABLE_FEATURE_EXTRACTOR
-    sizes = {f"{body}.feature_extractor": front, body: checkpoint.num_params - front}
-    return {**sizes, **extra}, "table"
+    return _of_table(body, checkpoint.num_params) | extra, "table"
 
 
-def _not_here(slot: str, checkpoint: Checkpoint | None) -> tuple[Tensors | None, str]:
+def _not_here(part: Chosen) -> tuple[Tensors | None, str]:
     """Parameters of a model that has not been fetched yet, as the table counts them."""
+    checkpoint = part.checkpoint
     if checkpoint is None or checkpoint.num_params is None:
         return None, ""
+    total = checkpoint.num_params - (TABLE_HEADS if checkpoint.layout == "fairseq" else 0)
+    return _of_table(f"{part.slot}.{part.facts.network}", total), "table"
+
+
+def _of_table(body: str, total: int) -> Tensors:
     front = TABLE_FEATURE_EXTRACTOR
-    rest = checkpoint.num_params - front - (TABLE_HEADS if checkpoint.layout == "fairseq" else 0)
-    body = f"{slot}.net.model"
-    return {f"{body}.feature_extractor": front, body: rest}, "table"
+    return {f"{body}.feature_extractor": front, body: total - front}
 
 
 def _tensor_sizes(checkpoint: Checkpoint) -> Tensors:
@@ -196,20 +168,3 @@ def _tensor_sizes(checkpoint: Checkpoint) -> Tensors:
         inner = {name: n for name, n in sizes.items() if name.startswith(finetuned)}
         return {name.removeprefix(finetuned): n for name, n in inner.items()}
     return sizes
-
-
-def _featurizer(config: Mapping, checkpoint: Checkpoint) -> Tensors:
-    """One weight for each hidden state: the input of the first layer and all outputs."""
-    chosen = argument(config, "frontend", "layer") != -1
-    return {"frontend.featurizer.weights": 1 if chosen else checkpoint.num_layers + 1}
-
-
-def _output_layer(config: Mapping, checkpoint: Checkpoint) -> Tensors:
-    """What FairSeqWav2Vec2Encoder puts behind the model."""
-    size = argument(config, "encoder", "output_size")
-    tensors = {}
-    if size != checkpoint.output_size:
-        tensors["encoder.output_layer"] = (checkpoint.output_size + 1) * size
-    if argument(config, "encoder", "normalize_before"):
-        tensors["encoder.after_norm"] = 2 * size
-    return tensors

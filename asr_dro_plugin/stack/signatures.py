@@ -49,9 +49,19 @@ def signature_of(path: str) -> Signature:
             f"{module} has no class {name}. Run tools/install.sh for the pinned ESPnet."
         )
     init = _find_init(name, classes)
-    if init is None:
-        return Signature({}, open=True)
-    return _read_arguments(init.args)
+    if init is not None:
+        return _read_arguments(init.args)
+    if _is_dataclass(classes[name]):
+        fields = [node for node in classes[name].body if isinstance(node, ast.AnnAssign)]
+        found = {node.target.id: _parameter(node, node.value) for node in fields}
+        return Signature(found, open=False)
+    return Signature({}, open=True)
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    words = {word.id for each in node.decorator_list for word in ast.walk(each)
+             if isinstance(word, ast.Name)}  # fmt: skip
+    return "dataclass" in words
 
 
 def source_file(module: str) -> Path:
@@ -91,7 +101,7 @@ def _read_arguments(arguments: ast.arguments) -> Signature:
     return Signature(parameters, open=arguments.kwarg is not None)
 
 
-def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
+def _parameter(argument: ast.arg | ast.AnnAssign, default: ast.expr | None) -> Parameter:
     if default is None:
         return Parameter(_kinds(argument.annotation), required=True)
     try:

@@ -8,6 +8,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.layouts import Checkpoint
 from asr_dro_plugin.stack.adapter_settings import is_adapters, uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS, with_adapters
+from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.stack.parameter_names import (
     CNN_ENTRIES,
@@ -79,8 +80,7 @@ def _note(config: Mapping, slot: str) -> str:
         return f"{name} is dropped: ctc_weight is 1"
     if uses_adapter(config) and (slot, name) in NETWORKS:
         return f"with adapters ({config.get('adapter', 'lora')})"
-    pretrained = ("s3prl", "wav2vec2", "hf_wav2vec2", "fairseq_wav2vec2")
-    if name in pretrained and frozen_updates(config):
+    if facts_of(slot, name).has_cnn and frozen_updates(config):
         return f"pretrained part frozen for the first {frozen_updates(config)} updates"
     return ""
 

@@ -5,9 +5,8 @@ What a constructor refuses is refused before any data is touched, by the constru
 
 from collections.abc import Mapping
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.stack.construct import construct_part
 from asr_dro_plugin.stack.names import classes_of, component_of
-from asr_dro_plugin.stack.parameters import construct
 from asr_dro_plugin.stack.training_rules import has_objective, plans_batches
 
 TOY_GROUPS = 2
@@ -30,13 +29,7 @@ def check_parts(config: Mapping) -> None:
 
 def _build(config: Mapping, slot: str, arguments: Mapping) -> object:
     name = component_of(config, slot)
-    try:
-        return construct(classes_of(slot)[name], arguments, device="cpu")
-    except UserError:
-        raise
-    except Exception as error:  # whatever a constructor raises is about its arguments
-        line = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{slot}_conf of {slot} {name} is refused: {line.rstrip('.')}.") from error
+    return construct_part(slot, name, classes_of(slot)[name], arguments, device="cpu")
 
 
 def _conf(config: Mapping, slot: str) -> dict:

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.pretrained.regularisation import regularisation_problems
+from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
+from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.espnet_options import DEFAULT_MAX_EPOCH, TRACKERS
 from asr_dro_plugin.stack.names import NO_COMPONENT, component_of
 from asr_dro_plugin.stack.parameter_names import (
@@ -28,20 +31,6 @@ _BATCH_KEYS = """
     max_batch_size fold_length chunk_length category_sample_size
     """
 BATCH_KEYS = frozenset(_BATCH_KEYS.split())
-# What may hold a pretrained speech model with convolutions in front.
-SSL_HOLDERS = {
-    "frontend": {"s3prl", "espnet_ssl", "huggingface", "fused"},
-    "encoder": {
-        "wav2vec2", "hubert", "hubert_pretrain", "torchaudiohubert", "hf_wav2vec2",
-        "fairseq_wav2vec2", "hf_whisper",
-    },
-}  # fmt: skip
-# Of ``encoder_conf`` of wav2vec 2.0: shares (dropouts, chances), and lengths of masks in frames.
-SHARES = (
-    "mask_time_prob", "mask_feature_prob", "layerdrop", "hidden_dropout", "attention_dropout",
-    "activation_dropout", "feat_proj_dropout",
-)  # fmt: skip
-MASK_LENGTHS = ("mask_time_length", "mask_feature_length")
 # How a schedule names the optimizer updates of the whole training.
 LENGTHS = {
     "onecyclelr": "total_steps", "tri_stage": "max_steps", "warmup_cosine": "max_steps",
@@ -196,7 +185,8 @@ def _freezing(config: Mapping) -> Iterator[str]:
         )
     if not (mult is not None or updates or freezes_cnn(config)):
         return
-    if not any(component_of(config, slot) in names for slot, names in SSL_HOLDERS.items()):
+    slots = ("frontend", "encoder")
+    if not any(facts_of(slot, component_of(config, slot)).has_cnn for slot in slots):
         yield (
             "freeze_cnn, feature_grad_mult and freeze_finetune_updates are about a pretrained "
             "model, and this stack has none. Leave them out."
@@ -213,17 +203,11 @@ def _freezing(config: Mapping) -> Iterator[str]:
 
 
 def _masking(config: Mapping) -> Iterator[str]:
-    """Dropouts and masks of wav2vec 2.0, which only its first batch would refuse."""
-    if component_of(config, "encoder") not in ("hf_wav2vec2", "fairseq_wav2vec2"):
-        return
-    given = config.get("encoder_conf") or {}
-    numbers = {key: value for key, value in given.items() if isinstance(value, int | float)}
-    for key in SHARES:
-        if not 0 <= numbers.get(key, 0) <= 1:
-            yield f"encoder_conf.{key} is {numbers[key]}. Legal: 0 to 1."
-    for key in MASK_LENGTHS:
-        if numbers.get(key, 1) < 1:
-            yield f"encoder_conf.{key} is {numbers[key]}. It must be at least 1."
+    """Dropouts and masks, which only the first batch would refuse."""
+    encoder = chosen(config, "encoder")
+    numbers = {k: v for k, v in encoder.conf.items() if isinstance(v, int | float)}
+    for problem in regularisation_problems(numbers, encoder.facts.shares, encoder.facts.lengths):
+        yield f"encoder_conf.{problem}"
 
 
 def _schedule(config: Mapping) -> Iterator[str]:

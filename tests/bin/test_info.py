@@ -119,8 +119,8 @@ def test_frozen_parameters_are_told_apart(write, capsys):
 @pytest.fixture
 def experiment(tmp_path):
     """A folder as training leaves it."""
+    from asr_dro_plugin.stack.construct import construct
     from asr_dro_plugin.stack.names import CTC_CLASS
-    from asr_dro_plugin.stack.parameters import construct
 
     exp = tmp_path / "exp"
     exp.mkdir()

@@ -9,29 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.stack.encoder_frames import ENCODER_INPUT_LAYERS, encoder_step
-from asr_dro_plugin.stack.frame_rules import postencoder_step
+from asr_dro_plugin.stack.chosen import chosen
+from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.stack.names import COMPONENTS
 
-SMALL = {
-    "transformer": {"num_blocks": 1, "linear_units": 4, "attention_heads": 1, "output_size": 8},
-    "branchformer": {
-        "num_blocks": 1, "cgmlp_linear_units": 8, "attention_heads": 1, "output_size": 8,
-    },
-    "rnn": {"num_layers": 3, "hidden_size": 4, "output_size": 8},
-}  # fmt: skip
-LIKE = {
-    "e_branchformer": "branchformer", "vgg_rnn": "rnn",
-    "branchformer": "branchformer", "rnn": "rnn",
-}  # fmt: skip
-EXTRA = {
-    "longformer": {
-        "attention_windows": [4], "attention_dilation": [1], "num_blocks": 1,
-    },
-    "transformer_multispkr": {"num_blocks_sd": 1},
-    "multiconv_conformer": {"cgmlp_linear_units": 8},
-}  # fmt: skip
+# ESPnet's encoders that a YAML of conf/ names.
+SHIPPED = ("transformer", "conformer")
+SMALL = {"num_blocks": 1, "linear_units": 4, "attention_heads": 1, "output_size": 8}
 
 TOO_SHORT = "short|size|Padding|expected 0 <|greater than 0|MKL FFT"
 
@@ -90,21 +75,19 @@ def test_frontend_frames(name, conf):
     }
 
 
-LAYERS = [(name, layer) for name, layers in ENCODER_INPUT_LAYERS.items() for layer in layers]
+LAYERS = [(name, layer) for name in SHIPPED for layer in facts_of("encoder", name).input_layers]
+
+
+def encoder_step(name: str, conf: dict):
+    return chosen({"encoder": name, "encoder_conf": conf}, "encoder").step
 
 
 @pytest.mark.parametrize("name, layer", [pair for pair in LAYERS if pair[1] != "embed"])
 def test_encoder_frames(name, layer):
-    if name == "longformer":
-        pytest.importorskip("longformer", reason="no longformer package in the environment")
     size = 8 if layer in (None, "wav2vec") else 20
-    conf = {**SMALL[LIKE.get(name, "transformer")], **EXTRA.get(name, {}), "input_layer": layer}
-    if (name, layer) == ("branchformer", None):
-        # Its default attention needs an input layer.
-        conf |= {"attention_layer_type": "selfattn", "pos_enc_layer_type": "abs_pos"}
-    step = encoder_step({"encoder": name, "encoder_conf": conf})
+    conf = {**SMALL, "input_layer": layer}
     frames = [*range(1, 34), 50, 51, 52, 53, 101]
-    assert counted(step, frames) == lengths_of(
+    assert counted(encoder_step(name, conf), frames) == lengths_of(
         build("encoder", name, input_size=size, **conf), frames, size
     )
 
@@ -112,25 +95,8 @@ def test_encoder_frames(name, layer):
 @pytest.mark.parametrize("variant, channels", [("hw2", [2, 2, 2]), ("sooftware", [2, 2])])
 def test_deepspeech2_frames(variant, channels):
     conf = {"variant": variant, "channels": channels, "hidden_size": 4, "num_layers": 1}
-    step, frames = encoder_step({"encoder": "deepspeech2", "encoder_conf": conf}), range(1, 40)
+    step, frames = encoder_step("deepspeech2", conf), range(1, 40)
     real = lengths_of(build("encoder", "deepspeech2", input_size=40, **conf), frames, 40)
-    assert counted(step, frames) == real
-
-
-@pytest.mark.parametrize(
-    "conf",
-    [
-        {},
-        {"subsample": [1, 2, 2]},
-        {"subsample": [3, 2]},
-        {"subsample": None},
-        {"subsample": [2, 2], "use_projection": False},
-    ],
-)
-def test_rnn_frames(conf):
-    conf = {**SMALL["rnn"], **conf}
-    step, frames = encoder_step({"encoder": "rnn", "encoder_conf": conf}), range(1, 40)
-    real = lengths_of(build("encoder", "rnn", input_size=6, **conf), frames, 6)
     assert counted(step, frames) == real
 
 
@@ -139,7 +105,7 @@ def test_conv_ctc_frames(strides):
     from asr_dro_plugin.nets.convnet import ConvNet
 
     conf = {"strides": list(strides), "hidden_size": 8, "num_blocks": 1}
-    step, frames = encoder_step({"encoder": "conv_ctc", "encoder_conf": conf}), range(1, 40)
+    step, frames = encoder_step("conv_ctc", conf), range(1, 40)
     assert counted(step, frames) == lengths_of(ConvNet(6, **conf).eval(), frames, 6)
 
 
@@ -155,7 +121,7 @@ def test_conv_ctc_frames(strides):
 def test_quartznet_frames(conf):
     from asr_dro_plugin.nets.quartznet import QuartzNet
 
-    step, frames = encoder_step({"encoder": "quartznet", "encoder_conf": conf}), range(1, 51)
+    step, frames = encoder_step("quartznet", conf), range(1, 51)
     assert counted(step, frames) == lengths_of(QuartzNet(6, **conf).eval(), frames, 6)
 
 
@@ -200,18 +166,11 @@ def test_hf_whisper_frames(do_pad_trim):
     assert {n: counter.num_frames(n) for n in samples} == real
 
 
-def test_vgg_rnn_frames():
-    conf, frames = SMALL["rnn"], range(4, 40)
-    step = encoder_step({"encoder": "vgg_rnn", "encoder_conf": conf})
-    assert counted(step, frames) == lengths_of(
-        build("encoder", "vgg_rnn", input_size=8, **conf), frames, 8
-    )
-
-
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])
 def test_length_adaptor_frames(layers):
     conf = {"length_adaptor_n_layers": layers}
-    step = postencoder_step({"postencoder": "length_adaptor", "postencoder_conf": conf})
+    config = {"postencoder": "length_adaptor", "postencoder_conf": conf}
+    step = chosen(config, "postencoder").step
     real = lengths_of(build("postencoder", "length_adaptor", input_size=4, **conf), range(1, 30), 4)
     assert counted(step, range(1, 30)) == real
 

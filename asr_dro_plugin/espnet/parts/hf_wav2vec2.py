@@ -8,55 +8,19 @@ import logging
 from pathlib import Path
 
 import torch
-from espnet2.asr.encoder.abs_encoder import AbsEncoder
 
+from asr_dro_plugin.espnet.parts.net_encoder import NetEncoder
 from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
-from asr_dro_plugin.nets.time_masks import check_settings
 from asr_dro_plugin.pretrained.fairseq_files import read_fairseq
 
-SHARES = (
-    "mask_time_prob", "mask_feature_prob", "layerdrop", "hidden_dropout", "attention_dropout",
-    "activation_dropout", "feat_proj_dropout",
-)  # fmt: skip
-LENGTHS = ("mask_time_length", "mask_feature_length")
 logger = logging.getLogger(__name__)
 
 
-class HFWav2Vec2Encoder(AbsEncoder):
+class HFWav2Vec2Encoder(NetEncoder, net=HFWav2Vec2Net):
     """``HFWav2Vec2Net`` for ESPnet; see there for the arguments.
 
     ``ssl_checkpoint`` gives ``model_config`` and, when training begins, the weights.
     """
-
-    def __init__(
-        self,
-        model_config: dict,
-        input_size: int = 1,
-        layers: str | int = "last",
-        do_normalize: bool = True,
-        attention_mask: bool = True,
-        mask_time_prob: float | None = None,
-        mask_time_length: int | None = None,
-        mask_feature_prob: float | None = None,
-        mask_feature_length: int | None = None,
-        layerdrop: float | None = None,
-        hidden_dropout: float | None = None,
-        attention_dropout: float | None = None,
-        activation_dropout: float | None = None,
-        feat_proj_dropout: float | None = None,
-        gradient_checkpointing: bool = False,
-    ) -> None:
-        super().__init__()
-        self.net = HFWav2Vec2Net(
-            model_config, input_size, layers, do_normalize, attention_mask, mask_time_prob,
-            mask_time_length, mask_feature_prob, mask_feature_length, layerdrop, hidden_dropout,
-            attention_dropout, activation_dropout, feat_proj_dropout, gradient_checkpointing,
-        )  # fmt: skip
-        check_settings(vars(self.net.config), SHARES, LENGTHS)
-
-    def output_size(self) -> int:
-        """H."""
-        return self.net.output_size
 
     def load_pretrained(self, path: str | Path) -> None:
         """Take the weights of a Hugging Face folder."""

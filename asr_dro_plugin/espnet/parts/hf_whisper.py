@@ -3,15 +3,15 @@
 ``ssl_checkpoint`` gives both their ``model_config`` and, when training begins, their weights.
 """
 
-from collections.abc import Sequence
+import inspect
 from pathlib import Path
 
 import torch
 from espnet2.asr.decoder.abs_decoder import AbsDecoder
-from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.parts.net_encoder import NetEncoder
 from asr_dro_plugin.features.whisper_mel import HOP, SAMPLE_RATE, WhisperLogMel
 from asr_dro_plugin.nets.whisper import WhisperDecoder, WhisperEncoder
 from asr_dro_plugin.nets.whisper_layers import Memory
@@ -22,44 +22,20 @@ from asr_dro_plugin.text.whisper_tokens import read_tokenizer, token_names
 EMBEDDING = "embed_tokens.weight"
 
 
-class HFWhisperEncoder(AbsEncoder):
-    """Waveform to frames of 20 ms; see ``nets.whisper.WhisperEncoder`` for the other arguments.
+class HFWhisperEncoder(NetEncoder, net=WhisperEncoder):
+    """Waveform to frames of 20 ms; see ``nets.whisper.WhisperEncoder`` for the arguments.
 
-    Args:
-        do_pad_trim: fill every utterance up to 30 s with silence, or cut it there, as Whisper was
-            trained.  Without, a batch is as long as its longest utterance, and padding is masked:
-            several times faster on short utterances, and another input than the model knows.
+    With ``do_pad_trim`` every utterance is filled up to 30 s with silence, or cut there, as Whisper
+    was trained.  Without, a batch is as long as its longest utterance, and padding is masked:
+    several times faster on short utterances, and another input than the model knows.
     """
 
-    def __init__(
-        self,
-        model_config: dict,
-        input_size: int = 1,
-        do_pad_trim: bool = True,
-        dropout: float | None = None,
-        attention_dropout: float | None = None,
-        activation_dropout: float | None = None,
-        layerdrop: float | None = None,
-        mask_time_prob: float | None = None,
-        mask_time_length: int | None = None,
-        mask_feature_prob: float | None = None,
-        mask_feature_length: int | None = None,
-        gradient_checkpointing: bool = False,
-    ) -> None:
-        super().__init__()
-        self.net = WhisperEncoder(
-            model_config, input_size, do_pad_trim, dropout, attention_dropout, activation_dropout,
-            layerdrop, mask_time_prob, mask_time_length, mask_feature_prob, mask_feature_length,
-            gradient_checkpointing,
-        )  # fmt: skip
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
         sizes = self.net.sizes
         self.features = WhisperLogMel(
-            sizes.num_mel_bins, 2 * sizes.max_source_positions, do_pad_trim
+            sizes.num_mel_bins, 2 * sizes.max_source_positions, self.net.do_pad_trim
         )
-
-    def output_size(self) -> int:
-        """H."""
-        return self.net.output_size
 
     @property
     def max_duration(self) -> float:
@@ -86,25 +62,11 @@ class HFWhisperEncoder(AbsEncoder):
 class HFWhisperDecoder(AbsDecoder, BatchScorerInterface):
     """``WhisperDecoder`` for ESPnet; see there for the arguments."""
 
-    def __init__(
-        self,
-        vocab_size: int,
-        encoder_output_size: int,
-        model_config: dict,
-        dropout: float | None = None,
-        attention_dropout: float | None = None,
-        activation_dropout: float | None = None,
-        layerdrop: float | None = None,
-        gradient_checkpointing: bool = False,
-        suppress_tokens: Sequence[int] = (),
-        begin_suppress_tokens: Sequence[int] = (),
-    ) -> None:
+    __signature__ = inspect.signature(WhisperDecoder)
+
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__()
-        self.net = WhisperDecoder(
-            vocab_size, encoder_output_size, model_config, dropout, attention_dropout,
-            activation_dropout, layerdrop, gradient_checkpointing, suppress_tokens,
-            begin_suppress_tokens,
-        )  # fmt: skip
+        self.net = WhisperDecoder(*args, **kwargs)
 
     @property
     def max_positions(self) -> int:

@@ -1,5 +1,7 @@
 """Our log-mel features as ESPnet's frontend."""
 
+import inspect
+
 import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 
@@ -14,57 +16,11 @@ class LogMelFrontend(AbsFrontend):
     adds dither.
     """
 
-    def __init__(
-        self,
-        sample_rate: int = 16000,
-        n_mels: int = 64,
-        n_fft: int = 512,
-        win_length: int = 320,
-        hop_length: int = 160,
-        window: str = "hann",
-        periodic_window: bool = False,
-        center: bool = True,
-        pad_mode: str = "constant",
-        frame_count: str = "floor",
-        preemphasis: float = 0.97,
-        preemphasis_start: str = "keep",
-        power: float = 2.0,
-        f_min: float = 0.0,
-        f_max: float | None = None,
-        mel_scale: str = "slaney",
-        mel_norm: str = "slaney",
-        log: str = "add",
-        log_guard: float = 5.960464477539063e-08,
-        normalize: str = "per_feature",
-        normalize_guard: float = 1e-5,
-        dither: float = 1e-5,
-    ) -> None:
+    __signature__ = inspect.signature(LogMelSettings)
+
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__()
-        settings = LogMelSettings(
-            sample_rate=sample_rate,
-            n_mels=n_mels,
-            n_fft=n_fft,
-            win_length=win_length,
-            hop_length=hop_length,
-            window=window,
-            periodic_window=periodic_window,
-            center=center,
-            pad_mode=pad_mode,
-            frame_count=frame_count,
-            preemphasis=preemphasis,
-            preemphasis_start=preemphasis_start,
-            power=power,
-            f_min=f_min,
-            f_max=f_max,
-            mel_scale=mel_scale,
-            mel_norm=mel_norm,
-            log=log,
-            log_guard=log_guard,
-            normalize=normalize,
-            normalize_guard=normalize_guard,
-            dither=dither,
-        )
-        self.features = BatchLogMel(settings)
+        self.features = BatchLogMel(LogMelSettings(*args, **kwargs))
 
     @property
     def settings(self) -> LogMelSettings:

@@ -12,7 +12,8 @@ from espnet2.asr.frontend.s3prl import S3prlFrontend
 from espnet2.layers.utterance_mvn import UtteranceMVN
 
 from asr_dro_plugin.compat import fairseq, s3prl
-from asr_dro_plugin.stack.frame_rules import S3PRL_320, WAV2VEC2_CONVOLUTIONS
+from asr_dro_plugin.stack.components.espnet_frontends import S3PRL_320
+from asr_dro_plugin.stack.components.wav2vec2 import CONVOLUTIONS
 
 
 class PreparedS3prlFrontend(S3prlFrontend):
@@ -38,7 +39,7 @@ class PreparedS3prlFrontend(S3prlFrontend):
         if self.tile_factor != 1 or not self._is_like_wav2vec2:
             return feats, feats_lens
         found = input_lengths.to(feats.device)
-        for kernel, stride in WAV2VEC2_CONVOLUTIONS:
+        for kernel, stride in CONVOLUTIONS:
             found = torch.div(found - kernel, stride, rounding_mode="floor") + 1
         frames = torch.arange(feats.shape[1], device=feats.device)
         index = torch.minimum(frames, found.clamp(min=1)[:, None] - 1)

@@ -1,0 +1,88 @@
+"""Encoder and decoder ``hf_whisper`` (``nets.whisper``), ESPnet's ``whisper``, and the
+preprocessor that both pairs of ours share with their tokens."""
+
+from dataclasses import replace
+
+from asr_dro_plugin.pretrained.layouts import Use
+from asr_dro_plugin.pretrained.whisper_sizes import published_width
+from asr_dro_plugin.stack.components.component import Chosen, Component
+from asr_dro_plugin.stack.components.rules import ATTENTION, Step, View
+from asr_dro_plugin.stack.components.wav2vec2 import size_of_model
+
+FRAME = 0.02  # seconds
+MAX_FRAMES = 1500  # 30 s
+POSITIONS = 448
+PROMPT = 3  # of them: the start, the task, no timestamps
+VIEW = View(((400, 160), (3, 1), (3, 2)), "loudest frame of the utterance", ATTENTION)
+
+
+def _espnets_frames(chosen: Chosen) -> Step:
+    """Mel frames of 10 ms, then a convolution (kernel 3, stride 2, padding 1); 30 s at most."""
+
+    return Step(
+        chosen.label, 320, lambda samples: ((samples // 160 - 1) // 2 + 1).clip(max=MAX_FRAMES)
+    )
+
+
+def _frames(chosen: Chosen) -> Step:
+    """The same, or always 30 s: what is shorter is filled up with silence."""
+    most = chosen.model_config.get("max_source_positions", MAX_FRAMES)
+    if chosen["do_pad_trim"]:
+        return Step(chosen.label, 320, lambda samples: (samples > 0) * most)
+
+    def rule(samples):
+        return (samples > 0) * (((samples // 160).clip(1) - 1) // 2 + 1).clip(max=most)
+
+    return Step(chosen.label, 320, rule)
+
+
+def _max_seconds(chosen: Chosen) -> float:
+    return FRAME * chosen.model_config.get("max_source_positions", MAX_FRAMES)
+
+
+def _max_labels(chosen: Chosen) -> int:
+    prompt = (chosen.config.get("model_conf") or {}).get("text_prompt")
+    around = PROMPT if prompt is None else 1 + len(prompt)
+    return chosen.model_config.get("max_target_positions", POSITIONS) - around
+
+
+HF_WHISPER = Component(
+    path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperEncoder",
+    plain="asr_dro_plugin.nets.whisper:WhisperEncoder",
+    attribute="net",
+    size=size_of_model,
+    frames=_frames,
+    view=lambda chosen: VIEW,
+    raw_audio=True,
+    checkpoints=Use(("hf",), ("whisper",)),
+    own_weights=True,
+    network="net",
+    takes_adapters=True,
+    has_cnn=True,
+    max_seconds=_max_seconds,
+)
+HF_WHISPER_DECODER = Component(
+    path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder",
+    plain="asr_dro_plugin.nets.whisper:WhisperDecoder",
+    attribute="net",
+    checkpoints=HF_WHISPER.checkpoints,
+    own_weights=True,
+    network="net",
+    takes_adapters=True,
+    max_labels=_max_labels,
+)
+WHISPER_PREPROCESSOR = Component(
+    path="asr_dro_plugin.espnet.parts.whisper_preprocessor:WhisperPreprocessor",
+    keywords_of="default",
+)
+
+ESPNETS_WHISPER = Component(
+    size=lambda chosen: published_width(chosen["whisper_model"]),
+    frames=_espnets_frames,
+    view=lambda chosen: VIEW,
+    raw_audio=True,
+    loads_weights=True,
+    max_seconds=_max_seconds,
+)
+ESPNETS_WHISPER_FRONTEND = replace(ESPNETS_WHISPER, frames=None, raw_audio=False, max_seconds=None)
+ESPNETS_WHISPER_DECODER = Component(loads_weights=True, max_labels=_max_labels)
