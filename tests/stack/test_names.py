@@ -8,7 +8,7 @@ import pytest
 
 from asr_dro_plugin.stack import espnet_options as train_options
 from asr_dro_plugin.stack import names as stack_names
-from asr_dro_plugin.stack.check import signature_for
+from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.signatures import signature_of
 
 NO_OPTIONS = {"help", "print_config"}
@@ -104,8 +104,12 @@ def test_inference_options_are_espnets_and_ours():
 
 def every_class() -> list[str]:
     slots = (*stack_names.COMPONENTS, "optim", "scheduler")
-    paths = [path for slot in slots for path in stack_names.classes_of(slot).values()]
-    return [*paths, stack_names.CTC_CLASS]
+    paths = [
+        facts_of(slot, name).plain or path
+        for slot in slots
+        for name, path in stack_names.classes_of(slot).items()
+    ]
+    return [*dict.fromkeys(paths), stack_names.CTC_CLASS]
 
 
 def load(path: str) -> type:
@@ -125,40 +129,3 @@ def test_signature_read_from_the_source_is_the_real_one(task, path):
         known = read.parameters[parameter.name].default
         if known is not None and not isinstance(known, (list, tuple)):
             assert known == parameter.default
-
-
-def test_a_class_that_hands_its_keywords_on_has_its_bases_arguments():
-    signature = signature_for("asr_dro_plugin.espnet.model.model:DROASRModel")
-    assert {"groups", "ctc_weight", "lsm_weight"} <= set(signature.parameters)
-    assert not signature.open
-
-
-# Tiny networks for the classes that are built from a pretrained model's configuration.
-MODEL_CONFIGS = {
-    "asr_dro_plugin.espnet.parts.hf_wav2vec2:HFWav2Vec2Encoder": {
-        "model_type": "wav2vec2", "hidden_size": 8, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "intermediate_size": 8, "conv_dim": [4] * 7,
-        "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2,
-    },
-    "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperEncoder": {"d_model": 12, "encoder_layers": 1},
-    "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder": {"d_model": 12, "decoder_layers": 1},
-}  # fmt: skip
-_HF = "asr_dro_plugin.espnet.parts.hf_wav2vec2"
-MODEL_CONFIGS[f"{_HF}:FairseqWav2Vec2Encoder"] = MODEL_CONFIGS[f"{_HF}:HFWav2Vec2Encoder"]
-# What the task gives.
-GIVEN = {
-    "asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder": {
-        "vocab_size": 9, "encoder_output_size": 12,
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("adapter", stack_names.PLAIN_CLASSES)
-def test_an_adapter_has_the_arguments_and_the_parameters_of_its_plain_class(task, adapter):
-    plain, attribute = stack_names.PLAIN_CLASSES[adapter]
-    assert signature_of(adapter) == signature_of(plain)
-    conf = {"model_config": MODEL_CONFIGS[adapter]} if adapter in MODEL_CONFIGS else {}
-    given = GIVEN.get(adapter, {"input_size": 40})
-    ours, theirs = (load(path)(**given, **conf) for path in (adapter, plain))
-    names = [name for name, _ in ours.named_parameters()]
-    assert names == [f"{attribute}.{name}" for name, _ in theirs.named_parameters()]
