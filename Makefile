@@ -1,5 +1,5 @@
-# make env | test | lint | bench
-.PHONY: env test lint bench
+# make env | test | lint | bench | docs
+.PHONY: env test lint bench docs
 .DEFAULT_GOAL := test
 
 python := tools/venv/bin/python
@@ -26,3 +26,9 @@ lint: env ## ruff, and shellcheck where it is installed
 
 bench: env ## every speed claim, measured here and now; run it on a quiet machine
 	@for file in benchmarks/bench_*.py; do echo "$$file"; $(python) "$$file" || exit 1; done
+
+docs: ## the API reference from the docstrings, in build/docs (pdoc imports every module: a minute)
+	tools/install.sh --extras docs
+	rm -rf build/docs
+	$(python) -m pdoc --docformat google --no-show-source --output-directory build/docs asr_dro_plugin
+	@echo "build/docs/index.html"

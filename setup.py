@@ -1,7 +1,7 @@
 """What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,lm,vad,dev]``.
 
-The core is light and holds no torch, so that the ``serve`` and ``export`` extras stay light too: a
-machine that only transcribes downloads some 200 MB, not 6 GB.  Training adds the ``train`` extra.
+The core is light and holds no torch (some 200 MB, not 6 GB): scoring, text and data directories
+need no more.  Training and transcribing add the ``train`` extra.
 Every pin here is also in ``tools/constraints.txt``, which pins what these packages bring along.
 """
 
@@ -19,7 +19,7 @@ CORE = [
     "soundfile==0.14.0",  # WAV and FLAC; torchaudio reads no file without torchcodec
     "soxr==1.1.0",  # resampling to 16 kHz
     "av==19.0.2",  # every other container and codec, without an ffmpeg program
-    "sentencepiece==0.2.1",  # token_type bpe, in training and in the service
+    "sentencepiece==0.2.1",  # token_type bpe, in training and in decoding
     "RapidFuzz==3.14.6",  # edit distance and its alignment, for CER and WER
     "tqdm==4.70.1",  # progress bars on a terminal
 ]
@@ -43,15 +43,9 @@ EXTRAS = {
     "lm": ["flashlight-text==0.0.7", "kenlm==0.3.0"],
     # Where speech is in a recording; the wheel carries its model (2 MB, MIT).
     "vad": [*TORCH, "silero-vad==6.2.3"],
-    # The service runs an exported model: onnxruntime, never torch.
-    "serve": [
-        "fastapi==0.165.0",
-        "uvicorn==0.54.0",
-        "python-multipart==0.0.34",  # fastapi reads uploaded files with it
-        "onnxruntime==1.31.1",
-    ],
-    # What reads and checks an ONNX file.  Writing one needs a trained model and so `train` as well.
-    "export": ["onnx==1.23.2", "onnxruntime==1.31.1"],
+    # The API reference of `make docs`: pdoc reads the docstrings as they are, Markdown and Google's
+    # sections alike, and needs no configuration, no theme and no pages of its own beside the code.
+    "docs": ["pdoc==16.0.0"],
     "dev": [
         "pytest==9.2.0",
         "pytest-timeout==2.4.0",  # a hanging subprocess fails one test, not the run

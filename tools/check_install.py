@@ -155,9 +155,6 @@ COMPONENTS = [
     ),
     Component("kenlm", "kenlm", importing("kenlm"), "n-gram language models", "lm"),
     Component("silero_vad", "silero-vad", importing("silero_vad"), "finding speech", "vad", True),
-    Component("fastapi", "fastapi", importing("fastapi", "uvicorn"), "the service", "serve"),
-    Component("onnxruntime", "onnxruntime", importing("onnxruntime"), "the service", "serve"),
-    Component("onnx", "onnx", importing("onnx"), "ONNX export", "export"),
 ]
 DEFAULT_EXTRAS = {
     "s3prl",

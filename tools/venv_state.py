@@ -148,17 +148,20 @@ def write_mark(extras: set[str], missing: str) -> None:
     os.replace(scratch, MARK)
 
 
-def requirements(extras: set[str]) -> list[str]:
-    """The core's and the extras' requirements in setup.py, and the setuptools to build it with.
-
-    setup.py is run with a stand-in for setuptools, which a new environment does not have.
-    """
+def setup_arguments() -> dict:
+    """What setup.py passes to setuptools; a stand-in is there, for a new environment has none."""
     arguments = {}
     stand_in = types.ModuleType("setuptools")
     stand_in.setup = lambda **given: arguments.update(given)
     stand_in.find_packages = lambda **_: []
     sys.modules["setuptools"] = stand_in
     runpy.run_path(str(TOOLS.parent / "setup.py"))
+    return arguments
+
+
+def requirements(extras: set[str]) -> list[str]:
+    """The core's and the extras' requirements in setup.py, and the setuptools to build it with."""
+    arguments = setup_arguments()
     found = [f"setuptools=={pins()['setuptools']}", *arguments["install_requires"]]
     for extra in sorted(extras):
         found += arguments["extras_require"][extra]
@@ -187,9 +190,11 @@ def main() -> int:
         write_mark(extras, args.missing)
     elif args.action == "requirements":
         print("\n".join(requirements(extras)))
+    elif args.action == "extras":  # those of an older setup.py may be gone
+        offered = setup_arguments()["extras_require"]
+        print(" ".join(name for name in read_mark().get("extras", []) if name in offered))
     else:
-        value = read_mark().get(args.action, "")
-        print(value if isinstance(value, str) else " ".join(value))
+        print(read_mark().get("missing", ""))
     return 0
 
 

@@ -14,7 +14,7 @@ NO_NETWORK = re.compile(
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", ["serve", "export"])
+@pytest.mark.parametrize("extra", ["docs"])
 def test_a_light_extra_resolves_alone(extra, setup_arguments, tmp_path):
     wanted = setup_arguments["install_requires"] + setup_arguments["extras_require"][extra]
     report = tmp_path / "report.json"

@@ -62,6 +62,14 @@ def test_a_mark_that_cannot_be_read_counts_as_none(state):
 
 def test_requirements_are_those_of_setup_py(state, setup_arguments, monkeypatch):
     monkeypatch.setitem(sys.modules, "setuptools", None)  # put back afterwards
-    found = state.requirements({"serve"})
+    found = state.requirements({"docs"})
     assert set(setup_arguments["install_requires"]) < set(found)
-    assert "fastapi==0.165.0" in found and not [r for r in found if r.startswith("torch")]
+    assert "pdoc==16.0.0" in found and not [r for r in found if r.startswith("torch")]
+
+
+def test_an_extra_that_setup_py_no_longer_offers_is_not_kept(state, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "setuptools", None)
+    monkeypatch.setattr(state, "installed", dict)
+    state.write_mark({"train", "gone"}, "")
+    monkeypatch.setattr(sys, "argv", ["venv_state.py", "extras"])
+    assert state.main() == 0 and capsys.readouterr().out.split() == ["train"]
