@@ -23,14 +23,11 @@ def write_tar(path: Path, members, compressed: bool = False) -> Path:
     return path
 
 
-# What no model has, by what is said of it.
+# What no model has.
 HOSTILE = {
     "a symbolic link": entry("link", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
     "a hard link": entry("hard", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
     "a device": entry("device", type=tarfile.CHRTYPE),
-    "a pipe": entry("pipe", type=tarfile.FIFOTYPE),
-    "leads out of the folder": entry("../outside", b"x"),
-    "has an absolute path": entry("/tmp/absolute", b"x"),
-    "has a backslash": entry("back\\slash", b"x"),
-    "has a control character": entry("new\nline", b"x"),
+    "a way out": entry("../outside", b"x"),
+    "an absolute path": entry("/tmp/absolute", b"x"),
 }

@@ -8,13 +8,13 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
+from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.errors import UserError
 
 COLUMNS = ("corpus", "lang", "licence", "source")
-TABLE = Path("local", "corpora.tsv")
+TABLE = "local/corpora.tsv"
 UNKNOWN = "unknown"
 
 
@@ -34,10 +34,9 @@ def read_corpora(path: str | os.PathLike | None = None) -> list[Corpus]:
     Raises:
         UserError: a row that has not these columns, or a corpus and language given twice.
     """
+    path = path or recipe_file(TABLE)
     if path is None:
-        path = TABLE if TABLE.is_file() else Path(__file__).resolve().parents[2] / TABLE
-        if not path.is_file():  # the package alone, without the recipe
-            return []
+        return []
     rows: list[Corpus] = []
     seen = set()
     for number, line in enumerate(read_lines(path), 1):

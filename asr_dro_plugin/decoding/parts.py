@@ -15,6 +15,7 @@ from asr_dro_plugin.audio.read_ahead import Location
 from asr_dro_plugin.base.files import atomic_write, sha256_of
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import SomeLeftOut, UserError
+from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.transcripts.files import NEED_TIMES, TranscriptFiles
 from asr_dro_plugin.transcripts.partial import (
@@ -104,7 +105,7 @@ def source_of(
     read_experiment_config(exp)
     files = {
         "model": find_model_file(exp, model_file),
-        "training configuration": exp / "config.yaml",
+        "training configuration": exp / CONFIG,
         "wav.scp": data_dir / "wav.scp",
         "utt2num_samples": data_dir / "utt2num_samples",
         **dict(_lm_files(lm_dir)),

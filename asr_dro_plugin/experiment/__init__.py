@@ -2,3 +2,13 @@
 
 Imports: base pretrained stack text.
 """
+
+# What lies in an experiment's folder; an unpacked model is one, too.
+CONFIG = "config.yaml"  # ESPnet writes it: the run as it was configured, defaults and all
+META = "meta.yaml"  # ESPnet's list of what is in a packed model
+IMPORTED = "import.json"  # where an imported model comes from
+PACKED = "asr_dro.json"  # what a packed model consists of
+METRICS = "metrics.jsonl"
+# Names in a model's state that begin so are the objective's: of training, not of the model, and
+# maybe NaN before its first update.
+OBJECTIVE_STATE = "objective."

@@ -14,10 +14,10 @@ from pathlib import Path
 import yaml
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import CONFIG, META
 
 # Of s3prl's upstreams these load a checkpoint from ``path_or_url``; it may also be a hub's name.
 CHECKPOINT_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-META = "meta.yaml"  # ESPnet's list of what is in a packed model
 MAX_DEPTH = 6  # folders between a packed config.yaml and its meta.yaml
 # Every place of a configuration that may name a file or folder of the model: (sections, key).
 PLACES = (
@@ -85,14 +85,26 @@ def pack_root(exp: str | os.PathLike) -> Path | None:
 def in_place(config: Mapping, root: Path) -> dict:
     """A copy of a packed ``config`` whose relative files below ``root`` are named absolutely."""
     config = copy.deepcopy(dict(config))
-    for section, key in PLACES:
-        part = config
-        for name in section:
-            part = part.get(name) if isinstance(part, dict) else None
-        value = part.get(key) if isinstance(part, dict) else None
-        if isinstance(value, str) and value and (root / value).exists():
-            part[key] = str(root / value)
+    for part, key in _places(config):
+        if (root / part[key]).exists():
+            part[key] = str(root / part[key])
     return config
+
+
+def named_places(config: Mapping) -> list[tuple[str, str]]:
+    """(key, value) of every place that names a file, a folder or something to download."""
+    return [(key, part[key]) for part, key in _places(config)]
+
+
+def _places(config: Mapping) -> Iterator[tuple[Mapping, str]]:
+    """(the section, its key) of every place that holds a name."""
+    for sections, key in PLACES:
+        part: object = config
+        for name in sections:
+            part = part.get(name) if isinstance(part, Mapping) else None
+        value = part.get(key) if isinstance(part, Mapping) else None
+        if value and isinstance(value, str):
+            yield part, key
 
 
 @contextlib.contextmanager
@@ -101,7 +113,7 @@ def config_in_place(exp: str | os.PathLike) -> Iterator[Path]:
 
     For an unpacked model it is a temporary file with the names made absolute, gone after the block.
     """
-    path, root = Path(exp) / "config.yaml", pack_root(exp)
+    path, root = Path(exp) / CONFIG, pack_root(exp)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     config = yaml.load(path.read_text(encoding="utf-8"), loader) if root else {}
     placed = in_place(config, root) if root else config
@@ -109,6 +121,6 @@ def config_in_place(exp: str | os.PathLike) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="asr_dro.") as folder:
-        made = Path(folder, "config.yaml")
+        made = Path(folder, CONFIG)
         made.write_text(yaml.safe_dump(placed, allow_unicode=True), encoding="utf-8")
         yield made

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import CONFIG, IMPORTED, OBJECTIVE_STATE, PACKED
 from asr_dro_plugin.experiment.adapter_files import leaves_out_base
 from asr_dro_plugin.experiment.config_paths import in_place, pack_root
-from asr_dro_plugin.experiment.model_files import STATE, best_model_file
+from asr_dro_plugin.experiment.model_files import best_model_file
 from asr_dro_plugin.pretrained.hf_folders import load_plain
 from asr_dro_plugin.stack.adapter_settings import is_adapters
 
-CONFIG, IMPORTED, PACKED = "config.yaml", "import.json", "asr_dro.json"
 # Numbers beside the parameters: running means of batch norms, counters, tables of a frontend.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 PARTS = ("used", "missing", "made", "not_used", "unexpected")  # of an import's account
@@ -102,7 +102,7 @@ def weights_of(file: Path, leaves_out: bool = False) -> Weights:
     tensors = {
         str(name): value
         for name, value in (state.items() if isinstance(state, Mapping) else ())
-        if hasattr(value, "numel") and not str(name).startswith(STATE)
+        if hasattr(value, "numel") and not str(name).startswith(OBJECTIVE_STATE)
     }
     if not tensors:
         raise UserError(f"{file} holds no model's weights. Put the model file back.")

@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
-
-FILE_NAME = "metrics.jsonl"
+from asr_dro_plugin.experiment import METRICS
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Record:
             values = {n: math.nan if v is None else v for n, v in fields["values"].items()}
             return cls(**{**fields, "values": values})
         except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a line of {FILE_NAME}: {error}") from None
+            raise ValueError(f"not a line of {METRICS}: {error}") from None
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -13,12 +13,12 @@ from pathlib import Path
 import yaml
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.config_paths import check_named_files
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.espnet_options import DEFAULT_CRITERIA, DEFAULT_KEEP, DEFAULT_MAX_EPOCH
 from asr_dro_plugin.stack.names import component_of
 
-STATE = "objective."  # of training: running means may be NaN before the first update
 Criterion = tuple[str, str, str]  # phase, what is reported, min or max
 # What is worth ranking epochs by; the last two need groups (model: dro).
 COMMON = ("loss", "loss_ctc", "cer_ctc", "acc", "worst_group_cer", "macro_cer")
@@ -97,12 +97,12 @@ def find_model_file(exp: str | os.PathLike, model_file: str) -> Path:
 def read_experiment_config(exp: str | os.PathLike, tokenizer: bool = False) -> dict:
     """``config.yaml`` of an experiment, all of whose files are there."""
     config = _config_of(exp)
-    check_named_files(config, Path(exp) / "config.yaml", tokenizer)
+    check_named_files(config, Path(exp) / CONFIG, tokenizer)
     return config
 
 
 def _config_of(exp: str | os.PathLike) -> dict:
-    path = Path(exp) / "config.yaml"
+    path = Path(exp) / CONFIG
     if not path.exists():
         raise UserError(f"{exp} holds no config.yaml. Give --exp a trained experiment (stage 11).")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Whisper's list has 51,865 tokens

@@ -14,6 +14,7 @@ from typing import Any
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import IMPORTED, OBJECTIVE_STATE
 from asr_dro_plugin.experiment.adapter_files import leaves_out_base, without_adapters
 from asr_dro_plugin.experiment.model_files import (
     best_model_file,
@@ -33,13 +34,11 @@ from asr_dro_plugin.text.tokens import BLANK
 
 ENCODERS = [name for name in OURS["encoder"] if "hf" in facts_of("encoder", name).exports_to]
 BODY, HEAD = "encoder.net.model.", "ctc.ctc_lo."
-NOT_THE_MODEL = "objective."
 ARCHITECTURES = {
     "wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC",
 }  # fmt: skip
 # Arguments of the encoder that its config.json has under the same names.
 OF_CONFIG = (*WAV2VEC2_SHARES, *MASK_LENGTHS)
-IMPORT = "import.json"
 
 
 def export_hf(exp: str | os.PathLike, out: str | os.PathLike, model_file: str | None = None) -> str:
@@ -132,7 +131,7 @@ def _theirs(state: Mapping[str, Any], network: Mapping, path: Path) -> dict[str,
             made[f"lm_head.{name.removeprefix(HEAD)}"] = tensor
         elif name.startswith(BODY):
             made[prefix + name.removeprefix(BODY)] = tensor
-        elif not name.startswith((NOT_THE_MODEL, "decoder.")):
+        elif not name.startswith((OBJECTIVE_STATE, "decoder.")):
             strange.append(name)
     if strange:
         raise UserError(f"{path} has {strange[0]}, which has no place in a Hugging Face model.")
@@ -156,7 +155,7 @@ def _files(exp: Path, config: Mapping, network: Mapping) -> dict[str, bytes]:
 
 def _imported(exp: Path) -> dict[str, Any]:
     """What was noted of a model that came from Hugging Face; empty for others."""
-    path = exp / IMPORT
+    path = exp / IMPORTED
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 

@@ -15,12 +15,13 @@ import yaml
 
 from asr_dro_plugin import __version__
 from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.data.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import CONFIG, IMPORTED, META, PACKED
 from asr_dro_plugin.experiment.adapter_files import base_numel
-from asr_dro_plugin.experiment.config_paths import META, in_place, pack_root
-from asr_dro_plugin.experiment.folders import IMPORTED
+from asr_dro_plugin.experiment.config_paths import in_place, pack_root
 from asr_dro_plugin.experiment.model_files import best_model_file, default_model_file, model_files
 from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.packing import archive as pack_zip
@@ -35,10 +36,10 @@ from asr_dro_plugin.reporting.card import model_card as card
 from asr_dro_plugin.reporting.read.data_sets import recipe_of, training_folder
 from asr_dro_plugin.reporting.read.facts import read_config, versions_of
 from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
-from asr_dro_plugin.text.languages import read_languages
+from asr_dro_plugin.text.languages import TABLE, read_languages
 
-CARD, CONFIG, TOKENS, GROUPS, DECODE, LM = (
-    "README.md", "config.yaml", "tokens.txt", "groups.txt", "decode.yaml", "lm",
+CARD, TOKENS, GROUPS, DECODE, LM = (
+    "README.md", "tokens.txt", "groups.txt", "decode.yaml", "lm",
 )  # fmt: skip
 LM_FILES = ("lm.json", "lm.arpa", "lm.arpa.gz", "lm.bin", "unigrams.txt")
 LEGAL_NAME = re.compile(r"[\w.+=-]+")
@@ -200,10 +201,8 @@ def _describe_run(
 
 
 def _languages() -> dict:
-    path = Path("local", "languages.tsv")
-    if not path.is_file():
-        path = Path(__file__).resolve().parents[2] / path
-    return read_languages(path) if path.is_file() else {}
+    path = recipe_file(TABLE)
+    return read_languages(path) if path else {}
 
 
 def _pretrained(config: Mapping) -> tuple[str, str] | None:
@@ -267,5 +266,5 @@ def _write(out: Path, members: dict[str, Source], manifest: dict) -> None:
     steps = 2 * pack_zip.num_chunks(members.values()) + 1
     with Progress(steps, f"pack {out.name} (MiB)") as bar:
         described = {name: pack_zip.describe(source, bar) for name, source in members.items()}
-        members[pack_manifest.NAME] = pack_manifest.to_bytes({**manifest, "members": described})
+        members[PACKED] = pack_manifest.to_bytes({**manifest, "members": described})
         pack_zip.write_zip(out, members, described, bar)

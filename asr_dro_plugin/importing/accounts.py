@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.experiment import OBJECTIVE_STATE
 from asr_dro_plugin.importing.found import HEAD, Found
 from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.construct import construct, construct_part
@@ -14,7 +15,6 @@ from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes
 
 # Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
 COUNTER = ".num_batches_tracked"
-OF_GROUPS = "objective."
 FEATURES = "frontend."
 STATISTICS = "global_mvn"  # whose tensors are as long as its file says
 # Slots with tensors, and whose output is the input of each.
@@ -185,7 +185,7 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
     """
     sizes = output_sizes(config, checkpoint_of(config))
     tensors: dict[str, Any] = {}
-    unchecked = [OF_GROUPS]
+    unchecked = [OBJECTIVE_STATE]
     for slot in SLOTS:
         name = built_component(config, slot)
         if name is None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import CONFIG, OBJECTIVE_STATE
 from asr_dro_plugin.experiment.adapter_files import without_adapters
 from asr_dro_plugin.experiment.config_paths import in_place, pack_root
 from asr_dro_plugin.experiment.model_files import best_model_file, find_model_file
-from asr_dro_plugin.importing.accounts import OF_GROUPS
 from asr_dro_plugin.importing.found import Found, Wish
 from asr_dro_plugin.packing import unpack
 from asr_dro_plugin.packing.config import packed_config
@@ -21,7 +21,6 @@ from asr_dro_plugin.packing.weights import pretrained_numel, read_weights
 from asr_dro_plugin.stack.combinations import loss_of
 from asr_dro_plugin.stack.names import component_of
 
-CONFIG = "config.yaml"
 OF_ADAPTERS = ("use_adapter", "adapter", "adapter_conf", "save_strategy")
 
 
@@ -48,7 +47,7 @@ def read(wish: Wish) -> Found:
         not_used = {
             name: ("weights of groups, of training alone", tuple(tensors.pop(name).shape))
             for name in state
-            if name.startswith(OF_GROUPS)
+            if name.startswith(OBJECTIVE_STATE)
         }
     return Found(
         packed, [str(token) for token in tokens], tensors, not_used=not_used,

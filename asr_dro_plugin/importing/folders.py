@@ -12,9 +12,9 @@ import yaml
 from asr_dro_plugin import __version__
 from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment.config_paths import META
+from asr_dro_plugin.experiment import CONFIG, IMPORTED, META
 
-CONFIG, MODEL, TOKENS, FACTS = "config.yaml", "model.pth", "tokens.txt", "import.json"
+MODEL, TOKENS = "model.pth", "tokens.txt"
 SCHEMA = 1  # of import.json
 # What ESPnet reads of an experiment's configuration, whether or not the stack has such a part.
 ESPNET_NEEDS = {
@@ -68,7 +68,7 @@ def write_experiment(
         stream.flush()
         os.fsync(stream.fileno())
     made = {"schema": SCHEMA, "imported_by": f"asr-dro {__version__}", **facts}
-    _write(folder / FACTS, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+    _write(folder / IMPORTED, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
 
 
 def _alone(tensor: Any) -> Any:

@@ -9,15 +9,14 @@ import numpy as np
 import yaml
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS, PLACES
-from asr_dro_plugin.packing.manifest import NAME
+from asr_dro_plugin.experiment import CONFIG, META, PACKED
+from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS, named_places
 from asr_dro_plugin.pretrained.hf_folders import load_plain
 
 MAX_TEXT = 2**26  # bytes of a YAML or JSON file
-MAX_MERGED = 100_000  # pairs that merge keys copy
-MERGE = "tag:yaml.org,2002:merge"
 MAX_VALUES = 1_000_000  # of a YAML; a list of tokens has tens of thousands
 MAX_STATISTICS = 2**26  # bytes of a .npz, unpacked
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 KENLM = b"mmap lm http://kheafield.com/code"
 PICKLES = (b"PK\x03\x04", b"\x80")  # PyTorch's zip, and pickle since protocol 2
 
@@ -69,54 +68,37 @@ def _check_statistics(path: Path, what: str) -> None:
         raise UserError(f"{what} is no file of numbers ({error}). Nothing is unpacked.") from None
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Plain values, and merge keys (``<<``) as long as they do not grow without bound.
-
-    A mapping that merges another nine times, which merges a third nine times, has its pairs copied
-    while it is read.
-    """
-
-    merged = 0
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put the pairs of the mappings that a mapping merges into it."""
-        for key, value in list(node.value):
-            if key.tag != MERGE:
-                continue
-            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if isinstance(part, yaml.MappingNode):
-                    self.flatten_mapping(part)
-                    self.merged += len(part.value)
-            if self.merged > MAX_MERGED:
-                raise yaml.YAMLError(f"it merges over {MAX_MERGED} pairs, as bombs do")
-        super().flatten_mapping(node)
-
-
 def read_yaml(path: Path, what: str) -> dict:
-    """A mapping from a YAML file, as data."""
+    """A mapping from a YAML file, as data; one whose parts repeat each other is judged by its size
+    when they are written out."""
     if path.stat().st_size > MAX_TEXT:
         raise UserError(f"{what} is too large for a configuration.")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        loader = LOADER(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        if num_values(root, MAX_VALUES) > MAX_VALUES:
+            raise yaml.YAMLError(f"it repeats its parts over {MAX_VALUES} times, as bombs do")
+        content = loader.construct_document(root) if root is not None else None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{what} cannot be read as plain YAML ({reason}).") from None
     if not isinstance(content, dict):
         raise UserError(f"{what} holds no 'key: value' lines.")
-    if num_values(content, MAX_VALUES) > MAX_VALUES:
-        raise UserError(f"{what} repeats its parts over {MAX_VALUES} times, as bombs do.")
     return content
 
 
 def num_values(content: object, limit: int) -> int:
     """Values in containers of containers, shared ones each time they are met; counts to ``limit``.
 
-    A few lines of a YAML can name one list in another ten times, and that one in a third.
+    A few lines of a YAML can name one list in another ten times, and that one in a third, or merge
+    (``<<``) mappings so.
     """
     parts, number = [content], 0
     while parts and number <= limit:
         part = parts.pop()
         number += 1
+        if isinstance(part, yaml.CollectionNode):
+            part = part.value
         if isinstance(part, Mapping):
             parts += part.values()
         elif isinstance(part, list | tuple):
@@ -129,7 +111,7 @@ def listed_in_meta(meta: Mapping, where: str) -> tuple[str, str]:
     try:
         return str(meta["yaml_files"]["asr_train_config"]), str(meta["files"]["asr_model_file"])
     except (KeyError, TypeError):
-        raise UserError(f"{where} is no packed recogniser: its meta.yaml names no model.") from None
+        raise UserError(f"{where} is no packed recogniser: its {META} names no model.") from None
 
 
 def check_config(config: Mapping, root: Path, where: str, strict: bool) -> list[str]:
@@ -142,20 +124,14 @@ def check_config(config: Mapping, root: Path, where: str, strict: bool) -> list[
         strict: of our own making, so that every file must be here.
     """
     warnings = []
-    for section, key in PLACES:
-        part: object = config
-        for name in section:
-            part = part.get(name) if isinstance(part, Mapping) else None
-        value = part.get(key) if isinstance(part, Mapping) else None
-        if not value or not isinstance(value, str):
-            continue
+    for key, value in named_places(config):
         path = os.path.normpath(value)
         inside = not os.path.isabs(path) and path.split(os.sep)[0] != ".."
         if inside and (root / path).exists():
             if (root / path).is_file() and key in ("w2v_url", "path_or_url"):
                 check_tensors(root / path, f"{where}: {key} {value}")
         elif "://" not in value and ("/.." in f"/{value}" or (strict and not inside)):
-            raise UserError(f"{where}: config.yaml names {key} {value}, outside the folder.")
+            raise UserError(f"{where}: {CONFIG} names {key} {value}, outside the folder.")
         elif key != "non_linguistic_symbols":
             warnings.append(f"{key} {value} is not in the archive; the model asks for it elsewhere")
     return warnings
@@ -164,5 +140,5 @@ def check_config(config: Mapping, root: Path, where: str, strict: bool) -> list[
 def read_manifest(path: Path) -> bytes:
     """The bytes of ``asr_dro.json``, if they are few enough to be one."""
     if path.stat().st_size > MAX_TEXT:
-        raise UserError(f"{path} is too large for {NAME}.")
+        raise UserError(f"{path} is too large for {PACKED}.")
     return path.read_bytes()

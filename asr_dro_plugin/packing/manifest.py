@@ -21,8 +21,8 @@ import json
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import PACKED
 
-NAME = "asr_dro.json"
 FORMAT = "asr-dro model"
 SCHEMA = 1
 # Key -> kinds of its value; the rest of the schema is checked by ``_check_members``.
@@ -51,9 +51,9 @@ def from_bytes(raw: bytes, where: str) -> dict:
     try:
         manifest = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: {NAME} is no JSON ({error}). Get the file again.") from None
+        raise UserError(f"{where}: {PACKED} is no JSON ({error}). Get the file again.") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{where}: {NAME} does not describe an asr-dro model. Get the file again.")
+        raise UserError(f"{where}: {PACKED} describes no asr-dro model. Get it again.")
     if manifest.get("schema") != SCHEMA:
         raise UserError(
             f"{where} has schema {manifest.get('schema')!r}, and this asr-dro reads schema "
@@ -61,10 +61,10 @@ def from_bytes(raw: bytes, where: str) -> dict:
         )
     for key in manifest.keys() ^ KEYS.keys():
         what = "lacks" if key in KEYS else "holds an unknown key"
-        raise UserError(f"{where}: {NAME} {what} '{key}'. It was not made by asr-dro pack.")
+        raise UserError(f"{where}: {PACKED} {what} '{key}'. It was not made by asr-dro pack.")
     for key, kinds in KEYS.items():
         if not isinstance(manifest[key], kinds) or isinstance(manifest[key], bool):
-            raise UserError(f"{where}: {NAME} has a value of another kind for '{key}'.")
+            raise UserError(f"{where}: {PACKED} has a value of another kind for '{key}'.")
     _check_members(manifest, where)
     return manifest
 
@@ -74,10 +74,10 @@ def _check_members(manifest: Mapping, where: str) -> None:
     for name, entry in members.items():
         whole = isinstance(entry, dict) and entry.keys() == {"bytes", "sha256"}
         if not whole or not isinstance(entry["bytes"], int) or not _is_sha256(entry["sha256"]):
-            raise UserError(f"{where}: {NAME} has no size and checksum for '{name}'.")
+            raise UserError(f"{where}: {PACKED} has no size and checksum for '{name}'.")
     for key in FILES:
         if manifest[key] is not None and manifest[key] not in members:
-            raise UserError(f"{where}: {NAME} names {key} {manifest[key]}, which is no member.")
+            raise UserError(f"{where}: {PACKED} names {key} {manifest[key]}, which is no member.")
 
 
 def _is_sha256(word: object) -> bool:

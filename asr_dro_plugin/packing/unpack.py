@@ -4,6 +4,7 @@ Everything is written to a temporary folder beside the one that is asked for, an
 before it is moved into place.
 """
 
+import errno
 import hashlib
 import os
 import zipfile
@@ -14,13 +15,14 @@ from pathlib import Path
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment.config_paths import META
-from asr_dro_plugin.packing import content as unpack_content
+from asr_dro_plugin.experiment import META, PACKED
+from asr_dro_plugin.packing import content
 from asr_dro_plugin.packing import manifest as pack_manifest
 from asr_dro_plugin.packing.archive import CHUNK
 from asr_dro_plugin.packing.members import check_members
 
 DEFAULT_GIB = 32.0
+NO_NAME = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 Checksums = dict[str, tuple[int, str]]  # name -> bytes, SHA-256
 
 
@@ -59,14 +61,20 @@ def _extract(archive: Path, work: Path, max_bytes: int) -> Checksums:
             members = opened.infolist()
             check_members(members, str(archive), max_bytes)
             files = [info for info in members if not info.is_dir()]
-            for info in members:
-                if info.is_dir():
-                    (work / info.filename).mkdir(parents=True, exist_ok=True)
+            for info in set(members) - set(files):
+                (work / info.filename).mkdir(parents=True, exist_ok=True)
             steps = sum(info.file_size // CHUNK + 1 for info in files)
             with Progress(steps, f"unpack {archive.name} (MiB)") as bar:
                 return {info.filename: _write(opened, info, work, bar) for info in files}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
         raise UserError(f"{archive} is no whole zip archive ({error}). Get it again.") from None
+    except OSError as error:
+        if error.errno not in NO_NAME:
+            raise
+        raise UserError(
+            f"{archive}: member {os.path.relpath(error.filename, work)!a} is there twice, is a "
+            f"file and a folder, or has too long a name ({error.strerror}). Nothing is unpacked."
+        ) from None
 
 
 def _write(
@@ -97,25 +105,25 @@ def _check(archive: Path, work: Path, extracted: Checksums, out: Path) -> Unpack
         raise UserError(f"{where} is no packed model: it has no {META}. Nothing is unpacked.")
     warnings = []
     manifest = None
-    if pack_manifest.NAME in extracted:
-        raw = unpack_content.read_manifest(work / pack_manifest.NAME)
+    if PACKED in extracted:
+        raw = content.read_manifest(work / PACKED)
         manifest = pack_manifest.from_bytes(raw, where)
         _compare(manifest, extracted, where)
     else:
         warnings.append(
-            f"{where} was not made by asr-dro pack: it has no {pack_manifest.NAME}, so nothing "
+            f"{where} was not made by asr-dro pack: it has no {PACKED}, so nothing "
             "says whether its files are those that were packed."
         )
-    meta = unpack_content.read_yaml(work / META, f"{where}: {META}")
-    config_name, model_name = unpack_content.listed_in_meta(meta, where)
+    meta = content.read_yaml(work / META, f"{where}: {META}")
+    config_name, model_name = content.listed_in_meta(meta, where)
     for name in (config_name, model_name):
         if name not in extracted:
             raise UserError(f"{where}: {META} names {name!a}, which is no member.")
-    config = unpack_content.read_yaml(work / config_name, f"{where}: {config_name}")
-    if not unpack_content.is_pickle(work / model_name):
+    config = content.read_yaml(work / config_name, f"{where}: {config_name}")
+    if not content.is_pickle(work / model_name):
         raise UserError(f"{where}: member {model_name!a} is no file of PyTorch. Get it again.")
-    unpack_content.check_files(work, extracted, where)
-    warnings += unpack_content.check_config(config, work, where, strict=manifest is not None)
+    content.check_files(work, extracted, where)
+    warnings += content.check_config(config, work, where, strict=manifest is not None)
     exp = (out / config_name).parent
     model_file = os.path.relpath(out / model_name, exp)
     name = manifest["name"] if manifest else Path(config_name).parent.name or archive.stem
@@ -125,8 +133,8 @@ def _check(archive: Path, work: Path, extracted: Checksums, out: Path) -> Unpack
 def _compare(manifest: dict, extracted: Checksums, where: str) -> None:
     """Every member is in the manifest as it is here, and the other way round."""
     listed = manifest["members"]
-    for name in sorted(listed.keys() ^ (extracted.keys() - {pack_manifest.NAME})):
-        what = "is missing" if name in listed else f"is not in {pack_manifest.NAME}"
+    for name in sorted(listed.keys() ^ (extracted.keys() - {PACKED})):
+        what = "is missing" if name in listed else f"is not in {PACKED}"
         raise UserError(f"{where}: member {name!a} {what}. Nothing is unpacked.")
     for name, entry in listed.items():
         if (entry["bytes"], entry["sha256"]) != extracted[name]:

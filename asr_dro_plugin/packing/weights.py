@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment.model_files import STATE
+from asr_dro_plugin.experiment import CONFIG, OBJECTIVE_STATE
 from asr_dro_plugin.pretrained.hf_folders import load_plain
 from asr_dro_plugin.stack.adapter_settings import is_adapters
 
@@ -43,11 +43,11 @@ def read_weights(path: Path, config: Mapping) -> dict:
     tokens = config.get("token_list")
     if HEAD in state and isinstance(tokens, list) and len(state[HEAD]) != len(tokens):
         raise UserError(
-            f"{path} has {len(state[HEAD])} outputs, and its config.yaml {len(tokens)} tokens. "
+            f"{path} has {len(state[HEAD])} outputs, and its {CONFIG} {len(tokens)} tokens. "
             "Put the configuration back that it was trained with."
         )
-    for name, value in state.items():
-        if not name.startswith(STATE) and value.is_floating_point() and not _is_finite(value):
+    for name, value in model_of(state).items():
+        if value.is_floating_point() and not _is_finite(value):
             raise UserError(
                 f"{path} has values in {name} that are not finite. Train again, or choose another "
                 "--model_file."
@@ -68,7 +68,12 @@ def _is_finite(value) -> bool:
 
 def num_parameters(state: Mapping) -> int:
     """Numbers in a model, the state of its training aside."""
-    return sum(value.numel() for name, value in state.items() if not name.startswith(STATE))
+    return sum(value.numel() for value in model_of(state).values())
+
+
+def model_of(state: Mapping) -> dict:
+    """A model file's tensors without the state of its training."""
+    return {name: value for name, value in state.items() if not name.startswith(OBJECTIVE_STATE)}
 
 
 def transformer_numel(state: Mapping[str, int]) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.pretrained import downloads as _downloads
 from asr_dro_plugin.pretrained import hub
@@ -28,7 +29,7 @@ from asr_dro_plugin.pretrained.layouts import (
 )
 from asr_dro_plugin.pretrained.whisper_sizes import published_config
 
-TABLE = Path("local", "ssl_checkpoints.tsv")
+TABLE = "local/ssl_checkpoints.tsv"
 
 
 def use_of(config: Mapping) -> Use:
@@ -183,9 +184,10 @@ def wrong_layout(checkpoint: Checkpoint, layouts: tuple[str, ...]) -> str:
 
 
 def read_checkpoint_table(path: str | os.PathLike | None = None) -> list[dict[str, str]]:
-    """Rows of the table, one a file; by default the recipe's, else the one beside the package."""
+    """Rows of the table, one a file; by default the recipe's, none without a recipe."""
+    path = path or recipe_file(TABLE)
     if path is None:
-        path = TABLE if TABLE.is_file() else Path(__file__).resolve().parents[2] / TABLE
+        return []
     with open(path, encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 

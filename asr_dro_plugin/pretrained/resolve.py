@@ -14,7 +14,7 @@ from asr_dro_plugin.pretrained.catalogue import (
     takes_own_weights,
     wrong_layout,
 )
-from asr_dro_plugin.pretrained.fairseq_files import wants_normalized
+from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY, wants_normalized
 from asr_dro_plugin.pretrained.hf_folders import find_preprocessor
 from asr_dro_plugin.pretrained.layouts import OWN_SLOTS, OWN_WEIGHTS, Checkpoint
 
@@ -117,7 +117,7 @@ def _lockable_folder(path: Path, downloads: Path) -> Path:
         return path.parent
     folder = (downloads / "links" / hashlib.sha256(str(path).encode()).hexdigest()[:12]).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (path, path.parent / "dict.ltr.txt"):
+    for file in (path, path.parent / DICTIONARY):
         if file.exists() and not (folder / file.name).exists():
             (folder / file.name).symlink_to(file)
     return folder

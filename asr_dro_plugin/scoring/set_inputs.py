@@ -6,12 +6,11 @@ from pathlib import Path
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.kaldi_io import read_table
+from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.confidence import Units
-from asr_dro_plugin.text.languages import read_languages
+from asr_dro_plugin.text.languages import TABLE, read_languages
 
-# The recipe's table, from where one stands or beside the package in a checkout.
-LANGUAGES = (Path("local/languages.tsv"), Path(__file__).parents[2] / "local/languages.tsv")
 NONE = "none"
 
 
@@ -51,7 +50,7 @@ def read_set_tables(
     folder = folder_of(reference)
     groups_path = _named_or_beside(groups, folder / "utt2lang")
     units_path = _named_or_beside(units, folder / "utt2spk")
-    languages_path = _named_or_beside(languages, *LANGUAGES)
+    languages_path = _named_or_beside(languages, recipe_file(TABLE))
     return SetTables(
         languages=read_table(groups_path, allow_empty_value=False) if groups_path else None,
         durations=_durations(utt2dur, folder),
@@ -76,10 +75,10 @@ def check_units(units: Units, utt_ids: Mapping[str, str]) -> None:
         )
 
 
-def _named_or_beside(named: str | None, *beside: Path) -> Path | None:
+def _named_or_beside(named: str | None, *beside: Path | None) -> Path | None:
     if named:
         return None if named == NONE else Path(named)
-    return next((path for path in beside if path.is_file()), None)
+    return next((path for path in beside if path and path.is_file()), None)
 
 
 def _units(path: Path) -> Units:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError, suggestion
 
+TABLE = "local/languages.tsv"  # of the recipe
 COLUMNS = ("iso", "name", "script", "few_shot", "no_space", "sets")
 
 
@@ -26,7 +27,7 @@ class Language:
     sets: Mapping[str, str]
 
 
-def read_languages(path: str | os.PathLike = "local/languages.tsv") -> dict[str, Language]:
+def read_languages(path: str | os.PathLike = TABLE) -> dict[str, Language]:
     """Read the table: ISO code -> Language.  A malformed row is an error with file and line."""
     table: dict[str, Language] = {}
     for number, line in enumerate(read_lines(path), 1):

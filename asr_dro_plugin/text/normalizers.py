@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+from asr_dro_plugin.base.recipe_files import CHECKOUT
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.steps import (
     APOSTROPHES,
@@ -122,7 +123,7 @@ def kind_of(normalize: Normalizer, lang: str) -> object:
 
 def _file_of(name: str) -> Path:
     """The YAML of a name; relative paths start here or where the recipe was called."""
-    starts = [Path(), Path(os.environ.get("ASR_DRO_CALLER_DIR", ".")), _checkout()]
+    starts = [Path(), Path(os.environ.get("ASR_DRO_CALLER_DIR", ".")), CHECKOUT]
     is_path = name.endswith((*SUFFIXES, RECORD)) or "/" in name
     given = Path(name) if is_path else CONF / f"{PREFIX}{name}{SUFFIXES[0]}"
     for start in starts:
@@ -140,11 +141,6 @@ def _file_of(name: str) -> Path:
 
 def _listed(folder: Path) -> list[Path]:
     return list(folder.glob(f"{PREFIX}*{SUFFIXES[0]}"))
-
-
-def _checkout() -> Path:
-    """The repository that this file lies in, where there is one."""
-    return Path(__file__).resolve().parents[2]
 
 
 @functools.lru_cache(maxsize=16)

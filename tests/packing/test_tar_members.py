@@ -38,18 +38,31 @@ def test_wanted_members_are_written_under_the_callers_names(tmp_path, compressed
     assert sorted(os.listdir(tmp_path)) == ["model.tar", "out"]
 
 
-@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-@pytest.mark.parametrize("fault", HOSTILE, ids=lambda fault: fault.replace(" ", "_"))
-def test_a_hostile_member_is_refused_though_it_is_the_last(tmp_path, fault, compressed):
-    archive = honest(tmp_path / "model.tar", compressed, HOSTILE[fault])
-    with pytest.raises(UserError, match=fault):
-        extract(archive, wanted(tmp_path), LIMIT)
+@pytest.mark.parametrize("strange", HOSTILE, ids=lambda name: name.replace(" ", "_"))
+def test_a_strange_member_that_nobody_asks_for_is_passed_over(tmp_path, strange):
+    archive = honest(tmp_path / "model.tar", True, HOSTILE[strange])
+    (tmp_path / "out").mkdir()
+    assert extract(archive, wanted(tmp_path / "out"), LIMIT)["weights.ckpt"] == 3000
+    assert sorted(os.listdir(tmp_path)) == ["model.tar", "out"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["config", "weights"]
 
 
-@pytest.mark.parametrize("twin", ["config.yaml", "./config.yaml", "Config.YAML", "more/than"])
-def test_names_that_would_be_one_file_are_refused(tmp_path, twin):
+KINDS = ["SYMTYPE", "LNKTYPE", "CHRTYPE", "FIFOTYPE", "DIRTYPE", "GNUTYPE_SPARSE"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wanted_member_that_is_no_plain_file_is_refused(tmp_path, kind):
+    made = entry("weights.ckpt", type=getattr(tarfile, kind), linkname="/etc/passwd")[0]
+    (tmp_path / "model.tar").write_bytes(made.tobuf(tarfile.GNU_FORMAT) + b"\0" * 10240)
+    with pytest.raises(UserError, match="is no plain file"):
+        extract(tmp_path / "model.tar", wanted(tmp_path), LIMIT)
+    assert os.listdir(tmp_path) == ["model.tar"]
+
+
+@pytest.mark.parametrize("twin", ["config.yaml", "./config.yaml"])
+def test_a_wanted_member_twice_is_refused(tmp_path, twin):
     archive = honest(tmp_path / "model.tar", False, (twin, b"b: 2\n"))
-    with pytest.raises(UserError, match=r"twice|as a file and as a folder"):
+    with pytest.raises(UserError, match="twice"):
         extract(archive, wanted(tmp_path), LIMIT)
 
 
@@ -75,20 +88,13 @@ def test_a_bomb_in_a_header_is_refused(tmp_path):
         extract(tmp_path / "model.tar", wanted(tmp_path), 2**50)
 
 
-def test_a_sparse_file_is_refused(tmp_path):
-    sparse = entry("weights.ckpt", type=tarfile.GNUTYPE_SPARSE)[0].tobuf(tarfile.GNU_FORMAT)
-    (tmp_path / "model.tar").write_bytes(sparse + b"\0" * 10240)
-    with pytest.raises(UserError, match="a sparse file"):
-        extract(tmp_path / "model.tar", wanted(tmp_path), LIMIT)
-
-
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("share", [0.2, 0.5])
 def test_a_truncated_archive_is_refused(tmp_path, compressed, share):
     noise = entry("noise", os.urandom(20000))
     whole = honest(tmp_path / "model.tar", compressed, noise).read_bytes()
     (tmp_path / "model.tar").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(UserError, match="no whole tar archive|ends within its member"):
+    with pytest.raises(UserError, match="no whole tar archive"):
         extract(tmp_path / "model.tar", wanted(tmp_path), LIMIT)
 
 
@@ -103,7 +109,7 @@ def test_an_archive_that_ends_anywhere_is_whole_or_refused(size, compressed):
         try:
             found = extract(folder / "model.tar", wanted(folder), LIMIT)
         except UserError as error:
-            assert "no whole tar archive" in str(error) or "ends within" in str(error)
+            assert "no whole tar archive" in str(error)
         else:  # the zeros behind the last member alone were cut
             assert found == {"config.yaml": 5, "weights.ckpt": 3000}
             assert (folder / "weights").read_bytes() == b"w" * 3000
@@ -119,6 +125,6 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 def test_a_link_in_the_place_of_the_output_is_not_followed(tmp_path):
     archive = honest(tmp_path / "model.tar")
     (tmp_path / "config").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(UserError, match="File exists"):
         extract(archive, wanted(tmp_path), LIMIT)
     assert not (tmp_path / "elsewhere").exists()

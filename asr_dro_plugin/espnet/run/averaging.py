@@ -20,6 +20,7 @@ from espnet2.train.reporter import Reporter
 from asr_dro_plugin.base.files import link
 from asr_dro_plugin.checkpoints.file import save_model
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import OBJECTIVE_STATE
 
 __all__ = [
     "average_nbest",
@@ -30,7 +31,6 @@ __all__ = [
     "update_best_links",
 ]
 
-OBJECTIVE = "objective."  # prefix of the objective's buffers in a model's state
 Criterion = Sequence[str]  # phase, figure, "min" or "max"; for example valid, worst_group_cer, min
 
 
@@ -62,7 +62,7 @@ def average_states(states: Sequence[dict[str, Any]], newest: int) -> dict[str, A
     """
     result = copy(states[newest])  # with the versions that a module notes beside its tensors
     for name, latest in states[newest].items():
-        if name.startswith(OBJECTIVE) or not torch.is_tensor(latest) or not _has_mean(latest):
+        if name.startswith(OBJECTIVE_STATE) or not torch.is_tensor(latest) or not _has_mean(latest):
             continue
         try:
             result[name] = _mean([state[name] for state in states])

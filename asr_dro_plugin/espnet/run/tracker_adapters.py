@@ -16,7 +16,8 @@ from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.espnet.run.trackers import MetricsTracker, Tracker, Trackers
-from asr_dro_plugin.experiment.metrics import FILE_NAME, Record, cut_records
+from asr_dro_plugin.experiment import CONFIG, METRICS
+from asr_dro_plugin.experiment.metrics import Record, cut_records
 
 # What they would send of themselves, even offline; they read it when they are imported.
 SILENT = {
@@ -46,7 +47,7 @@ class Place:
         """``config.yaml`` of the run, without the list of tokens and what is not set."""
         import yaml
 
-        config = yaml.safe_load((self.exp / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load((self.exp / CONFIG).read_text(encoding="utf-8"))
         return {k: v for k, v in config.items() if v is not None and k != "token_list"}
 
     @property
@@ -277,8 +278,8 @@ def start_trackers(
     """
 
     def metrics() -> Tracker:
-        cut_records(exp / FILE_NAME, epoch, batches)
-        return MetricsTracker(exp / FILE_NAME)
+        cut_records(exp / METRICS, epoch, batches)
+        return MetricsTracker(exp / METRICS)
 
     for variable, value in SILENT.items():
         os.environ.setdefault(variable, value)
@@ -286,4 +287,4 @@ def start_trackers(
     def maker(name: str) -> Callable[[], Tracker]:
         return lambda: TRACKERS[name](Place(exp, confs.get(name) or {}))
 
-    return Trackers({FILE_NAME: metrics, **{name: maker(name) for name in dict.fromkeys(names)}})
+    return Trackers({METRICS: metrics, **{name: maker(name) for name in dict.fromkeys(names)}})

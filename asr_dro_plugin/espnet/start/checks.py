@@ -19,6 +19,7 @@ from asr_dro_plugin.espnet.start.reference import (
     read_reference,
     training_groups,
 )
+from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.stack.check import check_config
 from asr_dro_plugin.stack.espnet_options import TOP_LEVEL_KEYS
@@ -128,7 +129,7 @@ def has_checkpoint(exp: Path) -> bool:
 
 def earlier_config(exp: Path) -> dict:
     """``config.yaml`` of the run that is to go on; empty where none does, or where it is torn."""
-    config_file = exp / "config.yaml"
+    config_file = exp / CONFIG
     if not has_checkpoint(exp) or not config_file.exists():
         return {}
     try:

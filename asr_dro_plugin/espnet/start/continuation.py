@@ -16,6 +16,7 @@ import yaml
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.reference import changed_settings
+from asr_dro_plugin.experiment import CONFIG, OBJECTIVE_STATE
 from asr_dro_plugin.experiment.adapter_files import without_adapters
 from asr_dro_plugin.experiment.model_files import best_model_file
 from asr_dro_plugin.groups import GroupMap
@@ -24,7 +25,6 @@ from asr_dro_plugin.stack.chosen import argument, frontend_of
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, UNK
 
-OBJECTIVE = "objective."
 # What makes the input that the network has learnt to read.
 INPUT = ("frontend", "normalize", "encoder_conf.do_normalize", "encoder_conf.attention_mask")
 MAX_NAMED = 5  # settings in a message
@@ -47,7 +47,7 @@ def read_source(init_exp: str) -> Source:
         UserError: no model, or no configuration with a list of tokens beside it.
     """
     path = Path(init_exp)
-    config_file = (path.parent if path.is_file() else path) / "config.yaml"
+    config_file = (path.parent if path.is_file() else path) / CONFIG
     if not config_file.exists():
         raise UserError(
             f"{config_file} is missing; its token list is needed to continue. Give --init_exp a "
@@ -148,11 +148,11 @@ def transplant(
         UserError: a tensor of another shape that is not one row a token, or nothing in common.
     """
     source_rows, target_rows = token_rows(old, new)
-    own = {name for name in state if not name.startswith(OBJECTIVE)}
+    own = {name for name in state if not name.startswith(OBJECTIVE_STATE)}
     unused = len(own - set(model.state_dict()))
     counts = {"copied": 0, "by_token": 0, "left": 0, "unused": unused}
     for name, tensor in model.state_dict().items():
-        if name.startswith(OBJECTIVE):
+        if name.startswith(OBJECTIVE_STATE):
             continue  # of named groups, not of equal shapes: see ``take_over_objective``
         given = state.get(name)
         if given is None:
@@ -218,7 +218,7 @@ def take_over_objective(
     gone = sorted(set(old_groups or []) - set(model.group_map.names))
     if gone:
         return f"Groups are gone ({' '.join(gone)}): the weights of all groups start alike."
-    words = objective.extend_from(state, OBJECTIVE)
+    words = objective.extend_from(state, OBJECTIVE_STATE)
     objective.num_batches.zero_()  # a new run: a reference run is looked up by its own batches
     return words
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import METRICS
 from asr_dro_plugin.experiment import metrics as metrics_file
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS
@@ -94,7 +95,7 @@ def training_facts(exp: Path, config: Mapping) -> dict:
 
 def _updates(exp: Path, accum_grad: int) -> int | None:
     """Optimizer steps, as recorded; an older run's from its batches, which name its checkpoint."""
-    path = exp / metrics_file.FILE_NAME
+    path = exp / METRICS
     if path.is_file() and (steps := [each.step for each in metrics_file.read_records(path)]):
         return steps[-1]
     batches = _number_in(exp / "checkpoint.pth", r"checkpoint\.(\d+)\.pth")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.reporting.read.data_sets import (
     DataSet,
     dump_folder,
@@ -164,7 +165,7 @@ def open_experiments(paths: list[str | os.PathLike], dump: str | None) -> list[E
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder} is no folder. Give an experiment, for example exp/asr_mini.")
-        if not ((folder / "config.yaml").exists() or score_paths(folder)):
+        if not ((folder / CONFIG).exists() or score_paths(folder)):
             raise UserError(
                 f"{folder} is no experiment: it has neither config.yaml nor a score. "
                 "Give a folder below exp/ that stage 11 made."

@@ -13,6 +13,7 @@ import yaml
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import CONFIG
 
 VERSIONS_FILE = "versions.json"
 ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
@@ -34,7 +35,7 @@ def read_config(exp: Path) -> dict:
     Raises:
         UserError: it is there and cannot be read.
     """
-    path = Path(exp) / "config.yaml"
+    path = Path(exp) / CONFIG
     if not path.exists():
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

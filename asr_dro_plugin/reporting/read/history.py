@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment.metrics import FILE_NAME, Record, read_records
+from asr_dro_plugin.experiment import METRICS
+from asr_dro_plugin.experiment.metrics import Record, read_records
 from asr_dro_plugin.reporting.read.event_files import has_events, read_event_records
 
 
@@ -78,7 +79,7 @@ def read_history(exp: str | os.PathLike) -> History:
     exp = Path(exp)
     if not exp.is_dir():
         raise UserError(f"{exp} is no folder of an experiment (exp/asr_..., which stage 11 makes).")
-    path = exp / FILE_NAME
+    path = exp / METRICS
     records = list(read_records(path)) if path.exists() else []
     if not records and has_events(exp):
         records = read_event_records(exp)

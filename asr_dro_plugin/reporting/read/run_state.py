@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from asr_dro_plugin.experiment.metrics import FILE_NAME, Record
+from asr_dro_plugin.experiment import CONFIG, METRICS
+from asr_dro_plugin.experiment.metrics import Record
 from asr_dro_plugin.reporting.read.history import History, read_history
 from asr_dro_plugin.reporting.read.train_log import TrainLog
 
@@ -84,7 +85,7 @@ class RunWatcher:
             max_epoch=max_epoch,
             done=done,
             total=total,
-            updates=newest.step if newest and (self.exp / FILE_NAME).exists() else None,
+            updates=newest.step if newest and (self.exp / METRICS).exists() else None,
             seconds_left=max(0.0, (total - done) * rate) if is_on else None,
             sign_age=None if sign is None else max(0.0, now - sign),
             checkpoint_age=None if checkpoint is None else max(0.0, now - checkpoint),
@@ -127,7 +128,7 @@ class RunWatcher:
         return max(counted, self.log.num_skipped)
 
     def _settings(self) -> dict:
-        path = self.exp / "config.yaml"
+        path = self.exp / CONFIG
         changed = _modified(path)
         if changed is not None and changed != self._config_mark:
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -147,7 +148,7 @@ class RunWatcher:
             return None
 
     def _sources(self) -> Iterator[Path]:
-        yield self.exp / FILE_NAME
+        yield self.exp / METRICS
         yield from sorted(self.exp.glob("tensorboard/*/events.out.tfevents.*"))
 
     def _mark(self) -> list[tuple[str, int, int]]:
