@@ -43,6 +43,13 @@ class Hub:
             siblings.append(entry)
         return {"id": MODEL, "sha": self.commit, "siblings": siblings, "private": False}
 
+    def tree(self) -> list[dict]:
+        """The same as a listing."""
+        return [
+            {"type": "file", "path": row["rfilename"], "size": row["size"], "oid": row["blobId"]}
+            for row in self.info()["siblings"]
+        ]
+
     def content(self, name: str) -> bytes | None:
         """A file of the model, or None."""
         path = self.folder / name
@@ -71,7 +78,8 @@ def served(tiny_ssl, tmp_path, monkeypatch):
             parts = self.path.split("?")[0].split("/")
             if self.path.startswith(f"/api/models/{MODEL}"):
                 known = parts[-1] in ("main", COMMIT, LATER)
-                content = json.dumps(made.info()).encode() if known else None
+                told = made.tree() if "tree" in parts else made.info()
+                content = json.dumps(told).encode() if known else None
             else:
                 content = made.content(parts[-1])
             self.send_response(200 if content is not None else 404)
@@ -100,8 +108,6 @@ def test_a_model_is_fetched_verified_and_pinned(served, tmp_path):
     weights = (served.folder / "model.safetensors").read_bytes()
     assert (folder / "model.safetensors").read_bytes() == weights
     assert not (folder / "README.md").exists()
-    stated = (folder / "model.safetensors.sha256").read_text().split()[0]
-    assert stated == hashlib.sha256(weights).hexdigest()
     assert (tmp_path / "downloads/org--tiny-model/refs/main").read_text().strip() == COMMIT
 
 
@@ -112,9 +118,10 @@ def test_what_is_here_is_not_asked_for_again(served, tmp_path):
     assert hub.fetch_model(MODEL, tmp_path) == first and not served.asked
 
 
-def test_a_damaged_file_is_fetched_again(served, tmp_path):
+def test_what_was_torn_off_is_fetched_again(served, tmp_path):
     folder = hub.fetch_model(MODEL, tmp_path)
-    (folder / "model.safetensors").write_bytes(b"short")
+    (folder / "hub.json").unlink()  # which is written last
+    (folder / "model.safetensors").unlink()
     hub.fetch_model(MODEL, tmp_path)
     wanted = (served.folder / "model.safetensors").read_bytes()
     assert (folder / "model.safetensors").read_bytes() == wanted
@@ -129,7 +136,7 @@ def test_a_revision_is_taken_and_kept_beside_the_others(served, tmp_path):
 
 def test_a_file_that_came_with_another_sum_is_not_kept(served, tmp_path):
     served.damaged = "model.safetensors"
-    with pytest.raises(UserError, match="came with the SHA-256") as caught:
+    with pytest.raises(UserError, match="another SHA-256") as caught:
         hub.fetch_model(MODEL, tmp_path)
     assert "\n" not in str(caught.value) and hub.here(MODEL, tmp_path) is None
     assert not list(tmp_path.rglob("org--tiny-model/*/model.safetensors"))
