@@ -1,4 +1,4 @@
 """A run on the terminal while it trains.
 
-Imports: reporting.read.
+Imports: experiment reporting.read.
 """
