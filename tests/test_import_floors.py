@@ -123,7 +123,7 @@ def test_arrows_point_down_and_siblings_stay_apart():
         for other in own_imports(module)
         if not may_import(room_of(module), room_of(other))
     }
-    assert wrong == TO_BE_CUT
+    assert wrong <= TO_BE_CUT
 
 
 def test_the_end_of_a_rooms_docstring_says_what_it_imports():

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.read_weights import load_plain
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.hf_folders import load_plain, weight_files
+from asr_dro_plugin.pretrained.hf_folders import weight_files
 from asr_dro_plugin.pretrained.layouts import layout_and_sizes
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.adapter_settings import (
     LORA_PARTS,
     LoRA,

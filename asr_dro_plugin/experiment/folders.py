@@ -12,7 +12,7 @@ from asr_dro_plugin.experiment import CONFIG, IMPORTED, OBJECTIVE_STATE, PACKED
 from asr_dro_plugin.experiment.adapter_files import leaves_out_base
 from asr_dro_plugin.experiment.config_paths import in_place, pack_root
 from asr_dro_plugin.experiment.model_files import best_model_file
-from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.adapter_settings import is_adapters
 
 # Numbers beside the parameters: running means of batch norms, counters, tables of a frontend.

@@ -23,8 +23,9 @@ from asr_dro_plugin.experiment.model_files import (
 )
 from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.packing.weights import read_weights
-from asr_dro_plugin.pretrained.hf_folders import CONFIG, PREPROCESSOR, WEIGHTS, load_plain
+from asr_dro_plugin.pretrained.hf_folders import CONFIG, PREPROCESSOR, WEIGHTS
 from asr_dro_plugin.pretrained.hf_vocabulary import tokenizer_files
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.pretrained.regularisation import MASK_LENGTHS, WAV2VEC2_SHARES
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.combinations import ctc_weight_of

@@ -23,12 +23,12 @@ from asr_dro_plugin.pretrained.hf_folders import (
     architecture_of,
     find_preprocessor,
     network_config,
-    read_file,
     read_weights,
     weight_files,
 )
 from asr_dro_plugin.pretrained.hf_vocabulary import read_vocabulary
 from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES
+from asr_dro_plugin.pretrained.read_weights import read_file
 from asr_dro_plugin.stack.sizes import resolve
 
 BODY = "encoder.net.model."  # where our encoder has the network

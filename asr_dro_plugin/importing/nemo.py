@@ -17,7 +17,7 @@ from asr_dro_plugin.features.settings import LogMelSettings
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.packing.content import check_tensors, read_yaml
 from asr_dro_plugin.packing.tar_members import extract
-from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.sizes import resolve
 from asr_dro_plugin.text.tokens import BLANK, SPACE
 

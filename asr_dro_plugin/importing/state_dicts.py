@@ -13,7 +13,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.heads import check_blank
 from asr_dro_plugin.packing.content import num_values
-from asr_dro_plugin.pretrained.hf_folders import load_plain, load_safetensors
+from asr_dro_plugin.pretrained.read_weights import load_plain, load_safetensors
 from asr_dro_plugin.stack.check import check_config
 from asr_dro_plugin.stack.names import SLOTS
 from asr_dro_plugin.stack.sizes import resolve

@@ -11,7 +11,7 @@ import yaml
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import CONFIG, META, PACKED
 from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS, named_places
-from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.read_weights import load_plain
 
 MAX_TEXT = 2**26  # bytes of a YAML or JSON file
 MAX_VALUES = 1_000_000  # of a YAML; a list of tokens has tens of thousands

@@ -19,8 +19,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.packing.archive import Source
 from asr_dro_plugin.packing.weights import transformer_numel
 from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY
-from asr_dro_plugin.pretrained.hf_folders import load_plain
 from asr_dro_plugin.pretrained.layouts import layout_and_sizes
+from asr_dro_plugin.pretrained.read_weights import load_plain
 
 HF_FILES = ("config.json", "preprocessor_config.json")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import CONFIG, OBJECTIVE_STATE
-from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.adapter_settings import is_adapters
 
 HEAD = "ctc.ctc_lo.weight"

@@ -17,16 +17,17 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.pretrained import downloads as _downloads
 from asr_dro_plugin.pretrained import hub
 from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY
-from asr_dro_plugin.pretrained.hf_folders import PREPROCESSOR, load_plain
+from asr_dro_plugin.pretrained.hf_folders import PREPROCESSOR
 from asr_dro_plugin.pretrained.layouts import (
     LAYOUT_WORDS,
     LAYOUTS,
     OWN_WEIGHTS,
-    Checkpoint,
+    PretrainedModel,
     Use,
     inspect_checkpoint,
     model_config_at,
 )
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.pretrained.whisper_sizes import published_config
 
 TABLE = "local/ssl_checkpoints.tsv"
@@ -61,7 +62,7 @@ def takes_own_weights(config: Mapping) -> bool:
 
 def resolve_for(
     config: Mapping, downloads: str | os.PathLike = "downloads", fetch: bool = True
-) -> Checkpoint:
+) -> PretrainedModel:
     """The checkpoint that ``ssl_checkpoint`` of ``config`` names, held against its stack.
 
     Raises:
@@ -83,7 +84,7 @@ def resolve_for(
     return checkpoint
 
 
-def _read_file(config: Mapping, checkpoint: Checkpoint) -> Checkpoint:
+def _read_file(config: Mapping, checkpoint: PretrainedModel) -> PretrainedModel:
     """A file of fairseq's or s3prl's, held against what the stack does with it.
 
     ``fairseq_wav2vec2`` reads any as data; the others leave it to fairseq and s3prl, which unpickle
@@ -98,7 +99,7 @@ def _read_file(config: Mapping, checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint
 
 
-def _other_use(checkpoint: Checkpoint) -> str:
+def _other_use(checkpoint: PretrainedModel) -> str:
     """Which encoder of ours takes a checkpoint."""
     takers = (
         name
@@ -123,7 +124,7 @@ def resolve_checkpoint(
     downloads: str | os.PathLike = "downloads",
     fetch: bool = True,
     layouts: tuple[str, ...] = LAYOUTS,
-) -> Checkpoint:
+) -> PretrainedModel:
     """The checkpoint of that name or path, in the first of ``layouts`` that exists for it.
 
     A named one is fetched to ``downloads/<name>/<layout>/`` and verified, ``org/name`` and
@@ -166,7 +167,7 @@ def _check_sums_beside(path: Path) -> None:
             )
 
 
-def wrong_layout(checkpoint: Checkpoint, layouts: tuple[str, ...]) -> str:
+def wrong_layout(checkpoint: PretrainedModel, layouts: tuple[str, ...]) -> str:
     legal = " or ".join(LAYOUT_WORDS[layout] for layout in layouts)
     if checkpoint.layout == "fairseq" and "s3prl" in layouts:
         remedy = f"asr-dro convert-checkpoint {checkpoint.path} OUT.pt --layout s3prl makes one."
@@ -192,17 +193,17 @@ def read_checkpoint_table(path: str | os.PathLike | None = None) -> list[dict[st
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def _not_here_yet(name: str) -> Checkpoint:
+def _not_here_yet(name: str) -> PretrainedModel:
     """A hub's model, of which only the names of OpenAI's tell sizes."""
     config = published_config(name)
     width = config and config["d_model"]
     kind = "whisper" if config else ""
-    return Checkpoint(name, Path(name), "hf", width, None, None, kind, config)
+    return PretrainedModel(name, Path(name), "hf", width, None, None, kind, config)
 
 
 def _from_table(
     name: str, rows: list[dict], downloads: Path, fetch: bool, layouts: tuple[str, ...]
-) -> Checkpoint:
+) -> PretrainedModel:
     offered = {row["layout"] for row in rows if row["name"] == name}
     layout = next((layout for layout in layouts if layout in offered), None)
     if layout is None:
@@ -220,7 +221,7 @@ def _from_table(
     sizes = (int(files[0][key]) for key in ("output_size", "num_layers", "num_params"))
     here = fetch or all((folder / row["file"]).is_file() for row in files)
     model_config = model_config_at(path, name) if here and layout == "hf" else None
-    return Checkpoint(name, path, layout, *sizes, model_config=model_config)
+    return PretrainedModel(name, path, layout, *sizes, model_config=model_config)
 
 
 def model_config_of(config: Mapping) -> dict | None:

@@ -28,7 +28,7 @@ HF_BODY = (
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PretrainedModel:
     """A pretrained model on disk (or still to be fetched) and the sizes that the stack needs.
 
     Attributes:
@@ -66,7 +66,7 @@ OWN_WEIGHTS = {
 OWN_SLOTS = ("encoder", "decoder")  # which may hold one of them
 
 
-def inspect_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
+def inspect_checkpoint(path: Path, name: str | None = None) -> PretrainedModel:
     """Layout, architecture and sizes of a local checkpoint, from its content (weights are not
     copied).
 
@@ -84,7 +84,7 @@ def inspect_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
         what = "wav2vec 2.0" if layout != "hf" else model_type
         raise UserError(f"{path} holds no {what} transformer: no encoder.layers in it.")
     sizes = (widths[0], len(layers), sum(numels.values()))
-    return Checkpoint(path.name, path, layout, *sizes, model_type, config or None)
+    return PretrainedModel(path.name, path, layout, *sizes, model_type, config or None)
 
 
 def model_config_at(path: Path, name: str) -> dict:

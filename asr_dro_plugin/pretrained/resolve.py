@@ -16,13 +16,13 @@ from asr_dro_plugin.pretrained.catalogue import (
 )
 from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY, wants_normalized
 from asr_dro_plugin.pretrained.hf_folders import find_preprocessor
-from asr_dro_plugin.pretrained.layouts import OWN_SLOTS, OWN_WEIGHTS, Checkpoint
+from asr_dro_plugin.pretrained.layouts import OWN_SLOTS, OWN_WEIGHTS, PretrainedModel
 
 UPSTREAMS = {"hf": "hf_wav2vec2_custom", "s3prl": "wav2vec2_custom"}
 
 
 def apply_to_config(
-    config: Mapping, checkpoint: Checkpoint, downloads: str | os.PathLike = "downloads"
+    config: Mapping, checkpoint: PretrainedModel, downloads: str | os.PathLike = "downloads"
 ) -> dict:
     """A copy of ``config`` whose frontend or encoder is the model of ``checkpoint``.
 
@@ -59,7 +59,7 @@ def use_checkpoint(config: Mapping, downloads: str | os.PathLike = "downloads") 
     return apply_to_config(config, checkpoint, downloads) | {"ssl_checkpoint": None}
 
 
-def with_model_config(config: Mapping, checkpoint: Checkpoint) -> dict:
+def with_model_config(config: Mapping, checkpoint: PretrainedModel) -> dict:
     """A copy of ``config`` whose ``OWN_WEIGHTS`` components are built like ``checkpoint``."""
     config = dict(config)
     for slot in OWN_SLOTS:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.layouts import Checkpoint, layout_and_sizes
+from asr_dro_plugin.pretrained.layouts import PretrainedModel, layout_and_sizes
 from asr_dro_plugin.stack.adapter_settings import Houlsby, LoRA, learning, settings_of, uses_adapter
 from asr_dro_plugin.stack.components import facts_of, names_with
 from asr_dro_plugin.stack.names import SLOTS, component_of
@@ -72,7 +72,7 @@ def with_adapters(
     config: Mapping,
     slot: str,
     tensors: dict[str, int] | None,
-    checkpoint: Checkpoint | None,
+    checkpoint: PretrainedModel | None,
 ) -> tuple[dict[str, int] | None, set[str]]:
     """Parameters of a slot with its adapters', and the names of those that stand still.
 
@@ -102,7 +102,7 @@ def with_adapters(
     return tensors | added, found.still
 
 
-def refuse_unheard(settings: LoRA | Houlsby, checkpoint: Checkpoint | None) -> None:
+def refuse_unheard(settings: LoRA | Houlsby, checkpoint: PretrainedModel | None) -> None:
     """Refuse LoRA where attention takes weights and calls no layers.
 
     Raises:
@@ -117,7 +117,7 @@ def refuse_unheard(settings: LoRA | Houlsby, checkpoint: Checkpoint | None) -> N
         )
 
 
-def like_wav2vec2(prefix: str, checkpoint: Checkpoint) -> dict[str, int]:
+def like_wav2vec2(prefix: str, checkpoint: PretrainedModel) -> dict[str, int]:
     """Sizes of linear layers and norms of a checkpoint that is not here: wav2vec 2.0's are all
     alike, with feed-forward networks of four times the width behind 512 channels."""
     width = checkpoint.output_size

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from asr_dro_plugin.pretrained.catalogue import model_config_of
-from asr_dro_plugin.pretrained.layouts import Checkpoint
+from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.stack.components import Chosen, facts_of
 from asr_dro_plugin.stack.names import NO_COMPONENT, classes_of, component_of
 
@@ -12,7 +12,7 @@ def chosen(
     config: Mapping,
     slot: str,
     input_size: int | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: PretrainedModel | None = None,
 ) -> Chosen | None:
     """The component of a slot; None where it is empty, or where the data hold features instead."""
     name = frontend_of(config) if slot == "frontend" else component_of(config, slot)

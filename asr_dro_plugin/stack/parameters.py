@@ -6,7 +6,7 @@ come from its file, or from ``local/ssl_checkpoints.tsv`` while it is not here.
 
 from collections.abc import Mapping
 
-from asr_dro_plugin.pretrained.layouts import Checkpoint, layout_and_sizes
+from asr_dro_plugin.pretrained.layouts import PretrainedModel, layout_and_sizes
 from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of
 from asr_dro_plugin.stack.combinations import ctc_weight_of
 from asr_dro_plugin.stack.components import Chosen, facts_of
@@ -44,7 +44,7 @@ def slot_tensors(
     config: Mapping,
     slot: str,
     sizes: Mapping[str, int | None],
-    checkpoint: Checkpoint | None,
+    checkpoint: PretrainedModel | None,
     vocab_size: int | None,
 ) -> tuple[Tensors | None, str]:
     """Parameters of a slot, and where they were read; None where they are not known.
@@ -160,7 +160,7 @@ def _of_table(body: str, total: int) -> Tensors:
     return {f"{body}.feature_extractor": front, body: total - front}
 
 
-def _tensor_sizes(checkpoint: Checkpoint) -> Tensors:
+def _tensor_sizes(checkpoint: PretrainedModel) -> Tensors:
     """Elements of each tensor of a local checkpoint, named as in the wav2vec 2.0 model."""
     _, sizes = layout_and_sizes(checkpoint.path)
     finetuned = "w2v_encoder.w2v_model."  # fairseq wraps a model that was trained for ASR

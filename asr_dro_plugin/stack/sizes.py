@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.catalogue import resolve_checkpoint, resolve_for, takes_own_weights
-from asr_dro_plugin.pretrained.layouts import Checkpoint
+from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.pretrained.resolve import with_model_config
 from asr_dro_plugin.stack.chosen import chosen, frontend_of, input_size_of
 from asr_dro_plugin.stack.combinations import RAW_AUDIO
@@ -41,7 +41,7 @@ def resolve(config: Mapping) -> dict:
     return out
 
 
-def output_sizes(config: Mapping, checkpoint: Checkpoint | None) -> dict[str, int | None]:
+def output_sizes(config: Mapping, checkpoint: PretrainedModel | None) -> dict[str, int | None]:
     """Output size of each slot that changes it, in signal order."""
     sizes, size = {}, input_size_of(config) or RAW_AUDIO
     for slot in ("frontend", "preencoder", "encoder", "postencoder"):
@@ -50,7 +50,7 @@ def output_sizes(config: Mapping, checkpoint: Checkpoint | None) -> dict[str, in
     return sizes
 
 
-def checkpoint_of(config: Mapping) -> Checkpoint | None:
+def checkpoint_of(config: Mapping) -> PretrainedModel | None:
     """The SSL checkpoint that a stack starts from, looked up but never fetched.
 
     None where there is none, or where only s3prl knows the model that is named.
@@ -77,7 +77,7 @@ def _checkpoints_named(config: Mapping) -> list[str]:
     return []
 
 
-def _infer_ssl_output_size(config: dict, checkpoint: Checkpoint | None) -> None:
+def _infer_ssl_output_size(config: dict, checkpoint: PretrainedModel | None) -> None:
     """With our ``ssl_checkpoint``, the wav2vec2 encoder keeps the model's own width by default, and
     an encoder that is built from ``model_config`` has it written out.
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.layouts import Checkpoint
+from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.stack.adapter_settings import is_adapters, uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS, with_adapters
 from asr_dro_plugin.stack.components import facts_of
@@ -86,7 +86,7 @@ def _note(config: Mapping, slot: str) -> str:
 
 
 def _all_sizes(
-    config: Mapping, checkpoint: Checkpoint | None, vocab_size: int | None
+    config: Mapping, checkpoint: PretrainedModel | None, vocab_size: int | None
 ) -> dict[str, int | None]:
     sizes = output_sizes(config, checkpoint)
     same = dict.fromkeys(("specaug", "normalize"), sizes["frontend"])

@@ -7,8 +7,8 @@ import torch
 
 from asr_dro_plugin.bin.convert_checkpoint import main
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.hf_folders import load_plain
 from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from tests.hostile import attacks, write_zip
 
 pytest_plugins = ["tests.fixtures_ssl"]

@@ -8,7 +8,8 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
-from asr_dro_plugin.pretrained.hf_folders import modern_name, read_weights
+from asr_dro_plugin.pretrained.hf_folders import read_weights
+from asr_dro_plugin.pretrained.read_weights import modern_name
 
 transformers = pytest.importorskip("transformers")
 pytest_plugins = ["tests.fixtures_ssl"]

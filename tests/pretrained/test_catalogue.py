@@ -17,8 +17,8 @@ from asr_dro_plugin.pretrained.catalogue import (
     resolve_checkpoint,
     resolve_for,
 )
-from asr_dro_plugin.pretrained.hf_folders import load_plain
 from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.pretrained.resolve import apply_to_config, use_checkpoint
 
 pytest_plugins = ["tests.fixtures_ssl"]

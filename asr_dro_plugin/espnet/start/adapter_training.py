@@ -12,7 +12,7 @@ from asr_dro_plugin.espnet.start.adapters import add_adapters, load_base
 from asr_dro_plugin.espnet.start.continuation import Source, initialise_from, read_source
 from asr_dro_plugin.experiment.adapter_files import check_base, fingerprint, leaves_out_base
 from asr_dro_plugin.experiment.config_paths import in_place, pack_root
-from asr_dro_plugin.pretrained.hf_folders import load_plain
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.adapter_settings import is_adapters
 
 logger = logging.getLogger(__name__)

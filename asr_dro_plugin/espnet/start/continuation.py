@@ -20,7 +20,8 @@ from asr_dro_plugin.experiment import CONFIG, OBJECTIVE_STATE
 from asr_dro_plugin.experiment.adapter_files import without_adapters
 from asr_dro_plugin.experiment.model_files import best_model_file
 from asr_dro_plugin.groups import GroupMap
-from asr_dro_plugin.pretrained.hf_folders import SOURCE, load_plain
+from asr_dro_plugin.pretrained.hf_folders import SOURCE
+from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.chosen import argument, frontend_of
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, UNK

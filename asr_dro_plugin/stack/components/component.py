@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from asr_dro_plugin.pretrained.layouts import Checkpoint, Use
+from asr_dro_plugin.pretrained.layouts import PretrainedModel, Use
 from asr_dro_plugin.stack.components.rules import Step, View
 from asr_dro_plugin.stack.signatures import signature_of
 
@@ -88,7 +88,7 @@ class Chosen:
     path: str
     config: Mapping = field(repr=False)
     input_size: int | None = None
-    checkpoint: Checkpoint | None = None
+    checkpoint: PretrainedModel | None = None
     look_up: Callable[[], Mapping | None] = field(default=dict, repr=False)
 
     def __getitem__(self, argument: str) -> object:
