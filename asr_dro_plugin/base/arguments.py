@@ -1,6 +1,39 @@
-"""Types of command-line values that argparse lacks, in the shell recipe's words."""
+"""The command line's parser, and types of values that argparse lacks, in the recipe's words."""
 
 import argparse
+from typing import Any
+
+
+class Parser(argparse.ArgumentParser):
+    """Options that are never abbreviated, a text as it is laid out, defaults behind the help.
+
+    Takes what ``argparse.ArgumentParser`` takes.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _Help, "allow_abbrev": False, **kwargs})
+
+    def add_switch(self, name: str, help: str, default: bool = False) -> None:
+        """An option that takes ``true`` or ``false``."""
+        self.add_argument(name, type=boolean, default=default, metavar="true|false", help=help)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Tells each default once, as it would be typed."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        words, default = action.help or "", action.default
+        told = action.required or action.nargs == 0 or "(default" in words
+        if told or default in (None, "", argparse.SUPPRESS):
+            return words
+        values = default if isinstance(default, list | tuple) else [default]
+        return f"{words} (default: {' '.join(map(_typed, values))})"
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("%", "%%")
 
 
 def boolean(word: str) -> bool:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table, write_table
@@ -32,12 +32,9 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 LANGUAGE_CODE = re.compile("[a-z]{3}")
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro align", description=__doc__, epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = Parser(prog="asr-dro align", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("pair", nargs="*", metavar="AUDIO TEXTFILE", help="a recording and the text of all of it")
     add("--data_dir", help="instead: a data directory with wav.scp and text")

@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.decoding import parts as decode_parts
@@ -32,14 +32,10 @@ out/left_out.tsv lists.
 """
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro decode",
-        description=__doc__.replace(" (``transcripts/partial.py``)", ""),
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = __doc__.replace(" (``transcripts/partial.py``)", "")
+    parser = Parser(prog="asr-dro decode", description=about, epilog=EPILOG)
     parser.add_argument("--exp", required=True, help="trained experiment")
     parser.add_argument(
         "--model_file", help="its model file (default: the average by its best_model_criterion)"

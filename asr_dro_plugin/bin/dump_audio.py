@@ -1,17 +1,14 @@
 """Stage 3: dump a data directory as 16 kHz mono FLAC archives, part by part, then merge."""
 
-import argparse
 import logging
 
-from asr_dro_plugin.base.arguments import boolean, fraction
+from asr_dro_plugin.base.arguments import Parser, boolean, fraction
 from asr_dro_plugin.errors import UserError, run_main
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--data_dir", required=True, help="Kaldi data directory of stage 1 or 2")
     add("--out_dir", required=True, help="the dump; its path goes into wav.scp as given")

@@ -6,23 +6,19 @@ hf: a folder that transformers' Wav2Vec2ForCTC (HubertForCTC, WavLMForCTC) loads
 feature extractor; for encoders hf_wav2vec2 and fairseq_wav2vec2 with CTC on the last layer.
 """
 
-import argparse
 import logging
 import sys
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import run_main
 
 FORMATS = ("hf",)
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="asr-dro export", description=__doc__)
     add = parser.add_argument
     add("exp", type=Path, help="trained or imported experiment")
     add("--to", required=True, choices=FORMATS, help="the format")

@@ -1,17 +1,14 @@
 """Stage 4: leave out utterances unfit for training or validation, and list unseen characters."""
 
-import argparse
 import logging
 
-from asr_dro_plugin.base.arguments import fraction
+from asr_dro_plugin.base.arguments import Parser, fraction
 from asr_dro_plugin.errors import run_main
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--in_dir", required=True, help="dump of stage 3, for example dump/raw/org/train")
     add("--out_dir", required=True, help="where the filtered tables go")

@@ -10,23 +10,19 @@ WavLMForCTC or Whisper), fairseq (a .pt), espnet (a packed .zip or an experiment
 --exp, asr-dro pack, and ./run.sh --init_exp.
 """
 
-import argparse
 import logging
 import sys
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 
 KINDS = ("nemo", "hf", "fairseq", "espnet", "state_dict")
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro import",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="asr-dro import", description=__doc__)
     add = parser.add_argument
     add("path", type=Path, help="the model: a file or a folder, by its kind")
     add("--from", dest="kind", required=True, choices=KINDS, help="the system it comes from")

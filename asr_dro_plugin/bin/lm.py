@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, recorded
 
@@ -29,16 +29,13 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 MAX_NAMED = 5
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """All options of the command."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="asr-dro lm", description=__doc__, epilog=EPILOG, formatter_class=form
-    )
+    parser = Parser(prog="asr-dro lm", description=__doc__, epilog=EPILOG)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
 
     def step(name: str, run: Callable, what: str) -> argparse.ArgumentParser:
-        found = steps.add_parser(name, help=what, description=what, allow_abbrev=False)
+        found = steps.add_parser(name, help=what, description=what)
         found.set_defaults(run=run)
         return found
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "export": ("export_model", "an experiment in another system's format: hf"),
     "vocab": ("vocab", "a list of tokens from texts, and the stray characters in them"),
     "preflight": ("preflight", "what training will meet, by language; refuses what cannot work"),
-    "plan": ("plan", "show the stack that a YAML assembles, with sizes and parameters"),
+    "plan": ("plan", "the former name of info"),
     "check-config": ("check_config", "check a YAML without running anything"),
     "onebatchtest": ("onebatchtest", "learn one batch by heart: can this stack learn at all?"),
     "train": ("train", "train with ESPnet's options and ours (stage 11)"),

@@ -3,16 +3,14 @@
 import argparse
 import logging
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--text", required=True, help="filtered training text, for example dump/raw/train/text")
     add("--out_dir", required=True, help="gets tokens.txt, nlsyms.txt and, for bpe, bpe.model")

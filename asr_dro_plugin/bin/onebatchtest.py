@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin.train import ngpu_of
@@ -29,15 +30,9 @@ Exit code: 0 WER 0 was reached, 1 it was not (or bad input), 2 a wrong option, 1
 FILES = ("--token_list", "--groups", "--train_shape_file", "--train_data_path_and_name_and_type")
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The test's own options; all others are handed on to the training's parser."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro onebatchtest",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(prog="asr-dro onebatchtest", description=__doc__, epilog=EPILOG)
     parser.add_argument("--config", required=True, help="training configuration")
     parser.add_argument(
         "--output_dir",

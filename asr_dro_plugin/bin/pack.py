@@ -1,17 +1,16 @@
 """Stage 14: pack a trained experiment into one file, with a model card, to give it away."""
 
-import argparse
 import logging
 import sys
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.errors import UserError, run_main
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="asr-dro pack", description=__doc__)
+    parser = Parser(prog="asr-dro pack", description=__doc__)
     add = parser.add_argument
     add("exp", help="trained experiment, for example exp/asr_...")
     add("--out", required=True, help="the archive to write, for example model.zip")

@@ -1,16 +1,14 @@
 """Stage 2: a data directory with copies at other speeds; stage 3 applies the factors."""
 
-import argparse
 import logging
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--data_dir", required=True, help="Kaldi data directory of stage 1")
     add("--out_dir", required=True, help="the directory to write")

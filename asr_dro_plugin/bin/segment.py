@@ -10,7 +10,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
 from asr_dro_plugin.bin.align import add_model_options, list_some, load
 from asr_dro_plugin.data.segments_dir import (
@@ -33,12 +33,9 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 """
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro segment", description=__doc__, epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = Parser(prog="asr-dro segment", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("audio", nargs="+", help="recordings of any rate, container and length")
     add("--out", required=True, help="data directory to write; no audio is copied")

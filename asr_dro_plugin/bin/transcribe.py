@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_decode_options, check_times, settings_of
@@ -21,9 +21,9 @@ FORMATS = "text json srt vtt ctm txt trn nbest"
 AUTO_CHUNK = 30.0  # seconds; what is longer is decoded in chunks, whose memory does not grow
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(prog="asr-dro transcribe", description=__doc__)
+    parser = Parser(prog="asr-dro transcribe", description=__doc__)
     add = parser.add_argument
     add("audio", nargs="+", help="audio files of any rate and container, folders, a wav.scp, or "
         "a JSONL manifest (audio_filepath, utt_id, lang)")  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.files import atomic_write, sha256_of
 from asr_dro_plugin.base.kaldi_io import read_table
@@ -31,9 +31,9 @@ from asr_dro_plugin.lm import grid as lm_grid
 from asr_dro_plugin.text.normalizers import KINDS, recorded
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Options of the command."""
-    parser = argparse.ArgumentParser(prog="asr-dro tune-lm", description=__doc__.splitlines()[0])
+    parser = Parser(prog="asr-dro tune-lm", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--exp", required=True, help="trained experiment")
     add("--model_file", help="its model file (default: the average by its best_model_criterion)")

@@ -1,16 +1,16 @@
 """Unpack a model that asr-dro pack, or ESPnet, has made; every file is checked first."""
 
-import argparse
 import contextlib
 import logging
 import sys
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="asr-dro unpack", description=__doc__)
+    parser = Parser(prog="asr-dro unpack", description=__doc__)
     add = parser.add_argument
     add("archive", help="the packed model, a .zip")
     add("--out", required=True, help="the folder to make; it must not be there yet")

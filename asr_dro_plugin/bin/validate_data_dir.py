@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.data.validate import MAX_PRINTED, Checks, validate
 from asr_dro_plugin.errors import run_main
 
@@ -14,9 +14,9 @@ OPTIONS = {
 }
 
 
-def get_parser(description: str) -> argparse.ArgumentParser:
+def get_parser(description: str) -> Parser:
     """The command line that validating and fixing share."""
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    parser = Parser(description=description)
     parser.add_argument("directories", nargs="+", metavar="DIR", help="a data directory")
     for name, words in OPTIONS.items():
         value = getattr(Checks(), name)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, Normalizer, get_normalizer, split_tag
 
@@ -18,12 +18,9 @@ Beside the list goes characters.tsv: every character with its count, languages, 
 verdict (kept, stray letter, mark, rare, not allowed).  The last two get no token."""
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro vocab", description=__doc__, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = Parser(prog="asr-dro vocab", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("text", nargs="+", metavar="TEXT", help="Kaldi's text or plain lines, gzip or not")
     add("--out", required=True, help="tokens.txt; with --format hf a folder")

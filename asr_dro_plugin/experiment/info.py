@@ -66,6 +66,7 @@ class StackInfo:
             **{key: _part(part) for key, part in self.training.items()},
             "frame_shift": self.frames.frame_shift,
             "frame_shift_exact": self.frames.exact,
+            "frame_shift_from": self.frames.blame,
             "receptive_field": self.field.as_dict(),
             "vocabulary": self.vocabulary and asdict(self.vocabulary),
         }

@@ -44,6 +44,23 @@ def plan_first_epoch(
     return longest_batch(config, counter, *read_lengths(stats_dir / "train"))
 
 
+def batch_facts(found: PlannedBatches | None, config: Mapping, stats_dir: Path) -> dict[str, str]:
+    """The same in words, by their title."""
+    if found is None:
+        return {"longest": f"batch not known before stage 10 has measured {stats_dir}"}
+    size = (
+        f"{found.seconds:.1f} s and {found.frames:,} frames with padding "
+        f"(longest: {found.first}, {found.longest_seconds:.1f} s)"
+    )
+    if found.is_planned:
+        return {
+            "longest": f"batch of {found.num_utterances} utterances: {size}",
+            "epoch 1": f"by {config['sampler']}: {found.plan}",
+        }
+    kind = config.get("batch_type", "folded")
+    return {"longest": f"utterance: {size}; the batches are ESPnet's (batch_type: {kind})"}
+
+
 def longest_batch(
     config: Mapping,
     counter: FrameCounter,

@@ -1,4 +1,4 @@
-"""The stack of a configuration as text: what ``asr-dro plan`` and ``asr-dro info`` print."""
+"""The stack of a configuration as text: what ``asr-dro info`` prints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,6 @@ from asr_dro_plugin.stack.summary import Slot
 ALWAYS = ("frontend", "preencoder", "encoder", "decoder", "ctc")
 HEADER = ("slot", "component", "output size", "trainable", "frozen", "counted from")
 SOURCES = {"meta": "module", "table": "from table", "file": "checkpoint", "model": "model file"}
-KEY_WIDTH = 13  # of what stands below the table in a plan
 
 
 def stack_lines(slots: Sequence[Slot]) -> list[str]:
@@ -19,11 +18,6 @@ def stack_lines(slots: Sequence[Slot]) -> list[str]:
     rows = [HEADER, *map(_row, shown), _total(shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return [_align(row, widths) for row in rows]
-
-
-def fact_line(key: str, value: str, width: int = KEY_WIDTH) -> str:
-    """``key          value``, as it stands below the table."""
-    return f"{key:<{width - 1}} {value}"
 
 
 def describe_loss(config: Mapping) -> str:

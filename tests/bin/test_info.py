@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,14 @@ TINY = {
     "decoder": "none", "model": "dro", "model_conf": {"ctc_weight": 1.0}, "objective": "ctc_dro",
     "objective_conf": {"step_size": 0.01}, "optim": "adam", "optim_conf": {"lr": 0.01},
     "scheduler": "warmup_cosine", "scheduler_conf": {"max_steps": 9, "warmup_steps": 2},
+}  # fmt: skip
+
+
+ROOT = CONF.parent
+S3PRL = {
+    "ssl_checkpoint": "xlsr_300m", "frontend": "s3prl", "preencoder": "linear",
+    "preencoder_conf": {"output_size": 80}, "encoder": "transformer",
+    "encoder_conf": {"num_blocks": 1}, "decoder": "none", "model_conf": {"ctc_weight": 1.0},
 }  # fmt: skip
 
 
@@ -114,6 +124,86 @@ def test_frozen_parameters_are_told_apart(write, capsys):
     config = write(TINY | {"freeze_param": ["encoder.net.subsampling"]})
     counts = found(capsys, config, "--vocab", "5")["parameters"]
     assert counts["frozen"] == 8 * 8 * 7 + 8 + 16 and counts["total"] == 1030
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    return {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+
+
+def test_the_table_shows_all_slots_with_sizes_and_counts(write, capsys):
+    masks = {"time_mask_width_range": None, "time_mask_width_ratio_range": [0.0, 0.05]}
+    frozen = {"freeze_param": ["encoder.net.subsampling.0"]}
+    config = write(TINY | frozen | {"specaug": "specaug", "specaug_conf": masks})
+    text = told(capsys, config, "--vocab", "5")
+    table = rows(text)
+    assert list(table)[1:9] == ["slot", "frontend", "specaug", "preencoder", "encoder", "decoder",
+                                "ctc", "total"]  # fmt: skip
+    assert table["frontend"][1:3] == ["default", "8"]
+    assert table["preencoder"][1:4] == ["none", "-", "-"]
+    assert table["encoder"][1:3] == ["conv_ctc", "8"]
+    assert table["encoder"][4] == table["total"][2] == str(8 * 8 * 7 + 8 + 2 * 8)
+    assert table["ctc"][1:4] == ["builtin", "5", str(8 * 5 + 5)]
+
+
+def test_a_pretrained_model_is_counted_without_it(write, capsys, tmp_path):
+    text = told(capsys, write(S3PRL))
+    assert rows(text)["ctc"][2:5] == ["?", "?", "?"] and rows(text)["total"][-2:] == ["+", "?"]
+    assert rows(text)["frontend"][2:] == ["1,024", "315,438,745", "0", "from", "table"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.yaml"]
+
+
+def test_a_local_checkpoint_takes_the_place_of_the_named_one(write, tiny_ssl, capsys):
+    out = found(capsys, write(S3PRL), "--ssl_checkpoint", str(tiny_ssl.hf))
+    slots = {slot["name"]: slot for slot in out["slots"]}
+    assert (slots["frontend"]["output_size"], slots["frontend"]["source"]) == (16, "file")
+    assert slots["preencoder"]["trainable"] == 16 * 80 + 80
+
+
+def test_what_is_told_is_the_stack_with_the_options_on_top(write, capsys):
+    arguments = "--encoder_conf strides=[2,2,2] --freeze_param encoder"
+    out = found(capsys, write(TINY), "--asr_args", arguments)
+    assert (out["loss"], out["frame_shift"], out["frame_shift_exact"]) == ("ctc", 0.08, True)
+    assert out["frame_shift_from"] == "encoder conv_ctc (stride 8 on 10 ms frames)"
+    encoder = next(slot for slot in out["slots"] if slot["name"] == "encoder")
+    assert encoder["trainable"] == 0 < encoder["frozen"]
+
+
+def test_the_batches_of_measured_data_end_the_table(write, capsys, tmp_path):
+    config = write(TINY | {"iterator_type": "task", "sampler": "group_duration",
+                           "sampler_conf": {"duration": 10.0}})  # fmt: skip
+    where = ["--stats_dir", str(tmp_path / "stats")]
+    assert fact(told(capsys, config, *where), "longest").startswith("batch not known before stage")
+    assert found(capsys, config, *where)["batches"] is None
+    (tmp_path / "stats" / "train").mkdir(parents=True)
+    (tmp_path / "stats" / "train" / "speech_shape").write_text("a 16000\nb 32000\n")
+    assert fact(told(capsys, config, *where), "longest") == (
+        "batch of 2 utterances: 4.0 s and 202 frames with padding (longest: b, 2.0 s)"
+    )
+    assert fact(told(capsys, config, *where), "epoch 1").startswith("by group_duration: 1 batch")
+
+
+def test_nothing_shipped_needs_espnets_tasks_and_batches_do_not_need_torch(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "speech_shape").write_text("a 16000\n")
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from asr_dro_plugin.base.yaml_files import load_config\n"
+        "from asr_dro_plugin.preflight.first_epoch import plan_first_epoch\n"
+        "from asr_dro_plugin.stack.frames import frame_counter\n"
+        "config = load_config('conf/train_asr_ctc_dro_mini.yaml')\n"
+        "plan_first_epoch(config, Path(sys.argv[1]), frame_counter(config)).plan\n"
+        "assert not {'torch', 'espnet2'} & set(sys.modules)\n"
+        "from asr_dro_plugin.bin import info\n"
+        "for path in sorted(Path('conf').glob('train_asr_*.yaml')):\n"
+        "    info.main([str(path)])\n"
+        "print(*(name for name in sys.modules if 'espnet2.tasks' in name or 's3prl' in name))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    assert run.stdout.count("frame shift") == len(list(CONF.glob("train_asr_*.yaml")))
+    assert run.stdout.endswith("\n\n")
 
 
 @pytest.fixture
@@ -217,10 +307,11 @@ def test_an_imported_folder_says_where_it_is_from(tiny_ssl, tmp_path, capsys):
         (["{tmp}/none.yaml"], "Cannot read the configuration"),
         (["{tmp}"], "holds no config.yaml, but .*experiment"),
         ([QUARTZNET, "--asr_args", "--encoder_conf num_repeat=2"], "Did you mean 'num_repeats'"),
+        ([QUARTZNET, "--asr_args", "--freeze_param encoder.block.0"], "matches no parameter. Did"),
         ([QUARTZNET, "--token_list", "{tmp}/none.txt"], "none.txt"),
         ([str(CONF), "--vocab", "3"], "--vocab goes with a configuration"),
     ],
-    ids=["vocab", "no file", "no experiment", "typo", "no tokens", "vocab of a folder"],
+    ids=["vocab", "no file", "no experiment", "typo", "freeze", "no tokens", "vocab of a folder"],
 )
 def test_bad_input_is_one_line(tmp_path, arguments, words):
     with pytest.raises((UserError, OSError), match=words) as caught:
