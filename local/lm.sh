@@ -38,7 +38,8 @@ if begin 6 "${train_set}" "text of the language models -> ${lm_text}" --output "
     end
 fi
 
-estimate=("${lm[@]}" estimate "${lm_text}" --out "${lm_dir}" --order "${lm_order}" --unit "${lm_unit}")
+estimate=("${lm[@]}" estimate "${lm_text}" --out "${lm_dir}" --order "${lm_order}"
+    --unit "${lm_unit}")
 if begin 7 "${lm_name}" "${lm_order}-grams of ${lm_unit}s -> ${lm_dir}" \
     --option "estimate=${estimate[*]}" --input "${lm_text}" --output "${lm_dir}/joint/lm.json"; then
     listed "${estimate[@]}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 11 with --onebatchtest true: a few utterances learnt by heart, and whether that was possible.
+# Stage 11 with --onebatchtest true: a few utterances learnt by heart, and whether it could.
 # Usage: local/onebatchtest.sh OUT NGPU NUM_THREADS [options of asr-dro onebatchtest]...
 set -euo pipefail
 . ./path.sh

@@ -5,7 +5,7 @@
 #     nj=4                          # Number of parallel parts.
 #     lid=true                      # Whether the text carries language tags.
 #     help_message="Usage: ..."     # optional, printed first by --help
-#     option_hints=utils/FILE.tsv   # optional: what to say of some unknown options, NAME <tab> words
+#     option_hints=utils/FILE.tsv   # optional: what to say of unknown options, NAME <tab> words
 #     . utils/parse_options.sh
 #
 # Legal options are the lower-case variables that the script assigns, at the start of a line, above
@@ -99,7 +99,7 @@ _po_edit_distance() {
     _po_distance=${_po_row[${#2}]}
 }
 
-# Refuse $1 (given as $2) with the words that the table of hints has for it; go on where it has none.
+# Refuse $1 (given as $2) with the words of the table of hints, where it has some.
 _po_look_up() {
     local _po_name _po_words
     [[ -n ${option_hints:-} ]] || return 0

@@ -2,13 +2,13 @@
 # Which stages are run, and which have been.  Source it after utils/log.sh, in a script that has the
 # options stage, stop_stage, skip_stages, dry_run and expdir:
 #
-#     if begin 5 NAME "the text -> its tokens" --input dump/text --output data/tokens -- --nbpe 500; then
+#     if begin 5 NAME "text -> tokens" --input dump/text --output data/tokens -- --nbpe 500; then
 #         a command that makes data/tokens of dump/text
 #         end
 #     fi
 #
 # The body is run where the stage is wanted and was not finished yet with these options, inputs and
-# outputs, which is noted in ${expdir}/.done (utils/stage.py).  A dry run only says what would be run.
+# outputs, which is noted in ${expdir}/.done (utils/stage.py).  A dry run only says what would be.
 # shellcheck disable=SC2154 # the options are the script's
 
 # wanted N: whether stage N is to be run.
@@ -95,7 +95,8 @@ listed() {
 words_into() {
     local -n _array=$1 _value=$2
     local _words
-    _words=$(xargs -r -n 1 printf '%s\n' <<<"${_value}") || die "--$2 has an unmatched quote: ${_value}"
+    _words=$(xargs -r -n 1 printf '%s\n' <<<"${_value}") ||
+        die "--$2 has an unmatched quote: ${_value}"
     _array=()
     [ -z "${_words}" ] || mapfile -t _array <<<"${_words}"
 }

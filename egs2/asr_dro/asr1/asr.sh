@@ -4,7 +4,7 @@
 # A stage whose inputs and options are unchanged is skipped; one that was interrupted is done again.
 # shellcheck disable=SC2154 # names that recipe_facts prints, and what cmd.sh and utils/ define
 set -euo pipefail
-export ASR_DRO_CALLER_DIR=${ASR_DRO_CALLER_DIR:-$PWD} # relative paths given by a user start there too
+export ASR_DRO_CALLER_DIR=${ASR_DRO_CALLER_DIR:-$PWD} # a user's relative paths start there
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # What to do
@@ -21,10 +21,10 @@ dumpdir=dump             # where the audio goes
 corpus=prompts           # prompts, tsv, ml_superb, librispeech: one script each in local/
 langs=                   # ISO 639-3 codes, for example "eng fra" (default: all)
 lid=true                 # put the language tag [iso] first in every text
-text_norm=lower_no_punct # none, nfc, lower_no_punct, upper_no_punct, or a YAML (NAME: conf/text_norm_NAME.yaml)
+text_norm=lower_no_punct # none, nfc, upper_no_punct ..., a YAML, or NAME: conf/text_norm_NAME.yaml
 data_source=             # folder or table of the corpus (default: db.sh)
 local_data_opts=         # more options for local/data.sh (see local/data.sh --corpus NAME --help)
-data_tag=                # names the sets (default: the corpus and what is not default in its options)
+data_tag=                # names the sets (default: the corpus and its options that are no default)
 train_set=               # default: train_TAG
 valid_set=               # default: dev_TAG
 test_sets=               # default: test_TAG; several are separated by spaces
@@ -36,9 +36,9 @@ min_wav_duration=0.1     # seconds; train and dev
 max_wav_duration=20.0    # seconds; train and dev
 max_drop=0.05            # share of a language that may be dropped before it is an error
 # Tokens
-token_type=              # char, bpe, word, hugging_face (default: char, or what the model brings: Whisper's own)
+token_type=              # char, bpe, word, hugging_face (default: char, or the model's own)
 nbpe=500                 # sentencepiece vocabulary
-bpe_train_text=          # text of the pieces (default: the training text); with tags where lid is true
+bpe_train_text=          # text of the pieces, tags and all (default: the training text)
 token_list=              # a given tokens.txt instead of one from the training text
 # Model
 asr_config=conf/train_asr_ctc_dro_mini.yaml    # training configuration
@@ -46,19 +46,19 @@ asr_tag=                 # names the experiment (default: from the configuration
 asr_exp=                 # directory of the experiment (default: EXPDIR/asr_TAG)
 asr_stats_dir=           # directory of lengths and statistics (default: EXPDIR/asr_stats_TAG)
 asr_args=                # more options for training, for example "--max_epoch 5"
-onebatchtest=false       # stage 11 learns a few utterances by heart instead, and says whether it could
-ssl_checkpoint=          # pretrained model of the stack: a name, a path, or org/name of the hub (default: the YAML's)
+onebatchtest=false       # stage 11 only learns a few utterances by heart, and says whether it could
+ssl_checkpoint=          # pretrained model: name, path, or org/name of the hub (default: the YAML's)
 init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
 # Language model: n-grams of the training text, where the decoding configuration asks for them
 use_lm=                  # true or false (default: whether the decoding configuration has mode lm)
-lm_order=                # longest n-grams (default: 3 words or 6 characters, as the decoding configuration's lm_unit)
-lm_dir=                  # language models made before, as by asr-dro lm build (default: EXPDIR/lm_TAG)
+lm_order=                # longest n-grams (default: 3 words or 6 characters, by lm_unit)
+lm_dir=                  # language models made before, by asr-dro lm build too (default: EXPDIR/lm_TAG)
 tune_lm=false            # find the weight and the word score on the dev set, before decoding
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
 inference_args=          # changes of that configuration, for example "--lm_weight 0.3"
-inference_asr_model=     # model file in the experiment (default: the average by the YAML's best_model_criterion)
+inference_asr_model=     # model file in the experiment (default: the average of the best)
 inference_tag=           # names the results (default: from the configuration and the model)
 # Packing
 model_licence=unknown    # of the packed model, for example cc-by-4.0
@@ -70,8 +70,9 @@ inference_nj=            # parallel parts of decoding (default: nj)
 num_threads=2            # threads of training on a CPU
 
 # shellcheck disable=SC2034 # parse_options.sh prints it
-help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 speed perturbation, 3 format,
-4 filter, 5 tokens, 6-9 language model, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing."
+help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 speed perturbation,
+3 format, 4 filter, 5 tokens, 6-9 language model, 10 statistics, 11 training, 12 decoding,
+13 scoring, 14 packing."
 # shellcheck disable=SC2034 # for parse_options.sh
 option_hints=utils/espnet_options.tsv # ESPnet's options that have another name here
 
@@ -84,14 +85,14 @@ option_hints=utils/espnet_options.tsv # ESPnet's options that have another name 
 . ./db.sh
 . utils/stages.sh
 
-{ # bash reads a braced block whole before it runs it: editing this file harms no run that is under way
+{ # bash reads a braced block whole: editing this file harms no run that is under way
 
 # ---- all names that follow from the options, and their refusal: experiment/recipe_names.py ----
 words_into local_data_words local_data_opts
 words_into asr_arg_words asr_args
 options=("cmd_backend=${cmd_backend}")
 for name in "${option_names[@]}"; do options+=("${name}=${!name}"); done
-facts=$(python3 -m asr_dro_plugin.bin.recipe_facts "${options[@]}") || exit 1 # its line stands above
+facts=$(python3 -m asr_dro_plugin.bin.recipe_facts "${options[@]}") || exit 1 # it says why
 while IFS= read -r line; do printf -v "${line%%=*}" '%s' "${line#*=}"; done <<<"${facts}"
 
 # ---- the options of training, for stages 10 and 11 ----
@@ -154,22 +155,18 @@ for dset in ${data_sets}; do
     fi
 done
 
-# ---- 4: without what is too short, too long or unreadable ----
+# ---- 4: without what is too short, too long or empty ----
+declare -A role=(["${valid_set}"]=valid ["${train_set}"]=train)
 for dset in ${data_sets}; do
-    role="test"
-    [ "${dset}" != "${valid_set}" ] || role=valid
-    [ "${dset}" != "${train_set}" ] || role=train
-    filter=(--in_dir "${data_feats}/org/${dset}" --out_dir "${data_feats}/${dset}" --role "${role}"
+    in=${data_feats}/org/${dset} out=${data_feats}/${dset}
+    known_by=data/${org_train_set} # whose letters are known: not for the training set itself
+    [ "${dset}" != "${train_set}" ] || known_by=
+    filter=(--in_dir "${in}" --out_dir "${out}" --role "${role[${dset}]:-test}"
         --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
-        --max_drop "${max_drop}")
-    made_from=("${data_feats}/org/${dset}")
-    if [ "${role}" != train ]; then # the training text's letters are known
-        filter+=(--train_dir "data/${org_train_set}")
-        made_from+=("data/${org_train_set}/text")
-    fi
-    [ -z "${token_list}" ] || filter+=(--token_list "${token_list}")
-    if begin 4 "${feats_type}_${dset}" "${data_feats}/org/${dset} -> ${data_feats}/${dset}" \
-        --option "filter=${filter[*]}" --input "${made_from[@]}" --output "${data_feats}/${dset}"; then
+        --max_drop "${max_drop}" ${known_by:+--train_dir "${known_by}"}
+        ${token_list:+--token_list "${token_list}"})
+    if begin 4 "${feats_type}_${dset}" "${in} -> ${out}" --option "filter=${filter[*]}" \
+        --input "${in}" ${known_by:+"${known_by}/text"} --output "${out}"; then
         python3 -m asr_dro_plugin.bin.filter_data "${filter[@]}"
         end
     fi
@@ -195,7 +192,7 @@ if [ -z "${lm_given}" ] && ${use_lm}; then
         --valid_dir "data/${valid_set}" --text_norm "${text_norm}" --norm_file "${norm_file}" \
         --lm_dir "${lm_dir}" --lm_order "${lm_order}" --lm_unit "${lm_unit}"
 elif wanted 6 || wanted 7 || wanted 8 || wanted 9; then
-    log "Stages 6-9: no language model to build: decoding uses ${lm_given:-the acoustic model alone}."
+    log "Stages 6-9: nothing to build: decoding uses ${lm_given:-the acoustic model alone}."
 fi
 
 # ---- 10: what the stack makes of the data: lengths, groups, mean and variance ----
@@ -265,10 +262,7 @@ fi
 lm_args=() lm_files=()
 if ${lm_wanted}; then
     lm_args=(--lm_dir "${lm_dir}")
-    shopt -s nullglob
-    lm_files=("${lm_dir}"/*/lm.arpa*)
-    shopt -u nullglob
-    [ ${#lm_files[@]} -gt 0 ] || lm_files=("${lm_dir}")
+    mapfile -t lm_files < <(compgen -G "${lm_dir}/*/lm.arpa*" || echo "${lm_dir}")
     needs 12 "Run stages 6 to 9, or give --lm_dir." "${lm_files[0]}"
 fi
 if ${tune_lm}; then
@@ -299,7 +293,8 @@ for dset in ${valid_set} ${test_sets}; do
         "${data_feats}/${dset}/wav.scp" "${lm_files[@]}"; then
         utils/write_command.sh "${out}/run.sh" "${decode[@]}"
         ${decode_cmd} --title "stage 12 ${dset}" --gpu "${inference_ngpu}" --num_threads 1 \
-            "JOB=1:${inference_nj}" "${out}/logs/decode.JOB.log" "${decode[@]}" "${where[@]}" --part JOB
+            "JOB=1:${inference_nj}" "${out}/logs/decode.JOB.log" \
+            "${decode[@]}" "${where[@]}" --part JOB
         listed "${decode[@]}" "${where[@]}" --merge true
         end
     fi
@@ -330,9 +325,7 @@ packed=${asr_exp}/${exp_name}.zip
 pack=(python3 -m asr_dro_plugin.bin.pack "${asr_exp}" --out "${packed}"
     --model_file "${inference_asr_model}" --inference_config "${inference_config}"
     --licence "${model_licence}" "${lm_args[@]}")
-shopt -s nullglob
-scores=("${decode_dir}"/*/score.json) # for the card
-shopt -u nullglob
+mapfile -t scores < <(compgen -G "${decode_dir}/*/score.json" || true) # for the card
 [ ${#scores[@]} = 0 ] || pack+=(--inference_tag "${inference_tag}")
 if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" \
     --output "${packed}" --input "${asr_exp}"/{"${inference_asr_model}",config.yaml,groups.txt} \
