@@ -17,7 +17,8 @@ import warnings
 
 import numpy as np
 
-from asr_dro_plugin.samplers import SAMPLERS, PlanStats, describe_plan, plan_batches
+from asr_dro_plugin.samplers import SAMPLERS, plan_batches
+from asr_dro_plugin.samplers.describe import PlanStats, describe_plan
 
 NUM, NUM_GROUPS, DURATION = 1_000_000, 143, 50.0
 RUNS = 3

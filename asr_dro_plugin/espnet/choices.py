@@ -12,6 +12,7 @@ from espnet2.tasks.asr import (
 )
 from espnet2.train.class_choices import ClassChoices
 
+from asr_dro_plugin import objectives, samplers
 from asr_dro_plugin.espnet.parts.default_frontend import PreparedDefaultFrontend
 from asr_dro_plugin.espnet.parts.ssl import (
     PreparedS3prlFrontend,
@@ -19,11 +20,11 @@ from asr_dro_plugin.espnet.parts.ssl import (
     PreparedWav2Vec2Encoder,
 )
 from asr_dro_plugin.espnet.start.adapters import register_adapters
-from asr_dro_plugin.objectives import OBJECTIVES, AbsObjective
+from asr_dro_plugin.objectives.abs_objective import AbsObjective
 from asr_dro_plugin.optim.novograd import NovoGrad
 from asr_dro_plugin.optim.tri_stage import TriStage
 from asr_dro_plugin.optim.warmup_cosine import WarmupCosine
-from asr_dro_plugin.samplers import SAMPLERS, AbsBatchSampler
+from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
 from asr_dro_plugin.stack.components import OURS
 from asr_dro_plugin.stack.construct import load_class
 
@@ -45,10 +46,18 @@ SCHEDULERS = {"tri_stage": TriStage, "warmup_cosine": WarmupCosine}
 
 # Two choices that ESPnet does not have; DROASRTask adds them to its class_choices_list.
 objective_choices = ClassChoices(
-    "objective", OBJECTIVES, type_check=AbsObjective, default="ctc_dro", optional=True
+    "objective",
+    {name: load_class(objective.path) for name, objective in objectives.OBJECTIVES.items()},
+    type_check=AbsObjective,
+    default=objectives.DEFAULT,
+    optional=True,
 )
 sampler_choices = ClassChoices(
-    "sampler", SAMPLERS, type_check=AbsBatchSampler, default="group_duration", optional=True
+    "sampler",
+    {name: load_class(path) for name, path in samplers.SAMPLERS.items()},
+    type_check=AbsBatchSampler,
+    default=samplers.DEFAULT,
+    optional=True,
 )
 
 

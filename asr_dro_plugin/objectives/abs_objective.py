@@ -7,11 +7,22 @@ import torch
 import torch.distributed as dist
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.objectives.checks import require_given, require_number, require_one_of
+from asr_dro_plugin.objectives.checks import (
+    refuse_unknown,
+    require_given,
+    require_number,
+    require_one_of,
+    signature_with_bases,
+)
 from asr_dro_plugin.objectives.log import read_log
-from asr_dro_plugin.objectives.reduce import reduce_totals
 from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState, decode_names
-from asr_dro_plugin.objectives.totals import LOSS, NUM_ROWS, UTTERANCES, sum_by_group
+from asr_dro_plugin.objectives.totals import (
+    LOSS,
+    NUM_ROWS,
+    UTTERANCES,
+    sum_by_group,
+    sum_over_ranks,
+)
 
 REDUCTIONS = ("utterance", "batch")
 BY_GROUP = (WEIGHTS, "pending", "log", "dev_signal")
@@ -27,7 +38,12 @@ class AbsObjective(GroupState):
     cross-entropy.  Nothing here reads a value back from the device but ``read_log`` and
     ``extend_from``.
 
-    A subclass says in ``advance`` how its weights move.
+    A subclass says in ``advance`` how its weights move.  It repeats no keyword of its base's
+    constructor: it names its own, and hands on the others (``**keys``).  Keys of all:
+        reduction: divide by the number of utterances (``utterance``), or ``duration`` (``batch``).
+        length_norm: divide each loss by its ``frames`` or ``labels``, or not (``none``).
+        duration: seconds of a full batch.
+        group_names: names in id order, kept with the state.
 
     State (buffers): ``relative_weights`` G*q, exactly 1 until the first update; ``pending``, totals
     since the last update; ``log``, which makes them the totals since the last ``read_log``;
@@ -47,8 +63,10 @@ class AbsObjective(GroupState):
         length_norm: str = "none",
         duration: float = 50.0,
         group_names: Sequence[str] | None = None,
+        **unknown,
     ) -> None:
         super().__init__(num_groups, group_names)
+        refuse_unknown(unknown, type(self))
         require_one_of("reduction", reduction, REDUCTIONS)
         require_one_of("length_norm", length_norm, LENGTH_NORMS)
         if not require_number("duration", duration) > 0:
@@ -64,6 +82,11 @@ class AbsObjective(GroupState):
         self._add_state("num_clipped", dtype=torch.int64)
         self._add_state("speech_seen", 2, dtype=torch.float64)  # labels, seconds: signal labels
         self._add_state("logged", 2, dtype=torch.int64)  # num_updates, num_clipped at read_log
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        """Let the class show the keywords that it hands on beside its own."""
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = signature_with_bases(cls)
 
     # What a member of the family adds.
 
@@ -173,8 +196,8 @@ class AbsObjective(GroupState):
         normaliser = self.normaliser(len(losses_B))
         in_ranks = self.training and dist.is_available() and dist.is_initialized()
         if in_ranks:
-            totals = reduce_totals(totals)
-            normaliser = reduce_totals(totals.new_full((), normaliser)).clamp(min=1e-9)
+            totals = sum_over_ranks(totals)
+            normaliser = sum_over_ranks(totals.new_full((), normaliser)).clamp(min=1e-9)
         self.observe(totals)
         loss = self.weigh(losses_B, group_ids_B, normaliser, **lengths)
         if in_ranks:

@@ -10,18 +10,12 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives import reference as reference_run
 from asr_dro_plugin.objectives import signals
 from asr_dro_plugin.objectives.abs_objective import WEIGHTS, AbsObjective
-from asr_dro_plugin.objectives.checks import require_number, require_one_of
+from asr_dro_plugin.objectives.checks import absolute_or_relative, require_number, require_one_of
 from asr_dro_plugin.objectives.totals import LABELS, SECONDS
-from asr_dro_plugin.objectives.weights import (
-    check_step_size,
-    check_update,
-    default_floor,
-    stability,
-    step_in_log_space,
-)
+from asr_dro_plugin.objectives.weights import TINY, move, stability
 
 SIGNALS = ("sum", "frames", "labels", "excess", "dev_cer")
-DEFAULT_STEP_SIZE_REL = 0.5
+LARGEST_STEP_SIZE = 1e20
 ROUND_LIMIT_PER_GROUP = 20  # batches
 _MEMORY = 0.1  # share of the newest update in the running mean of the losses
 
@@ -29,53 +23,41 @@ _MEMORY = 0.1  # share of the newest update in the running mean of the losses
 class GroupWeighting(AbsObjective):
     """An objective whose utterances weigh G*q of their group, q rising with the group's loss.
 
-    Keys, as in ``objective_conf``:
-        agg: a group's loss is the ``sum`` over its utterances in a batch, or their ``mean``.
+    A member adds its ``step``.  Keys, as in ``objective_conf`` and its ``experimental``:
         step_size, step_size_rel: eta, or eta = step_size_rel / (G * running mean of the losses).
+        agg: a group's loss is the ``sum`` over its utterances in a batch, or their ``mean``.
         signal: what moves q: ``sum``, ``frames``, ``labels``, ``excess``, ``dev_cer``.
         reference, reference_at: for ``excess``, see ``reference``; ``step`` or ``end``.
         acts_on: q weighs the ``loss``, the ``sampling`` of the groups, or ``both``.
         update: once all groups were seen (``round``), or after every ``batch``.
         round_limit: batches after which a round ends without the groups not seen; 0 is never.
-        reduction: divide by the number of utterances (``utterance``), or ``duration`` (``batch``).
-        length_norm: divide each loss by its ``frames`` or ``labels``, or not (``none``).
         size_adjustment: C of Sagawa et al.: C / sqrt(n_g) is added to a group's loss.
         group_sizes: n_g, training utterances by group; needed by ``size_adjustment``.
         cap, floor: largest change of log q in an update, smallest weight (default 0.01 / G).
-        duration: seconds of a full batch.
-        group_names: names in id order, kept with the state.
     """
+
+    smoothing: float | None = None  # what q is raised by where a step is divided by it
 
     def __init__(
         self,
         num_groups: int,
         *,
-        smoothing: float | None,
-        agg: str,
-        step_size: float | None,
-        step_size_rel: float | None,
-        signal: str,
-        reference: dict | None,
-        reference_at: str,
-        acts_on: str,
-        update: str,
-        round_limit: int | None,
-        reduction: str,
-        length_norm: str,
-        size_adjustment: float,
-        group_sizes: Sequence[int] | None,
-        cap: float,
-        floor: float | None,
-        duration: float,
-        group_names: Sequence[str] | None,
+        step_size: float | None = None,
+        step_size_rel: float | None = None,
+        agg: str = "sum",
+        signal: str = "sum",
+        reference: dict | None = None,
+        reference_at: str = "step",
+        acts_on: str = "loss",
+        update: str = "round",
+        round_limit: int | None = None,
+        size_adjustment: float = 0.0,
+        group_sizes: Sequence[int] | None = None,
+        cap: float = 1.0,
+        floor: float | None = None,
+        **keys,
     ) -> None:
-        super().__init__(
-            num_groups,
-            reduction=reduction,
-            length_norm=length_norm,
-            duration=duration,
-            group_names=group_names,
-        )
+        super().__init__(num_groups, **keys)
         require_one_of("agg", agg, tuple(signals.AGG_ROWS))
         require_one_of("signal", signal, SIGNALS)
         require_one_of("acts_on", acts_on, ("loss", "sampling", "both"))
@@ -83,12 +65,9 @@ class GroupWeighting(AbsObjective):
         self.agg, self.signal, self.acts_on, self.update = agg, signal, acts_on, update
         self.weighs_loss = acts_on != "sampling"
         self.step_size, self.step_size_rel = absolute_or_relative(
-            "step_size", step_size, step_size_rel, DEFAULT_STEP_SIZE_REL
+            "step_size", step_size, step_size_rel, 0.5, most=LARGEST_STEP_SIZE
         )
-        floor = default_floor(num_groups) if floor is None else floor
-        check_update(num_groups, self.step_size or 0.0, smoothing, cap, floor)
-        self.smoothing, self.cap, self.floor = smoothing, float(cap), float(floor)
-        check_step_size(self.step_size_rel or 0.0)
+        self.cap, self.floor = _limits(cap, floor, num_groups)
         self.round_limit = _round_limit(round_limit, num_groups)
         self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
         self.signal_needs = signals.NEEDS.get(signal, ())
@@ -105,8 +84,6 @@ class GroupWeighting(AbsObjective):
 
     def _add_reference(self, reference: dict | None, at: str) -> None:
         require_one_of("reference_at", at, ("step", "end"))
-        if (self.signal == "excess") != (reference is not None):
-            raise UserError("signal: excess needs a reference, and nothing else takes one.")
         steps, losses = reference_run.tabulate(
             reference, self.num_groups, self.group_names, self.agg, at
         )
@@ -130,11 +107,21 @@ class GroupWeighting(AbsObjective):
 
     # What differs between the members.
 
+    def step(
+        self, q_G: torch.Tensor, loss_G: torch.Tensor, step_size: float | torch.Tensor
+    ) -> torch.Tensor:
+        """What is added to log q before softmax, float64 (G,)."""
+        raise NotImplementedError
+
     def new_weights(
         self, q_G: torch.Tensor, loss_G: torch.Tensor, step_size: float | torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights after an update, and how many groups the cap held back."""
-        return step_in_log_space(q_G, loss_G, step_size, self.smoothing, self.cap, self.floor)
+        """Weights after an update, and how many groups the cap held back.
+
+        ``loss_G`` is NaN for a group that was not seen.
+        """
+        q_G = q_G.clamp(min=TINY)
+        return move(q_G, self.step(q_G, loss_G, step_size), self.cap, self.floor)
 
     # When q moves, and by what.
 
@@ -242,18 +229,14 @@ class GroupWeighting(AbsObjective):
         return [stability(step_size, mean_loss, self.num_groups, self.smoothing)]
 
 
-def absolute_or_relative(
-    key: str, absolute: float | None, relative: float | None, default: float
-) -> tuple[float | None, float | None]:
-    """The two, of which one is None: the relative default where neither was chosen."""
-    if absolute is not None and relative is not None:
-        raise UserError(f"Both {key} and {key}_rel are set. Leave one of them out.")
-    for name, value in ((key, absolute), (f"{key}_rel", relative)):
-        if value is not None and require_number(name, value) < 0:
-            raise UserError(f"{name} is {value}: it must be 0 or above.")
-    if absolute is not None:
-        return float(absolute), None
-    return None, float(default if relative is None else relative)
+def _limits(cap: float, floor: float | None, num_groups: int) -> tuple[float, float]:
+    """``cap`` and ``floor``, by default a hundredth of the uniform weight."""
+    floor = 0.01 / num_groups if floor is None else floor
+    if not 0 <= require_number("floor", floor) < 1 / num_groups:
+        raise UserError(f"floor is {floor}: it must be in [0, 1/{num_groups} groups).")
+    if not require_number("cap", cap, infinite=True) > 0:
+        raise UserError(f"cap is {cap}: it must be above 0 (.inf switches it off).")
+    return float(cap), float(floor)
 
 
 def _round_limit(batches: int | None, num_groups: int) -> int:

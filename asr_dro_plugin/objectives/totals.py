@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
 from asr_dro_plugin.errors import UserError
 
@@ -79,3 +80,10 @@ def sum_on_host(
         ) from None
     np.minimum(totals[UTTERANCES], 1.0, out=totals[BATCHES])
     return torch.from_numpy(totals)
+
+
+def sum_over_ranks(totals: torch.Tensor) -> torch.Tensor:
+    """Sum in place over all ranks of a distributed run; as it is where there is one process."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(totals)
+    return totals

@@ -9,7 +9,8 @@ import numpy as np
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.samplers import build_sampler, describe_plan
+from asr_dro_plugin.samplers import build_sampler
+from asr_dro_plugin.samplers.describe import describe_plan
 from asr_dro_plugin.stack.frames import FrameCounter
 
 
@@ -107,13 +108,3 @@ def read_lengths(folder: Path) -> tuple[list[str], list[int], list[int]]:
     if not kept:
         raise UserError(f"{path} names no utterance with samples and a group. Run stage 10 again.")
     return kept, [samples[utt_id] for utt_id in kept], group_ids
-
-
-def longest_lines(found: PlannedBatches) -> list[str]:
-    """The longest batch and the epoch, as ``preflight`` tells them."""
-    what = f"batch: {found.num_utterances} utterances" if found.is_planned else "utterance"
-    lines = [
-        f"longest {what}, {found.seconds:.1f} s and {found.frames:,} frames with padding "
-        f"(longest: {found.first}, {found.longest_seconds:.1f} s)"
-    ]
-    return [*lines, f"epoch 1: {found.plan}"] if found.plan else lines

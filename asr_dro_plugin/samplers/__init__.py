@@ -2,87 +2,57 @@
 
 plan_batches(durations, group_ids, method="group_duration", duration=50.0, seed=0, epoch=1)
 
-Imports: nothing.
+A new sampler is one file with its class and one line in ``SAMPLERS``.  What is here loads no
+numpy, for a plan of a recipe reads it.
+
+Imports: base.
 """
 
-import inspect
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import get_args
 
+from asr_dro_plugin.base.class_path import load_class
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
-from asr_dro_plugin.samplers.balanced import BalancedSampler
-from asr_dro_plugin.samplers.describe import PlanStats, describe_plan
-from asr_dro_plugin.samplers.group_duration import GroupDurationSampler
-from asr_dro_plugin.samplers.ranks import batches_of_rank
-from asr_dro_plugin.samplers.sorted import SortedSampler
-from asr_dro_plugin.samplers.temperature import TemperatureSampler
 
-__all__ = [
-    "SAMPLERS",
-    "AbsBatchSampler",
-    "PlanStats",
-    "batches_of_rank",
-    "build_sampler",
-    "describe_plan",
-    "plan_batches",
-]
+__all__ = ["DEFAULT", "SAMPLERS", "build_sampler", "plan_batches", "sampler_class"]
 
-SAMPLERS: dict[str, type[AbsBatchSampler]] = {
-    "group_duration": GroupDurationSampler,
-    "balanced": BalancedSampler,
-    "temperature": TemperatureSampler,
-    "sorted": SortedSampler,
+_HERE = "asr_dro_plugin.samplers"
+SAMPLERS = {
+    "group_duration": f"{_HERE}.group_duration:GroupDurationSampler",
+    "balanced": f"{_HERE}.balanced:BalancedSampler",
+    "temperature": f"{_HERE}.temperature:TemperatureSampler",
+    "sorted": f"{_HERE}.sorted:SortedSampler",
 }
+DEFAULT = "group_duration"
 
 
-def build_sampler(method: str, **conf) -> AbsBatchSampler:
-    """The sampler of a name, with its own settings (``sampler`` and ``sampler_conf`` of a YAML).
+def sampler_class(method: str) -> type:
+    """The class of a name; one that is not in ``SAMPLERS`` is refused with the nearest."""
+    if method not in SAMPLERS:
+        raise UserError(
+            f"There is no sampler '{method}' (there are {', '.join(SAMPLERS)})."
+            + suggestion(str(method), SAMPLERS)
+        )
+    return load_class(SAMPLERS[method])
+
+
+def build_sampler(method: str, **conf):
+    """The ``AbsBatchSampler`` of a name, with its own settings (``sampler_conf`` of a YAML).
 
     Raises:
         UserError: an unknown name or setting (with the nearest known one), or a value that is of
             another kind or out of its range.
     """
-    if method not in SAMPLERS:
-        raise UserError(
-            f"There is no sampler '{method}' (there are {', '.join(SAMPLERS)})."
-            + suggestion(method, SAMPLERS)
-        )
-    known = inspect.signature(SAMPLERS[method]).parameters
-    for key, value in conf.items():
-        if key not in known:
-            raise UserError(
-                f"sampler_conf.{key} is not a key of sampler: {method}, which has "
-                f"{' '.join(known)}." + suggestion(key, known)
-            )
-        _check_kind(key, value, known[key].annotation)
-    return SAMPLERS[method](**conf)
+    from asr_dro_plugin.samplers.settings import checked_settings
 
-
-# What a setting may be by its annotation; numpy's numbers count too.
-KINDS: dict[type, tuple[type, str]] = {
-    bool: (bool, "true or false"),
-    int: (Integral, "a whole number"),
-    float: (Real, "a number"),
-    type(None): (type(None), "none"),
-}
-
-
-def _check_kind(key: str, value: object, annotation: object) -> None:
-    kinds = [KINDS[kind] for kind in get_args(annotation) or (annotation,)]
-    for kind, _ in kinds:
-        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-            return
-    words = " or ".join(words for _, words in kinds)
-    raise UserError(f"sampler_conf.{key} must be {words}, not {value!r}.")
+    sampler = sampler_class(method)
+    return sampler(**checked_settings(method, sampler, conf))
 
 
 def plan_batches(
     durations: Sequence[float],
     group_ids: Sequence[int],
     *,
-    method: str = "group_duration",
+    method: str = DEFAULT,
     duration: float = 50.0,
     seed: int = 0,
     epoch: int = 1,
@@ -111,6 +81,10 @@ def plan_batches(
         UserError: an unknown method or setting, or lengths, ids or weights that no plan can be
             made of.
     """
+    from asr_dro_plugin.samplers.checks import checked_utterances
+    from asr_dro_plugin.samplers.ranks import batches_of_rank
+
     sampler = build_sampler(method, duration=duration, **conf)
-    batches = sampler.plan(durations, group_ids, seed, epoch, group_weights)
+    utterances = checked_utterances(durations, group_ids)
+    batches = sampler.plan(*utterances, seed, epoch, group_weights)
     return [batch.tolist() for batch in batches_of_rank(batches, rank, world_size)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from asr_dro_plugin.samplers.abs_sampler import checked_utterances
 from asr_dro_plugin.samplers.interleave import longest_run
 from asr_dro_plugin.samplers.packing import seconds_of
 
@@ -81,7 +80,7 @@ def describe_plan(
         batches: indices into ``durations``, in the order of the steps.
         durations, group_ids: (N,); duration: d, seconds.
     """
-    durations, group_ids = checked_utterances(durations, group_ids)
+    durations, group_ids = np.asarray(durations, dtype=np.float64), np.asarray(group_ids)
     batches = [np.asarray(batch, dtype=np.int64) for batch in batches if len(batch)]
     flat = np.concatenate([np.zeros(0, dtype=np.int64), *batches])
     seconds, groups = seconds_of(batches, durations), _groups_of(batches, group_ids)

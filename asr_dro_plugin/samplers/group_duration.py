@@ -4,36 +4,21 @@ The length-matched batches that CTC-DRO asks for (Bartelds et al. 2026, arXiv:25
 4.1): the loss of a batch then says how hard its group is, not how long its utterances are.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
-from asr_dro_plugin.samplers.drawing import batches_by_share, every_batch_once
+from asr_dro_plugin.samplers.drawing import every_batch_once
 from asr_dro_plugin.samplers.packing import Batches
 
 
+@dataclass(kw_only=True)
 class GroupDurationSampler(AbsBatchSampler):
-    """Every utterance once; with ``group_weights``, groups in their proportion."""
-
-    def __init__(self, duration: float = 50.0) -> None:
-        super().__init__(duration)
+    """Every utterance once, the groups' batches in turn."""
 
     def draw(
-        self,
-        durations: np.ndarray,
-        group_ids: np.ndarray,
-        rng: np.random.Generator,
-        group_weights: np.ndarray | None,
-        num_batches: int | None,
+        self, durations: np.ndarray, group_ids: np.ndarray, rng: np.random.Generator
     ) -> Batches:
-        """See ``AbsBatchSampler.plan``."""
-        if group_weights is not None:
-            return batches_by_share(
-                durations, group_ids, group_weights, self.duration, rng, num_batches
-            )
-        if num_batches is not None:
-            raise UserError(
-                "group_duration gives every utterance once, so the data decide the number of "
-                "batches. Leave num_batches out, or set sampler balanced or temperature."
-            )
+        """See ``AbsBatchSampler``."""
         return every_batch_once(durations, group_ids, self.duration, rng)

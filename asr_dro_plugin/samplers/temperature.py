@@ -4,6 +4,8 @@ p_g ~ n_g^(1/tau) (Arivazhagan et al. 2019, arXiv:1907.05019): tau 1 keeps the p
 data, a large tau approaches equal parts.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
@@ -12,49 +14,38 @@ from asr_dro_plugin.samplers.drawing import batches_by_share
 from asr_dro_plugin.samplers.packing import Batches
 
 
+@dataclass(kw_only=True)
 class TemperatureSampler(AbsBatchSampler):
     """Groups by a root of their seconds of speech.
 
     Args:
-        duration: d, seconds.
         tau: temperature, at least 1.
         max_repeats: how often an utterance may occur in an epoch; what a group may not have
             because of it goes to the others.
         num_batches: batches an epoch; None: about as many as hold the data once.
     """
 
-    def __init__(
-        self,
-        duration: float = 50.0,
-        tau: float = 5.0,
-        max_repeats: int = 10,
-        num_batches: int | None = None,
-    ) -> None:
-        super().__init__(duration)
-        if not tau >= 1:
-            raise UserError(f"tau is {tau}; it must be at least 1, where the data's proportion is.")
-        if max_repeats < 1:
-            raise UserError(f"max_repeats is {max_repeats}; an utterance is used at least once.")
-        self.tau, self.max_repeats, self.num_batches = float(tau), max_repeats, num_batches
+    tau: float = 5.0
+    max_repeats: int = 10
+    num_batches: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.tau >= 1:
+            raise UserError(
+                f"tau is {self.tau}; it must be at least 1, where the data's proportion is."
+            )
+        if self.max_repeats < 1:
+            raise UserError(
+                f"max_repeats is {self.max_repeats}; an utterance is used at least once."
+            )
 
     def draw(
-        self,
-        durations: np.ndarray,
-        group_ids: np.ndarray,
-        rng: np.random.Generator,
-        group_weights: np.ndarray | None,
-        num_batches: int | None,
+        self, durations: np.ndarray, group_ids: np.ndarray, rng: np.random.Generator
     ) -> Batches:
-        """See ``AbsBatchSampler.plan``."""
+        """See ``AbsBatchSampler``."""
         seconds_G = np.bincount(group_ids, durations)
         shares = seconds_G ** (1 / self.tau) * (seconds_G > 0)
-        number = self.num_batches if num_batches is None else num_batches
         return batches_by_share(
-            durations,
-            group_ids,
-            shares if group_weights is None else group_weights,
-            self.duration,
-            rng,
-            number,
-            self.max_repeats,
+            durations, group_ids, shares, self.duration, rng, self.num_batches, self.max_repeats
         )

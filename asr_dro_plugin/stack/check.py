@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack import espnet_options as train_options
 from asr_dro_plugin.stack.adapter_settings import ADAPTERS, uses_adapter
 from asr_dro_plugin.stack.adapters import adapter_problems
@@ -183,6 +184,8 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
         return
     _check_choice(name, tuple(classes), f"{where}: {slot}", slot in OPTIONAL_SLOTS)
     conf = config.get(f"{slot}_conf", {})
+    if slot == "objective":
+        conf = _objective_keys(conf, where)
     if slot == "frontend" and input_size_of(config) is not None:
         return  # then ESPnet drops the frontend; check_combinations has the word
     signature = signature_for(slot, name)
@@ -190,6 +193,14 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
     if (slot, name) == ("frontend", "default"):
         nested, signature = conf.get("frontend_conf") or {}, signature_of(ENHANCEMENT_CLASS)
         _check_arguments(nested, "enhancement", signature, f"{where}: frontend_conf.frontend_conf")
+
+
+def _objective_keys(conf: Mapping, where: str) -> dict:
+    """Keys of both levels of ``objective_conf``."""
+    try:
+        return keywords(conf)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def signature_for(slot: str, name: str) -> Signature:

@@ -1,12 +1,10 @@
 """Objects of classes that are named, not imported; what they refuse is one line."""
 
 import contextlib
-import importlib
-import inspect
 import io
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from asr_dro_plugin.base import class_path
 from asr_dro_plugin.errors import UserError
 
 
@@ -16,42 +14,17 @@ def load_class(path: str) -> type:
     The one place outside ``asr_dro_plugin.espnet`` that imports ESPnet, by a name of the tables:
     single modules only, for importing a task costs ten seconds.
     """
-    module, name = path.split(":")
     with contextlib.redirect_stderr(io.StringIO()):  # ESPnet tells there what it lacks on a GPU
-        return getattr(importlib.import_module(module), name)
+        return class_path.load_class(path)
 
 
 def construct(path: str, arguments: Mapping, device: str = "meta"):
     """An object of ``"package.module:Class"``, by default without memory for its tensors."""
     import torch
 
-    with torch.device(device), _without_dynamo():
-        return load_class(path)(**arguments)
-
-
-@contextlib.contextmanager
-def _without_dynamo() -> Iterator[None]:
-    """Nothing here is compiled, so that nothing has to be kept from the compiler.
-
-    ESPnet's modules and torch's optimizers ask for that, which imports torch._dynamo: two seconds.
-    """
-    import torch
-
-    if "torch._dynamo" in sys.modules:
-        yield
-        return
-    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    kept, torch.compiler.disable = torch.compiler.disable, _as_it_is
-    add_param_group.__dynamo_disable = add_param_group  # where torch._compile keeps the result
-    try:
-        yield
-    finally:
-        torch.compiler.disable = kept
-        del add_param_group.__dynamo_disable
-
-
-def _as_it_is(function=None, *_, **__):
-    return function or _as_it_is
+    constructor = load_class(path)
+    with torch.device(device):
+        return constructor(**arguments)
 
 
 def construct_part(slot: str, name: str, path: str, arguments: Mapping, device: str = "meta"):

@@ -4,6 +4,7 @@
 these tables against ESPnet's ``ClassChoices``, its parser and our registered classes.
 """
 
+from asr_dro_plugin import objectives, samplers
 from asr_dro_plugin.stack.components import OURS
 from asr_dro_plugin.stack.espnet_options import INFERENCE_KEYS, TOP_LEVEL_KEYS
 
@@ -86,17 +87,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "maskctc": "espnet2.asr.maskctc_model:MaskCTCModel",
         "pit_espnet": "espnet2.asr.pit_espnet_model:ESPnetASRModel",
     },
-    "objective": {
-        "ctc": "asr_dro_plugin.objectives.ctc:CTC",
-        "group_dro": "asr_dro_plugin.objectives.group_dro:GroupDRO",
-        "ctc_dro": "asr_dro_plugin.objectives.ctc_dro:CTCDRO",
-    },
-    "sampler": {
-        "group_duration": "asr_dro_plugin.samplers.group_duration:GroupDurationSampler",
-        "balanced": "asr_dro_plugin.samplers.balanced:BalancedSampler",
-        "temperature": "asr_dro_plugin.samplers.temperature:TemperatureSampler",
-        "sorted": "asr_dro_plugin.samplers.sorted:SortedSampler",
-    },
+    "objective": {name: objective.path for name, objective in objectives.OBJECTIVES.items()},
+    "sampler": samplers.SAMPLERS,
     "preprocessor": {
         "default": "espnet2.train.preprocessor:CommonPreprocessor",
         "multi": "espnet2.train.preprocessor:CommonPreprocessor_multi",
@@ -116,8 +108,8 @@ DEFAULTS: dict[str, str | None] = {
     "postencoder": None,
     "decoder": None,
     "model": "espnet",
-    "objective": "ctc_dro",
-    "sampler": "group_duration",
+    "objective": objectives.DEFAULT,
+    "sampler": samplers.DEFAULT,
     "preprocessor": "default",
     "optim": "adadelta",
     "scheduler": None,

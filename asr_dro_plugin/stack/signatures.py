@@ -16,6 +16,7 @@ PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "list", "dict"})
 _SEQUENCES = frozenset({"List", "Tuple", "Sequence", "Iterable", "Collection", "tuple", "list"})
 _MAPPINGS = frozenset({"Dict", "Mapping", "dict"})
 ANY = "any"
+OURS = "asr_dro_plugin."
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,43 @@ def signature_of(path: str) -> Signature:
         UserError: the package is not installed, or does not hold the class (another version).
     """
     module, name = path.split(":")
-    classes = {n.name: n for n in _parse(module).body if isinstance(n, ast.ClassDef)}
+    tree = _parse(module)
+    classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
     if name not in classes:
         raise UserError(
             f"{module} has no class {name}. Run tools/install.sh for the pinned ESPnet."
         )
     init = _find_init(name, classes)
     if init is not None:
-        return _read_arguments(init.args)
+        own = _read_arguments(init.args)
+        return _with_base(own, module, name, tree) if own.open else own
     if _is_dataclass(classes[name]):
         fields = [node for node in classes[name].body if isinstance(node, ast.AnnAssign)]
-        found = {node.target.id: _parameter(node, node.value) for node in fields}
-        return Signature(found, open=False)
-    return Signature({}, open=True)
+        found = {n.target.id: _parameter(n, n.value) for n in fields}
+        return _with_base(Signature(found, open=False), module, name, tree, base_first=True)
+    return _with_base(Signature({}, open=True), module, name, tree)
+
+
+def _with_base(
+    own: Signature, module: str, name: str, tree: ast.Module, base_first: bool = False
+) -> Signature:
+    """With the arguments of the base, to which a class of ours hands what it does not name."""
+    base = _base_of(name, tree) if module.startswith(OURS) else ""
+    if not base.startswith(OURS):
+        return own
+    theirs = signature_of(base)
+    parts = (theirs, own) if base_first else (own, theirs)
+    order = dict.fromkeys(key for part in parts for key in part.parameters)
+    known = theirs.parameters | own.parameters
+    return Signature({key: known[key] for key in order}, theirs.open)
+
+
+def _base_of(name: str, tree: ast.Module) -> str:
+    """``module:Class`` of the first base that is imported by name; empty where there is none."""
+    (node,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    wanted = [base.id for base in node.bases if isinstance(base, ast.Name)][:1]
+    imports = [n for n in tree.body if isinstance(n, ast.ImportFrom)]
+    return next((f"{n.module}:{a.name}" for n in imports for a in n.names if a.name in wanted), "")
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:

@@ -5,6 +5,7 @@ What a constructor refuses is refused before any data is touched, by the constru
 
 from collections.abc import Mapping
 
+from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack.construct import construct_part
 from asr_dro_plugin.stack.names import classes_of, component_of
 from asr_dro_plugin.stack.training_rules import has_objective, plans_batches
@@ -38,11 +39,11 @@ def _conf(config: Mapping, slot: str) -> dict:
 
 def _toy_conf(conf: Mapping) -> dict:
     """Arguments of an objective of two groups; the reference run's file is left to the task."""
-    toy = {"num_groups": TOY_GROUPS, **conf}
-    if isinstance(conf.get("reference"), str):
+    toy = {"num_groups": TOY_GROUPS, **keywords(conf)}
+    if isinstance(toy.get("reference"), str):
         losses = [[1.0] * TOY_GROUPS]
         toy["reference"] = {"steps": [1], "loss": losses, "batch_loss": losses}
-    if conf.get("size_adjustment"):
+    if toy.get("size_adjustment"):
         toy["group_sizes"] = [1] * TOY_GROUPS
     return toy
 

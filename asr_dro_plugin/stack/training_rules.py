@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.objectives.keys import beside_experimental, keywords
 from asr_dro_plugin.pretrained.regularisation import regularisation_problems
+from asr_dro_plugin.samplers import SAMPLERS, sampler_class
 from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.components import facts_of
@@ -22,8 +24,6 @@ from asr_dro_plugin.stack.parameter_names import (
     is_true,
 )
 
-# Ways to say one thing twice.
-PAIRS = (("smoothing", "smoothing_rel"), ("step_size", "step_size_rel"))
 # ESPnet's options of batches that a sampler of ours has no use for.
 _BATCH_KEYS = """
     batch_type batch_size batch_bins valid_batch_type valid_batch_size valid_batch_bins
@@ -100,26 +100,22 @@ def _objective(config: Mapping) -> Iterator[str]:
 
 
 def _objective_conf(config: Mapping) -> Iterator[str]:
-    """Keys of the objective that exclude or need one another."""
+    """Where q draws the batches, they must hold one group; ``objectives.keys`` has the rest."""
     conf = config.get("objective_conf") or {}
-    for pair in PAIRS:
-        if all(conf.get(key) is not None for key in pair):
-            yield f"objective_conf has both {pair[0]} and {pair[1]}. Leave one of them out."
-    excess, reference = conf.get("signal") == "excess", conf.get("reference")
-    if excess and not reference:
-        yield (
-            "objective_conf.signal is excess, which needs reference: the group_losses.json of a "
-            "run with objective ctc on the same data."
+    if old := beside_experimental(conf):
+        logging.warning(
+            "objective_conf: %s moved into objective_conf.experimental; read as before.",
+            " ".join(old),
         )
-    if reference and not excess:
-        yield f"objective_conf.reference is ignored with signal {conf.get('signal', 'sum')}."
-    if conf.get("acts_on", "loss") not in ("sampling", "both"):
+    acts_on = keywords(conf).get("acts_on", "loss")
+    if acts_on not in ("sampling", "both"):
         return
-    sampler = component_of(config, "sampler")
-    if not plans_batches(config) or sampler in (None, "sorted"):
+    sampler = component_of(config, "sampler") if plans_batches(config) else None
+    if sampler is None or not sampler_class(sampler).needs_groups:
+        fitting = [name for name in SAMPLERS if sampler_class(name).needs_groups]
         yield (
-            f"objective_conf.acts_on is {conf['acts_on']}, which draws batches of one group: set "
-            "iterator_type: task and sampler: group_duration, balanced or temperature."
+            f"objective_conf.acts_on is {acts_on}, which draws batches of one group: set "
+            f"iterator_type: task and sampler: {', '.join(fitting[:-1])} or {fitting[-1]}."
         )
 
 

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import ctc_loss
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.objectives import OBJECTIVES, build_objective, update_group_weights
+from asr_dro_plugin.objectives import OBJECTIVES, build_objective
+from asr_dro_plugin.objectives.update import update_group_weights
 
 LOSSES = {0: [100.0, 140.0], 1: [300.0, 60.0, 90.0], 2: [200.0]}
 LBAR = torch.tensor([240.0, 450.0, 200.0])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.objectives import build_objective, update_group_weights
+from asr_dro_plugin.objectives import build_objective
+from asr_dro_plugin.objectives.update import update_group_weights
 
 STEP = {"smoothing": 0.1, "step_size": 1e-2, "cap": 1e9, "floor": 1e-10}
 LENGTHS = ("durations_B", "num_frames_B", "num_labels_B")

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.objectives import update_group_weights
+from asr_dro_plugin.objectives.update import update_group_weights
 from asr_dro_plugin.objectives.weights import fixed_point, raise_to_floor, stability
 
 UNCAPPED = {"cap": 1e9, "floor": 0.0}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from asr_dro_plugin.samplers import describe_plan
+from asr_dro_plugin.samplers.describe import describe_plan
 
 DURATIONS = [10.0, 10.0, 8.0, 4.0, 30.0, 5.0]
 GROUPS = [0, 0, 0, 0, 1, 1]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.samplers import SAMPLERS, describe_plan, plan_batches
+from asr_dro_plugin.samplers import SAMPLERS, plan_batches
+from asr_dro_plugin.samplers.describe import describe_plan
 
 UTTERANCES = st.lists(st.tuples(st.floats(0.1, 70.0), st.integers(0, 5)), max_size=60)
 ONE_GROUP = ["group_duration", "balanced", "temperature"]

@@ -20,6 +20,10 @@ def conf(**objective_conf) -> dict:
     return {**TASK, "objective_conf": objective_conf}
 
 
+def switched(**experimental) -> dict:
+    return conf(experimental=experimental)
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -33,8 +37,8 @@ def conf(**objective_conf) -> dict:
         {**DRO, "sampler": "none"},
         conf(smoothing=0.1, step_size=1e-4),
         conf(smoothing=0.1, smoothing_rel=None),
-        conf(signal="excess", reference=REFERENCE),
-        {**conf(acts_on="sampling"), "sampler": "balanced"},
+        switched(signal="excess", reference=REFERENCE),
+        {**switched(acts_on="sampling"), "sampler": "balanced"},
         {**SSL, "freeze_cnn": True, "feature_grad_mult": 0.0},
         {**RAW, "feature_grad_mult": 0.1, "freeze_finetune_updates": 100, **HOUR},
         {**RAW, "encoder_conf": {"freeze_finetune_updates": 5}, "freeze_finetune_updates": 5},
@@ -61,12 +65,8 @@ def test_what_goes_together_passes_in_silence(config, caplog):
         ({**CTC, "objective_conf": {"cap": 2.0}}, "needs model: dro"),
         ({**DRO, "decoder": "transducer"}, "not a transducer's"),
         ({**DRO, "ctc_conf": {"ctc_type": "gtnctc"}}, "ctc_type builtin, not gtnctc"),
-        (conf(smoothing=0.1, smoothing_rel=0.6), "both smoothing and smoothing_rel. Leave one"),
-        (conf(step_size=0.1, step_size_rel=0.6), "both step_size and step_size_rel"),
-        (conf(signal="excess"), "needs reference: the group_losses.json"),
-        (conf(reference=REFERENCE), "reference is ignored with signal sum"),
         ({**DRO, "objective_conf": {"acts_on": "both"}}, "acts_on is both.*iterator_type: task"),
-        ({**conf(acts_on="sampling"), "sampler": "sorted"}, "sampler: group_duration, balanced"),
+        ({**switched(acts_on="sampling"), "sampler": "sorted"}, "group_duration, balanced or temp"),
         ({**DRO, "sampler": "balanced"}, "sampler is ignored while iterator_type is sequence"),
         ({**DRO, "sampler_conf": {"duration": 9.0}}, "sampler_conf is ignored.*Set iterator_type"),
         ({**TASK, "sampler": "none"}, "task needs a sampler, for example"),
@@ -117,3 +117,10 @@ def test_the_number_of_updates_is_known_where_the_iterations_are():
     assert num_updates({"num_iters_per_epoch": "7"}) == 280  # 40 epochs
     assert num_updates({"max_epoch": 3}) is None
     assert num_updates({**HOUR, "num_iters_per_epoch": None}) is None
+
+
+def test_a_switch_beside_experimental_is_read_as_before_with_one_warning(caplog):
+    with caplog.at_level(logging.WARNING), pytest.raises(UserError, match="acts_on is both"):
+        check_training({**DRO, "objective_conf": {"cap": 2.0, "acts_on": "both"}}, "x.yaml")
+    (record,) = caplog.records
+    assert "acts_on cap moved into objective_conf.experimental" in record.getMessage()

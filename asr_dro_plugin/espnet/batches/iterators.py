@@ -15,7 +15,10 @@ from torch.utils.data import DataLoader
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.batches.batch_loading import Batch, BatchDataset, Steps, as_is
 from asr_dro_plugin.espnet.batches.planned_data import read_planned_data
-from asr_dro_plugin.samplers import AbsBatchSampler, batches_of_rank, build_sampler, describe_plan
+from asr_dro_plugin.samplers import build_sampler
+from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
+from asr_dro_plugin.samplers.describe import describe_plan
+from asr_dro_plugin.samplers.ranks import batches_of_rank
 
 
 @dataclass(frozen=True)
@@ -201,8 +204,7 @@ def build_planned_factory(
     else:
         conf = {key: conf[key] for key in ("duration",) if key in conf}
         sampler = build_sampler("sorted", **conf, shuffle=False)
-    needs_groups = mode == "train" and args.sampler != "sorted"
-    data = read_planned_data(iter_options, mode, args.groups, needs_groups)
+    data = read_planned_data(iter_options, mode, args.groups, sampler.needs_groups)
     dataset = build_dataset(args, iter_options, set(data.utt_ids))
     data = data.without_what_lacks_data(dataset)
     distributed = iter_options.distributed

@@ -25,7 +25,7 @@ from asr_dro_plugin.espnet.model.losses import (
 )
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
-from asr_dro_plugin.objectives.reduce import reduce_totals
+from asr_dro_plugin.objectives.totals import sum_over_ranks
 
 SPARE = 10  # tokens beyond twice the longest reference
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
@@ -353,5 +353,5 @@ def utterance_share(num_utterances: int, like: torch.Tensor) -> torch.Tensor | f
     """
     if not (dist.is_available() and dist.is_initialized()):
         return 1.0
-    total = reduce_totals(like.new_full((), num_utterances, dtype=torch.float64))
+    total = sum_over_ranks(like.new_full((), num_utterances, dtype=torch.float64))
     return (total / (max(num_utterances, 1) * dist.get_world_size())).to(like.dtype)

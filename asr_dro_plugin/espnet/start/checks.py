@@ -21,6 +21,7 @@ from asr_dro_plugin.espnet.start.reference import (
 )
 from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.groups import GroupMap
+from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack.check import check_config
 from asr_dro_plugin.stack.espnet_options import TOP_LEVEL_KEYS
 
@@ -93,12 +94,12 @@ def model_conf_of(args: argparse.Namespace) -> dict:
 
 
 def objective_conf_of(args: argparse.Namespace) -> dict:
-    """``objective_conf`` with what the rest of the configuration and the data say.
+    """``objective_conf``, opened, with what the rest of the configuration and the data say.
 
     That is ``duration`` of the sampler, the losses of the reference run that ``reference`` names
     (its file or directory), and the ``group_sizes`` that a size adjustment needs.
     """
-    conf = _numbers(args.objective_conf or {})
+    conf = keywords(_numbers(args.objective_conf or {}))
     duration = (args.sampler_conf or {}).get("duration")
     if duration is not None and args.sampler is not None and args.iterator_type == "task":
         conf.setdefault("duration", duration)
@@ -116,6 +117,8 @@ def _numbers(conf: Mapping) -> dict:
 
 
 def _number(value: object) -> object:
+    if isinstance(value, Mapping):  # experimental; the losses of a reference are numbers already
+        return _numbers(value)
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives.keys import keywords
 
 FILE_NAME = "group_losses.json"
 DIGITS = 7  # a float32 has no more
@@ -100,6 +101,8 @@ def hash_of_data(groups: Mapping[str, str]) -> str:
 
 def settings_of(config: Mapping, free: frozenset[str] = FREE_KEYS) -> dict:
     """Settings by dotted name without ``free`` ones and without paths, as JSON gives them back."""
+    conf = config.get("objective_conf")  # whose keys of both levels have one name
+    config = {**config, "objective_conf": keywords(conf)} if conf else config
     flat: dict[str, object] = {}
     _flatten("", config, flat, free)
     return json.loads(json.dumps(flat, default=str, sort_keys=True))

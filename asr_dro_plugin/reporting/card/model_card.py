@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asr_dro_plugin.data.corpora import UNKNOWN, Corpus, find
+from asr_dro_plugin.objectives import OBJECTIVES
 from asr_dro_plugin.reporting.card.facts import NOT_NAMED, Cell, stack_of
 from asr_dro_plugin.reporting.card.front_matter import CITATION, front_matter
 from asr_dro_plugin.reporting.card.limits import limits
@@ -14,12 +15,6 @@ from asr_dro_plugin.reporting.read.facts import settings_of, versions_line
 from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
 from asr_dro_plugin.reporting.words import short_names
 from asr_dro_plugin.text.languages import Language
-
-METHODS = {
-    "ctc": "plain CTC, the average over utterances",
-    "ctc_dro": "CTC-DRO, which gives weight to the languages of high loss",
-    "group_dro": "group DRO, which minimises the loss of the worst language",
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,8 @@ def _what_it_is(run: Run) -> list[str]:
         what = f"Speech recognition in {names[0]}."
     elif not names:
         what = "Speech recognition."
-    method = METHODS.get(run.config.get("objective") or "ctc", run.config.get("objective"))
+    method = run.config.get("objective") or "ctc"
+    method = OBJECTIVES[method].words if method in OBJECTIVES else method
     lines = [
         f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
         f"parameters) was trained with {method}, by asr-dro on ESPnet. It writes the language's "
