@@ -1,53 +1,34 @@
 #!/usr/bin/env bash
 # Stage 1: one corpus -> data/{train,dev,test}_<corpus>, Kaldi directories with utt2lang and
-# utt2category.  local/data_<corpus>.py does the work: a new corpus is a new file, no edit here.
-# shellcheck disable=SC1091,SC2034  # other scripts are sourced; options are read by their names
+# utt2category.  local/data_<corpus>.py does the work and has the options: a new corpus is a new
+# file, no edit here.
+# Usage: local/data.sh --corpus NAME [options of that corpus]      (--corpus NAME --help lists them)
+#        local/data.sh --corpus NAME --list_inputs [SOURCE]        what it reads, one path a line
+# shellcheck disable=SC1091 # other scripts are sourced
 set -euo pipefail
 . ./path.sh
 . ./db.sh
+. utils/log.sh
 
-help_message="Prepare a corpus: local/data.sh --corpus prompts|tsv|ml_superb [options]"
-
-corpus=prompts             # NAME of local/data_NAME.py
-langs=                     # ISO 639-3 codes, for example "eng fra"; empty takes all
-lid=true                   # language tag [iso] first in the text
-text_norm=lower_no_punct   # none, nfc, lower_no_punct, upper_no_punct, or a YAML (conf/text_norm_NAME.yaml or NAME)
-name=                      # the sets are train_NAME, dev_NAME, test_NAME (default: the corpus)
-out_dir=data               # where train_NAME, dev_NAME and test_NAME go
-source=                    # table (tsv) or folder; empty takes PROMPTS, TSV or ML_SUPERB of db.sh
-seed=7                     # for splits that are made here, not given
-new_split=false            # make such a split anew though its file is there
-max_drop=0.05              # largest share of a language that may be dropped
-downloads=                 # prompts: where packages are kept (default: downloads)
-columns=                   # tsv: header names, for example "utt_id=id lang=language"
-group_by=                  # tsv, ml_superb: lang, lang_corpus or (tsv) a column (default: lang)
-duration=                  # ml_superb: 10min or 1h of training data a language and corpus
-language_set=              # ml_superb: a set of the sets column of local/languages.tsv
-few_shot=                  # ml_superb: true keeps the reserved languages with 5 utterances each
-corpus_opts=               # options of a corpus of your own, as "--name value ..."
-
-. utils/parse_options.sh
-
-known=$(cd local && printf '%s\n' data_*.py | sed 's/^data_//; s/\.py$//' | tr '\n' ' ')
-if [ ! -f "local/data_${corpus}.py" ]; then
-    # shellcheck disable=SC2086 # a list of words
-    python3 -c 'import sys
-from asr_dro_plugin.errors import suggestion
-name, *known = sys.argv[1:]
-sys.exit(f"ERROR: --corpus {name} is not known.{suggestion(name, known)} Known: {chr(32).join(known)}.")' \
-        "${corpus}" ${known}
-fi
-
-# a root named after the corpus in db.sh: TSV for tsv, ML_SUPERB for ml_superb
-root_name=$(printf '%s' "${corpus}" | tr '[:lower:]-' '[:upper:]_')
-source=${source:-${!root_name:-}}
-
-args=(--out_dir "${out_dir}" --name "${name:-${corpus}}" --langs "${langs}" --lid "${lid}" --text_norm "${text_norm}"
-      --seed "${seed}" --new_split "${new_split}" --max_drop "${max_drop}" --source "${source}")
-for option in downloads columns group_by duration language_set few_shot; do
-    if [ -n "${!option}" ]; then
-        args+=("--${option}" "${!option}")
-    fi
+corpus=prompts
+options=()
+while [ $# -gt 0 ]; do
+    if [ "$1" = --corpus ]; then corpus=${2:-} && shift; else options+=("$1"); fi
+    shift
 done
-read -r -a own <<< "${corpus_opts}"
-exec python3 "local/data_${corpus}.py" "${args[@]}" ${own[@]+"${own[@]}"}
+known=$(cd local && printf '%s\n' data_*.py | sed 's/^data_//; s/\.py$//' | xargs)
+[ -f "local/data_${corpus}.py" ] || die "--corpus ${corpus} is not known. Known: ${known}."
+root_name=$(tr '[:lower:]-' '[:upper:]_' <<<"${corpus}") # in db.sh: ML_SUPERB for ml_superb
+root=${!root_name:-}
+
+if [ "${options[0]:-}" = --list_inputs ]; then
+    root=${options[1]:-${root}}
+    for file in local/data.sh "local/data_${corpus}.py" local/*.tsv "${root}"; do
+        case ${file} in local/ssl_checkpoints.tsv | local/corpora.tsv) continue ;; esac # not data's
+        [ ! -f "${file}" ] || echo "${file}"
+    done
+    # Of a folder its texts: hashing a corpus of audio would take hours.
+    [ ! -d "${root}" ] || find -L "${root}" -name '*.txt' -o -name '*.tsv' -o -name '*.gz' | sort
+    exit
+fi
+exec python3 "local/data_${corpus}.py" ${root:+--source "${root}"} ${options[@]+"${options[@]}"}

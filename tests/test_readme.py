@@ -44,8 +44,9 @@ def test_a_command_tagged_run_exits_0(command):
 
 def test_every_option_of_the_recipe_that_the_readme_names_exists():
     script = (ROOT / "egs2/asr_dro/asr1/asr.sh").read_text()
-    data = (ROOT / "local/data.sh").read_text()
-    known = set(re.findall(r"^([a-z_0-9]+)=", script + data, re.MULTILINE)) | {"help"}
+    known = set(re.findall(r"^([a-z_0-9]+)=", script, re.MULTILINE)) | {"help"}
+    for corpus in (ROOT / "local").glob("data_*.py"):  # --local_data_opts
+        known |= set(re.findall(r'"--([a-z_0-9]+)"', corpus.read_text()))
     for command in COMMANDS:
         module = importlib.import_module(f"asr_dro_plugin.bin.{command}")
         known |= {flag.lstrip("-") for flag in module.get_parser()._option_string_actions}

@@ -17,14 +17,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(args.config, overrides_from_arguments(args.asr_args))
     if args.ssl_checkpoint:
         config["ssl_checkpoint"] = args.ssl_checkpoint
-    check_config(config, args.config)
     if args.inference_config:
         read_decode_config(args.inference_config)
-    if args.model_file:
-        check_model_file(args.model_file, config, args.config)
-    if args.build:
-        _build(config, args.config)
+    check(config, args.config, args.model_file, args.build)
     return 0
+
+
+def check(config: dict, where: str, model_file: str | None = None, build: bool = False) -> None:
+    """Refuse what cannot be trained, or does not leave the model to decode with.
+
+    Args:
+        config: a training configuration, ``where`` its file.
+        model_file: what is to be decoded with.
+        build: whether to build each module, too.
+    """
+    check_config(config, where)
+    if model_file:
+        check_model_file(model_file, config, where)
+    if build:
+        _build(config, where)
 
 
 def _parser() -> argparse.ArgumentParser:

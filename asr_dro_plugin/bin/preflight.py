@@ -1,11 +1,12 @@
 """``asr-dro preflight``: figures by language before training, and refusal of what cannot work.
 
-Takes the options of stage 10 and the test sets; reads tables only.  Exit code 1 where something
-cannot work, a line each; what is only odd is a warning.
+Reads tables only.  Exit code 1 where something cannot work, a line each; what is only odd is a
+warning.  Stage 10 of the recipe is this command with --write_shapes true: every text is tokenised
+once, for the figures and for the files of lengths and groups that training reads.
 """
 
 import argparse
-import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,54 +38,78 @@ def get_parser() -> argparse.ArgumentParser:
     add("--asr_args", default="", help="ESPnet options on top of the configuration")
     add("--out_dir", help="gets preflight.txt and preflight.json, for example exp/asr_stats_TAG")
     add("--init_exp", help="experiment to continue from: its tokens must be kept")
-    add("--init_groups", help="stage 10's; not needed here")
-    add("--extend_groups", type=boolean, default=False, help="whether tokens may be added to it")
+    add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
+    add("--extend_groups", type=boolean, default=False, help="whether tokens and groups may "
+        "be added to it")  # fmt: skip
     add("--max_drop", type=fraction, default=0.05,
         help="largest share of a language that may be unalignable (default: 0.05)")  # fmt: skip
+    add("--write_shapes", type=boolean, default=False, help="whether --out_dir gets "
+        "the lengths and groups for training, too")  # fmt: skip
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, judge, print, write; 1 where training cannot work."""
-    args = get_parser().parse_args(join_asr_args(argv))
+    parser = get_parser()
+    args = parser.parse_args(join_asr_args(argv))
+    if args.write_shapes and not args.out_dir:
+        parser.error("--write_shapes true needs --out_dir")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     from asr_dro_plugin.base.yaml_files import load_config
-    from asr_dro_plugin.preflight import report as report
+    from asr_dro_plugin.preflight import report
     from asr_dro_plugin.preflight.measure import Ruler
     from asr_dro_plugin.stack.check import check_config
     from asr_dro_plugin.stack.frames import frame_counter
     from asr_dro_plugin.stack.limits import limits_of
 
-    overrides = [*overrides_from_arguments(args.asr_args), *args.override]
-    config = load_config(args.config, overrides)
+    config = load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
     check_config(config, args.config)
-    counter = frame_counter(config)
     tokens, to_ids = _tokens(args, config)
-    ruler = Ruler(to_ids, tokens, counter, limits_of(config))
-    train = _read(args.train_dir)
-    sets = [ruler.measure(train, "train")]
-    seen, notes = sets[0].characters, []
-    sets.append(ruler.measure(_read(args.valid_dir), "valid", seen))
-    for folder in args.test_dirs:
-        if Path(folder, "text").exists():
-            sets.append(ruler.measure(_read(folder), "test", seen))
-        else:
-            notes.append(f"{folder} is not made yet: not looked at. Run stages 3 and 4.")
-    refused = [*_continued(args, tokens), *report.problems(sets, ruler, args.max_drop)]
+    ruler = Ruler(to_ids, tokens, frame_counter(config), limits_of(config))
+    sets, notes = _measure(args, ruler)
+    problems = report.continuation_problems(args.tokens, tokens, args.init_exp, args.extend_groups)
+    refused = [*problems, *report.problems(sets, ruler, args.max_drop)]
     notes += report.warnings(sets, ruler)
-    longest = _longest(config, counter, train, sets[0].usable)
-    lines = [f"Preflight of {args.config}", "", *report.table(sets), "", *longest["lines"]]
-    lines += [*(f"WARNING: {note}" for note in notes), *(f"ERROR: {line}" for line in refused)]
+    lines, found = report.conclusion(args.config, config, sets, ruler, notes, refused)
     if args.out_dir:
-        found = {
-            "config": args.config, "frame_shift": counter.frame_shift, "tokens": len(tokens),
-            "exact": counter.exact, "sets": report.as_dict(sets),
-            "longest_batch": longest["batch"], "warnings": notes, "errors": refused,
-        }  # fmt: skip
-        _write(Path(args.out_dir), lines, found)
+        report.write(Path(args.out_dir), lines, found)
     print("\n".join(line for line in lines if not line.startswith("ERROR: ")), flush=True)
     for line in refused:
         print(f"ERROR: {line}", file=sys.stderr)
+    if args.write_shapes and not refused:
+        from asr_dro_plugin.preflight.shape_files import write_statistics
+
+        parts, groups = {"train": sets[0], "valid": sets[1]}, _groups(args, sets[0])
+        write_statistics(args.out_dir, parts, ruler, args.token_type, groups, args.max_drop)
     return 1 if refused else 0
+
+
+def _measure(args: argparse.Namespace, ruler) -> tuple[list, list[str]]:
+    """All sets, the training set first, and a note on each test set that is not made yet."""
+    from asr_dro_plugin.data.utt_tables import UttTables
+    from asr_dro_plugin.preflight.measure import TABLES
+
+    there = [folder for folder in args.test_dirs if Path(folder, "text").exists()]
+    folders = {"train": [args.train_dir], "valid": [args.valid_dir], "test": there}
+    sets: list = []
+    for role, folder in ((role, folder) for role, given in folders.items() for folder in given):
+        seen = sets[0].characters if sets else None
+        sets.append(ruler.measure(UttTables.read(folder, TABLES), role, seen))
+    notes = [
+        f"{folder} is not made yet: not looked at. Run stages 3 and 4."
+        for folder in args.test_dirs
+        if folder not in there
+    ]
+    return sets, notes
+
+
+def _groups(args: argparse.Namespace, train):
+    from collections import Counter
+
+    from asr_dro_plugin.preflight.shape_files import choose_groups
+
+    categories = Counter(train.data.tables["utt2category"].values())
+    return choose_groups(categories, args.init_groups, args.extend_groups)
 
 
 def _tokens(args: argparse.Namespace, config: Mapping):
@@ -97,73 +122,6 @@ def _tokens(args: argparse.Namespace, config: Mapping):
     language = (config.get("preprocessor_conf") or {}).get("whisper_language")
     tokenizer = tokens.build_tokenizer(args.token_type, nlsyms, args.bpemodel, language)
     return listed, tokens.token_ids(tokenizer, listed)
-
-
-def _read(folder: str):
-    from asr_dro_plugin.data.utt_tables import UttTables
-    from asr_dro_plugin.preflight.shape_files import TABLES
-
-    return UttTables.read(folder, TABLES)
-
-
-def _continued(args: argparse.Namespace, tokens: Sequence[str]) -> list[str]:
-    """Whether the tokens are those of the model that is continued."""
-    if not args.init_exp:
-        return []
-    path = Path(args.init_exp)
-    old_list = (path.parent if path.is_file() else path) / "tokens.txt"
-    if not old_list.is_file():
-        return []  # an experiment of ESPnet's own; training compares it with its config.yaml
-    from asr_dro_plugin.text.tokens import read_symbols
-
-    old = read_symbols(old_list)
-    lost, new = set(old) - set(tokens), set(tokens) - set(old)
-    if lost:
-        return [
-            f"{args.tokens} lacks {len(lost)} tokens of {old_list} (first: {min(lost)}), so the "
-            "head of the old model does not fit. Make the list with --init_exp (stage 5)."
-        ]
-    if new and not args.extend_groups:
-        return [
-            f"{args.tokens} has {len(new)} tokens that {old_list} lacks (first: {min(new)}). "
-            "Give --extend_groups true if that is meant."
-        ]
-    return []
-
-
-def _longest(config: Mapping, counter, train, usable: Mapping[str, int]) -> dict:
-    """The longest batch that training takes, as lines and as figures."""
-    from dataclasses import asdict
-
-    from asr_dro_plugin.groups import GroupMap
-    from asr_dro_plugin.preflight.first_epoch import longest_batch
-    from asr_dro_plugin.stack.table import describe_frame_shift
-
-    lines = [f"frame shift: {describe_frame_shift(counter)}"]
-    if not usable:
-        return {"lines": lines, "batch": None}
-    categories = train.tables["utt2category"]
-    groups = GroupMap(categories[utt_id] for utt_id in usable)
-    ids = [groups.id_of(categories[utt_id]) for utt_id in usable]
-    found = longest_batch(config, counter, list(usable), list(usable.values()), ids)
-    what = f"batch: {found.num_utterances} utterances" if found.is_planned else "utterance"
-    lines.append(
-        f"longest {what}, {found.seconds:.1f} s and {found.frames:,} frames with padding "
-        f"(longest: {found.first}, {found.longest_seconds:.1f} s)"
-    )
-    if found.plan:
-        lines.append(f"epoch 1: {found.plan}")
-    return {"lines": lines, "batch": asdict(found)}
-
-
-def _write(folder: Path, lines: Sequence[str], found: Mapping) -> None:
-    from asr_dro_plugin.base.files import atomic_write
-
-    with atomic_write(folder / "preflight.txt") as stream:
-        stream.writelines(f"{line}\n" for line in lines)
-    with atomic_write(folder / "preflight.json") as stream:
-        json.dump(found, stream, indent=1, ensure_ascii=False)
-        stream.write("\n")
 
 
 if __name__ == "__main__":

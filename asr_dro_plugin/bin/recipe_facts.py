@@ -1,64 +1,76 @@
-"""What the recipe's names and stages follow from in its two configurations, a ``key value`` a line.
+"""What follows from asr.sh's options: all names, a ``name=value`` a line, or one line of refusal.
 
-Keys: ``model_file``, ``token_type``, ``normalize``, ``ssl_checkpoint``, ``lm_wanted``, ``lm_unit``;
-the value may be empty.
+Takes every option of asr.sh as a word ``name=value``, and ``cmd_backend``.  Both configurations are
+read and judged here, once.  The one file that it may write is the decoding configuration that
+``--inference_args`` changes.
 """
 
-import argparse
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.bin.check_config import check
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.experiment import recipe_checks, recipe_names
+from asr_dro_plugin.stack.overrides import overrides_from_arguments
+from asr_dro_plugin.text.normalizers import get_normalizer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the facts."""
-    args = _parser().parse_args(join_asr_args(argv))
-    from asr_dro_plugin.decoding.options import read_decode_config
-    from asr_dro_plugin.text.normalizers import get_normalizer
-
-    get_normalizer(args.text_norm)  # one that cannot be is refused here, in a second
-    config = load_config(args.asr_config, overrides_from_arguments(args.asr_args))
-    facts = {**of_training(config), **of_decoding(read_decode_config(args.inference_config))}
-    for key, value in facts.items():
-        print(key, value)
+    """Judge, then print the names."""
+    words = sys.argv[1:] if argv is None else argv
+    options = dict(word.partition("=")[::2] for word in words)
+    recipe_checks.check_words(options)
+    caller_dir = os.environ.get("ASR_DRO_CALLER_DIR", ".")
+    names = recipe_names.found_paths(options, caller_dir)
+    options |= names
+    get_normalizer(options["text_norm"])
+    config = load_config(options["asr_config"], overrides_from_arguments(options["asr_args"]))
+    if options["ssl_checkpoint"]:
+        config["ssl_checkpoint"] = options["ssl_checkpoint"]
+    changes = overrides_from_arguments(options["inference_args"])
+    given = load_config(options["inference_config"], changes)
+    decoding = read_decode_config(given, options["inference_config"])
+    if changes:
+        names["inference_config"] = recipe_names.decode_config_name(options)
+        options |= names
+    names |= recipe_names.names_of(options, config, decoding)
+    recipe_checks.check_options(options, names, config)
+    _check_language_model(options, decoding)
+    _check_gpus(options, names)
+    is_plan = options["dry_run"] == "true"  # which builds every module anyway
+    check(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
+    if changes and not is_plan:
+        _write_config(Path(names["inference_config"]), given)
+    print("\n".join(f"{name}={value}" for name, value in names.items()))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("asr_config", help="training configuration (YAML)")
-    parser.add_argument("inference_config", help="decoding configuration (YAML)")
-    parser.add_argument("--asr_args", default="", help="ESPnet options on top of the first")
-    parser.add_argument("--text_norm", default="none", help="text normaliser, to be looked at")
-    return parser
+def _check_language_model(options: Mapping[str, str], decoding: Mapping) -> None:
+    if options["lm_dir"]:
+        from asr_dro_plugin.decoding.command_line import check_lm_dir
+
+        check_lm_dir(decoding, options["lm_dir"], options["inference_config"])
 
 
-def of_training(config: Mapping) -> dict[str, str]:
-    """The model file to decode with; how text is spelled; whether statistics are to be made.
-
-    ``normalize`` is ``given`` where the configuration names a file of statistics itself.
-    """
-    from asr_dro_plugin.experiment.model_files import default_model_file
-    from asr_dro_plugin.stack.names import component_of
-
-    statistics = (config.get("normalize_conf") or {}).get("stats_file")
-    own_tokens = component_of(config, "decoder") == "hf_whisper"
-    return {
-        "model_file": default_model_file(config),
-        "token_type": str(config.get("token_type") or ("hugging_face" if own_tokens else "char")),
-        "normalize": "given" if statistics else component_of(config, "normalize") or "none",
-        "ssl_checkpoint": str(config.get("ssl_checkpoint") or ""),
-    }
+def _check_gpus(options: Mapping[str, str], names: Mapping[str, str]) -> None:
+    """As training itself would end, but now; a cluster's GPUs are not seen from here."""
+    is_local = options["cmd_backend"] == "local" and options["dry_run"] == "false"
+    if is_local and int(options["stop_stage"]) >= 11:
+        device_of(max(int(options["ngpu"]), int(names["inference_ngpu"])))
 
 
-def of_decoding(config: Mapping) -> dict[str, str]:
-    """Whether a language model is wanted, and of which unit."""
-    return {
-        "lm_wanted": str(config["mode"] == "lm").lower(),
-        "lm_unit": str(config.get("lm_unit", "word")),
-    }
+def _write_config(path: Path, config: Mapping) -> None:
+    import yaml
+
+    from asr_dro_plugin.base.files import atomic_write
+
+    with atomic_write(path) as stream:
+        yaml.safe_dump(dict(config), stream, sort_keys=False, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -127,16 +127,20 @@ def _convert_all(items: list[Item], settings: Settings) -> Iterator[tuple[Item, 
         group = list(group)
         spans = [(item.start, item.end) for item in group]
         with contextlib.closing(audio.read_pieces(path, spans, settings.allow_pipes)) as pieces:
-            failure = None
-            for item in group:
-                try:
-                    samples, rate = (None, 0) if failure else next(pieces)
-                    yield item, failure or to_pcm(item, samples, rate, settings.fs)
-                except audio.AudioError as error:
-                    failure = Unusable(error.reason, str(error))
-                    yield item, failure
-                except Unusable as unusable:
-                    yield item, unusable
+            yield from _convert_pieces(group, pieces, settings.fs)
+
+
+def _convert_pieces(items: list[Item], pieces: Iterator, fs: int) -> Iterator[tuple[Item, object]]:
+    """The items of one recording; what cannot be read of it ends all that follow, too."""
+    failure = None
+    for item in items:
+        try:
+            result = failure or to_pcm(item, *next(pieces), fs)
+        except audio.AudioError as error:
+            result = failure = Unusable(error.reason, str(error))
+        except Unusable as unusable:
+            result = unusable
+        yield item, result
 
 
 def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndarray, int]:
@@ -178,28 +182,33 @@ def _check_copies(settings: Settings, part: int, items: list[Item]) -> dict:
 
 def _copy_length(item: Item, settings: Settings) -> int:
     """Samples of a file that may stay in place; it is decoded once, so that damage shows here."""
-    needs = None
-    if item.start is not None:
-        needs = "is cut by segments"
-    elif item.speed != 1.0:
-        needs = f"has a speed factor of {item.speed:g}"
-    elif audio.is_pipe(item.path) or not os.path.exists(item.path) and ":" in item.path:
-        needs = "is not a plain file"
-    else:
-        info = audio.probe(item.path)
-        if info.sample_rate != settings.fs:
-            needs = f"has {info.sample_rate} Hz, not {settings.fs}"
-        elif info.num_channels != 1:
-            needs = f"has {info.num_channels} channels"
-        elif info.decoder != "libsndfile":
-            needs = f"is decoded by {info.decoder}, which ESPnet does not use"
-    if needs:
+    if needs := _what_needs_raw(item, settings.fs):
         raise UserError(
             f"{item.path} ({item.utt_id} of {settings.data_dir}) {needs}: --feats_type raw_copy "
             "cannot leave it in place. Use --feats_type raw."
         )
     samples, rate = audio.read(item.path)
     return len(to_pcm(item, samples, rate, settings.fs)[0])
+
+
+def _what_needs_raw(item: Item, fs: int) -> str:
+    """Why a file cannot stay as it is; empty where it can."""
+    if item.start is not None:
+        return "is cut by segments"
+    if item.speed != 1.0:
+        return f"has a speed factor of {item.speed:g}"
+    if audio.is_pipe(item.path) or (not os.path.exists(item.path) and ":" in item.path):
+        return "is not a plain file"
+    info = audio.probe(item.path)
+    if info.sample_rate != fs:
+        return f"has {info.sample_rate} Hz, not {fs}"
+    if info.num_channels != 1:
+        return f"has {info.num_channels} channels"
+    return (
+        ""
+        if info.decoder == "libsndfile"
+        else f"is decoded by {info.decoder}, which ESPnet does not use"
+    )
 
 
 def merge(settings: Settings, max_drop: float) -> None:

@@ -7,19 +7,39 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.filter import characters_of_tokens
 from asr_dro_plugin.data.utt_tables import UttTables
-from asr_dro_plugin.preflight.shape_files import Frames, labels_and_repeats
 from asr_dro_plugin.stack.limits import Limits
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.text.tokens import UNK
 from asr_dro_plugin.text.whisper_tokens import is_whisper_list
 
 EXAMPLES = 5
+TABLES = ("text", "utt2lang", "utt2category", "utt2num_samples")
+
+
+class Frames(Protocol):
+    """How many frames CTC sees; ``stack.frames.frame_counter`` makes one from a configuration."""
+
+    frame_shift: float
+    blame: str
+
+    def num_frames(self, num_samples: np.ndarray) -> np.ndarray:
+        """(N,) samples -> (N,) frames."""
+
+
+def labels_and_repeats(ids: Sequence[int]) -> tuple[int, int]:
+    """Number of labels, and of neighbours that are equal, which CTC must part by a blank.
+
+    A path needs one frame for each (Graves et al. 2006), else the loss is infinite.
+    """
+    return len(ids), sum(a == b for a, b in zip(ids, ids[1:], strict=False))
 
 
 @dataclass
@@ -85,17 +105,24 @@ class Facts:
 
 @dataclass
 class SetFacts:
-    """One set: its role (train, valid, test), its languages, and what training would take of it.
+    """One set: its tables, its role (train, valid, test), and what training would take of it.
 
-    ``usable`` are the ids, in the tables' order, with their samples; ``characters`` those of all
-    its texts.
+    ``usable`` are the ids, in the tables' order, with their samples, and ``num_labels`` with their
+    labels; ``dropped`` are the others, with the reason; ``characters`` those of all texts.
     """
 
-    name: str
+    data: UttTables
     role: str
-    languages: dict[str, Facts]
-    usable: dict[str, int]
-    characters: frozenset[str]
+    languages: dict[str, Facts] = field(default_factory=dict)
+    usable: dict[str, int] = field(default_factory=dict)
+    num_labels: dict[str, int] = field(default_factory=dict)
+    dropped: DropLedger = field(default_factory=DropLedger)
+    characters: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """That of its directory."""
+        return self.data.path.name
 
 
 class Ruler:
@@ -129,41 +156,46 @@ class Ruler:
             role: train, valid or test.
             seen: the characters of the training text, for the other sets.
         """
-        utt_ids = data.utt_ids
-        samples = np.array([int(data.tables["utt2num_samples"][u]) for u in utt_ids])
+        found = SetFacts(data, role)
+        samples = np.array([int(data.tables["utt2num_samples"][u]) for u in data.utt_ids], int)
         frames = np.asarray(self.frames.num_frames(samples)).tolist()
-        found, usable, characters = {}, {}, set()
-        for utt_id, length, num_frames in zip(utt_ids, samples.tolist(), frames, strict=True):
-            lang = data.lang(utt_id)
-            facts = found.setdefault(lang, Facts())
+        for utt_id, length, num_frames in zip(data.utt_ids, samples.tolist(), frames, strict=True):
+            # ESPnet strips every kind of white space at the end of a text line
             text = data.tables["text"][utt_id].rstrip()
-            if self._count(facts, utt_id, length, num_frames, text):
-                usable[utt_id] = length
-            self._spell(facts, utt_id, text, seen, characters)
-        name = data.path.name
-        return SetFacts(name, role, dict(sorted(found.items())), usable, frozenset(characters))
+            facts = found.languages.setdefault(data.lang(utt_id), Facts())
+            self._count(found, facts, utt_id, length, num_frames, self._to_ids(text))
+            self._spell(facts, utt_id, text, seen, found.characters)
+        found.languages = dict(sorted(found.languages.items()))
+        return found
 
     def _count(
-        self, facts: Facts, utt_id: str, num_samples: int, num_frames: int, text: str
-    ) -> bool:
+        self,
+        found: SetFacts,
+        facts: Facts,
+        utt_id: str,
+        num_samples: int,
+        num_frames: int,
+        ids: Sequence[int],
+    ) -> None:
         """Lengths of one utterance; whether it can be trained on."""
         seconds = num_samples / SAMPLE_RATE
         if seconds > facts.longest_seconds:
             facts.longest_utt, facts.longest_seconds = utt_id, seconds
         facts.seconds.append(seconds)
-        ids = self._to_ids(text)
         labels, repeats = labels_and_repeats(ids)
         facts.num_tokens += labels
         facts.num_unk += sum(index == self._unk for index in ids) if self._unk >= 0 else 0
         needed = labels + repeats if self.limits.needs_alignment else 1
-        fits = num_frames >= max(needed, 1)
-        if not fits:
+        if num_frames < max(needed, 1):
             facts.unalignable.add(utt_id)
         if self.limits.max_seconds and seconds > self.limits.max_seconds:
             facts.too_long.add(utt_id)
         if self.limits.max_labels and labels > self.limits.max_labels:
             facts.too_many_labels.add(utt_id)
-        return self.limits.fault(num_samples, num_frames, labels, repeats) is None
+        if fault := self.limits.fault(num_samples, num_frames, labels, repeats):
+            found.dropped.add(utt_id, found.data.lang(utt_id), *fault)
+        else:
+            found.usable[utt_id], found.num_labels[utt_id] = num_samples, labels
 
     def _spell(
         self,

@@ -1,12 +1,20 @@
 """What ``preflight`` found, judged and written: what cannot work, what is odd, and the table."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 
+from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.text_table import aligned
+from asr_dro_plugin.groups import GroupMap
+from asr_dro_plugin.preflight.first_epoch import PlannedBatches, longest_batch, longest_lines
 from asr_dro_plugin.preflight.measure import EXAMPLES, Facts, Few, Ruler, SetFacts
+from asr_dro_plugin.stack.table import describe_frame_shift
 from asr_dro_plugin.text.casing import case_remedy
 from asr_dro_plugin.text.characters import code_point, name_of
+from asr_dro_plugin.text.tokens import read_symbols
 
 MAX_UNKNOWN = 0.1  # share of a language's characters that the token list may lack
 FEW = 10  # utterances of a language
@@ -35,6 +43,30 @@ def problems(sets: Sequence[SetFacts], ruler: Ruler, max_drop: float) -> Iterato
                 yield from _unknown(where, facts, ruler)
                 yield from _unalignable(where, facts, ruler, max_drop)
                 yield from _beyond(where, facts, ruler, max_drop)
+
+
+def continuation_problems(
+    where: str, tokens: Sequence[str], init_exp: str | None, extend: bool
+) -> Iterator[str]:
+    """Whether the tokens (of the file ``where``) are those of the model that is continued."""
+    if not init_exp:
+        return
+    path = Path(init_exp)
+    old_list = (path.parent if path.is_file() else path) / "tokens.txt"
+    if not old_list.is_file():
+        return  # an experiment of ESPnet's own; training compares it with its config.yaml
+    old = read_symbols(old_list)
+    lost, new = set(old) - set(tokens), set(tokens) - set(old)
+    if lost:
+        yield (
+            f"{where} lacks {len(lost)} tokens of {old_list} (first: {min(lost)}), so the "
+            "head of the old model does not fit. Make the list with --init_exp (stage 5)."
+        )
+    elif new and not extend:
+        yield (
+            f"{where} has {len(new)} tokens that {old_list} lacks (first: {min(new)}). "
+            "Give --extend_groups true if that is meant."
+        )
 
 
 def _unalignable(where: str, facts: Facts, ruler: Ruler, max_drop: float) -> Iterator[str]:
@@ -167,10 +199,49 @@ def _row(name: str, lang: str, parts: Sequence[Facts]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def as_dict(sets: Sequence[SetFacts]) -> list[dict]:
-    """Everything for programs."""
-    return [
-        {"set": found.name, "role": found.role,
-         "languages": {lang: facts.as_dict() for lang, facts in found.languages.items()}}
-        for found in sets
+def conclusion(
+    where: str,
+    config: Mapping,
+    sets: Sequence[SetFacts],
+    ruler: Ruler,
+    notes: Sequence[str],
+    refused: Sequence[str],
+) -> tuple[list[str], dict]:
+    """All that was found as lines, and for programs."""
+    longest = _longest_batch(config, ruler, sets[0])
+    lines = [
+        f"Preflight of {where}", "", *table(sets), "",
+        f"frame shift: {describe_frame_shift(ruler.frames)}",
+        *(longest_lines(longest) if longest else ()),
+        *(f"WARNING: {note}" for note in notes), *(f"ERROR: {line}" for line in refused),
     ]  # fmt: skip
+    return lines, {
+        "config": where, "frame_shift": ruler.frames.frame_shift, "tokens": len(ruler.tokens),
+        "exact": ruler.frames.exact, "sets": [_set_as_dict(found) for found in sets],
+        "longest_batch": longest and asdict(longest), "warnings": list(notes),
+        "errors": list(refused),
+    }  # fmt: skip
+
+
+def _longest_batch(config: Mapping, ruler: Ruler, train: SetFacts) -> PlannedBatches | None:
+    if not train.usable:
+        return None
+    categories = train.data.tables["utt2category"]
+    groups = GroupMap(categories[utt_id] for utt_id in train.usable)
+    ids = [groups.id_of(categories[utt_id]) for utt_id in train.usable]
+    samples = list(train.usable.values())
+    return longest_batch(config, ruler.frames, list(train.usable), samples, ids)
+
+
+def _set_as_dict(found: SetFacts) -> dict:
+    languages = {lang: facts.as_dict() for lang, facts in found.languages.items()}
+    return {"set": found.name, "role": found.role, "languages": languages}
+
+
+def write(folder: Path, lines: Sequence[str], found: Mapping) -> None:
+    """``preflight.txt`` and ``preflight.json``."""
+    with atomic_write(folder / "preflight.txt") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+    with atomic_write(folder / "preflight.json") as stream:
+        json.dump(found, stream, indent=1, ensure_ascii=False)
+        stream.write("\n")

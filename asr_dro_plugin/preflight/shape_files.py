@@ -1,17 +1,13 @@
-"""Stage 10: lengths and groups of every utterance, from tables alone; no sound is decoded.
+"""Stage 10's files: lengths and groups of every utterance that fits, and the list of the others.
 
-Utterances that CTC cannot align at the chosen stack's frame shift are left out here, where it costs
-a second, and not found in epoch 3: a CTC path needs one frame for each label and one more between
-two equal neighbours (Graves et al. 2006), else the loss is infinite.
+What does not fit is left out here, where it costs a second, and not found in epoch 3.
 """
 
+import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import write_table
@@ -19,25 +15,8 @@ from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
-from asr_dro_plugin.stack.limits import TOO_LONG, TOO_MANY_LABELS, Limits
-
-TABLES = ("text", "utt2lang", "utt2category", "utt2num_samples")
-CTC_LIMITS = Limits()
-
-
-class Frames(Protocol):
-    """How many frames CTC sees; ``stack.frames.frame_counter`` makes one from a configuration."""
-
-    frame_shift: float
-    blame: str
-
-    def num_frames(self, num_samples: np.ndarray) -> np.ndarray:
-        """(N,) samples -> (N,) frames."""
-
-
-def labels_and_repeats(ids: Sequence[int]) -> tuple[int, int]:
-    """Number of labels, and of neighbours that are equal, which CTC must part by a blank."""
-    return len(ids), sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+from asr_dro_plugin.preflight.measure import Frames, Ruler, SetFacts
+from asr_dro_plugin.stack.limits import TOO_LONG, TOO_MANY_LABELS
 
 
 def choose_groups(
@@ -60,46 +39,53 @@ def choose_groups(
     return old.extended(new)
 
 
-def write_shapes(
-    data: UttTables,
+def write_statistics(
     out_dir: str | os.PathLike,
-    to_ids: Callable[[str], list[int]],
-    vocab_size: int,
+    sets: Mapping[str, SetFacts],
+    ruler: Ruler,
     token_type: str,
     groups: GroupMap,
-    frames: Frames,
-    limits: Limits = CTC_LIMITS,
-) -> DropLedger:
-    """Write one set's shape files without what does not fit, and return what that was.
+    max_drop: float,
+) -> None:
+    """Write the statistics folder; ``groups.txt`` is the last of it.
 
-    What fits is said by the stack's ``limits``: a frame for each label under CTC, and Whisper's
-    positions.
+    Args:
+        out_dir: gets a folder for each set, ``dropped.tsv`` and ``groups.txt``.
+        sets: "train" and "valid", measured.
+        ruler: what they were measured by.
+        token_type: char, bpe, word or hugging_face.
+        groups: of the training.
+        max_drop: largest share of a language that may be left out.
+
+    Raises:
+        UserError: a loss above ``max_drop``; names the set, the language, and what is to blame.
+    """
+    for part, found in sets.items():
+        write_shapes(found, Path(out_dir, part), len(ruler.tokens), token_type, groups)
+    _conclude(sets, Path(out_dir), ruler.frames, max_drop)
+    groups.write(Path(out_dir, "groups.txt"))
+    logging.info(
+        "%s: %d groups, %d tokens, %g ms per frame (%s)", out_dir, len(groups), len(ruler.tokens),
+        1000 * ruler.frames.frame_shift, ruler.frames.blame,
+    )  # fmt: skip
+
+
+def write_shapes(
+    found: SetFacts, out: Path, vocab_size: int, token_type: str, groups: GroupMap
+) -> None:
+    """Write one set's shape files without what does not fit.
 
     Files: ``speech_shape`` (samples), ``text_shape.<token_type>`` (tokens,vocabulary),
     ``utt2group`` (group ids), ``batch_keys`` and ``stats_keys`` as ESPnet's stage 10 leaves them.
     """
-    out, ledger = Path(out_dir), DropLedger()
-    utt_ids = data.utt_ids
-    samples = np.array([int(data.tables["utt2num_samples"][u]) for u in utt_ids], dtype=np.int64)
-    speech, text, group = {}, {}, {}
-    for utt_id, num_samples, num_frames in zip(
-        utt_ids, samples.tolist(), np.asarray(frames.num_frames(samples)).tolist(), strict=True
-    ):
-        # ESPnet strips every kind of white space at the end of a text line
-        labels, repeats = labels_and_repeats(to_ids(data.tables["text"][utt_id].rstrip()))
-        if fault := limits.fault(num_samples, num_frames, labels, repeats):
-            ledger.add(utt_id, data.lang(utt_id), *fault)
-            continue
-        speech[utt_id] = str(num_samples)
-        text[utt_id] = f"{labels},{vocab_size}"
-        group[utt_id] = str(_group_id(groups, data, utt_id))
+    ids = {utt_id: str(_group_id(groups, found.data, utt_id)) for utt_id in found.usable}
+    text = {utt_id: f"{labels},{vocab_size}" for utt_id, labels in found.num_labels.items()}
     write_table(out / f"text_shape.{token_type}", text)
-    write_table(out / "utt2group", group)
+    write_table(out / "utt2group", ids)
     for name, keys in (("batch_keys", "speech\ntext\n"), ("stats_keys", "")):
         with atomic_write(out / name) as stream:
             stream.write(keys)
-    write_table(out / "speech_shape", speech)
-    return ledger
+    write_table(out / "speech_shape", {utt_id: str(n) for utt_id, n in found.usable.items()})
 
 
 def _group_id(groups: GroupMap, data: UttTables, utt_id: str) -> int:
@@ -112,27 +98,17 @@ def _group_id(groups: GroupMap, data: UttTables, utt_id: str) -> int:
     return groups.id_of(name)
 
 
-def conclude(
-    parts: dict[str, tuple[UttTables, DropLedger]],
-    out_dir: str | os.PathLike,
-    frames: Frames,
-    max_drop: float,
-) -> None:
-    """Write ``dropped.tsv`` of each set and of all, and refuse a loss above ``max_drop``.
-
-    Raises:
-        UserError: names the set, the language, and the frame shift that is to blame.
-    """
-    out = Path(out_dir)
+def _conclude(sets: Mapping[str, SetFacts], out: Path, frames: Frames, max_drop: float) -> None:
+    """Write ``dropped.tsv`` of each set and of all, and refuse a loss above ``max_drop``."""
     everything = DropLedger()
-    for _, ledger in parts.values():
-        everything.drops += ledger.drops
+    for found in sets.values():
+        everything.drops += found.dropped.drops
     everything.write(out / "dropped.tsv")
     remedy = _remedy({drop.reason for drop in everything.drops}, frames)
-    for name, (data, ledger) in parts.items():
-        listed = out / name / "dropped.tsv"
-        ledger.conclude(data.totals(), listed, str(data.path), max_drop, remedy)
-        if len(ledger.drops) == len(data.utt_ids):
+    for part, found in sets.items():
+        data, ledger = found.data, found.dropped
+        ledger.conclude(data.totals(), out / part / "dropped.tsv", str(data.path), max_drop, remedy)
+        if not found.usable:
             raise UserError(f"{data.path} has no utterance left. {remedy}")
 
 

@@ -1,8 +1,10 @@
 """Objects of classes that are named, not imported; what they refuse is one line."""
 
 import contextlib
+import inspect
 import io
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.base import class_path
 from asr_dro_plugin.errors import UserError
@@ -22,9 +24,33 @@ def construct(path: str, arguments: Mapping, device: str = "meta"):
     """An object of ``"package.module:Class"``, by default without memory for its tensors."""
     import torch
 
-    constructor = load_class(path)
-    with torch.device(device):
-        return constructor(**arguments)
+    with torch.device(device), _without_dynamo():
+        return load_class(path)(**arguments)
+
+
+@contextlib.contextmanager
+def _without_dynamo() -> Iterator[None]:
+    """Nothing here is compiled, so that nothing has to be kept from the compiler.
+
+    ESPnet's modules and torch's optimizers ask for that, which imports torch._dynamo: two seconds.
+    """
+    import torch
+
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    kept, torch.compiler.disable = torch.compiler.disable, _as_it_is
+    add_param_group.__dynamo_disable = add_param_group  # where torch._compile keeps the result
+    try:
+        yield
+    finally:
+        torch.compiler.disable = kept
+        del add_param_group.__dynamo_disable
+
+
+def _as_it_is(function=None, *_, **__):
+    return function or _as_it_is
 
 
 def construct_part(slot: str, name: str, path: str, arguments: Mapping, device: str = "meta"):

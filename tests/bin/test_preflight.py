@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_dro_plugin.base.kaldi_io import write_table
-from asr_dro_plugin.bin import make_shapes, make_tokens, plan, preflight
+from asr_dro_plugin.bin import make_tokens, plan, preflight
 from asr_dro_plugin.errors import UserError
 from tests.sounds import data_dir
 
@@ -52,16 +52,6 @@ SHAPES = [
 TESTS = ["--test_dirs", "dump/raw/test", "dump/raw/none"]
 
 
-def test_it_takes_the_options_of_stage_10(recipe):
-    known = {
-        option for action in make_shapes.get_parser()._actions for option in action.option_strings
-    }
-    ours = {
-        option for action in preflight.get_parser()._actions for option in action.option_strings
-    }
-    assert known <= ours
-
-
 def test_what_works_is_printed_and_written(recipe, capsys):
     assert preflight.main([*SHAPES, *TESTS]) == 0
     told = capsys.readouterr()
@@ -83,7 +73,8 @@ def test_what_works_is_printed_and_written(recipe, capsys):
 def test_the_longest_batch_is_that_of_the_plan_after_stage_10(recipe, capsys):
     preflight.main(SHAPES)
     found = json.loads((recipe / "exp/stats/preflight.json").read_text())["longest_batch"]
-    make_shapes.main(SHAPES)
+    assert not (recipe / "exp/stats/train").exists()
+    assert preflight.main([*SHAPES, "--write_shapes", "true"]) == 0
     capsys.readouterr()
     plan.main(["--config", "x.yaml", "--stats_dir", "exp/stats", "--json"])
     assert json.loads(capsys.readouterr().out)["batches"] == found
@@ -91,7 +82,7 @@ def test_the_longest_batch_is_that_of_the_plan_after_stage_10(recipe, capsys):
 
 def test_every_reason_why_it_cannot_work_is_a_line_and_the_exit_code_1(recipe):
     dump(recipe / "dump/raw/dev", {"eng_v": "[eng] ba", "fra_v": "[fra] dc"})
-    words = ["--override", "encoder_conf.strides=[8,8]"]
+    words = ["--override", "encoder_conf.strides=[8,8]", "--write_shapes", "true"]
     done = subprocess.run(
         [sys.executable, "-m", "asr_dro_plugin.bin.preflight", *SHAPES, *words],
         capture_output=True, text=True, env={"PYTHONPATH": str(ROOT), "PATH": ""},
@@ -105,6 +96,7 @@ def test_every_reason_why_it_cannot_work_is_a_line_and_the_exit_code_1(recipe):
     assert "640 ms per frame (encoder conv_ctc (stride 64 on 10 ms frames))" in lines[0]
     assert done.stdout.startswith("Preflight of x.yaml\n\nset ")
     assert (recipe / "exp/stats/preflight.txt").read_text().endswith(lines[-1] + "\n")
+    assert not (recipe / "exp/stats/train").exists()
 
 
 @pytest.mark.parametrize(

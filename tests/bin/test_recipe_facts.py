@@ -1,52 +1,171 @@
-"""What names and stages of the recipe follow from in the two configurations."""
+"""All names of the recipe follow from its options and two configurations; the rest is refused."""
+
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from asr_dro_plugin.bin import recipe_facts
 from asr_dro_plugin.errors import UserError
 
-
-def facts(capsys, tmp_path, training: str, decoding: str = "mode: greedy\n", *words: str) -> dict:
-    files = [tmp_path / "train.yaml", tmp_path / "decode.yaml"]
-    for file, text in zip(files, (training, decoding), strict=True):
-        file.write_text(text, encoding="utf-8")
-    assert recipe_facts.main([*map(str, files), *words]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    return {key: value for key, _, value in (line.partition(" ") for line in lines)}
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "egs2" / "asr_dro" / "asr1"
+TRAINING = "encoder: conv_ctc\ndecoder: none\nmodel: dro\nmodel_conf: {ctc_weight: 1.0}\n"
+TRAINING += "best_model_criterion: [[valid, cer_ctc, min]]\n"
 
 
-def test_what_the_training_configuration_leaves_out_has_its_default(capsys, tmp_path):
-    found = facts(capsys, tmp_path, "encoder: conv_ctc\nmodel_conf: {ctc_weight: 1.0}\n")
-    assert found["token_type"] == "char"
-    assert found["normalize"] == "utterance_mvn"
-    assert found["ssl_checkpoint"] == ""
+def defaults() -> dict[str, str]:
+    """The options that asr.sh has, with their values."""
+    script = (RECIPE / "asr.sh").read_text().partition("\nhelp_message=")[0]
+    found = re.findall(r"^([a-z]\w*)=([^#\n]*?)\s*(?:#.*)?$", script, re.MULTILINE)
+    return dict(found) | {"cmd_backend": "local"}
 
 
-def test_a_whisper_brings_its_tokens_and_its_name(capsys, tmp_path):
-    found = facts(capsys, tmp_path, "decoder: hf_whisper\nssl_checkpoint: openai/whisper-small\n")
-    assert found["token_type"] == "hugging_face"
-    assert found["ssl_checkpoint"] == "openai/whisper-small"
+@pytest.fixture
+def facts(capsys, tmp_path, monkeypatch):
+    """``facts(option=value, ...)``: the names, of a recipe folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("conf", "local"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.setenv("PWD", str(tmp_path))
+
+    def run(training: str = TRAINING, decoding: str = "mode: greedy\n", **options: str) -> dict:
+        (tmp_path / "train.yaml").write_text(training, encoding="utf-8")
+        (tmp_path / "decode.yaml").write_text(decoding, encoding="utf-8")
+        files = {"asr_config": "train.yaml", "inference_config": "decode.yaml"}
+        words = {**defaults(), **files, "dry_run": "true", **options}
+        assert recipe_facts.main([f"{key}={value}" for key, value in words.items()]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    return run
 
 
-def test_statistics_that_are_given_are_not_collected(capsys, tmp_path):
-    stats = "normalize: global_mvn\nnormalize_conf: {stats_file: my.npz}\n"
-    assert facts(capsys, tmp_path, stats)["normalize"] == "given"
-    assert facts(capsys, tmp_path, "normalize: global_mvn\n")["normalize"] == "global_mvn"
+def test_what_is_left_out_has_its_default(facts):
+    found = facts()
+    expected = {
+        "data_tag": "prompts", "train_set": "train_prompts", "valid_set": "dev_prompts",
+        "test_sets": "test_prompts", "data_feats": "dump/raw", "audio_type": "kaldi_ark",
+        "token_type": "char", "token_dir": "data/train_prompts_token_list/char",
+        "tokens": "data/train_prompts_token_list/char/tokens.txt",
+        "nlsyms": "data/train_prompts_token_list/char/nlsyms.txt", "bpemodel": "",
+        "asr_exp": "exp/asr_train_raw_prompts_char", "normalize": "utterance_mvn",
+        "asr_stats_dir": "exp/asr_stats_train_raw_prompts_char", "stats_file": "",
+        "inference_tag": "decode_valid.cer_ctc.ave", "lm_wanted": "false", "use_lm": "false",
+        "lm_dir": "exp/lm_train_prompts_word_3gram", "inference_nj": "2", "inference_ngpu": "0",
+        "skip_stages": "", "data_sets": "train_prompts dev_prompts test_prompts",
+    }  # fmt: skip
+    assert {key: found[key] for key in expected} == expected
 
 
-def test_asr_args_come_on_top(capsys, tmp_path):
-    words = ["--asr_args", "--normalize none --best_model_criterion valid,loss,min"]
-    found = facts(capsys, tmp_path, "normalize: global_mvn\n", "mode: greedy\n", *words)
+def test_what_is_not_default_is_in_the_names(facts):
+    words = {"langs": "eng fra", "lid": "false", "text_norm": "conf/text_norm_rus.yaml"}
+    words |= {"token_type": "bpe", "nbpe": "30", "speed_perturb_factors": "0.9 1.1"}
+    found = facts(**words, expdir="/big/exp", dumpdir="/big/dump", feats_type="raw")
+    assert found["data_tag"] == "prompts_eng_fra_nolid_rus"
+    assert found["train_set"] == "train_prompts_eng_fra_nolid_rus_sp"
+    assert found["asr_exp"] == "/big/exp/asr_train_raw_prompts_eng_fra_nolid_rus_bpe30_sp"
+    assert found["data_feats"] == "/big/dump/raw"
+    assert found["bpemodel"].endswith("_token_list/bpe30/bpe.model")
+
+
+def test_a_long_tag_is_the_checksum_that_the_shell_gave_it(facts):
+    langs = " ".join(f"l{number:02d}" for number in range(30))
+    line = langs.replace(" ", "_") + "\n"
+    shell = subprocess.run(["cksum"], input=line, capture_output=True, text=True, check=True)
+    assert facts(langs=langs)["data_tag"] == "prompts_" + shell.stdout.split()[0]
+
+
+def test_a_whisper_brings_its_tokens(facts):
+    whisper = (RECIPE / "conf/train_asr_whisper_small_ce.yaml").read_text()
+    found = facts(whisper)
+    assert found["token_type"] == "hugging_face" and found["token_source"]
+    with pytest.raises(UserError, match="--token_type char does not go with train.yaml"):
+        facts(whisper, token_type="char")
+
+
+def test_statistics_that_are_given_are_not_collected(facts, tmp_path):
+    mvn = TRAINING + "normalize: global_mvn\n"
+    (tmp_path / "my.npz").touch()
+    given = facts(mvn + "normalize_conf: {stats_file: my.npz}\n")
+    assert (given["normalize"], given["stats_file"]) == ("given", "")
+    found = facts(mvn)
+    assert found["stats_file"] == f"{tmp_path}/{found['asr_stats_dir']}/train/feats_stats.npz"
+
+
+def test_asr_args_come_on_top(facts):
+    found = facts(asr_args="--normalize none --best_model_criterion valid,loss,min")
     assert found["normalize"] == "none"
-    assert found["model_file"] == "valid.loss.ave.pth"
+    assert found["inference_asr_model"] == "valid.loss.ave.pth"
 
 
-def test_a_language_model_is_wanted_where_the_decoding_mode_is_lm(capsys, tmp_path):
-    found = facts(capsys, tmp_path, "{}", "mode: lm\nlm_unit: char\n")
-    assert (found["lm_wanted"], found["lm_unit"]) == ("true", "char")
-    assert facts(capsys, tmp_path, "{}")["lm_wanted"] == "false"
+def test_a_language_model_is_wanted_where_the_decoding_mode_is_lm(facts):
+    found = facts(decoding="mode: lm\nlm_unit: char\n", tune_lm="true")
+    assert (found["lm_wanted"], found["use_lm"]) == ("true", "true")
+    assert found["lm_dir"] == "exp/lm_train_prompts_char_6gram"
+    assert found["inference_tag"] == "decode_tuned_valid.cer_ctc.ave"
 
 
-def test_a_text_rule_that_cannot_be_is_refused_before_anything_else(capsys, tmp_path):
-    with pytest.raises(UserError, match="lower_no_punkt is not known"):
-        facts(capsys, tmp_path, "{}", "mode: greedy\n", "--text_norm", "lower_no_punkt")
+def test_inference_args_make_a_configuration_of_their_own(facts, tmp_path):
+    lm = {"decoding": "mode: lm\nlm_weight: 0.5\n", "inference_args": "--lm_weight 0.25"}
+    found = facts(**lm)
+    path = tmp_path / found["inference_config"]
+    assert found["inference_config"] == "exp/decode_lm_weight_0.25.yaml" and not path.exists()
+    assert found["inference_tag"] == "decode_lm_weight_0.25_valid.cer_ctc.ave"
+    facts(**lm, dry_run="false")
+    assert path.read_text() == "mode: lm\nlm_weight: 0.25\n"
+    with pytest.raises(UserError, match="decode.yaml: 'lm_wait' is no option.*lm_weight"):
+        facts(inference_args="--lm_wait 0.1")
+
+
+def test_espnets_three_skips_leave_out_their_stages(facts):
+    found = facts(skip_train="true", skip_stages="3")
+    assert found["skip_stages"] == "3 2 5 6 7 8 9 10 11"
+    assert found["data_sets"] == "dev_prompts test_prompts"
+    assert facts(skip_eval="true")["skip_stages"] == "12 13"
+    assert facts(skip_data_prep="true")["skip_stages"] == "1 2 3 4 5"
+
+
+def test_a_path_from_where_the_user_stands_is_found(facts, tmp_path, monkeypatch):
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/mine.tsv").touch()
+    monkeypatch.setenv("ASR_DRO_CALLER_DIR", str(tmp_path / "away"))
+    assert facts(data_source="mine.tsv")["data_source"] == str(tmp_path / "away/mine.tsv")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"text_norm": "lower_no_punkt"}, "lower_no_punkt is not known"),
+        ({"corpus": "tvs"}, "--corpus tvs is unknown. Known: librispeech ml_superb prompts tsv"),
+        ({"feats_type": "fbank"}, "--feats_type is raw or raw_copy, not 'fbank'"),
+        ({"audio_format": "wav"}, "not 'wav'.*--feats_type raw_copy"),
+        ({"token_type": "chr"}, "--token_type is char or bpe"),
+        ({"use_lm": "yes"}, "--use_lm is true or false, not 'yes'"),
+        ({"gpu_inference": "1"}, "--gpu_inference is true or false"),
+        ({"inference_nj": "0"}, "--inference_nj takes an integer from 1"),
+        ({"skip_stages": "2,6"}, "--skip_stages takes numbers and spaces"),
+        ({"tune_lm": "true"}, "nothing to tune: decode.yaml has no mode lm"),
+        ({"lm_dir": "local"}, "mode greedy does not use --lm_dir local"),
+        ({"lm_dir": "nowhere", "inference_config": "conf/decode_asr_lm_word.yaml"}, "not exist"),
+        ({"feats_type": "raw_copy", "speed_perturb_factors": "0.9"}, "needs --feats_type raw"),
+        ({"train_set": "mine"}, "Stage 1 makes train_prompts; for sets of your own"),
+        ({"init_exp": "local"}, "is no trained experiment: it has no config.yaml"),
+        ({"bpe_train_text": "train.yaml"}, "would be ignored: give --token_type bpe"),
+        ({"bpe_train_text": "no.txt", "token_type": "bpe"}, "--bpe_train_text no.txt does not exi"),
+        ({"inference_asr_model": "valid.acc.ave.pth"}, "valid.acc.ave.pth will not be made with"),
+        ({"ngpu": "64", "dry_run": "false"}, "--ngpu 64 asks for 64 GPUs"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(facts, options, words):
+    with pytest.raises(UserError, match=words):
+        facts(**options)
+
+
+def test_a_model_cannot_be_continued_into_its_own_directory(facts, tmp_path):
+    (tmp_path / "exp/asr_old").mkdir(parents=True)
+    (tmp_path / "exp/asr_old/config.yaml").touch()
+    with pytest.raises(UserError, match="directory of its own"):
+        facts(init_exp="exp/asr_old", asr_exp="exp/asr_old")
+    assert facts(init_exp="exp/asr_old")["asr_exp"] == "exp/asr_train_raw_prompts_char_from_old"

@@ -1,4 +1,4 @@
-"""preflight.py and preflight_report.py: what is measured, refused and told."""
+"""What is measured, refused and told before training."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from asr_dro_plugin.data.utt_tables import UttTables
-from asr_dro_plugin.preflight import shape_files as shapes
-from asr_dro_plugin.preflight.measure import Ruler
+from asr_dro_plugin.preflight.measure import TABLES, Ruler
 from asr_dro_plugin.preflight.report import problems, table, warnings
 from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.stack.limits import Limits, limits_of
@@ -38,7 +37,7 @@ def dump(path, texts, seconds=1.0):
     lengths = seconds if isinstance(seconds, dict) else dict.fromkeys(texts, seconds)
     samples = {utt_id: str(round(16000 * lengths[utt_id])) for utt_id in texts}
     data_dir(path, texts, text=texts, utt2num_samples=samples)
-    return UttTables.read(path, shapes.TABLES)
+    return UttTables.read(path, TABLES)
 
 
 def sets_of(tmp_path, train, valid=None, test=None, by=None, seconds=1.0):
@@ -78,15 +77,9 @@ def test_unalignable_is_what_stage_10_drops_at_the_stacks_frame_shift(tmp_path, 
               "encoder_conf": {"strides": strides}}  # fmt: skip
     by = ruler(frames=frame_counter(config))
     texts = {"eng_a": "[eng] " + "abcdefg" * 2, "eng_b": "[eng] a"}
-    data = dump(tmp_path / "train", texts, 0.9)
-    found = by.measure(data, "train")
-    groups = shapes.choose_groups(shapes.Counter(data.tables["utt2category"].values()))
-    to_ids = tokens.token_ids(tokens.build_tokenizer("char", ["[eng]"]), TOKENS)
-    ledger = shapes.write_shapes(
-        data, tmp_path / "out", to_ids, len(TOKENS), "char", groups, by.frames
-    )
-    assert found.languages["eng"].unalignable.count == len(ledger.drops) == expected
-    assert set(found.usable) == set(texts) - ledger.utt_ids
+    found = by.measure(dump(tmp_path / "train", texts, 0.9), "train")
+    assert found.languages["eng"].unalignable.count == len(found.dropped.drops) == expected
+    assert set(found.usable) == set(found.num_labels) == set(texts) - found.dropped.utt_ids
 
 
 def test_more_unalignable_utterances_than_max_drop_are_refused_and_fewer_told(tmp_path):

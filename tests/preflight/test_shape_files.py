@@ -11,6 +11,7 @@ from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.preflight import shape_files as shapes
+from asr_dro_plugin.preflight.measure import TABLES, Ruler, SetFacts, labels_and_repeats
 from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.stack.limits import Limits
 from asr_dro_plugin.text import tokens
@@ -28,7 +29,7 @@ def dump(path, texts: dict[str, str], frames: dict[str, int], shift: int = 640) 
     """Tables of utterances whose sound gives so many frames of ``shift`` samples."""
     samples = {utt_id: str(num * shift) for utt_id, num in frames.items()}
     data_dir(path, texts, text=texts, utt2num_samples=samples)
-    return UttTables.read(path, shapes.TABLES)
+    return UttTables.read(path, TABLES)
 
 
 @dataclass
@@ -42,12 +43,22 @@ class EveryShift:
         return np.asarray(num_samples) // round(self.frame_shift * 16000)
 
 
+def measured(data: UttTables, frames=None, limits=None) -> tuple[Ruler, SetFacts]:
+    ruler = Ruler(to_ids, TOKENS, frames or EveryShift(), limits or Limits())
+    return ruler, ruler.measure(data, "train")
+
+
 def write(tmp_path, data: UttTables, groups=("deu", "eng"), frames=None):
     out = tmp_path / "stats/train"
-    ledger = shapes.write_shapes(
-        data, out, to_ids, len(TOKENS), "char", GroupMap(groups), frames or EveryShift()
-    )
-    return out, ledger
+    _, found = measured(data, frames)
+    shapes.write_shapes(found, out, len(TOKENS), "char", GroupMap(groups))
+    return out, found.dropped
+
+
+def conclude(tmp_path, data: UttTables, frames, max_drop: float) -> None:
+    ruler, found = measured(data, frames)
+    groups = GroupMap(["eng"])
+    shapes.write_statistics(tmp_path / "stats", {"train": found}, ruler, "char", groups, max_drop)
 
 
 @settings(deadline=None)  # the first example imports torch
@@ -55,7 +66,7 @@ def write(tmp_path, data: UttTables, groups=("deu", "eng"), frames=None):
 def test_the_rule_is_when_ctc_has_a_finite_loss(ids, num_frames):
     import torch
 
-    labels, repeats = shapes.labels_and_repeats(ids)
+    labels, repeats = labels_and_repeats(ids)
     loss = torch.nn.functional.ctc_loss(
         torch.zeros(num_frames, 1, 5).log_softmax(-1), torch.tensor([ids]),
         torch.tensor([num_frames]), torch.tensor([len(ids)]), reduction="sum",
@@ -102,21 +113,20 @@ def test_the_real_stack_decides_and_is_blamed(tmp_path, strides, shift, lost):
     frames = frame_counter({**ENCODER, "encoder_conf": {"strides": strides}})
     _, ledger = write(tmp_path, data, frames=frames)
     assert len(ledger.drops) == lost
-    parts = {"train": (data, ledger)}
     if lost:
         with pytest.raises(UserError, match=rf"lose 4 of 4 eng .*At {shift} ms per frame \(enc"):
-            shapes.conclude(parts, tmp_path / "stats", frames, 0.05)
+            conclude(tmp_path, data, frames, 0.05)
     else:
-        shapes.conclude(parts, tmp_path / "stats", frames, 0.0)
+        conclude(tmp_path, data, frames, 0.0)
     listed = (tmp_path / "stats/dropped.tsv").read_text().splitlines()[1:]
     assert len(listed) == lost and all("too few frames for CTC" in line for line in listed)
 
 
 def test_a_set_without_any_utterance_is_refused_whatever_the_cap(tmp_path):
     data = dump(tmp_path / "data", {"eng_a": "[eng] ab"}, {"eng_a": 1})
-    _, ledger = write(tmp_path, data)
     with pytest.raises(UserError, match="no utterance left. At 40 ms per frame"):
-        shapes.conclude({"train": (data, ledger)}, tmp_path / "stats", EveryShift(), 1.0)
+        conclude(tmp_path, data, EveryShift(), 1.0)
+    assert not (tmp_path / "stats/groups.txt").exists()
 
 
 def test_a_validation_category_that_training_lacks_is_named(tmp_path):
@@ -140,8 +150,5 @@ def test_without_ctc_a_text_may_have_more_labels_than_frames(tmp_path):
     data = dump(
         tmp_path / "data", {"eng_a": "[eng] abba", "eng_b": "[eng] ab"}, {"eng_a": 1, "eng_b": 0}
     )
-    ledger = shapes.write_shapes(
-        data, tmp_path / "stats/train", to_ids, len(TOKENS), "char", GroupMap(["eng"]),
-        EveryShift(), limits=Limits(needs_alignment=False),
-    )  # fmt: skip
-    assert ledger.utt_ids == {"eng_b"}
+    _, found = measured(data, limits=Limits(needs_alignment=False))
+    assert found.dropped.utt_ids == {"eng_b"}

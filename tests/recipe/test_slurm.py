@@ -16,7 +16,6 @@ def test_every_stage_that_computes_goes_through_slurm(fresh_recipe, slurm):  # n
     assert "macro" in output
     for log in (
         "dump/raw/org/logs/train_tsv/dump.1.log",
-        "exp/asr_stats_short_raw_tsv_char.log/make_shapes.log",
         "exp/asr_short_raw_tsv_char/train.log",
         "exp/asr_short_raw_tsv_char/decode_asr_greedy_valid.cer_ctc.ave/test_tsv/logs/decode.1.log",
     ):

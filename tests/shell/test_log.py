@@ -58,7 +58,7 @@ def test_an_unknown_backend_is_refused() -> None:
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
 def test_the_shell_library_is_clean_to_shellcheck(utils: Path) -> None:
-    own = ("parse_options.sh", "log.sh", "validate_data_dir.sh", "fix_data_dir.sh")
+    own = ("parse_options.sh", "log.sh", "stages.sh", "validate_data_dir.sh", "fix_data_dir.sh")
     files = [utils / name for name in own] + [RECIPE / "cmd.sh", RECIPE / "db.sh"]
     done = subprocess.run(["shellcheck", "-x", *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

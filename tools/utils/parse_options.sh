@@ -5,13 +5,14 @@
 #     nj=4                          # Number of parallel parts.
 #     lid=true                      # Whether the text carries language tags.
 #     help_message="Usage: ..."     # optional, printed first by --help
+#     option_hints=utils/FILE.tsv   # optional: what to say of unknown options, NAME <tab> words
 #     . utils/parse_options.sh
 #
 # Legal options are the lower-case variables that the script assigns, at the start of a line, above
 # the sourcing line.  `--name value`, `--na-me value` and `--name=value` set them; values are stored
 # as they are given, never evaluated.  What follows the first word that is no option stays in "$@".
 # A default that is true or false takes only these; a default that is an integer (4) only integers,
-# one with a decimal point (4.0) any number.
+# one with a decimal point (4.0) any number.  The array option_names holds their names afterwards.
 # Wrong use prints one line and exits with 2.
 
 _po_die() {
@@ -55,7 +56,7 @@ _po_read_options() {
 
 _po_add_option() {
     _po_name=$1
-    if [[ $1 == help_message || ! -v $1 ]]; then
+    if [[ $1 == help_message || $1 == option_hints || ! -v $1 ]]; then
         _po_name=""
         return
     fi
@@ -98,8 +99,18 @@ _po_edit_distance() {
     _po_distance=${_po_row[${#2}]}
 }
 
+# Refuse $1 (given as $2) with the words of the table of hints, where it has some.
+_po_look_up() {
+    local _po_name _po_words
+    [[ -n ${option_hints:-} ]] || return 0
+    while IFS=$'\t' read -r _po_name _po_words; do
+        if [[ ${_po_name} == "$1" ]]; then _po_die "there is no option $2. ${_po_words}"; fi
+    done <"${option_hints}"
+}
+
 _po_unknown() {
     local _po_name _po_best="" _po_distance=0 _po_least _po_hint="See --help."
+    _po_look_up "$1" "$2"
     _po_least=$((${#1} / 3 + 2))
     if ((${#1} <= 40)); then # longer is no typo
         for _po_name in "${_po_names[@]}"; do
@@ -129,6 +140,8 @@ _po_main() {
     _po_find_script "$1"
     shift 2
     _po_read_options
+    # shellcheck disable=SC2034 # for the script
+    option_names=("${_po_names[@]}")
     while (($#)) && [[ $1 == -?* ]]; do
         _po_argument=$1
         shift
@@ -164,4 +177,4 @@ _po_main "${BASH_SOURCE[1]}" "${BASH_LINENO[0]}" "$@"
 shift "${_po_used}"
 unset _po_used
 unset -f _po_die _po_find_script _po_read_options _po_add_option _po_help _po_edit_distance \
-    _po_unknown _po_set _po_main
+    _po_look_up _po_unknown _po_set _po_main

@@ -10,10 +10,10 @@ plan=false
 exp=$1
 mark=$2
 shift 2
-inputs=()
-while [ $# -gt 0 ]; do # the outputs do not exist yet: only options and inputs tell the runs apart
-    [ "$1" = --output ] || inputs+=("$1" "$2")
-    shift 2
+inputs=() kind=''
+for word in "$@"; do # the outputs do not exist yet: only options and inputs tell the runs apart
+    case ${word} in --option | --input | --output) kind=${word} ;; esac
+    [ "${kind}" = --output ] || inputs+=("${word}")
 done
 if [ -e "${exp}/checkpoint.pth" ]; then
     if why=$("${here}/stage.py" check "${mark}" "${inputs[@]}"); then

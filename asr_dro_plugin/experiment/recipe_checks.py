@@ -1,0 +1,100 @@
+"""What options of the recipe exclude or lack, told before anything is read or made."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.recipe_names import Options, usual_token_type
+
+LEGAL = {
+    "feats_type": "raw raw_copy",
+    "audio_format": "flac.ark",
+    "token_type": "char bpe word hugging_face",
+    "use_lm": "true false",
+    "gpu_inference": "true false",
+}
+REMEDY = {"audio_format": " To leave the audio as it is, give --feats_type raw_copy."}
+LM_CONFIG = "Give --inference_config conf/decode_asr_lm_word.yaml."
+
+
+def check_options(options: Options, names: Options, config: Mapping) -> None:
+    """Refuse what cannot be, the first of it.
+
+    Args:
+        options: all of asr.sh's, as they were given.
+        names: what follows from them (``recipe_names.names_of``).
+        config: the training configuration.
+
+    Raises:
+        UserError: fact and remedy.
+    """
+    for problem in _problems(options, names, config):
+        raise UserError(problem)
+
+
+def check_words(options: Options) -> None:
+    """Refuse values that are none of the legal words; an empty one stands for the default."""
+    for name, legal in LEGAL.items():
+        if options[name] and options[name] not in legal.split():
+            raise UserError(
+                f"--{name} is {legal.replace(' ', ' or ')}, not '{options[name]}'."
+                f"{REMEDY.get(name, '')}"
+            )
+    for name in ("inference_nj", "lm_order"):
+        if options[name] and not re.fullmatch(r"[1-9][0-9]*", options[name]):
+            raise UserError(f"--{name} takes an integer from 1, not '{options[name]}'.")
+    if not re.fullmatch(r"[0-9 ]*", options["skip_stages"]):
+        raise UserError(f"--skip_stages takes numbers and spaces, not '{options['skip_stages']}'.")
+
+
+def _problems(options: Options, names: Options, config: Mapping) -> Iterator[str]:
+    yield from _data_problems(options, names)
+    yield from _token_problems(options, names, config)
+    if options["tune_lm"] == "true" and names["lm_wanted"] == "false":
+        yield (
+            f"--tune_lm true has nothing to tune: {options['inference_config']} has no mode lm. "
+            + LM_CONFIG
+        )
+    yield from _continuation_problems(options["init_exp"], names["asr_exp"])
+
+
+def _data_problems(options: Options, names: Options) -> Iterator[str]:
+    known = sorted(path.stem.removeprefix("data_") for path in Path("local").glob("data_*.py"))
+    if options["corpus"] not in known:
+        yield f"--corpus {options['corpus']} is unknown. Known: {' '.join(known)}."
+    if options["feats_type"] != "raw" and options["speed_perturb_factors"]:
+        yield "--speed_perturb_factors changes the audio and needs --feats_type raw."
+    does_stage_1 = int(options["stage"]) <= 1 <= int(options["stop_stage"])
+    if (
+        does_stage_1
+        and "1" not in names["skip_stages"].split()
+        and names["org_train_set"] != f"train_{names['data_tag']}"
+    ):
+        yield (
+            f"Stage 1 makes train_{names['data_tag']}; for sets of your own begin with --stage 2."
+        )
+
+
+def _token_problems(options: Options, names: Options, config: Mapping) -> Iterator[str]:
+    if usual_token_type(config) == "hugging_face" != names["token_type"]:
+        yield (
+            f"--token_type {names['token_type']} does not go with {options['asr_config']}, whose "
+            "decoder has tokens of its own. Leave it out."
+        )
+    text = options["bpe_train_text"]
+    if text and names["token_type"] != "bpe":
+        yield f"--bpe_train_text {text} would be ignored: give --token_type bpe, or leave it out."
+    if text and not os.path.isfile(text):
+        yield f"--bpe_train_text {text} does not exist."
+
+
+def _continuation_problems(init_exp: str, asr_exp: str) -> Iterator[str]:
+    if init_exp and not os.path.exists(f"{init_exp}/config.yaml"):
+        yield f"--init_exp {init_exp} is no trained experiment: it has no config.yaml."
+    if init_exp and os.path.realpath(init_exp) == os.path.realpath(asr_exp):
+        yield (
+            f"--init_exp and --asr_exp are both {asr_exp}. "
+            "Give the continued model a directory of its own."
+        )
