@@ -9,8 +9,7 @@ counts words between spaces.  Languages written without spaces lose theirs on bo
 their WER counts characters: where a space stands there is no fact of the language.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from operator import eq
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,13 +17,12 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.compared_text import (
     UNKNOWN,
     mark_unknown,
-    normalize_all,
     normalized,
-    part_tags,
+    part_tag,
 )
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
-from asr_dro_plugin.scoring.ids import check_ids, lacking, looked_up
-from asr_dro_plugin.scoring.pair_counts import PairCounts, chosen, count_pairs, count_strings
+from asr_dro_plugin.scoring.ids import check_ids, lacking
+from asr_dro_plugin.scoring.pair_counts import PairCounts, count_pairs
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.scores import GroupScore, Score, group_scores
 from asr_dro_plugin.scoring.utterances import Utterances
@@ -105,15 +103,12 @@ def _counted(
     no_space: Collection[str],
     phoneme_map: PhonemeMap | None,
 ) -> tuple[Utterances, bool]:
-    """Everything counted of each utterance, and whether texts name their language.
-
-    The references' order is kept until all is counted: texts that lie in memory one after the other
-    are read several times as fast.
-    """
-    utt_ids = list(references)
-    groups = [ONE_GROUP] * len(utt_ids) if languages is None else looked_up(languages, utt_ids)
-    ref_tags, refs = part_tags(list(references.values()))
-    hyp_tags, hyps = part_tags(looked_up(hypotheses, utt_ids, ""))
+    """Everything counted of each utterance, and whether texts name their language."""
+    group_of = dict.fromkeys(references, ONE_GROUP) if languages is None else languages
+    utt_ids = sorted(references, key=lambda utt_id: (group_of[utt_id], utt_id))
+    groups = [group_of[utt_id] for utt_id in utt_ids]
+    ref_tags, refs = zip(*(part_tag(references[utt_id]) for utt_id in utt_ids), strict=True)
+    hyp_tags, hyps = zip(*(part_tag(hypotheses.get(each, "")) for each in utt_ids), strict=True)
     names, told = set(groups), set(ref_tags) - {None}
     if told & names:
         _check_tags(utt_ids, ref_tags, groups)
@@ -121,47 +116,18 @@ def _counted(
     expected = groups
     if by_tag and told:
         expected = [tag or group for tag, group in zip(ref_tags, groups)]
-    # asked here as well: calling the function for every text takes five times as long
-    hyps = [mark_unknown(text) if "<" in text or "⁇" in text else text for text in hyps]
-    both = normalize_all([*refs, *hyps], [*expected, *expected], normalize)
-    spaceless = _spaceless(expected, no_space)
-    refs = _without_spaces(both[: len(refs)], spaceless)
-    hyps = _without_spaces(both[len(refs) :], spaceless)
-    utterances = _by_group(
-        utt_ids, groups, refs, hyps, expected, hyp_tags,
-        np.fromiter(map(eq, hyp_tags, expected), bool, len(refs)),
-        _counts(refs, hyps, spaceless, phoneme_map), spaceless,
+    no_spaces = np.array([lang in no_space for lang in expected], dtype=bool)
+    refs = _compared(refs, expected, normalize, no_spaces)
+    hyps = _compared(map(mark_unknown, hyps), expected, normalize, no_spaces)
+    group_names = tuple(sorted(names))
+    utterances = Utterances(
+        utt_ids, group_names, np.searchsorted(group_names, groups),
+        refs, hyps, expected, hyp_tags,
+        np.array([tag == lang for tag, lang in zip(hyp_tags, expected)], dtype=bool),
+        _counts(refs, hyps, no_spaces, phoneme_map), no_spaces,
     )  # fmt: skip
     told = set(hyp_tags) | (set() if by_tag and languages else told)
     return utterances, bool(told & (names | set(expected)))
-
-
-def _by_group(
-    utt_ids: Sequence[str],
-    groups: Sequence[str],
-    refs: Sequence[str],
-    hyps: Sequence[str],
-    langs: Sequence[str],
-    tags: Sequence[str | None],
-    lid_correct: np.ndarray,
-    counts: Mapping[str, PairCounts],
-    no_space: np.ndarray,
-) -> Utterances:
-    """What was found of each utterance, brought into the order of group and id."""
-    names = sorted(set(groups))
-    numbers = {name: number for number, name in enumerate(names)}
-    group_ids = np.fromiter(map(numbers.__getitem__, groups), np.int64, len(groups))
-    by_id = np.arange(len(utt_ids))
-    if sorted(utt_ids) != utt_ids:
-        by_id = np.array(sorted(by_id.tolist(), key=utt_ids.__getitem__))
-    small = group_ids[by_id].astype(np.min_scalar_type(len(names)))  # sorted in a pass or two
-    order = by_id[np.argsort(small, kind="stable")]
-    columns = (list(chosen(items, order)) for items in (utt_ids, refs, hyps, langs, tags))
-    utt_ids, refs, hyps, langs, tags = columns
-    return Utterances(
-        utt_ids, tuple(names), group_ids[order], refs, hyps, langs, tags, lid_correct[order],
-        {metric: count.at(order) for metric, count in counts.items()}, no_space[order],
-    )  # fmt: skip
 
 
 def _empty(utterances: Utterances) -> tuple[set[str], set[str]]:
@@ -173,29 +139,27 @@ def _empty(utterances: Utterances) -> tuple[set[str], set[str]]:
     )
 
 
-def _spaceless(langs: Sequence[str], no_space: Collection[str]) -> np.ndarray:
-    """(N,) bool: texts in languages without spaces."""
-    if set(langs).isdisjoint(no_space):
-        return np.zeros(len(langs), dtype=bool)
-    return np.array([lang in no_space for lang in langs], dtype=bool)
-
-
-def _without_spaces(texts: list[str], spaceless: np.ndarray) -> list[str]:
-    for place in np.flatnonzero(spaceless).tolist():
-        texts[place] = texts[place].replace(" ", "")
-    return texts
+def _compared(
+    texts: Iterable[str], langs: Sequence[str], normalize: Normalizer, no_spaces: np.ndarray
+) -> list[str]:
+    """Each text normalised in its language, without spaces where there are none to compare."""
+    found = [normalized(text, lang, normalize) for text, lang in zip(texts, langs, strict=True)]
+    return [
+        text.replace(" ", "") if spaceless else text for text, spaceless in zip(found, no_spaces)
+    ]
 
 
 def _counts(
     refs: Sequence[str],
     hyps: Sequence[str],
-    spaceless: np.ndarray,
+    no_spaces: np.ndarray,
     phoneme_map: PhonemeMap | None,
 ) -> dict[str, PairCounts]:
-    chars, words = count_pairs(refs, hyps)
-    counts = {"cer": chars, "wer": chars.where(spaceless, words) if spaceless.any() else words}
+    chars = count_pairs(refs, hyps)
+    words = count_pairs([text.split() for text in refs], [text.split() for text in hyps])
+    counts = {"cer": chars, "wer": chars.where(no_spaces, words)}
     if phoneme_map:
-        counts["per"] = count_strings(phoneme_map.spelled(refs), phoneme_map.spelled(hyps))
+        counts["per"] = count_pairs(list(map(phoneme_map, refs)), list(map(phoneme_map, hyps)))
     return counts
 
 

@@ -1,24 +1,12 @@
-"""Utterance ids of references, hypotheses and tables: what belongs to them, and who lacks some.
-
-Tables of a set mostly list the same ids in the same order: then nothing has to be searched.
-"""
+"""Utterance ids of references, hypotheses and tables: what belongs to them, and who lacks some."""
 
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
 
 
-def looked_up(table: Mapping[str, str], utt_ids: list[str], default: str = "") -> list[str]:
-    """The table's value for each id."""
-    if list(table) == utt_ids:
-        return list(table.values())
-    return [table.get(utt_id, default) for utt_id in utt_ids]
-
-
 def lacking(table: Mapping[str, object], utt_ids: list[str]) -> tuple[str, ...]:
     """Ids that are not in the table, sorted."""
-    if list(table) == utt_ids:
-        return ()
     return tuple(sorted(utt_id for utt_id in utt_ids if utt_id not in table))
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
@@ -24,7 +23,6 @@ class PhonemeMap:
         self.unknown: Counter[str] = Counter()
         longest_first = sorted(table, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, longest_first), "."]), re.DOTALL)
-        self._symbols: dict[str, str] = {}
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "PhonemeMap":
@@ -55,11 +53,3 @@ class PhonemeMap:
                     self.unknown[symbol] += 1
                     phonemes.append(symbol)
         return phonemes
-
-    def spelled(self, texts: Sequence[str]) -> list[str]:
-        """One string a text with one character a phoneme, the same for equal phonemes."""
-        numbers = self._symbols
-        return [
-            "".join(numbers.setdefault(each, chr(0x20000 + len(numbers))) for each in self(text))
-            for text in texts
-        ]

@@ -70,7 +70,6 @@ NORMALIZERS: dict[str, Normalizer] = {
 }
 
 
-BY_LANGUAGE = "I İ i ı"  # letters of which Unicode has other cases for Turkish and Azerbaijani
 CONF = Path("conf")
 PREFIX, SUFFIXES, RECORD = "text_norm_", (".yaml", ".yml"), ".json"
 KINDS = f"{', '.join(NORMALIZERS)}, or a YAML of steps (conf/text_norm_NAME.yaml or its NAME)"
@@ -113,12 +112,6 @@ def recorded(name: str) -> str:
 def label_of(name: str) -> str:
     """What tables call a normaliser: its name, and for a YAML its content's fingerprint too."""
     return getattr(get_normalizer(name), "label", name)
-
-
-def kind_of(normalize: Normalizer, lang: str) -> object:
-    """Equal for languages that a normaliser treats alike."""
-    rule = getattr(normalize, "rule", None)
-    return id(rule(lang)) if rule else normalize(BY_LANGUAGE, lang)
 
 
 def _file_of(name: str) -> Path:
