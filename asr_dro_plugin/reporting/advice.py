@@ -10,10 +10,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from asr_dro_plugin.reporting.page.part_confusion import NO_TAG, confused_pairs
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
-from asr_dro_plugin.reporting.words import hours_words, listed, percent, plural
+from asr_dro_plugin.reporting.words import hours_words, listed, plural
+from asr_dro_plugin.scoring.confusions import NO_TAG, confused_pairs
+from asr_dro_plugin.scoring.table import percent
 
 MOST_DELETIONS, MOST_INSERTIONS = 0.6, 0.4  # of a language's errors
 LONG_ENOUGH, LONGER, SHORTER = 20, 1.4, 0.4  # characters; recognised over reference

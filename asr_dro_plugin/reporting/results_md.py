@@ -20,10 +20,11 @@ from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     rate_of,
     role_of,
     score_paths,
-    share_of,
     worst_of,
 )
-from asr_dro_plugin.reporting.words import interval_words, percent, span_words
+from asr_dro_plugin.reporting.words import bracketed, span_words
+from asr_dro_plugin.scoring.report import share_of
+from asr_dro_plugin.scoring.table import percent
 
 HEADINGS = {"test": "Test sets", "dev": "Development sets"}
 HEADER = (
@@ -141,7 +142,7 @@ def _summary(report: Mapping) -> list[str]:
 
 
 def _with_interval(name: str, rate: float | None, interval: Interval | None) -> str:
-    return f"{name} {percent(rate)}{interval_words(interval)}"
+    return f"{name} {percent(rate)}{bracketed(interval)}"
 
 
 def _spread(report: Mapping, metric: str) -> list[str]:

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 
+from asr_dro_plugin.scoring.table import percent
+
 LONG_NAME = 24  # characters
 
 
-def percent(rate: float | None, digits: int = 1) -> str:
-    """A rate 0..1 as a percentage; ``-`` where it was not measured."""
-    return "-" if rate is None else f"{100 * rate:.{digits}f}"
-
-
-def interval_words(interval: tuple[float, float] | None) -> str:
+def bracketed(interval: tuple[float, float] | None) -> str:
     """`` (31.0–38.2)`` after a percentage; empty where there is no interval."""
     return "" if interval is None else f" ({span_words(interval)})"
 

@@ -1,7 +1,7 @@
 """What is taken for what: characters, words and languages."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
 
@@ -38,6 +38,17 @@ def lid_confusion(utterances: Utterances) -> dict[str, dict[str, int]]:
     for (lang, tag), count in sorted(Counter(pairs).items()):
         table.setdefault(lang, {})[tag] = count
     return table
+
+
+def confused_pairs(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int, float]]:
+    """(spoken, named, count, share of the spoken) of ``lid_confusion``'s errors, by share."""
+    found = [
+        (lang, named, count, count / sum(row.values()))
+        for lang, row in counts.items()
+        for named, count in row.items()
+        if named != lang and count
+    ]
+    return sorted(found, key=lambda pair: (-pair[3], -pair[2], pair[:2]))
 
 
 def _edits(ref: Sequence[str], hyp: Sequence[str]) -> list[Edit]:

@@ -121,6 +121,11 @@ def read_report(path: str | os.PathLike) -> dict:
     return report
 
 
+def share_of(counts: Mapping, kind: str) -> float:
+    """One kind's part of a rate; of an empty reference the insertions are all of it."""
+    return counts["rate"] * counts[kind] / max(counts["errors"], 1)
+
+
 def _worst(score: Score, metric: str) -> dict:
     lang = score.worst(metric)
     return {"group": lang, "rate": score.rate(lang, metric)}

@@ -3,7 +3,8 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from asr_dro_plugin.base import text_table as text_tables
+from asr_dro_plugin.base import text_table as plain_table
+from asr_dro_plugin.scoring.report import share_of
 
 HEADER = ("lang", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %",
           "LID %")  # fmt: skip
@@ -108,7 +109,7 @@ def _drawn(report: Mapping) -> list[str]:
 
 def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
     """``text_table.aligned`` with names of at most ``MAX_NAME`` characters in the first column."""
-    return text_tables.aligned([[_short(row[0]), *row[1:]] for row in rows], rules)
+    return plain_table.aligned([[_short(row[0]), *row[1:]] for row in rows], rules)
 
 
 def percent(rate: float | None, decimals: int = 1) -> str:
@@ -118,7 +119,7 @@ def percent(rate: float | None, decimals: int = 1) -> str:
 
 def _group_row(name: str, group: Mapping) -> list[str]:
     cer, duration = group["cer"], group["duration"]
-    kinds = [_share(cer, kind) for kind in ("substitutions", "deletions", "insertions")]
+    kinds = [share_of(cer, kind) for kind in ("substitutions", "deletions", "insertions")]
     return [
         name,
         str(group["num_utts"]),
@@ -130,11 +131,6 @@ def _group_row(name: str, group: Mapping) -> list[str]:
         percent(group["wer"]["rate"]),
         percent(group["lid"] and group["lid"]["rate"]),
     ]
-
-
-def _share(cer: Mapping, kind: str) -> float:
-    """One kind's part of the CER; of an empty reference the insertions are all of it."""
-    return cer["rate"] * cer[kind] / max(cer["errors"], 1)
 
 
 def _macro_row(report: Mapping) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from asr_dro_plugin.reporting import advice
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment
-from asr_dro_plugin.reporting.read.utterances import Utterance
+from asr_dro_plugin.reporting.read.utterances import ScoredUtterance
 from tests.reporting.made import make_experiment, score_of, utterance_rows
 
 LANGS = ["eng", "fra", "rus"]
@@ -59,10 +59,10 @@ def test_a_language_with_invented_text_is_named(system):
 
 def test_a_transcript_that_lacks_what_is_said_is_named(system):
     assert advice.doubtful(system) is None
-    whole = Utterance("u1", "eng", "u1", 30, 30, "eng", "r" * 30, "h" * 60)
-    system.utterances = [whole, Utterance("u2", "eng", "u2", 9, 9, "eng", "r" * 9, "h" * 18)]
+    whole = ScoredUtterance("u1", "eng", "u1", 30, 30, "eng", "r" * 30, "h" * 60)
+    system.utterances = [whole, ScoredUtterance("u2", "eng", "u2", 9, 9, "eng", "r" * 9, "h" * 18)]
     assert "in 1 utterance (u1 2.0 times)" in advice.doubtful(system).found
-    system.utterances = [Utterance("u3", "eng", "u3", 30, 30, "eng", "r" * 30, "")]
+    system.utterances = [ScoredUtterance("u3", "eng", "u3", 30, 30, "eng", "r" * 30, "")]
     assert "u3 0.0 times" in advice.doubtful(system).found
 
 

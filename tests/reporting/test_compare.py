@@ -1,19 +1,22 @@
 """Differences are marked where they are real, and seldom where they are luck."""
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 
+from asr_dro_plugin.bin.score import main as score_command
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.compare import compare
-from asr_dro_plugin.reporting.read.utterances import Utterance
+from asr_dro_plugin.reporting.read.utterances import ScoredUtterance, read_utterances
 
 
 def decoding(langs, errors, seed, num=80, unit=None):
     """Utterances of 20 characters with binomial errors."""
     rng = random.Random(seed)
     return [
-        Utterance(f"{lang}{number}", lang, unit or f"{lang}{number}",
+        ScoredUtterance(f"{lang}{number}", lang, unit or f"{lang}{number}",
                   sum(rng.random() < errors[lang] for _ in range(20)), 20, lang, "r", "h")
         for lang in langs
         for number in range(num)
@@ -73,8 +76,43 @@ def test_only_utterances_of_both_are_compared():
 
 def test_other_references_cannot_be_compared():
     one = decoding(["eng"], {"eng": 0.3}, 0, 3)
-    other = [Utterance(u.utt_id, "eng", "u", 1, 20, "eng", "another", "h") for u in one]
+    other = [ScoredUtterance(u.utt_id, "eng", "u", 1, 20, "eng", "another", "h") for u in one]
     with pytest.raises(UserError, match="references of 'eng0' differ"):
         compare(one, other)
     with pytest.raises(UserError, match="no utterance in common"):
         compare(one, [])
+
+
+@pytest.mark.parametrize("speakers", [None, 3, 24])
+def test_score_compare_and_the_report_give_one_answer(tmp_path, monkeypatch, capsys, speakers):
+    """Forty languages, so that the correction decides; whatever the intervals are drawn by."""
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(speakers)
+    utts = {f"l{lang:02d}-{number:02d}": "abcd efgh ijkl" for lang in range(40)
+            for number in range(24)}  # fmt: skip
+    tables = {"ref": utts, "utt2lang": {utt_id: utt_id[:3] for utt_id in utts}}
+    if speakers:
+        tables["utt2spk"] = {
+            utt_id: f"{utt_id[:3]}s{number % speakers}" for number, utt_id in enumerate(utts)
+        }
+    for name, gain in (("one", 0.0), ("two", 0.25)):
+        tables[name] = {
+            utt_id: "".join(
+                "x" if rng.random() < 0.3 - gain * (int(utt_id[1:3]) % 3) / 2 else letter
+                for letter in text
+            )
+            for utt_id, text in utts.items()
+        }
+    for name, table in tables.items():
+        Path(name).write_text("".join(f"{key} {value}\n" for key, value in table.items()))
+    for name, more in (("one", ["--compare", "two", "--json", "s.json"]), ("two", [])):
+        assert score_command(["ref", name, "--utts", f"{name}.tsv", *more]) == 0
+    told = json.loads(Path("s.json").read_text())["comparison"]["cer"]
+    found = compare(read_utterances("one.tsv"), read_utterances("two.tsv"))
+    assert sum(each.significant for each in found.groups.values()) >= 1
+    for name, each in {**found.groups, "micro": found.micro, "macro": found.macro}.items():
+        theirs = told["groups"].get(name) or told[name]
+        assert each.difference == pytest.approx(theirs["difference"], abs=1e-12)
+        assert [each.low, each.high] == pytest.approx(theirs["ci"], abs=1e-12)
+        assert (each.p_value, each.significant) == (theirs["p_value"], theirs["significant"])
+        assert each.p_holm == theirs.get("p_holm")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.reporting.compare import Comparison, compare
+from asr_dro_plugin.reporting.compare import compare
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.part_advice import advice_part
 from asr_dro_plugin.reporting.page.part_comparison import comparison_part
@@ -24,6 +24,7 @@ from asr_dro_plugin.reporting.page.parts import Material, section
 from asr_dro_plugin.reporting.read.data_sets import recipe_of
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment, faults_of
 from asr_dro_plugin.reporting.words import short_names
+from asr_dro_plugin.scoring.paired import Differences
 from asr_dro_plugin.text.languages import Language, read_languages
 
 POLICY = (
@@ -34,7 +35,7 @@ PAGE_SIZE = 7_000_000  # bytes; the utterances' own text comes on top
 PARTS = (
     ("summary", "In short", summary_part),
     ("languages", "Languages", languages_part),
-    ("comparison", "Comparison", comparison_part),
+    ("comparison", "Differences", comparison_part),
     ("advice", "What to try", advice_part),
     ("utterances", "Utterances", utterances_part),
     ("errors", "Mistakes", errors_part),
@@ -90,8 +91,8 @@ def _common_set(decodings: Sequence[Decoding]) -> str | None:
     return max(owners, key=lambda name: len(owners[name]), default=None)
 
 
-def _comparisons(systems: Sequence[Decoding]) -> dict[Decoding, Comparison | str]:
-    found: dict[Decoding, Comparison | str] = {}
+def _comparisons(systems: Sequence[Decoding]) -> dict[Decoding, Differences | str]:
+    found: dict[Decoding, Differences | str] = {}
     for other in systems[1:]:
         base = systems[0].utterances
         if base is None or other.utterances is None:

@@ -1,6 +1,5 @@
 """Is one system better than the first?  Every language, significant differences marked."""
 
-from asr_dro_plugin.reporting.compare import Comparison, Difference
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.parts import (
     SWIPE,
@@ -15,7 +14,9 @@ from asr_dro_plugin.reporting.page.parts import (
 from asr_dro_plugin.reporting.page.svg import dot_class, dots, scale_of
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.score_files import rate_of
-from asr_dro_plugin.reporting.words import listed, percent, plural, range_words, signed
+from asr_dro_plugin.reporting.words import listed, plural, range_words, signed
+from asr_dro_plugin.scoring.paired import Difference, Differences
+from asr_dro_plugin.scoring.table import percent
 
 MARKS = {True: "\u25bc better", False: "\u25b2 worse"}
 
@@ -59,7 +60,7 @@ def _verdict(material: Material, other: Decoding) -> Markup:
 def _compared(material: Material) -> str:
     """How many utterances, where any could be compared."""
     found = material.comparisons.values()
-    counts = {each.utterances for each in found if isinstance(each, Comparison)}
+    counts = {each.utterances for each in found if isinstance(each, Differences)}
     if not counts:
         return ""
     least, most = min(counts), max(counts)
@@ -109,7 +110,7 @@ def _cell(material: Material, other: Decoding, lang: str) -> Markup:
     if group is None:
         return cell("-", 0)
     rate, found = rate_of(group, "cer"), material.comparisons[other]
-    each = found.groups.get(lang) if isinstance(found, Comparison) else None
+    each = found.groups.get(lang) if isinstance(found, Differences) else None
     if each is None:
         return cell(percent(rate), rate)
     mark = MARKS[each.difference < 0] if each.significant else ""

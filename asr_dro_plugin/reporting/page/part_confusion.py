@@ -12,11 +12,11 @@ from asr_dro_plugin.reporting.page.parts import (
     table,
 )
 from asr_dro_plugin.reporting.read.experiment import Decoding
-from asr_dro_plugin.reporting.words import percent
+from asr_dro_plugin.scoring.confusions import NO_TAG, confused_pairs
+from asr_dro_plugin.scoring.table import percent
 
 MATRIX_UP_TO = 20  # languages; above, a list of pairs is what can be read
 PAIRS = 25
-NO_TAG = "none"
 Counts = Mapping[str, Mapping[str, int]]
 
 
@@ -73,17 +73,6 @@ def _share(count: int, total: int, right: bool) -> Markup:
         "td", percent(share, 0 if share >= 0.1 else 1), title=f"{count} of {total}",
         class_="right" if right else "wrong", style=f"--share:{share:.2f}",
     )  # fmt: skip
-
-
-def confused_pairs(counts: Counts) -> list[tuple[str, str, int, float]]:
-    """(spoken, named, count, share of the spoken) of what was wrong, highest share first."""
-    found = [
-        (lang, named, count, count / sum(row.values()))
-        for lang, row in counts.items()
-        for named, count in row.items()
-        if named != lang and count
-    ]
-    return sorted(found, key=lambda pair: (-pair[3], -pair[2], pair[:2]))
 
 
 def _pairs(material: Material, counts: Counts, system: Decoding) -> Markup:

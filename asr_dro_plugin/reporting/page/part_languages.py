@@ -16,8 +16,10 @@ from asr_dro_plugin.reporting.page.parts import (
 )
 from asr_dro_plugin.reporting.page.svg import error_bar, scale_of
 from asr_dro_plugin.reporting.read.experiment import Decoding
-from asr_dro_plugin.reporting.read.score_files import interval_of, rate_of, share_of
-from asr_dro_plugin.reporting.words import hours_words, percent, span_words
+from asr_dro_plugin.reporting.read.score_files import interval_of, rate_of
+from asr_dro_plugin.reporting.words import hours_words, span_words
+from asr_dro_plugin.scoring.report import share_of
+from asr_dro_plugin.scoring.table import percent
 
 KINDS = {"substitutions": "sub", "deletions": "del", "insertions": "ins"}
 LONGEST_AXIS = 1.0  # a bar ends at 100 %: one language gone wild must not flatten the others

@@ -14,13 +14,13 @@ from asr_dro_plugin.reporting.read.score_files import (
     worst_of,
 )
 from asr_dro_plugin.reporting.words import (
+    bracketed,
     hours_words,
-    interval_words,
-    percent,
     plural,
     range_words,
     signed,
 )
+from asr_dro_plugin.scoring.table import percent
 
 MANY = 15  # languages above which the mean of the worst 15 says something of its own
 
@@ -113,9 +113,9 @@ def _figures(system: Decoding) -> list[Markup]:
     name, worst = worst_of(report)
     macro = report["macro"]
     return [
-        cell(percent(macro["cer"]) + interval_words(macro_interval(report, "cer")), macro["cer"]),
+        cell(percent(macro["cer"]) + bracketed(macro_interval(report, "cer")), macro["cer"]),
         cell(f"{name} {percent(rate_of(worst, 'cer'))}"
-             + interval_words(interval_of(worst, "cer")), rate_of(worst, "cer")),
+             + bracketed(interval_of(worst, "cer")), rate_of(worst, "cer")),
         cell(percent(macro["wer"]), macro["wer"]),
         cell(percent(macro["lid"]), macro["lid"]),
     ]  # fmt: skip

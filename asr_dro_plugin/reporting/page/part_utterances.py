@@ -23,11 +23,12 @@ from asr_dro_plugin.reporting.read.data_sets import recipe_of
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.utterances import (
     AlignedPiece,
-    Utterance,
+    ScoredUtterance,
     aligned_pieces,
     worst_utterances,
 )
-from asr_dro_plugin.reporting.words import percent, plural
+from asr_dro_plugin.reporting.words import plural
+from asr_dro_plugin.scoring.table import percent
 
 SHOWN_ALONE, SHOWN_OF_EACH = 30, 10  # utterances of one system, of each of several
 RIGHT_TO_LEFT = ("R", "AL")
@@ -94,7 +95,7 @@ def _block(material: Material, system: Decoding, most: int, budget: SoundBudget)
     return el("div", note, el("ol", items, class_="utterances"))
 
 
-def _sounds(system: Decoding, chosen: Sequence[Utterance]) -> dict[str, Markup | None]:
+def _sounds(system: Decoding, chosen: Sequence[ScoredUtterance]) -> dict[str, Markup | None]:
     """Utterance -> player and picture, of those whose file is here.
 
     A damaged one is noted among the experiment's faults, and its player is None.
@@ -132,7 +133,7 @@ def _player(item: Item, recipe: Path) -> Markup:
 
 
 def _utterance(
-    material: Material, utterance: Utterance, sounds: dict, budget: SoundBudget
+    material: Material, utterance: ScoredUtterance, sounds: dict, budget: SoundBudget
 ) -> Markup:
     sound = sounds.get(utterance.utt_id)
     if sound is not None and not budget.take(sound):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asr_dro_plugin.reporting.compare import Comparison
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment
+from asr_dro_plugin.scoring.paired import Differences
 from asr_dro_plugin.text.languages import Language
 
 FILTER_FROM = 12  # languages
@@ -29,7 +29,7 @@ class Material:
     experiments: Sequence[Experiment]
     set_name: str | None
     systems: Sequence[Decoding]
-    comparisons: Mapping[Decoding, Comparison | str]
+    comparisons: Mapping[Decoding, Differences | str]
     languages: Mapping[str, Language]
     num_audio: int
     labels: Mapping[Decoding, str]

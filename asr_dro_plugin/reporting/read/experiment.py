@@ -23,7 +23,7 @@ from asr_dro_plugin.reporting.read.data_sets import (
 from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_of
 from asr_dro_plugin.reporting.read.history import History, read_history
 from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
-from asr_dro_plugin.reporting.read.utterances import Utterance, read_utterances
+from asr_dro_plugin.reporting.read.utterances import ScoredUtterance, read_utterances
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class Decoding:
         return self.experiment.path / self.tag / self.set_name
 
     @cached_property
-    def utterances(self) -> list[Utterance] | None:
+    def utterances(self) -> list[ScoredUtterance] | None:
         """Rows of ``utts.tsv``; None where there is none that can be read."""
         return self.experiment.attempt(lambda: read_utterances(self.folder / "utts.tsv"))
 

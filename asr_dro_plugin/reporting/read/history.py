@@ -1,4 +1,4 @@
-"""The course of a training: its figures over the steps, from whichever file an experiment has."""
+"""The course of a training: its figures over the steps, from its ``metrics.jsonl``."""
 
 import os
 from collections.abc import Sequence
@@ -10,14 +10,13 @@ import numpy as np
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import METRICS
 from asr_dro_plugin.experiment.metrics import Record, read_records
-from asr_dro_plugin.reporting.read.event_files import has_events, read_event_records
 
 
 class Series(NamedTuple):
     """One figure over the training.
 
     Attributes:
-        steps: (N,) optimizer updates; batches where the figures come from TensorBoard's files.
+        steps: (N,) optimizer updates.
         epochs: (N,) from 1; values: (N,), NaN where a figure was no number.
     """
 
@@ -71,7 +70,7 @@ def _is_group(name: str) -> bool:
 
 
 def read_history(exp: str | os.PathLike) -> History:
-    """What ``metrics.jsonl`` of an experiment says, else TensorBoard's files in it; may be empty.
+    """What ``metrics.jsonl`` of an experiment says; may be empty.
 
     Raises:
         UserError: ``exp`` is no folder.
@@ -80,7 +79,4 @@ def read_history(exp: str | os.PathLike) -> History:
     if not exp.is_dir():
         raise UserError(f"{exp} is no folder of an experiment (exp/asr_..., which stage 11 makes).")
     path = exp / METRICS
-    records = list(read_records(path)) if path.exists() else []
-    if not records and has_events(exp):
-        records = read_event_records(exp)
-    return History(records)
+    return History(list(read_records(path)) if path.exists() else [])

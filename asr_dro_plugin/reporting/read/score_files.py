@@ -3,15 +3,14 @@
 Files of before the intervals (no ``ci``, no ``summary``) are read as well; what they lack is None.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.bootstrap import wilson
+from asr_dro_plugin.scoring.report import read_report
 
-KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
 RATES = ("cer", "wer", "lid")
 CER_KEYS = ("errors", "substitutions", "deletions", "insertions", "ref", "rate")
 METRICS = ("cer", "wer", "per")  # the last only where a phoneme map was given
@@ -67,13 +66,7 @@ def read_score(path: str | os.PathLike) -> dict:
         UserError: unreadable, no score, or of another set.
     """
     path = Path(path)
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Score the set again.") from None
-    lacking = [key for key in KEYS if not isinstance(report, dict) or key not in report]
-    if lacking:
-        raise UserError(f"{path} is no score (lacks '{lacking[0]}'). Score the set again.")
+    report = read_report(path)
     if not _is_whole(report):
         raise UserError(f"{path} lacks counts of a language or of all. Score the set again.")
     if report["set"] != path.parent.name:
@@ -131,8 +124,3 @@ def worst_of(report: Mapping, metric: str = "cer") -> tuple[str, Mapping]:
     """The language of highest error and its scores; ``-`` and none where it was not measured."""
     name = (report["worst_group"].get(metric) or {}).get("group")
     return (name, report["groups"][name]) if name in report["groups"] else ("-", {})
-
-
-def share_of(counts: Mapping, kind: str) -> float:
-    """One kind's part of a rate; of an empty reference the insertions are all of it."""
-    return counts["rate"] * counts[kind] / max(counts["errors"], 1)

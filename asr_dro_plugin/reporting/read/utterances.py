@@ -9,11 +9,8 @@ from rapidfuzz.distance import Levenshtein
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.utterances import COLUMNS
 
-COLUMNS = (
-    "utt_id", "group", "unit", "cer_errors", "cer_sub", "cer_del", "cer_ins", "cer_ref",
-    "wer_errors", "wer_sub", "wer_del", "wer_ins", "wer_ref", "lid", "ref", "hyp",
-)  # fmt: skip
 SHORT = 10  # characters; below this a single slip makes a high rate
 EACH_LANGUAGE = 3  # utterances among the worst that any language may have, however many there are
 KINDS = {"equal": "equal", "replace": "sub", "delete": "del", "insert": "ins"}
@@ -22,7 +19,7 @@ AlignedPiece = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class ScoredUtterance:
     """One row: character errors by kind, what they are counted on, and the texts."""
 
     utt_id: str
@@ -40,7 +37,7 @@ class Utterance:
         return self.errors / self.ref_chars if self.ref_chars else float(self.errors > 0)
 
 
-def read_utterances(path: str | os.PathLike) -> list[Utterance] | None:
+def read_utterances(path: str | os.PathLike) -> list[ScoredUtterance] | None:
     """The rows in file order; None where there is no such file.
 
     Raises:
@@ -55,14 +52,13 @@ def read_utterances(path: str | os.PathLike) -> list[Utterance] | None:
     return [_row(path, number, line) for number, line in enumerate(lines[1:], 2)]
 
 
-def _row(path: Path, number: int, line: str) -> Utterance:
+def _row(path: Path, number: int, line: str) -> ScoredUtterance:
     cells = line.split("\t")
     try:
-        if len(cells) != len(COLUMNS):
-            raise ValueError
-        return Utterance(
-            cells[0], cells[1], cells[2], int(cells[3]), int(cells[7]), cells[13], cells[14],
-            cells[15],
+        row = dict(zip(COLUMNS, cells, strict=True))
+        return ScoredUtterance(
+            row["utt_id"], row["group"], row["unit"], int(row["cer_errors"]), int(row["cer_ref"]),
+            row["lid"], row["ref"], row["hyp"],
         )  # fmt: skip
     except ValueError:
         raise UserError(
@@ -71,7 +67,7 @@ def _row(path: Path, number: int, line: str) -> Utterance:
         ) from None
 
 
-def worst_utterances(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
+def worst_utterances(utterances: Sequence[ScoredUtterance], most: int) -> list[ScoredUtterance]:
     """The ``most`` utterances of highest character error, of no language more than its share.
 
     Very short references come last: there one slip is a high rate.
@@ -82,7 +78,7 @@ def worst_utterances(utterances: Sequence[Utterance], most: int) -> list[Utteran
     )
     languages = {utterance.group for utterance in ranked}
     share = max(EACH_LANGUAGE, -(-most // max(len(languages), 1)))
-    kept: list[Utterance] = []
+    kept: list[ScoredUtterance] = []
     taken: dict[str, int] = {}
     for utterance in ranked:
         taken[utterance.group] = taken.get(utterance.group, 0) + 1

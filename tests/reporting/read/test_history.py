@@ -1,8 +1,7 @@
-"""The course of a training is the same from either file."""
+"""The course of a training from its metrics.jsonl."""
 
 import numpy as np
 import pytest
-from torch.utils.tensorboard import SummaryWriter
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.metrics import Record
@@ -34,37 +33,10 @@ def write_metrics(exp):
                 stream.write(f"{Record(phase, epoch, step, step, True, step, values).to_json()}\n")
 
 
-def write_events(exp, first=1, last=EPOCHS, parts_of_next=0):
-    """As ``SubReporter`` and ``Reporter`` of ESPnet write them."""
-    train_writer, valid_writer = (
-        SummaryWriter(str(exp / "tensorboard" / phase)) for phase in ("train", "valid")
-    )
-    for epoch in range(first, last + 2):
-        for part in range(1, (INTERVALS if epoch <= last else parts_of_next) + 1):
-            for name, value in figures(epoch, part)[0].items():
-                train_writer.add_scalar(name, value, 2 * (epoch - 1) + part)
-        if epoch <= last:
-            train_writer.add_scalar("iter_epoch", epoch, 2 * epoch)
-            for writer, values in zip((train_writer, valid_writer), figures(epoch), strict=True):
-                for name, value in values.items():
-                    writer.add_scalar(name, value, 2 * epoch)
-    train_writer.close()
-    valid_writer.close()
-
-
-@pytest.fixture(params=["jsonl", "events", "events of a resumed run"])
-def exp(request, tmp_path):
-    path = tmp_path / "exp"
-    if request.param == "jsonl":
-        write_metrics(path)
-    elif request.param == "events":
-        write_events(path)
-    else:  # killed in epoch 3, gone on from the end of epoch 1
-        write_events(path, last=2, parts_of_next=1)
-        for event_file in path.rglob("events*"):  # their names hold the second and a counter
-            event_file.rename(event_file.with_name("events.out.tfevents.1.first"))
-        write_events(path, first=2)
-    return path
+@pytest.fixture
+def exp(tmp_path):
+    write_metrics(tmp_path / "exp")
+    return tmp_path / "exp"
 
 
 def test_means_of_epochs_and_figures_within_them_are_told_apart(exp):
@@ -92,27 +64,8 @@ def test_the_newest_record_is_that_of_the_last_report(exp):
     assert newest.epoch == 3 and newest.whole
 
 
-def test_events_that_are_cut_at_the_end_are_read_up_to_there(tmp_path):
-    write_events(tmp_path)
-    path = next((tmp_path / "tensorboard" / "valid").iterdir())
-    path.write_bytes(path.read_bytes()[:-10])
-    assert read_history(tmp_path).series("valid", "loss").epochs.tolist() == [1, 2]
-    assert read_history(tmp_path).series("valid", "cer_deu").epochs.tolist() == [1, 2, 3]
-
-
 def test_an_experiment_without_figures_is_empty_and_a_folder_that_is_not_there_is_refused(tmp_path):
     history = read_history(tmp_path)
     assert history.groups() == [] and history.newest() is None
     with pytest.raises(UserError, match="no folder of an experiment"):
         read_history(tmp_path / "gone")
-
-
-def test_events_that_are_damaged_in_the_middle_are_named(tmp_path):
-    write_events(tmp_path)
-    path = next((tmp_path / "tensorboard" / "train").iterdir())
-    content = bytearray(path.read_bytes())
-    start = content.index(b"iter_time") - 4
-    content[start : start + 4] = b"\xff" * 4
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=f"{path.name} is damaged"):
-        read_history(tmp_path)

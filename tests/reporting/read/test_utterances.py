@@ -8,7 +8,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.page.part_utterances import aligned, direction
 from asr_dro_plugin.reporting.read.utterances import (
     COLUMNS,
-    Utterance,
+    ScoredUtterance,
     aligned_pieces,
     read_utterances,
     worst_utterances,
@@ -16,7 +16,7 @@ from asr_dro_plugin.reporting.read.utterances import (
 
 
 def utterance(utt_id, group, errors, ref_chars):
-    return Utterance(utt_id, group, utt_id, errors, ref_chars, group, "r" * ref_chars, "h")
+    return ScoredUtterance(utt_id, group, utt_id, errors, ref_chars, group, "r" * ref_chars, "h")
 
 
 def write(path, *rows):
@@ -27,7 +27,7 @@ def write(path, *rows):
 def test_rows_are_read_with_empty_texts(tmp_path):
     row = "u1\teng\ts1\t2\t1\t1\t0\t9\t1\t1\t0\t0\t2\trus\tab cd\t"
     found = read_utterances(write(tmp_path / "utts.tsv", row))
-    assert found == [Utterance("u1", "eng", "s1", 2, 9, "rus", "ab cd", "")]
+    assert found == [ScoredUtterance("u1", "eng", "s1", 2, 9, "rus", "ab cd", "")]
     assert read_utterances(tmp_path / "absent.tsv") is None
 
 
