@@ -1,4 +1,4 @@
 """A run's figures for a reader: tables, one HTML page, a model card, a live view.
 
-Imports: base reporting.page reporting.read scoring.
+Imports: base reporting.read scoring.
 """
