@@ -1,8 +1,8 @@
 """``asr-dro check-config``: refuse a configuration that cannot be trained or decoded with."""
 
-import argparse
 from collections.abc import Sequence
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError, run_main
@@ -38,10 +38,8 @@ def check(config: dict, where: str, model_file: str | None = None, build: bool =
         _build(config, where)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="asr-dro check-config", description=__doc__, allow_abbrev=False
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="asr-dro check-config", description=__doc__)
     parser.add_argument("config", help="training configuration (YAML)")
     parser.add_argument("--inference_config", help="decoding configuration (YAML)")
     parser.add_argument("--model_file", help="model to decode with: will training make it?")

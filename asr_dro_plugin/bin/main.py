@@ -21,7 +21,6 @@ COMMANDS = {
     "export": ("export_model", "an experiment in another system's format: hf"),
     "vocab": ("vocab", "a list of tokens from texts, and the stray characters in them"),
     "preflight": ("preflight", "what training will meet, by language; refuses what cannot work"),
-    "plan": ("plan", "the former name of info"),
     "check-config": ("check_config", "check a YAML without running anything"),
     "onebatchtest": ("onebatchtest", "learn one batch by heart: can this stack learn at all?"),
     "train": ("train", "train with ESPnet's options and ours (stage 11)"),
@@ -41,6 +40,8 @@ def dispatch(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
         return 0
+    if argv[0] == "plan":
+        raise UserError("asr-dro plan is asr-dro info now: the same options, without --config.")
     if argv[0] not in COMMANDS:
         raise UserError(
             f"asr-dro has no command '{argv[0]}'.{suggestion(argv[0], COMMANDS)} "

@@ -11,18 +11,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean, fraction
+from asr_dro_plugin.base.arguments import Parser, boolean, fraction
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
 from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro preflight", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = Parser(prog="asr-dro preflight", description=__doc__)
     add = parser.add_argument
     add("--config", required=True, help="training configuration: its stack decides the frames")
     add("--train_dir", required=True, help="filtered training set, for example dump/raw/train")

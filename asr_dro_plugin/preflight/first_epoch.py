@@ -108,13 +108,3 @@ def read_lengths(folder: Path) -> tuple[list[str], list[int], list[int]]:
     if not kept:
         raise UserError(f"{path} names no utterance with samples and a group. Run stage 10 again.")
     return kept, [samples[utt_id] for utt_id in kept], group_ids
-
-
-def longest_lines(found: PlannedBatches) -> list[str]:
-    """The longest batch and the epoch, as ``preflight`` tells them."""
-    what = f"batch: {found.num_utterances} utterances" if found.is_planned else "utterance"
-    lines = [
-        f"longest {what}, {found.seconds:.1f} s and {found.frames:,} frames with padding "
-        f"(longest: {found.first}, {found.longest_seconds:.1f} s)"
-    ]
-    return [*lines, f"epoch 1: {found.plan}"] if found.plan else lines

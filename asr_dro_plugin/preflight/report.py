@@ -9,7 +9,7 @@ from statistics import median
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.text_table import aligned
 from asr_dro_plugin.groups import GroupMap
-from asr_dro_plugin.preflight.first_epoch import PlannedBatches, longest_batch, longest_lines
+from asr_dro_plugin.preflight.first_epoch import PlannedBatches, batch_facts, longest_batch
 from asr_dro_plugin.preflight.measure import EXAMPLES, Facts, Few, Ruler, SetFacts
 from asr_dro_plugin.stack.table import describe_frame_shift
 from asr_dro_plugin.text.casing import case_remedy
@@ -209,10 +209,11 @@ def conclusion(
 ) -> tuple[list[str], dict]:
     """All that was found as lines, and for programs."""
     longest = _longest_batch(config, ruler, sets[0])
+    batches = batch_facts(longest, config, where) if longest else {}
     lines = [
         f"Preflight of {where}", "", *table(sets), "",
         f"frame shift: {describe_frame_shift(ruler.frames)}",
-        *(longest_lines(longest) if longest else ()),
+        *(f"{what}: {words}" for what, words in batches.items()),
         *(f"WARNING: {note}" for note in notes), *(f"ERROR: {line}" for line in refused),
     ]  # fmt: skip
     return lines, {

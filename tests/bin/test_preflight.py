@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_dro_plugin.base.kaldi_io import write_table
-from asr_dro_plugin.bin import make_tokens, plan, preflight
+from asr_dro_plugin.bin import info, make_tokens, preflight
 from asr_dro_plugin.errors import UserError
 from tests.sounds import data_dir
 
@@ -70,13 +70,13 @@ def test_what_works_is_printed_and_written(recipe, capsys):
     assert found["sets"][0]["languages"]["deu"]["num_utts"] == 12
 
 
-def test_the_longest_batch_is_that_of_the_plan_after_stage_10(recipe, capsys):
+def test_the_longest_batch_is_that_of_info_after_stage_10(recipe, capsys):
     preflight.main(SHAPES)
     found = json.loads((recipe / "exp/stats/preflight.json").read_text())["longest_batch"]
     assert not (recipe / "exp/stats/train").exists()
     assert preflight.main([*SHAPES, "--write_shapes", "true"]) == 0
     capsys.readouterr()
-    plan.main(["--config", "x.yaml", "--stats_dir", "exp/stats", "--json"])
+    info.main(["x.yaml", "--stats_dir", "exp/stats", "--json"])
     assert json.loads(capsys.readouterr().out)["batches"] == found
 
 

@@ -335,8 +335,9 @@ if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" \
 fi
 
 if ${dry_run}; then
-    python3 -m asr_dro_plugin.bin.plan --config "${asr_config}" "--asr_args=${asr_args}" \
-        "${ssl_args[@]}" --token_list "${tokens}" --stats_dir "${asr_stats_dir}"
+    [ ! -e "${tokens}" ] || ssl_args+=(--token_list "${tokens}")
+    python3 -m asr_dro_plugin.bin.info "${asr_config}" "--asr_args=${asr_args}" "${ssl_args[@]}" \
+        --stats_dir "${asr_stats_dir}"
 fi
 log "Done."
 exit 0
