@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 
 EPILOG = """The page needs nothing else: no network, no other file. Mail it, open it on a phone.
@@ -18,12 +18,9 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for damaged files, 
 MAX_NAMED = 3
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """All options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro report", description=__doc__, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = Parser(prog="asr-dro report", description=__doc__, epilog=EPILOG)
     parser.add_argument("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
     parser.add_argument("--out", metavar="FILE", help="the page (default of one: EXP/report.html)")
     parser.add_argument(
@@ -37,14 +34,8 @@ def get_parser() -> argparse.ArgumentParser:
         "--audio", type=_count, default=12, metavar="N",
         help="worst utterances with sound, 0 for none (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--results", type=boolean, default=True, metavar="true|false",
-        help="write EXP/RESULTS.md too (default: true)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--strict", type=boolean, default=False, metavar="true|false",
-        help="fail before writing where a file is damaged (default: false)",
-    )  # fmt: skip
+    parser.add_switch("--results", "write EXP/RESULTS.md too", default=True)
+    parser.add_switch("--strict", "fail before writing where a file is damaged")
     return parser
 
 

@@ -1,11 +1,10 @@
 """Score one set, compare two hypotheses, collect an experiment's scores, or compare experiments."""
 
 import argparse
-import os
 from collections.abc import Sequence
 
-from asr_dro_plugin.base.arguments import boolean
-from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main, suggestion
+from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.text.normalizers import KINDS
 
 EPILOG = """Uses:
@@ -26,15 +25,11 @@ or REF or HYP does not exist, 3 scored, but hypotheses are missing, extra, doubl
 references are empty.
 """
 RUN_OPTIONS = ("asr_config", "inference_config", "model_file", "git_commit")
-WRITTEN = ("json", "utts", "alignments")
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """All options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="asr-dro score", description=__doc__, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = Parser(prog="asr-dro score", description=__doc__, epilog=EPILOG)
     parser.add_argument("texts", metavar="REF HYP", nargs="*", help="references and hypotheses")
     use = parser.add_argument_group("which use (one of these)").add_mutually_exclusive_group()
     use.add_argument("--ref", "--transcriptions_dir", metavar="REF", help="instead of REF")
@@ -124,46 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.best_k < 1:
         parser.error("--best_k must be at least 1")
     args.ref, args.hyp = texts
-    return score_set(args)
+    from asr_dro_plugin.scoring.scored_set import score_set
 
-
-def score_set(args: argparse.Namespace) -> int:
-    """Print one set's table and write what is asked for; complain of ids at the end."""
-    from asr_dro_plugin.scoring import alignments, details, report, table, utterances
-    from asr_dro_plugin.scoring.comparison import compare_scores
-    from asr_dro_plugin.scoring.scored_set import ScoredSet
-
-    if args.partial:
-        _refuse_to_write(args)
-    scored = ScoredSet(args)
-    score, damage = scored.score(args.hyp)
     run = {name: getattr(args, name) for name in RUN_OPTIONS}
-    run["model_file"] = _followed(args.model_file)
-    found = report.build_report(score, scored.name, run, scored.tables.units, damage, args.best_k)
-    shown, complaints = [table.text_table(found)], scored.complaints(args.hyp, score, damage)
-    if args.details:
-        shown.append(details.details_table(found))
-    if args.compare:
-        other, other_damage = scored.score(args.compare)
-        found["comparison"] = compare_scores(score, other, scored.tables.units)
-        shown.append(details.comparison_table(found["comparison"]))
-        complaints += scored.complaints(args.compare, other, other_damage)
-    if args.json:
-        report.write_report(args.json, found)
-    if args.utts:
-        utterances.write_utterances(args.utts, score.utterances, scored.tables.units.of_utt)
-    if args.alignments:
-        alignments.write_alignments(args.alignments, score.utterances)
-    print("\n\n".join(shown))
-    if complaints and not args.partial:
-        raise (UserError if args.strict else SomeLeftOut)(" ".join(complaints))
+    score_set(args, run)
     return 0
-
-
-def _refuse_to_write(args: argparse.Namespace) -> None:
-    for name in (*WRITTEN, "compare"):
-        if getattr(args, name):
-            raise UserError(f"--partial prints a score that is not final. Leave --{name} away.")
 
 
 def write_results(exp: str) -> int:
@@ -181,30 +141,9 @@ def print_spread(args: argparse.Namespace) -> int:
 
     if not args.name:
         raise UserError("--spread needs the set's name. Add for example --set test_prompts.")
-    reports = {}
-    for exp in args.spread:
-        reports[exp] = _chosen(exp, score_files.find_reports(exp), args.name, args.inference_tag)
-    print(spread.spread_table(reports))
+    chosen = (score_files.the_report(exp, args.name, args.inference_tag) for exp in args.spread)
+    print(spread.spread_table(dict(zip(args.spread, chosen, strict=True))))
     return 0
-
-
-def _chosen(exp: str, reports: dict, set_name: str, tag: str | None) -> dict:
-    """The one report of a set; several decodings without ``--inference_tag`` are an error."""
-    tags = [each for each, name in reports if name == set_name and tag in (None, each)]
-    if len(tags) == 1:
-        return reports[tags[0], set_name]
-    there = " ".join(sorted({f"{each}/{name}" for each, name in reports}))
-    fact = "several scores" if tags else "no score"
-    raise UserError(
-        f"{exp} holds {fact} of {set_name} (there are: {there}). Give --set and --inference_tag."
-    )
-
-
-def _followed(model_file: str | None) -> str | None:
-    """What was really decoded: ``valid.ave.pth -> valid.ave_3best.pth`` where it is a link."""
-    if model_file and os.path.islink(model_file):
-        return f"{model_file} -> {os.readlink(model_file)}"
-    return model_file
 
 
 if __name__ == "__main__":

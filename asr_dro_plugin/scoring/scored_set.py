@@ -1,15 +1,22 @@
 """One set of references, against which hypotheses are read and scored."""
 
 import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.errors import SomeLeftOut, UserError, suggestion
+from asr_dro_plugin.scoring.alignments import write_alignments
+from asr_dro_plugin.scoring.comparison import compare_scores
+from asr_dro_plugin.scoring.details import comparison_table, details_table
 from asr_dro_plugin.scoring.error_rates import score
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.read_texts import FORMS, read_hypotheses, read_reference
-from asr_dro_plugin.scoring.report import Damage
+from asr_dro_plugin.scoring.report import Damage, build_report, write_report
 from asr_dro_plugin.scoring.scores import Score
 from asr_dro_plugin.scoring.set_inputs import check_units, folder_of, read_set_tables
+from asr_dro_plugin.scoring.table import text_table
+from asr_dro_plugin.scoring.utterances import write_utterances
 
 
 class ScoredSet:
@@ -83,6 +90,56 @@ class ScoredSet:
             "longest of each part first.\n"
         )
         return so_far, texts
+
+
+def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> None:
+    """Print one set's table and write what is asked for; complain of ids at the end.
+
+    Args:
+        options: those of ``ScoredSet``, and ``hyp``, ``compare``, ``json``, ``utts``,
+            ``alignments``, ``details``, ``best_k``, ``strict``.
+        run: where the hypotheses come from, as ``build_report`` takes it.
+
+    Raises:
+        SomeLeftOut: hypotheses are missing, extra, double or cut, or references empty;
+            ``UserError`` where ``strict`` is set.
+    """
+    if options.partial:
+        _refuse_to_write(options)
+    scored = ScoredSet(options)
+    score, damage = scored.score(options.hyp)
+    run = {**run, "model_file": _followed(run["model_file"])}
+    report = build_report(score, scored.name, run, scored.tables.units, damage, options.best_k)
+    shown, complaints = [text_table(report)], scored.complaints(options.hyp, score, damage)
+    if options.details:
+        shown.append(details_table(report))
+    if options.compare:
+        other, other_damage = scored.score(options.compare)
+        report["comparison"] = compare_scores(score, other, scored.tables.units)
+        shown.append(comparison_table(report["comparison"]))
+        complaints += scored.complaints(options.compare, other, other_damage)
+    if options.json:
+        write_report(options.json, report)
+    if options.utts:
+        write_utterances(options.utts, score.utterances, scored.tables.units.of_utt)
+    if options.alignments:
+        write_alignments(options.alignments, score.utterances)
+    print("\n\n".join(shown))
+    if complaints and not options.partial:
+        raise (UserError if options.strict else SomeLeftOut)(" ".join(complaints))
+
+
+def _refuse_to_write(options: argparse.Namespace) -> None:
+    for name in ("json", "utts", "alignments", "compare"):
+        if getattr(options, name):
+            raise UserError(f"--partial prints a score that is not final. Leave --{name} away.")
+
+
+def _followed(model_file: str | None) -> str | None:
+    """What was really decoded: ``valid.ave.pth -> valid.ave_3best.pth`` where it is a link."""
+    if model_file and os.path.islink(model_file):
+        return f"{model_file} -> {os.readlink(model_file)}"
+    return model_file
 
 
 def _of_ids(path: str, reference: str, scored: Score, damage: Damage) -> str:

@@ -35,6 +35,19 @@ def find_reports(exp: str | os.PathLike) -> dict[tuple[str, str], dict]:
     return reports
 
 
+def the_report(exp: str | os.PathLike, set_name: str, tag: str | None) -> dict:
+    """The one score of a set; several decodings without their inference tag are an error."""
+    reports = find_reports(exp)
+    tags = [each for each, name in reports if name == set_name and tag in (None, each)]
+    if len(tags) == 1:
+        return reports[tags[0], set_name]
+    there = " ".join(sorted({f"{each}/{name}" for each, name in reports}))
+    fact = "several scores" if tags else "no score"
+    raise UserError(
+        f"{exp} holds {fact} of {set_name} (there are: {there}). Give --set and --inference_tag."
+    )
+
+
 def score_paths(exp: Path) -> list[Path]:
     """The files there are: test sets, then development sets, then others, each by name.
 
