@@ -1,6 +1,6 @@
 """Every tensor of a source and of our model held against each other, by name and shape."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -88,44 +88,53 @@ def take_account(found: Found, where: str, headless: bool) -> tuple[dict[str, An
         UserError: the name of a tensor that is missing or has another shape.
     """
     expected, unchecked = expected_tensors(found.config, len(found.tokens or ()) or 1)
-    given = dict(found.tensors)
-    new_head = _new_head(given, expected, found, headless)
-    tensors, used, missing = {}, [], []
-    made = [(name, why, tuple(given[name].shape)) for name, why in found.made.items()]
-    if any(name.startswith(FEATURES) and name not in given for name in expected):
-        tables = feature_tables(found.config)
-        lacking = {name: table for name, table in tables.items() if name not in given}
-        given |= lacking
-        made += [(n, "computed from the settings", tuple(t.shape)) for n, t in lacking.items()]
-    done = {name for name, _, _ in made}
-    for name, wanted in expected.items():
-        if new_head and name.startswith(HEAD):
-            continue
-        if name not in given and name.endswith(COUNTER):
-            given[name] = wanted.new_zeros((), device="cpu")
-            made.append((name, "a counter that nothing reads", ()))
-        elif name not in given:
-            missing.append(name)
-            continue
-        elif name not in done:
-            used.append((name, found.origin.get(name, name), tuple(given[name].shape)))
-        _refuse_shape(name, given[name], wanted, found, where)
-        tensors[name] = given[name].to(wanted.dtype)
-    left = [name for name in given if name not in tensors and not name.startswith(unchecked)]
-    if missing:
-        raise UserError(_missing(missing, left, found, where))
-    kept = [name for name in given if name not in tensors and name.startswith(unchecked)]
+    new_head = _new_head(found.tensors, expected, found, headless)
+    old_head = HEAD if new_head else ()
+    wanted = {n: tensor for n, tensor in expected.items() if not n.startswith(old_head)}
+    computed = _computed(found, wanted)
+    given = {**found.tensors, **{name: tensor for name, (tensor, _) in computed.items()}}
+    _refuse_unfit(given, wanted, unchecked, found, where)
+    kept = [n for n in given if n not in wanted and n.startswith(unchecked)]
+    tensors = {name: given[name].to(wanted[name].dtype) for name in wanted}
     tensors |= {name: given[name] for name in kept}
-    used += [(name, found.origin.get(name, name), tuple(given[name].shape)) for name in kept]
-    heads = [name for name in left if new_head and name.startswith(HEAD)]
-    not_used = [(name, *said) for name, said in found.not_used.items()]
-    not_used += [_named(name, "the head begins anew", given, found) for name in heads]
-    strange = [_named(name, "", given, found) for name in left if name not in heads]
-    return tensors, Account(used, made, not_used, strange)
+    left = [name for name in given if name not in tensors]
+    made = {**found.made, **{name: why for name, (_, why) in computed.items()}}
+    used = [name for name in wanted if name not in made] + kept
+    return tensors, Account(
+        [(name, found.origin.get(name, name), tuple(given[name].shape)) for name in used],
+        [(name, why, tuple(given[name].shape)) for name, why in made.items()],
+        [(name, *said) for name, said in found.not_used.items()]
+        + _rows(left, given, found, "the head begins anew", lambda n: n.startswith(old_head)),
+        _rows(left, given, found, "", lambda n: not n.startswith(old_head)),
+    )
 
 
-def _named(name: str, why: str, given: Mapping, found: Found) -> tuple[str, str, Shape]:
-    return found.origin.get(name, name), why, tuple(given[name].shape)
+def _computed(found: Found, wanted: Mapping) -> dict[str, tuple[Any, str]]:
+    """(tensor, why it does not come from the source) of what the source need not have."""
+    lacking = [name for name in wanted if name not in found.tensors]
+    of_features = any(name.startswith(FEATURES) for name in lacking)
+    tables = feature_tables(found.config) if of_features else {}
+    made = {
+        name: (table, "computed from the settings")
+        for name, table in tables.items()
+        if name not in found.tensors
+    }
+    for name in lacking:
+        if name.endswith(COUNTER) and name not in made:
+            zero = wanted[name].new_zeros((), device="cpu")
+            made[name] = (zero, "a counter that nothing reads")
+    return made
+
+
+def _rows(
+    names: Iterable[str], given: Mapping, found: Found, why: str, choose: Callable[[str], bool]
+) -> list[tuple[str, str, Shape]]:
+    """(the source's name, why, shape) of the names that are chosen."""
+    return [
+        (found.origin.get(name, name), why, tuple(given[name].shape))
+        for name in names
+        if choose(name)
+    ]
 
 
 def _new_head(given: Mapping, expected: Mapping, found: Found, headless: bool) -> bool:
@@ -133,6 +142,18 @@ def _new_head(given: Mapping, expected: Mapping, found: Found, headless: bool) -
     names = [name for name in expected if name.startswith(HEAD)]
     fits = all(name in given and given[name].shape == expected[name].shape for name in names)
     return headless and not (fits and found.tokens)
+
+
+def _refuse_unfit(
+    given: Mapping, wanted: Mapping, unchecked: tuple[str, ...], found: Found, where: str
+) -> None:
+    """Refuse tensors of another shape, and then what is missing."""
+    missing = [name for name in wanted if name not in given]
+    for name in (name for name in wanted if name in given):
+        _refuse_shape(name, given[name], wanted[name], found, where)
+    if missing:
+        left = [n for n in given if n not in wanted and not n.startswith(unchecked)]
+        raise UserError(_missing(missing, left, found, where))
 
 
 def _refuse_shape(name: str, tensor: Any, wanted: Any, found: Found, where: str) -> None:

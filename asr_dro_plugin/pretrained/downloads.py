@@ -198,23 +198,29 @@ def _fetch_part(url: str, path: Path, part: Path, expected: Remote) -> None:
         tag.write_text(expected.etag, "utf-8")
     have = part.stat().st_size if part.exists() else 0
     _check_room(path, (expected.num_bytes or 0) - have)
-    reason: object = "the connection closed early"
     with Progress(expected.num_bytes or 0, f"download {path.name}") as bar:
         bar.advance(have)
         for _ in range(ATTEMPTS):
-            try:
-                _append(url, part, expected, bar)
-                if expected.num_bytes in (None, part.stat().st_size):
-                    return
-            except (OSError, http.client.HTTPException) as error:
-                reason = getattr(error, "reason", error)
-                if getattr(error, "code", None) == 416:  # the part reaches beyond the file's end
-                    part.unlink(missing_ok=True)
+            reason = _appended(url, part, expected, bar)
+            if not reason:
+                return
             time.sleep(PAUSE)
     raise UserError(
         f"{url} stopped after {part.stat().st_size if part.exists() else 0} of "
         f"{expected.num_bytes} bytes, {ATTEMPTS} times ({reason}). Run again: it goes on there."
     )
+
+
+def _appended(url: str, part: Path, expected: Remote, bar: Progress) -> object:
+    """Append over one connection; why ``part`` is not whole yet, if it is not."""
+    try:
+        _append(url, part, expected, bar)
+    except (OSError, http.client.HTTPException) as error:
+        if getattr(error, "code", None) == 416:  # the part reaches beyond the file's end
+            part.unlink(missing_ok=True)
+        return getattr(error, "reason", error)
+    whole = expected.num_bytes in (None, part.stat().st_size)
+    return None if whole else "the connection closed early"
 
 
 def _drop_unprovable_part(part: Path, tag: Path, expected: Remote) -> None:

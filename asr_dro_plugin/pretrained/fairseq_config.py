@@ -166,47 +166,35 @@ def _cast(value: object, like: object) -> object:
 def convolutions(text: str) -> list[Layer]:
     """Layers of ``conv_feature_layers``, which fairseq writes as Python and evaluates.
 
-    Read as arithmetic on lists of three whole numbers, nothing else:
+    Read as a sum of lists of three whole numbers, each once or times a number, nothing else:
     ``"[(512, 10, 5)] + [(512, 3, 2)] * 4"`` are five layers.
 
     Raises:
         ValueError: anything else is in it.
     """
-    refusal = ValueError(f"conv_feature_layers {str(text)[:60]!r}, which is no list of layers")
-    if not isinstance(text, str) or len(text) > MAX_TEXT:
-        raise refusal
     try:
-        layers = _layers(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise refusal from None
-    if not 0 < len(layers) <= MAX_LAYERS:
-        raise refusal
-    return layers
+        if len(text) > MAX_TEXT:
+            raise ValueError
+        layers = [layer for term in text.split("+") for layer in _repeated(term)]
+        if not 0 < len(layers) <= MAX_LAYERS:
+            raise ValueError
+        return [_layer(*numbers) for numbers in layers]
+    except (TypeError, AttributeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        words = f"conv_feature_layers {str(text)[:60]!r}, which is no list of layers"
+        raise ValueError(words) from None
 
 
-def _layers(node: ast.expr) -> list[Layer]:
-    match node:
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _layers(left) + _layers(right)
-        case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(times))):
-            return _layers(left) * min(times, MAX_LAYERS + 1)
-        case ast.BinOp(left=ast.Constant(value=int(times)), op=ast.Mult(), right=right):
-            return _layers(right) * min(times, MAX_LAYERS + 1)
-        case ast.List(elts=members):
-            return [_layer(member) for member in members]
-    raise ValueError
+def _repeated(term: str) -> list:
+    """``[...]``, ``[...] * 4`` or ``4 * [...]``."""
+    parts = [ast.literal_eval(part.strip()) for part in term.split("*")]
+    lists = [part for part in parts if isinstance(part, list)]
+    times = [part for part in parts if isinstance(part, int)]
+    if len(lists) != 1 or len(times) > 1 or len(parts) > 2:
+        raise ValueError
+    return lists[0] * min([*times, MAX_LAYERS + 1]) if times else lists[0]
 
 
-def _layer(node: ast.expr) -> Layer:
-    match node:
-        case ast.Tuple(elts=members) | ast.List(elts=members) if len(members) == 3:
-            numbers = tuple(_size(member) for member in members)
-            return numbers
-    raise ValueError
-
-
-def _size(node: ast.expr) -> int:
-    match node:
-        case ast.Constant(value=int(number)) if number is not True and 0 < number < 2**16:
-            return number
-    raise ValueError
+def _layer(channels: int, kernel: int, stride: int) -> Layer:
+    if not all(type(size) is int and 0 < size < 2**16 for size in (channels, kernel, stride)):
+        raise ValueError
+    return channels, kernel, stride

@@ -73,18 +73,13 @@ def sort_tensors(names: Iterable[str]) -> Account:
     """What each tensor of a fairseq file is for."""
     names = list(names)
     wrapper = next((w for w in WRAPPERS if any(name.startswith(w) for name in names)), "")
-    used, head, not_used, unexpected = {}, [], [], []
-    for name in names:
-        inner = name.removeprefix(wrapper)
-        ours = network_name(inner) if name.startswith(wrapper) else None
-        if ours:
-            used[name] = ours
-        elif name.startswith(HEAD):
-            head.append(name)
-        elif inner.startswith(NOT_USED):
-            not_used.append(name)
-        else:
-            unexpected.append(name)
+    ours = {n: network_name(n.removeprefix(wrapper)) for n in names if n.startswith(wrapper)}
+    used = {name: inner for name, inner in ours.items() if inner}
+    others = [name for name in names if name not in used]
+    head = [name for name in others if name.startswith(HEAD)]
+    rest = [name for name in others if not name.startswith(HEAD)]
+    not_used = [name for name in rest if name.removeprefix(wrapper).startswith(NOT_USED)]
+    unexpected = [name for name in rest if name not in not_used]
     return Account(used, tuple(head), tuple(not_used), tuple(unexpected))
 
 

@@ -11,6 +11,7 @@ import pickle
 import pickletools
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -126,20 +127,25 @@ def _named_in(path: Path) -> tuple[set[str], Exception | None]:
     """
     found: set[str] = set()
     try:
-        if _is_zip(path):
-            with zipfile.ZipFile(path) as archive:
-                for info in _pickles(archive):
-                    with archive.open(info) as stream:
-                        _collect_names(stream, found)
-        else:
-            with open(path, "rb") as stream:
-                for _ in range(5):  # magic number, version, system, content, tensors' keys
-                    _collect_names(stream, found)
+        for stream in _streams(path):
+            _collect_names(stream, found)
     except OSError:
         raise
     except Exception as error:  # pickletools raises several kinds on bytes that are no pickle
         return found, error
     return found, None
+
+
+def _streams(path: Path) -> Iterator[IO[bytes]]:
+    """A file's pickles, each at its beginning once the one before has been read."""
+    if not _is_zip(path):
+        with open(path, "rb") as stream:
+            yield from [stream] * 5  # magic number, version, system, content, tensors' keys
+        return
+    with zipfile.ZipFile(path) as archive:
+        for info in _pickles(archive):
+            with archive.open(info) as stream:
+                yield stream
 
 
 def _pickles(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

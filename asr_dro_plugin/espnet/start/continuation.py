@@ -127,6 +127,7 @@ def token_rows(old: list[str], new: list[str]) -> tuple[torch.Tensor, torch.Tens
     return rows[:, 0], rows[:, 1]
 
 
+@torch.no_grad()
 def transplant(
     model: torch.nn.Module,
     state: Mapping[str, torch.Tensor],
@@ -161,12 +162,10 @@ def transplant(
             continue
         per_token = given.dim() and given.shape[0] == len(old) and tensor.shape[0] == len(new)
         if per_token and given.shape[1:] == tensor.shape[1:] and is_token_table(name):
-            with torch.no_grad():
-                tensor[target_rows] = given[source_rows].to(tensor.dtype)
+            tensor[target_rows] = given[source_rows].to(tensor.dtype)
             counts["by_token"] += 1
         elif given.shape == tensor.shape:
-            with torch.no_grad():
-                tensor.copy_(given)
+            tensor.copy_(given)
             counts["copied"] += 1
         else:
             raise UserError(
