@@ -25,7 +25,7 @@ from asr_dro_plugin.decoding.build import build_decoder
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.decoding.lm_ngram import LN10, silent_stderr
 from asr_dro_plugin.emissions import Emission
-from asr_dro_plugin.lm.build import Settings, build_lm
+from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import find_lm
 
 NUM, NUM_TEXT, NUM_WORDS, BATCH, RUNS = 200, 20_000, 5_000, 16, 3
@@ -301,8 +301,8 @@ def main() -> None:
         text = Path(folder) / "text"
         text.write_text("".join(line + "\n" for line in texts[:NUM_TEXT]), "utf-8")
         word, char = f"{folder}/word", f"{folder}/char"
-        build_lm(text, word, "joint", Settings(estimator="builtin"))
-        build_lm(text, char, "joint", Settings(6, "char", estimator="builtin"))
+        build_lm(text, word, "joint", LmSettings(estimator="builtin"))
+        build_lm(text, char, "joint", LmSettings(6, "char", estimator="builtin"))
         greedy = wer(refs, batched(build_decoder({}, TOKENS, "char", 0))(frames))
         print(f"{num} utterances, {sum(map(len, frames))} frames; greedy WER {100 * greedy:.1f} %; "
               "seconds of the processor, one thread")  # fmt: skip

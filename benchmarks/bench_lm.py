@@ -21,11 +21,11 @@ import warnings
 from pathlib import Path
 
 from asr_dro_plugin.lm.arpa import write_arpa
-from asr_dro_plugin.lm.build import Settings, build_lm
+from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.counts import encode
 from asr_dro_plugin.lm.files import LmFiles, find_lm
 from asr_dro_plugin.lm.kneser_ney import estimate
-from asr_dro_plugin.lm.perplexity import Scorer, Tally
+from asr_dro_plugin.lm.perplexity import SentenceScorer, Tally
 from asr_dro_plugin.lm.programs import is_installed, run_lmplz
 from asr_dro_plugin.text.normalizers import lower_no_punct
 
@@ -78,7 +78,7 @@ def written(lines: list[str], path: Path) -> Path:
 
 def perplexity(lm: LmFiles, lines: list[str]) -> dict:
     """Figures of held-out sentences."""
-    scorer, tally = Scorer(lm), Tally()
+    scorer, tally = SentenceScorer(lm), Tally()
     for line in lines:
         tally.add(scorer.scores(line))
     return tally.figures()
@@ -114,7 +114,7 @@ def against_lmplz(text: Path, folder: Path) -> None:
     run_lmplz(text, folder / "theirs.arpa", ORDER, (0,))
     print(f"  lmplz: {time.perf_counter() - begin:.1f} s (plain ARPA, sorting memory 1 GiB)")
     scorers = [
-        Scorer(LmFiles(folder, path, None, {}))
+        SentenceScorer(LmFiles(folder, path, None, {}))
         for path in (folder / "ours.arpa.gz", folder / "theirs.arpa")
     ]
     lines = text.read_text("utf-8").splitlines()[:2000]
@@ -135,7 +135,7 @@ def against_nltk(learn: list[str], held_out: list[str], folder: Path) -> None:
     small = [line for line, _ in zip(learn, range(NLTK_WORDS // 10))]
     text = written(small, folder / "small.txt")
     begin = time.perf_counter()
-    build_lm(text, folder / "small", "joint", Settings(ORDER, estimator="builtin"))
+    build_lm(text, folder / "small", "joint", LmSettings(ORDER, estimator="builtin"))
     ours_s = time.perf_counter() - begin
     begin = time.perf_counter()
     model = KneserNeyInterpolated(ORDER)
@@ -183,7 +183,7 @@ def main() -> None:
         text = written(learn, folder / "text.txt")
         timed_steps(text, folder / "ours.arpa.gz")
         for order in (1, 2, ORDER):
-            build_lm(text, folder / f"lm{order}", "joint", Settings(order, estimator="builtin"))
+            build_lm(text, folder / f"lm{order}", "joint", LmSettings(order, estimator="builtin"))
             found = perplexity(find_lm(folder / f"lm{order}"), held_out)
             print(
                 f"  held out, order {order}: perplexity {found['perplexity']:.1f}, without unknown "

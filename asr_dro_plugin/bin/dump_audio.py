@@ -29,9 +29,9 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     if not 0 <= args.part <= args.num_parts:
         raise UserError(f"--part {args.part} is not one of 1..{args.num_parts}, nor 0 for all.")
-    from asr_dro_plugin.data.dump import Settings, dump_part, merge
+    from asr_dro_plugin.data.dump import DumpSettings, dump_part, merge
 
-    settings = Settings(
+    settings = DumpSettings(
         args.data_dir, args.out_dir, args.feats_type, args.fs, args.allow_pipes, args.num_parts
     )
     if args.part or not args.merge:

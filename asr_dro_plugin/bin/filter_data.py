@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     """Filter one set."""
     args = get_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
-    from asr_dro_plugin.data.filter import Limits, filter_dir
+    from asr_dro_plugin.data.filter import FilterLimits, filter_dir
 
-    limits = Limits(args.min_wav_duration, args.max_wav_duration, args.min_num_chars, args.fs)
+    limits = FilterLimits(args.min_wav_duration, args.max_wav_duration, args.min_num_chars, args.fs)
     filter_dir(
         args.in_dir,
         args.out_dir,

@@ -51,9 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     rules = [rule.partition("=") for rule in args.rename]
     if wrong := [old for old, sign, _ in rules if not sign]:
         raise UserError(f"--rename {wrong[0]} is not of the form OLD=NEW.")
-    from asr_dro_plugin.importing.sources import Options, import_model
+    from asr_dro_plugin.importing.sources import ImportOptions, import_model
 
-    options = Options(
+    options = ImportOptions(
         args.new_vocab, args.sha256, args.allow_new_head == "true", args.config, args.tokens,
         tuple((old, new) for old, _, new in rules), args.lang, args.max_gib,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.experiment.folders import ModelFolder, read_model_folder
 from asr_dro_plugin.experiment.info import (
-    Vocabulary,
+    VocabularyFacts,
     encoder_layers,
     folder_vocabulary,
     stack_info,
@@ -104,11 +104,11 @@ def _config(args: argparse.Namespace) -> dict:
     return config
 
 
-def _vocabulary(args: argparse.Namespace, config: dict) -> Vocabulary | None:
+def _vocabulary(args: argparse.Namespace, config: dict) -> VocabularyFacts | None:
     if args.vocab is not None:
         if args.vocab < 1:
             raise UserError(f"--vocab is {args.vocab}; give the number of outputs, blank included.")
-        return Vocabulary(args.vocab)
+        return VocabularyFacts(args.vocab)
     return vocabulary_of(config, read_symbols(args.token_list)) if args.token_list else None
 
 

@@ -164,12 +164,12 @@ def run_perplexity(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace):
-    from asr_dro_plugin.lm.build import Settings
+    from asr_dro_plugin.lm.build import LmSettings
 
     words = args.prune.replace(",", " ").split()
     if not all(word.isdigit() for word in words):
         raise UserError(f'--prune "{args.prune}" is not a list of numbers, as in "0 0 1".')
-    return Settings(args.order, args.unit, tuple(map(int, words)), args.estimator)
+    return LmSettings(args.order, args.unit, tuple(map(int, words)), args.estimator)
 
 
 def _sentences(args: argparse.Namespace, text_norm: str, need_language: bool = False):

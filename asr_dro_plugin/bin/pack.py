@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     if Path(args.out).suffix != ".zip":
         raise UserError(f"--out {args.out} must end in .zip: the only kind that both loaders read.")
-    from asr_dro_plugin.export.pack import Options, pack
+    from asr_dro_plugin.export.pack import PackOptions, pack
 
-    options = Options(
+    options = PackOptions(
         args.model_file, args.inference_config, args.inference_tag, args.lm_dir, args.licence,
         args.merge_adapters,
     )  # fmt: skip

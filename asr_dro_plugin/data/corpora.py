@@ -19,7 +19,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Corpus:
+class CorpusLicence:
     """One row of the table."""
 
     corpus: str
@@ -28,7 +28,7 @@ class Corpus:
     source: str
 
 
-def read_corpora(path: str | os.PathLike | None = None) -> list[Corpus]:
+def read_corpora(path: str | os.PathLike | None = None) -> list[CorpusLicence]:
     """Rows of the table; by default the recipe's, else the one beside the package, else none.
 
     Raises:
@@ -37,7 +37,7 @@ def read_corpora(path: str | os.PathLike | None = None) -> list[Corpus]:
     path = path or recipe_file(TABLE)
     if path is None:
         return []
-    rows: list[Corpus] = []
+    rows: list[CorpusLicence] = []
     seen = set()
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split("\t")
@@ -45,7 +45,7 @@ def read_corpora(path: str | os.PathLike | None = None) -> list[Corpus]:
             continue
         if len(fields) != len(COLUMNS) or not fields[0] or not fields[2]:
             raise UserError(f"{path}:{number} is not a row of {' '.join(COLUMNS)} between tabs.")
-        row = Corpus(*fields)
+        row = CorpusLicence(*fields)
         if (key := (plain(row.corpus), row.lang)) in seen:
             raise UserError(f"{path}:{number} gives '{row.corpus} {row.lang}' a second time.")
         seen.add(key)
@@ -58,10 +58,11 @@ def plain(name: str) -> str:
     return re.sub(r"[-_\s]+", "", name).casefold()
 
 
-def find(corpus: str, lang: str, rows: Sequence[Corpus]) -> Corpus:
+def find(corpus: str, lang: str, rows: Sequence[CorpusLicence]) -> CorpusLicence:
     """The row of a corpus in a language; one with the licence ``unknown`` where there is none."""
     named = [row for row in rows if plain(row.corpus) == plain(corpus)]
     own = [row for row in named if row.lang == lang]
     return next(
-        iter(own or [row for row in named if not row.lang]), Corpus(corpus, lang, UNKNOWN, "")
+        iter(own or [row for row in named if not row.lang]),
+        CorpusLicence(corpus, lang, UNKNOWN, ""),
     )

@@ -32,7 +32,7 @@ FEATS_TYPES = ("raw", "raw_copy")
 
 
 @dataclass(frozen=True)
-class Settings:
+class DumpSettings:
     """What decides the content of a dump."""
 
     data_dir: str
@@ -51,7 +51,7 @@ class Unusable(Exception):
         self.reason, self.detail = reason, detail
 
 
-def dump_part(settings: Settings, part: int) -> None:
+def dump_part(settings: DumpSettings, part: int) -> None:
     """Dump part ``part`` of 1..num_parts; a second run does this part again and no other."""
     out = Path(settings.out_dir)
     record = _record_path(out, part)
@@ -71,7 +71,7 @@ def _part_of(items: list[Item], part: int, num_parts: int) -> list[Item]:
     return items[(part - 1) * len(items) // num_parts : part * len(items) // num_parts]
 
 
-def fingerprint(settings: Settings) -> str:
+def fingerprint(settings: DumpSettings) -> str:
     """Hash of the settings and of the tables that name the sound."""
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
     for name in ("wav.scp", "segments", "utt2speed", "text"):
@@ -89,7 +89,7 @@ def _ark_path(out: Path, part: int) -> Path:
     return out / "data" / f"wav_ark.{part}.ark"
 
 
-def _write_ark(settings: Settings, part: int, items: list[Item]) -> dict:
+def _write_ark(settings: DumpSettings, part: int, items: list[Item]) -> dict:
     """Decode, convert and append every item to the part's archive; returns the part's record."""
     import kaldiio
 
@@ -116,12 +116,12 @@ def _write_ark(settings: Settings, part: int, items: list[Item]) -> dict:
     return {"rows": rows, "drops": drops, "ark_size": size}
 
 
-def _progress(settings: Settings, part: int, items: list[Item]) -> Progress:
+def _progress(settings: DumpSettings, part: int, items: list[Item]) -> Progress:
     of = f" {part}/{settings.num_parts}" if settings.num_parts > 1 else ""
     return Progress(len(items), f"dump {Path(settings.data_dir).name}{of}")
 
 
-def _convert_all(items: list[Item], settings: Settings) -> Iterator[tuple[Item, object]]:
+def _convert_all(items: list[Item], settings: DumpSettings) -> Iterator[tuple[Item, object]]:
     """Each item with its int16 samples and clipped count, or with what makes it unusable."""
     for path, group in itertools.groupby(items, key=lambda item: item.path):
         group = list(group)
@@ -165,7 +165,7 @@ def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndar
     return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16), num_clipped
 
 
-def _check_copies(settings: Settings, part: int, items: list[Item]) -> dict:
+def _check_copies(settings: DumpSettings, part: int, items: list[Item]) -> dict:
     """For raw_copy: every file must be what ESPnet's ``sound`` type reads as it stands."""
     rows, drops = [], []
     with _progress(settings, part, items) as bar:
@@ -180,7 +180,7 @@ def _check_copies(settings: Settings, part: int, items: list[Item]) -> dict:
     return {"rows": rows, "drops": drops, "ark_size": 0}
 
 
-def _copy_length(item: Item, settings: Settings) -> int:
+def _copy_length(item: Item, settings: DumpSettings) -> int:
     """Samples of a file that may stay in place; it is decoded once, so that damage shows here."""
     if needs := _what_needs_raw(item, settings.fs):
         raise UserError(
@@ -211,7 +211,7 @@ def _what_needs_raw(item: Item, fs: int) -> str:
     )
 
 
-def merge(settings: Settings, max_drop: float) -> None:
+def merge(settings: DumpSettings, max_drop: float) -> None:
     """Make the tables of the dump from its parts, last of all ``wav.scp``.
 
     Raises:
@@ -228,7 +228,7 @@ def merge(settings: Settings, max_drop: float) -> None:
     _write_dump(settings, data, rows)
 
 
-def _read_record(settings: Settings, part: int) -> dict:
+def _read_record(settings: DumpSettings, part: int) -> dict:
     out = Path(settings.out_dir)
     path, ark = _record_path(out, part), _ark_path(out, part)
     again = f"Run part {part} of {settings.num_parts} again."
@@ -252,7 +252,7 @@ def _report_clipping(where: str, rows: dict[str, list]) -> None:
         )  # fmt: skip
 
 
-def _write_dump(settings: Settings, data: UttTables, rows: dict[str, list]) -> None:
+def _write_dump(settings: DumpSettings, data: UttTables, rows: dict[str, list]) -> None:
     out, raw = Path(settings.out_dir), settings.feats_type == "raw"
     keep = [utt_id for utt_id in data.utt_ids if utt_id in rows]
     for name, value in (("feats_type", "raw"), ("audio_format", "flac.ark" if raw else "sound")):

@@ -27,7 +27,7 @@ UNSEEN_HEADER = "lang\tcharacter\tcode_point\tname\tcount\tnum_utts\tfirst_utt"
 
 
 @dataclass(frozen=True)
-class Limits:
+class FilterLimits:
     """What an utterance must fulfil to be trained on or validated with."""
 
     min_duration: float = 0.1
@@ -40,7 +40,7 @@ def filter_dir(
     in_dir: str,
     out_dir: str,
     role: str,
-    limits: Limits,
+    limits: FilterLimits,
     max_drop: float,
     train_dir: str | None = None,
     token_list: str | None = None,
@@ -82,7 +82,7 @@ def filter_dir(
     data.write(out_dir, set(data.utt_ids) - ledger.utt_ids)
 
 
-def unfit(text: str, num_samples: int, role: str, limits: Limits) -> tuple[str, str] | None:
+def unfit(text: str, num_samples: int, role: str, limits: FilterLimits) -> tuple[str, str] | None:
     """(reason, detail) for an utterance that must go, None for one that stays."""
     if num_samples <= 0:
         return "zero-length audio", ""

@@ -21,7 +21,7 @@ PARTS = ("used", "missing", "made", "not_used", "unexpected")  # of an import's 
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightFacts:
     """A model file.
 
     Attributes:
@@ -54,7 +54,7 @@ class ModelFolder:
 
     path: Path
     config: dict
-    weights: Weights | None
+    weights: WeightFacts | None
     imported: dict | None
 
     @property
@@ -82,14 +82,14 @@ def read_model_folder(path: Path) -> ModelFolder:
     return ModelFolder(path, config, _weights(path, config), _imported(path))
 
 
-def _weights(path: Path, config: Mapping) -> Weights | None:
+def _weights(path: Path, config: Mapping) -> WeightFacts | None:
     packed = _read_json(path / PACKED) or {}
     name = packed.get("model_file") or best_model_file(path)
     file = path / str(name)
     return weights_of(file, leaves_out_base(config)) if file.is_file() else None
 
 
-def weights_of(file: Path, leaves_out: bool = False) -> Weights:
+def weights_of(file: Path, leaves_out: bool = False) -> WeightFacts:
     """What a model file holds; its tensors are mapped, not read.
 
     Args:
@@ -112,7 +112,7 @@ def weights_of(file: Path, leaves_out: bool = False) -> Weights:
         dtypes[str(value.dtype).removeprefix("torch.")] += value.numel()
         if name.rpartition(".")[2] not in BUFFERS:
             by_slot[name.split(".")[0]] += value.numel()
-    return Weights(
+    return WeightFacts(
         file.name,
         sum(value.numel() for value in tensors.values()),
         dict(by_slot),

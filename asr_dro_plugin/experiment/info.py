@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from asr_dro_plugin.experiment.folders import ModelFolder, Weights
+from asr_dro_plugin.experiment.folders import ModelFolder, WeightFacts
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
 from asr_dro_plugin.stack.layers import Layer, layers_of
@@ -17,7 +17,7 @@ from asr_dro_plugin.text.tokens import BLANK
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class VocabularyFacts:
     """The outputs of a stack.
 
     Attributes:
@@ -46,7 +46,7 @@ class StackInfo:
     training: dict[str, tuple[str, dict] | None]
     frames: FrameCounter
     field: ReceptiveField
-    vocabulary: Vocabulary | None
+    vocabulary: VocabularyFacts | None
 
     @property
     def num_parameters(self) -> int | None:
@@ -78,8 +78,8 @@ def _part(part: tuple[str, dict] | None) -> dict | None:
 
 def stack_info(
     config: Mapping,
-    vocabulary: Vocabulary | None,
-    weights: Weights | None = None,
+    vocabulary: VocabularyFacts | None,
+    weights: WeightFacts | None = None,
     trains: bool = True,
 ) -> StackInfo:
     """What is to be told of a stack.
@@ -104,7 +104,7 @@ def stack_info(
     )  # fmt: skip
 
 
-def _counted_in(weights: Weights, slot: Slot) -> Slot:
+def _counted_in(weights: WeightFacts, slot: Slot) -> Slot:
     """A slot whose pretrained model is not here, as the model file counts it."""
     if slot.trainable is not None or slot.name not in weights.by_slot:
         return slot
@@ -123,10 +123,10 @@ def _training(config: Mapping) -> dict[str, tuple[str, dict] | None]:
     return found
 
 
-def vocabulary_of(config: Mapping, tokens: Sequence[str]) -> Vocabulary:
+def vocabulary_of(config: Mapping, tokens: Sequence[str]) -> VocabularyFacts:
     """The vocabulary of a list of tokens."""
     blank = tokens.index(BLANK) if BLANK in tokens else None
-    return Vocabulary(len(tokens), blank, config.get("token_type"))
+    return VocabularyFacts(len(tokens), blank, config.get("token_type"))
 
 
 def encoder_layers(config: Mapping) -> list[Layer] | None:
@@ -137,6 +137,6 @@ def encoder_layers(config: Mapping) -> list[Layer] | None:
     return None if module is None else list(layers_of(module))
 
 
-def folder_vocabulary(folder: ModelFolder) -> Vocabulary | None:
+def folder_vocabulary(folder: ModelFolder) -> VocabularyFacts | None:
     """The vocabulary that a model folder's configuration lists."""
     return None if folder.tokens is None else vocabulary_of(folder.config, folder.tokens)

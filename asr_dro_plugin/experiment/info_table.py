@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.experiment.folders import ModelFolder
-from asr_dro_plugin.experiment.info import StackInfo, Vocabulary
+from asr_dro_plugin.experiment.info import StackInfo, VocabularyFacts
 from asr_dro_plugin.stack.layers import Layer, layer_lines
 from asr_dro_plugin.stack.table import describe_frame_shift, describe_loss, stack_lines
 
@@ -49,7 +49,7 @@ def _part(part: tuple[str, dict] | None, otherwise: str) -> str:
     return f"{name} ({words})" if words else name
 
 
-def _vocabulary(vocabulary: Vocabulary | None) -> str:
+def _vocabulary(vocabulary: VocabularyFacts | None) -> str:
     if vocabulary is None:
         return "? (--vocab or --token_list tells)"
     words = [f"{vocabulary.size:,} tokens"]

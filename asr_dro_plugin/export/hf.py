@@ -22,7 +22,7 @@ from asr_dro_plugin.experiment.model_files import (
     read_experiment_config,
 )
 from asr_dro_plugin.export.merging import merged
-from asr_dro_plugin.packing.weights import read_weights
+from asr_dro_plugin.packing.weights import read_model
 from asr_dro_plugin.pretrained.hf_folders import CONFIG, PREPROCESSOR, WEIGHTS
 from asr_dro_plugin.pretrained.hf_vocabulary import tokenizer_files
 from asr_dro_plugin.pretrained.read_weights import load_plain
@@ -118,7 +118,7 @@ def network_of(config: Mapping) -> dict[str, Any]:
 def plain_weights(exp: Path, path: Path, config: Mapping) -> dict[str, Any]:
     """The tensors of a model without adapters, LoRA's matrices added to what they adapt."""
     if not leaves_out_base(config):
-        return dict(without_adapters(read_weights(path, config), config, path))
+        return dict(without_adapters(read_model(path, config), config, path))
     with merged(exp, path.name, config) as (whole, _):
         return {name: tensor.clone() for name, tensor in load_plain(whole).items()}
 

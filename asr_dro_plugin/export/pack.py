@@ -28,7 +28,7 @@ from asr_dro_plugin.packing import archive as pack_zip
 from asr_dro_plugin.packing import config as pack_config
 from asr_dro_plugin.packing import manifest as pack_manifest
 from asr_dro_plugin.packing import weights as pack_weights
-from asr_dro_plugin.packing.archive import Source
+from asr_dro_plugin.packing.archive import Content
 from asr_dro_plugin.pretrained.catalogue import read_checkpoint_table
 from asr_dro_plugin.pretrained.hf_folders import SOURCE
 from asr_dro_plugin.reporting.card import facts as card_facts
@@ -47,7 +47,7 @@ EPOCH_SECONDS = 315532800.0  # 1980, as the members: ESPnet's meta.yaml has a da
 
 
 @dataclass(frozen=True)
-class Options:
+class PackOptions:
     """What a user chooses of a pack; None takes what the experiment says.
 
     ``inference_tag`` is the folder whose scores the card speaks of; by default that of
@@ -63,7 +63,7 @@ class Options:
     merge_adapters: bool = False
 
 
-def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> list[str]:
+def pack(exp: str | os.PathLike, out: str | os.PathLike, options: PackOptions) -> list[str]:
     """Write the archive ``out``; returns warnings.
 
     Raises:
@@ -79,10 +79,10 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: Options) -> li
     return _pack(exp, Path(out), options, config, weights)
 
 
-def _pack(exp: Path, out: Path, options: Options, config: Mapping, weights: Path) -> list[str]:
+def _pack(exp: Path, out: Path, options: PackOptions, config: Mapping, weights: Path) -> list[str]:
     """Pack an experiment as ``config`` and ``weights``."""
     name, model_file = _name_of(exp), _model_file(exp, config, options)
-    state = pack_weights.read_weights(weights, config)
+    state = pack_weights.read_model(weights, config)
     num_trained, num_parameters = (
         pack_weights.pretrained_numel(state),
         pack_weights.num_parameters(state) + base_numel(config),
@@ -100,7 +100,7 @@ def _pack(exp: Path, out: Path, options: Options, config: Mapping, weights: Path
     return warnings
 
 
-def _model_file(exp: Path, config: Mapping, options: Options) -> str:
+def _model_file(exp: Path, config: Mapping, options: PackOptions) -> str:
     """The file that was asked for; else what training ends with, or the one of an import."""
     if options.model_file:
         return options.model_file
@@ -127,10 +127,10 @@ def _name_of(exp: Path) -> str:
     return name
 
 
-def _tables(config: Mapping) -> dict[str, Source]:
+def _tables(config: Mapping) -> dict[str, Content]:
     """tokens.txt and groups.txt, as the configuration has them."""
     tokens = "".join(f"{token}\n" for token in config["token_list"])
-    made: dict[str, Source] = {TOKENS: tokens.encode()}
+    made: dict[str, Content] = {TOKENS: tokens.encode()}
     if groups := _groups(config):
         made[GROUPS] = "".join(f"{group}\n" for group in groups).encode()
     return made
@@ -140,9 +140,9 @@ def _groups(config: Mapping) -> list[str]:
     return list((config.get("model_conf") or {}).get("groups") or config.get("groups") or [])
 
 
-def _decoding(options: Options) -> dict[str, Source]:
+def _decoding(options: PackOptions) -> dict[str, Content]:
     """decode.yaml and the files of the language models."""
-    made: dict[str, Source] = {}
+    made: dict[str, Content] = {}
     if options.inference_config:
         load_config(options.inference_config)
         made[DECODE] = Path(options.inference_config).resolve()
@@ -157,7 +157,7 @@ def _decoding(options: Options) -> dict[str, Source]:
     return made
 
 
-def _scores(exp: Path, model_file: str, options: Options) -> list[Path]:
+def _scores(exp: Path, model_file: str, options: PackOptions) -> list[Path]:
     """``score.json`` and ``score.txt`` of the decodings with this model, test sets first."""
     stem = Path(model_file).stem
     tags = {path.parent.parent.name for path in score_paths(exp)}
@@ -180,7 +180,7 @@ def _scores(exp: Path, model_file: str, options: Options) -> list[Path]:
 
 def _describe_run(
     exp: Path, config: Mapping, name: str, model_file: str, num_parameters: int,
-    scores: Sequence[Path], options: Options,
+    scores: Sequence[Path], options: PackOptions,
 ) -> card.Run:  # fmt: skip
     groups, recipe = _groups(config), recipe_of(exp)
     json_files = [path for path in scores if path.suffix == ".json"]
@@ -223,7 +223,7 @@ def _pretrained(config: Mapping) -> tuple[str, str] | None:
     return "a pretrained checkpoint", "licence unknown"
 
 
-def _decode_options(config: Mapping, name: str, model_file: str, options: Options) -> str:
+def _decode_options(config: Mapping, name: str, model_file: str, options: PackOptions) -> str:
     words = []
     if model_file not in [*model_files(config), "latest.pth"]:
         words.append(f" --model_file {model_file}")
@@ -245,7 +245,7 @@ def _meta(model_file: str, versions: Mapping[str, str]) -> bytes:
     return yaml.safe_dump(meta).encode()
 
 
-def _manifest(run: card.Run, members: Mapping[str, Source], options: Options) -> dict:
+def _manifest(run: card.Run, members: Mapping[str, Content], options: PackOptions) -> dict:
     """``asr_dro.json`` without the members' checksums."""
     return {
         "format": pack_manifest.FORMAT, "schema": pack_manifest.SCHEMA, "name": run.name,
@@ -262,7 +262,7 @@ def _manifest(run: card.Run, members: Mapping[str, Source], options: Options) ->
     }  # fmt: skip
 
 
-def _write(out: Path, members: dict[str, Source], manifest: dict) -> None:
+def _write(out: Path, members: dict[str, Content], manifest: dict) -> None:
     steps = 2 * pack_zip.num_chunks(members.values()) + 1
     with Progress(steps, f"pack {out.name} (MiB)") as bar:
         described = {name: pack_zip.describe(source, bar) for name, source in members.items()}

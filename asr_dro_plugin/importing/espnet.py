@@ -17,7 +17,7 @@ from asr_dro_plugin.importing.found import Found, Wish
 from asr_dro_plugin.packing import unpack
 from asr_dro_plugin.packing.config import packed_config
 from asr_dro_plugin.packing.content import read_yaml
-from asr_dro_plugin.packing.weights import pretrained_numel, read_weights
+from asr_dro_plugin.packing.weights import pretrained_numel, read_model
 from asr_dro_plugin.stack.combinations import loss_of
 from asr_dro_plugin.stack.names import component_of
 
@@ -38,7 +38,7 @@ def read(wish: Wish) -> Found:
     if not isinstance(tokens, list):
         raise UserError(f"{exp / CONFIG} has no list of tokens. Give a trained experiment.")
     _check_ctc(config, wish)
-    state = without_adapters(read_weights(model_file, config), config, model_file)
+    state = without_adapters(read_model(model_file, config), config, model_file)
     config = {key: value for key, value in config.items() if key not in OF_ADAPTERS}
     packed, members, warnings = packed_config(config, pretrained_numel(state), exp / CONFIG)
     del packed["token_list"]

@@ -43,7 +43,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Options:
+class ImportOptions:
     """What a user may ask for; see ``bin.import_model``."""
 
     new_vocab: Path | None = None
@@ -70,7 +70,7 @@ class Imported:
         return _blank_id(self.tokens)
 
 
-def import_model(kind: str, path: Path, out: Path, options: Options) -> Imported:
+def import_model(kind: str, path: Path, out: Path, options: ImportOptions) -> Imported:
     """Read ``path`` as a model of ``kind`` and write the experiment folder ``out``.
 
     Raises:
@@ -97,7 +97,7 @@ def import_model(kind: str, path: Path, out: Path, options: Options) -> Imported
     return Imported(account, tokens, notes)
 
 
-def _new_tokens(options: Options) -> list[str] | None:
+def _new_tokens(options: ImportOptions) -> list[str] | None:
     if options.new_vocab is None:
         return None
     tokens = read_symbols(options.new_vocab)

@@ -30,7 +30,7 @@ ARPA, BINARY, UNIGRAMS, ABOUT = "lm.arpa.gz", "lm.bin", "unigrams.txt", "lm.json
 
 
 @dataclass(frozen=True)
-class Settings:
+class LmSettings:
     """What a model is made with.
 
     Attributes:
@@ -80,7 +80,7 @@ def build_lm(
     text: str | os.PathLike,
     out_dir: str | os.PathLike,
     name: str,
-    settings: Settings,
+    settings: LmSettings,
     text_norm: str = "none",
 ) -> dict:
     """Make ``out_dir/name`` with ``lm.arpa.gz``, ``unigrams.txt`` and ``lm.json``.
@@ -128,7 +128,7 @@ def make_binary(lm: LmFiles) -> bool:
     return True
 
 
-def _built_in(text: str | os.PathLike, folder: Path, settings: Settings) -> dict:
+def _built_in(text: str | os.PathLike, folder: Path, settings: LmSettings) -> dict:
     corpus = encode(text, settings.unit)
     model = list(estimate(corpus, settings.order, settings.prune))
     sizes = [len(grams.log_probs) for grams in model]
@@ -143,7 +143,7 @@ def _built_in(text: str | os.PathLike, folder: Path, settings: Settings) -> dict
     }
 
 
-def _with_lmplz(text: str | os.PathLike, folder: Path, settings: Settings) -> dict:
+def _with_lmplz(text: str | os.PathLike, folder: Path, settings: LmSettings) -> dict:
     spaced, arpa = folder / "spaced.txt", folder / "lm.arpa"
     num_sentences = num_tokens = 0
     with open(spaced, "w", encoding="utf-8", newline="\n") as stream:
@@ -166,7 +166,7 @@ def _with_lmplz(text: str | os.PathLike, folder: Path, settings: Settings) -> di
     }
 
 
-def _check_sizes(sizes: Sequence[int], settings: Settings, name: str) -> None:
+def _check_sizes(sizes: Sequence[int], settings: LmSettings, name: str) -> None:
     """A model whose highest order is empty is none."""
     longest = next((n for n, size in enumerate(sizes) if not size), len(sizes))
     if longest == settings.order:
@@ -183,7 +183,7 @@ def _check_sizes(sizes: Sequence[int], settings: Settings, name: str) -> None:
     )
 
 
-def _figures(settings: Settings, sizes: Sequence[int], sentences: int, tokens: int) -> dict:
+def _figures(settings: LmSettings, sizes: Sequence[int], sentences: int, tokens: int) -> dict:
     return {
         "order": settings.order,
         "prune": list(settings.prune),

@@ -61,7 +61,7 @@ class Tally:
         }
 
 
-class Scorer:
+class SentenceScorer:
     """One model, loaded with KenLM's Python module.
 
     Raises:
@@ -103,14 +103,14 @@ def measure(lm_dir: str | os.PathLike, sentences: Sentences) -> dict:
         UserError: no model, no text, or KenLM is not there.
     """
     models = all_lms(lm_dir)
-    scorers: dict[str, Scorer] = {}
+    scorers: dict[str, SentenceScorer] = {}
     tallies: dict[str, dict[str, Tally]] = {}
     for lang, sentence in sentences:
         row = tallies.setdefault(lang, {})
         for kind, name in ((JOINT, JOINT), (LANGUAGE, lang)):
             if name in models:
                 if name not in scorers:
-                    scorers[name] = Scorer(models[name])
+                    scorers[name] = SentenceScorer(models[name])
                 row.setdefault(kind, Tally()).add(scorers[name].scores(sentence))
     if not any(tallies.values()):
         raise UserError(_nothing_scored(lm_dir, sentences, tallies, models))

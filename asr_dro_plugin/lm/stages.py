@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.lm.build import Settings, build_lm, make_binary
+from asr_dro_plugin.lm.build import LmSettings, build_lm, make_binary
 from asr_dro_plugin.lm.files import all_lms, find_lm
 from asr_dro_plugin.lm.text import collected
 
@@ -14,7 +14,7 @@ from asr_dro_plugin.lm.text import collected
 def estimate_all(
     text_dir: str | os.PathLike,
     out_dir: str | os.PathLike,
-    settings: Settings,
+    settings: LmSettings,
     binary: bool = False,
     strict: bool = False,
 ) -> tuple[list[str], list[str]]:

@@ -169,7 +169,7 @@ class ResidualPath(torch.nn.Module):
         return self.norm(self.conv(x))
 
 
-class Block(torch.nn.Module):
+class QuartzNetBlock(torch.nn.Module):
     """Sub-blocks with ReLU and dropout between them, a gate, and the residual path."""
 
     def __init__(self, in_channels: int, shape: BlockShape, dropout: float) -> None:
@@ -228,7 +228,8 @@ class QuartzNet(torch.nn.Module):
             self.shapes = [block_shape(block) for block in blocks]
         sizes = [input_size, *(shape.filters for shape in self.shapes)]
         self.blocks = torch.nn.ModuleList(
-            Block(size, shape, dropout) for size, shape in zip(sizes, self.shapes, strict=False)
+            QuartzNetBlock(size, shape, dropout)
+            for size, shape in zip(sizes, self.shapes, strict=False)
         )
         self.conv_mask = conv_mask
         self.output_size = sizes[-1]

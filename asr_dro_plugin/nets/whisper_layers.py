@@ -133,7 +133,7 @@ class Attention(nn.Module):
         return self.out_proj(seen.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class WhisperBlock(nn.Module):
     """What encoder and decoder layers share: attention to themselves and the feed-forward part."""
 
     def __init__(self, sizes: BlockSizes) -> None:
@@ -157,7 +157,7 @@ class Block(nn.Module):
         return x + self.dropped(self.fc2(inner))
 
 
-class EncoderLayer(Block):
+class EncoderLayer(WhisperBlock):
     """Attention of every frame to every frame, then the feed-forward part."""
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -207,7 +207,7 @@ class Memory:
             layer.select(rows)
 
 
-class DecoderLayer(Block):
+class DecoderLayer(WhisperBlock):
     """Attention to the tokens so far, to the encoder's frames, then the feed-forward part."""
 
     def __init__(self, sizes: BlockSizes) -> None:

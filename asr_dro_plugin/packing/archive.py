@@ -15,20 +15,20 @@ from asr_dro_plugin.errors import UserError
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name: no member has a date
 CHUNK = 2**20
-Source = Path | bytes
+Content = Path | bytes
 
 
-def open_source(source: Source) -> IO[bytes]:
+def open_source(source: Content) -> IO[bytes]:
     """A member's content as a stream."""
     return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
 
 
-def size_of(source: Source) -> int:
+def size_of(source: Content) -> int:
     """Bytes of a member."""
     return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
-def chunks(source: Source, bar: Progress | None = None) -> Iterator[bytes]:
+def chunks(source: Content, bar: Progress | None = None) -> Iterator[bytes]:
     """A member's content in pieces of a MiB; ``bar`` counts them."""
     with open_source(source) as stream:
         while piece := stream.read(CHUNK):
@@ -37,7 +37,7 @@ def chunks(source: Source, bar: Progress | None = None) -> Iterator[bytes]:
                 bar.advance()
 
 
-def describe(source: Source, bar: Progress | None = None) -> dict[str, str | int]:
+def describe(source: Content, bar: Progress | None = None) -> dict[str, str | int]:
     """A member's entry in the manifest: its size and checksum."""
     digest, size = hashlib.sha256(), 0
     for piece in chunks(source, bar):
@@ -46,13 +46,13 @@ def describe(source: Source, bar: Progress | None = None) -> dict[str, str | int
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def num_chunks(sources: Iterable[Source]) -> int:
+def num_chunks(sources: Iterable[Content]) -> int:
     """Steps that ``chunks`` takes over all members."""
     return sum(-(-size_of(source) // CHUNK) for source in sources)
 
 
 def write_zip(
-    out: str | os.PathLike, members: Mapping[str, Source], described: Mapping[str, Mapping],
+    out: str | os.PathLike, members: Mapping[str, Content], described: Mapping[str, Mapping],
     bar: Progress | None = None,
 ) -> None:  # fmt: skip
     """Write the members, sorted and stored as they are, and a folder entry for each folder.
@@ -90,7 +90,11 @@ def _entry(name: str, mode: int) -> zipfile.ZipInfo:
 
 
 def _store(
-    archive: zipfile.ZipFile, name: str, source: Source, entry: Mapping | None, bar: Progress | None
+    archive: zipfile.ZipFile,
+    name: str,
+    source: Content,
+    entry: Mapping | None,
+    bar: Progress | None,
 ) -> None:
     info = _entry(name, stat.S_IFREG | 0o644)
     info.file_size = size_of(source)

@@ -15,7 +15,7 @@ import yaml
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.adapter_files import leaves_out_base
 from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS
-from asr_dro_plugin.packing.archive import Source
+from asr_dro_plugin.packing.archive import Content
 from asr_dro_plugin.packing.hollow import checkpoint_members
 
 DATA, SSL = "data", "ssl/checkpoint"
@@ -29,7 +29,7 @@ KEPT_PARTS = 2  # of an absolute path: .../train/wav.scp says which set, not who
 
 def packed_config(
     config: Mapping, num_trained: int, where: Path
-) -> tuple[dict, dict[str, Source], list[str]]:
+) -> tuple[dict, dict[str, Content], list[str]]:
     """(configuration, its files by member name, warnings).
 
     Args:
@@ -41,7 +41,7 @@ def packed_config(
         UserError: a file that the model needs is not there.
     """
     config = copy.deepcopy(dict(config))
-    members: dict[str, Source] = {}
+    members: dict[str, Content] = {}
     warnings: list[str] = []
     _take(config, "bpemodel", members, where)
     _take(config.get("normalize_conf") or {}, "stats_file", members, where)
@@ -61,7 +61,7 @@ def packed_config(
 
 
 def _take(
-    part: dict, key: str, members: dict[str, Source], where: Path, needed: bool = True
+    part: dict, key: str, members: dict[str, Content], where: Path, needed: bool = True
 ) -> None:
     """Move the file that ``part[key]`` names into the pack."""
     if not part.get(key):
@@ -79,7 +79,7 @@ def _take(
         part[key] = None
 
 
-def _take_upstream(conf: dict, members: dict[str, Source], num_trained: int) -> list[str]:
+def _take_upstream(conf: dict, members: dict[str, Content], num_trained: int) -> list[str]:
     """s3prl: the checkpoint in ``frontend_conf.frontend_conf.path_or_url``, where it is a file."""
     if conf.get("download_dir"):
         conf["download_dir"] = None
@@ -98,7 +98,7 @@ def _take_upstream(conf: dict, members: dict[str, Source], num_trained: int) -> 
     return []
 
 
-def _take_encoder(conf: dict, members: dict[str, Source], num_trained: int) -> None:
+def _take_encoder(conf: dict, members: dict[str, Content], num_trained: int) -> None:
     """fairseq: the checkpoint that ESPnet's encoder has in ``w2v_dir_path``."""
     path = Path(conf.get("w2v_dir_path") or "./", Path(conf["w2v_url"]).name)
     found = checkpoint_members(path, num_trained)
@@ -106,7 +106,7 @@ def _take_encoder(conf: dict, members: dict[str, Source], num_trained: int) -> N
     conf["w2v_url"], conf["w2v_dir_path"] = f"{SSL}/{path.name}", SSL
 
 
-def _take_base(conf: dict, members: dict[str, Source]) -> list[str]:
+def _take_base(conf: dict, members: dict[str, Content]) -> list[str]:
     """The pretrained model that adapters go with, whole."""
     path = Path(conf["base"])
     found = checkpoint_members(path, num_trained=0)

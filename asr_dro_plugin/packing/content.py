@@ -114,7 +114,7 @@ def listed_in_meta(meta: Mapping, where: str) -> tuple[str, str]:
         raise UserError(f"{where} is no packed recogniser: its {META} names no model.") from None
 
 
-def check_config(config: Mapping, root: Path, where: str, strict: bool) -> list[str]:
+def check_named_files(config: Mapping, root: Path, where: str, strict: bool) -> list[str]:
     """Refuse a configuration whose files lie elsewhere; returns warnings of what is fetched.
 
     Args:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.packing.archive import Source
+from asr_dro_plugin.packing.archive import Content
 from asr_dro_plugin.packing.weights import transformer_numel
 from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY
 from asr_dro_plugin.pretrained.layouts import layout_and_sizes
@@ -25,7 +25,7 @@ from asr_dro_plugin.pretrained.read_weights import load_plain
 HF_FILES = ("config.json", "preprocessor_config.json")
 
 
-def checkpoint_members(path: Path, num_trained: int) -> dict[str, Source]:
+def checkpoint_members(path: Path, num_trained: int) -> dict[str, Content]:
     """Members by file name that a network like that of ``path`` is built from.
 
     Args:
@@ -54,7 +54,7 @@ def _is_dispensable(path: Path, num_trained: int) -> bool:
     return 0 < transformer_numel(numels) == num_trained
 
 
-def _whole(path: Path) -> dict[str, Source]:
+def _whole(path: Path) -> dict[str, Content]:
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     for file in files:
         if file.suffix in (".pt", ".pth", ".ckpt", ".bin"):
@@ -62,12 +62,12 @@ def _whole(path: Path) -> dict[str, Source]:
     return {file.name: file.resolve() for file in files}
 
 
-def _hollow_file(path: Path) -> dict[str, Source]:
+def _hollow_file(path: Path) -> dict[str, Content]:
     import torch
 
     buffer = io.BytesIO()
     torch.save(_hollow(load_plain(path)), buffer)
-    members: dict[str, Source] = {path.name: buffer.getvalue()}
+    members: dict[str, Content] = {path.name: buffer.getvalue()}
     if (path.parent / DICTIONARY).is_file():
         members[DICTIONARY] = path.parent / DICTIONARY
     return members
@@ -86,8 +86,8 @@ def _hollow(value: object) -> object:
     return value
 
 
-def _hollow_folder(path: Path) -> dict[str, Source]:
-    members: dict[str, Source] = {name: path / name for name in HF_FILES}
+def _hollow_folder(path: Path) -> dict[str, Content]:
+    members: dict[str, Content] = {name: path / name for name in HF_FILES}
     members["model.safetensors"] = _one_tensor(_float_type(path))
     return members
 

@@ -123,7 +123,7 @@ def _check(archive: Path, work: Path, extracted: Checksums, out: Path) -> Unpack
     if not content.is_pickle(work / model_name):
         raise UserError(f"{where}: member {model_name!a} is no file of PyTorch. Get it again.")
     content.check_files(work, extracted, where)
-    warnings += content.check_config(config, work, where, strict=manifest is not None)
+    warnings += content.check_named_files(config, work, where, strict=manifest is not None)
     exp = (out / config_name).parent
     model_file = os.path.relpath(out / model_name, exp)
     name = manifest["name"] if manifest else Path(config_name).parent.name or archive.stem

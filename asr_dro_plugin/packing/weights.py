@@ -29,7 +29,7 @@ def find_weights(exp: Path, model_file: str) -> Path:
     return path
 
 
-def read_weights(path: Path, config: Mapping) -> dict:
+def read_model(path: Path, config: Mapping) -> dict:
     """The tensors of a model file by name, mapped rather than read.
 
     Raises:

@@ -7,7 +7,6 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.filter import characters_of_tokens
 from asr_dro_plugin.data.utt_tables import UttTables
+from asr_dro_plugin.stack.frames import FrameCounter
 from asr_dro_plugin.stack.limits import Limits
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.text.tokens import UNK
@@ -22,16 +22,6 @@ from asr_dro_plugin.text.whisper_tokens import is_whisper_list
 
 EXAMPLES = 5
 TABLES = ("text", "utt2lang", "utt2category", "utt2num_samples")
-
-
-class Frames(Protocol):
-    """How many frames CTC sees; ``stack.frames.frame_counter`` makes one from a configuration."""
-
-    frame_shift: float
-    blame: str
-
-    def num_frames(self, num_samples: np.ndarray) -> np.ndarray:
-        """(N,) samples -> (N,) frames."""
 
 
 def labels_and_repeats(ids: Sequence[int]) -> tuple[int, int]:
@@ -139,7 +129,7 @@ class Ruler:
         self,
         to_ids: Callable[[str], Sequence[int]],
         tokens: Sequence[str],
-        frames: Frames,
+        frames: FrameCounter,
         limits: Limits,
     ) -> None:
         self.tokens, self.frames, self.limits = tokens, frames, limits

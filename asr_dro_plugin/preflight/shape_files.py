@@ -15,7 +15,8 @@ from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
-from asr_dro_plugin.preflight.measure import Frames, Ruler, SetFacts
+from asr_dro_plugin.preflight.measure import Ruler, SetFacts
+from asr_dro_plugin.stack.frames import FrameCounter
 from asr_dro_plugin.stack.limits import TOO_LONG, TOO_MANY_LABELS
 
 
@@ -98,7 +99,9 @@ def _group_id(groups: GroupMap, data: UttTables, utt_id: str) -> int:
     return groups.id_of(name)
 
 
-def _conclude(sets: Mapping[str, SetFacts], out: Path, frames: Frames, max_drop: float) -> None:
+def _conclude(
+    sets: Mapping[str, SetFacts], out: Path, frames: FrameCounter, max_drop: float
+) -> None:
     """Write ``dropped.tsv`` of each set and of all, and refuse a loss above ``max_drop``."""
     everything = DropLedger()
     for found in sets.values():
@@ -112,7 +115,7 @@ def _conclude(sets: Mapping[str, SetFacts], out: Path, frames: Frames, max_drop:
             raise UserError(f"{data.path} has no utterance left. {remedy}")
 
 
-def _remedy(reasons: Collection[str], frames: Frames) -> str:
+def _remedy(reasons: Collection[str], frames: FrameCounter) -> str:
     """What to do about utterances that were left out."""
     if TOO_LONG in reasons:
         return (

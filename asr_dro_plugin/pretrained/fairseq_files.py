@@ -13,7 +13,12 @@ from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.fairseq_config import model_config, network_settings
-from asr_dro_plugin.pretrained.fairseq_names import HEAD, Account, expected_shapes, sort_tensors
+from asr_dro_plugin.pretrained.fairseq_names import (
+    HEAD,
+    SortedTensors,
+    expected_shapes,
+    sort_tensors,
+)
 from asr_dro_plugin.pretrained.plain_pickles import as_plain, load_as_data
 
 DICTIONARY = "dict.ltr.txt"  # letters with their counts, beside a model that was trained for ASR
@@ -41,7 +46,7 @@ class FairseqModel:
     head: dict
     symbols: list[str] | None
     normalize: bool
-    account: Account
+    account: SortedTensors
 
 
 def read_fairseq(path: str | Path) -> FairseqModel:
@@ -134,7 +139,7 @@ def _identity(config: Mapping, weights: Mapping) -> dict:
     return {f"{PROJECTION}.weight": torch.eye(width), f"{PROJECTION}.bias": torch.zeros(width)}
 
 
-def _check(weights: Mapping, config: Mapping, account: Account, where: str) -> None:
+def _check(weights: Mapping, config: Mapping, account: SortedTensors, where: str) -> None:
     """Refuse a network that is not whole, or not what its own settings say."""
     expected = expected_shapes(config)
     missing = [name for name in expected if name not in weights and name != "masked_spec_embed"]

@@ -41,7 +41,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Account:
+class SortedTensors:
     """Every tensor of a file and of the network, once.
 
     Attributes:
@@ -69,7 +69,7 @@ class Account:
         return ", ".join(words)
 
 
-def sort_tensors(names: Iterable[str]) -> Account:
+def sort_tensors(names: Iterable[str]) -> SortedTensors:
     """What each tensor of a fairseq file is for."""
     names = list(names)
     wrapper = next((w for w in WRAPPERS if any(name.startswith(w) for name in names)), "")
@@ -80,7 +80,7 @@ def sort_tensors(names: Iterable[str]) -> Account:
     rest = [name for name in others if not name.startswith(HEAD)]
     not_used = [name for name in rest if name.removeprefix(wrapper).startswith(NOT_USED)]
     unexpected = [name for name in rest if name not in not_used]
-    return Account(used, tuple(head), tuple(not_used), tuple(unexpected))
+    return SortedTensors(used, tuple(head), tuple(not_used), tuple(unexpected))
 
 
 def network_name(name: str) -> str | None:

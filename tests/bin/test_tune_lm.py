@@ -12,7 +12,7 @@ from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin import tune_lm
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.lm.build import Settings, build_lm
+from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.text.normalizers import split_tag
 
 CONFIG = "mode: lm\nbeam_size: 10\nblank_threshold: 1.0\nword_score: 0.0\n"
@@ -23,7 +23,7 @@ def lm_dir(dump, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lm")
     lines = [split_tag(text)[1] for text in read_table(dump / "train" / "text").values()]
     (folder / "text").write_text("".join(f"{line}\n" for line in lines * 3))
-    build_lm(folder / "text", folder / "lm", "joint", Settings(order=2, estimator="builtin"))
+    build_lm(folder / "text", folder / "lm", "joint", LmSettings(order=2, estimator="builtin"))
     return folder / "lm"
 
 

@@ -13,7 +13,7 @@ import soundfile
 from asr_dro_plugin.audio import files as audio
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.data import dump
-from asr_dro_plugin.data.dump import Settings, dump_part, merge, to_pcm
+from asr_dro_plugin.data.dump import DumpSettings, dump_part, merge, to_pcm
 from asr_dro_plugin.data.wav_scp import Item
 from asr_dro_plugin.errors import UserError
 from tests.sounds import data_dir, encode, noise, pitch_of, tone, write_flac
@@ -24,7 +24,7 @@ def _in_recipe_dir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def run_all(settings: Settings, max_drop: float = 0.0) -> dict[str, str]:
+def run_all(settings: DumpSettings, max_drop: float = 0.0) -> dict[str, str]:
     """All parts and the merge; returns wav.scp of the dump."""
     for part in range(1, settings.num_parts + 1):
         dump_part(settings, part)
@@ -44,7 +44,7 @@ def test_any_rate_and_channel_count_becomes_16_khz_mono_of_the_same_duration(tmp
         "eng_d": write_flac(tmp_path / "d.flac", noise(0.3, 48000, channels=4), 48000),
     }
     data_dir(tmp_path / "data", sounds)
-    scp = run_all(Settings("data", "dump/raw/org/set"))
+    scp = run_all(DumpSettings("data", "dump/raw/org/set"))
     for utt_id, seconds in zip(sorted(sounds), (1.2345, 0.777, 0.5, 0.3), strict=True):
         rate, samples = kaldiio.load_mat(scp[utt_id])
         assert rate == 16000 and samples.ndim == 1
@@ -55,7 +55,7 @@ def test_any_rate_and_channel_count_becomes_16_khz_mono_of_the_same_duration(tmp
 def test_sixteen_bit_mono_audio_is_dumped_bit_for_bit(tmp_path):
     pcm = np.random.default_rng(0).integers(-32768, 32768, 4000, dtype=np.int16)
     data_dir(tmp_path / "data", {"eng_a": write_flac(tmp_path / "a.flac", pcm)})
-    scp = run_all(Settings("data", "dump/set"))
+    scp = run_all(DumpSettings("data", "dump/set"))
     np.testing.assert_array_equal(audio.read(scp["eng_a"])[0] * 32768, pcm)
 
 
@@ -64,7 +64,7 @@ def test_espnet_reads_the_dump_as_kaldi_ark(tmp_path):
 
     pcm = np.arange(-500, 500, dtype=np.int16)
     data_dir(tmp_path / "data", {"eng_a": write_flac(tmp_path / "a.flac", pcm)})
-    scp = run_all(Settings("data", "dump/set"))
+    scp = run_all(DumpSettings("data", "dump/set"))
     loaded = kaldi.load_mat(scp["eng_a"])
     samples = next(x for x in loaded if isinstance(x, np.ndarray))
     np.testing.assert_allclose(samples, pcm / 32768, atol=1e-9)
@@ -72,7 +72,7 @@ def test_espnet_reads_the_dump_as_kaldi_ark(tmp_path):
 
 def test_a_dump_has_all_tables_and_relative_paths(tmp_path):
     data_dir(tmp_path / "data", many(tmp_path, 3), utt2dur={f"eng_{i}": "0.2" for i in range(3)})
-    scp = run_all(Settings("data", "dump/raw/org/set", num_parts=2))
+    scp = run_all(DumpSettings("data", "dump/raw/org/set", num_parts=2))
     assert all(value.startswith("dump/raw/org/set/data/wav_ark.") for value in scp.values())
     names = {path.name for path in (tmp_path / "dump/raw/org/set").iterdir()}
     assert names == {
@@ -98,7 +98,7 @@ def test_segments_cut_the_recording(tmp_path, name, num_parts):
     (tmp_path / "data/segments").write_text(
         "".join(f"{utt} rec {start} {end}\n" for utt, (start, end) in spans.items())
     )
-    scp = run_all(Settings("data", "dump/set", num_parts=num_parts))
+    scp = run_all(DumpSettings("data", "dump/set", num_parts=num_parts))
     whole = audio.read(path)[0]
     for utt_id, (start, end) in spans.items():
         last = None if end == -1 else round(end * 16000)
@@ -112,7 +112,7 @@ def test_a_segment_far_beyond_its_recording_is_dropped(tmp_path):
     data_dir(tmp_path / "data", dict.fromkeys(["eng_a", "eng_b", "eng_c"], path))
     (tmp_path / "data/wav.scp").write_text(f"rec {path}\n")
     (tmp_path / "data/segments").write_text("eng_a rec 0 1\neng_b rec 0.5 1.6\neng_c rec 1.5 1.6\n")
-    assert set(run_all(Settings("data", "dump/set"), max_drop=0.7)) == {"eng_a"}
+    assert set(run_all(DumpSettings("data", "dump/set"), max_drop=0.7)) == {"eng_a"}
     listed = (tmp_path / "dump/set/dropped.tsv").read_text()
     assert "eng_b\teng\tsegment ends after its recording" in listed
     assert "eng_c\teng\tzero-length audio" in listed
@@ -122,7 +122,7 @@ def test_a_segment_far_beyond_its_recording_is_dropped(tmp_path):
 def test_speed_changes_duration_and_pitch(tmp_path, factor):
     path = write_flac(tmp_path / "a.flac", tone(1.0, 22050), 22050)
     data_dir(tmp_path / "data", {"eng_a": path}, utt2speed={"eng_a": factor})
-    samples, _ = audio.read(run_all(Settings("data", "dump/set"))["eng_a"])
+    samples, _ = audio.read(run_all(DumpSettings("data", "dump/set"))["eng_a"])
     assert abs(len(samples) / 16000 - 1 / float(factor)) < 0.001
     assert pitch_of(samples, 16000) == pytest.approx(440 * float(factor), abs=1)
 
@@ -140,7 +140,7 @@ def test_bad_audio_is_listed_by_reason_and_language_within_the_cap(tmp_path):
         "deu_gone": tmp_path / "gone.wav",
     }  # fmt: skip
     data_dir(tmp_path / "data", {**many(tmp_path), **bad})
-    settings = Settings("data", "dump/set", num_parts=2)
+    settings = DumpSettings("data", "dump/set", num_parts=2)
     with pytest.raises(UserError, match=r"would lose 6 of 6 deu .*All are listed in dump/set"):
         run_all(settings, max_drop=0.5)
     assert not (tmp_path / "dump/set/wav.scp").exists()
@@ -170,8 +170,8 @@ def test_pipes_are_refused_with_the_line_before_anything_is_dumped(tmp_path):
     sounds = many(tmp_path, 2)
     data_dir(tmp_path / "data", {**sounds, "eng_z": f"cat {sounds['eng_0']} |"})
     with pytest.raises(UserError, match=r"wav.scp:3 runs a command .*--allow_pipes true"):
-        dump_part(Settings("data", "dump/set"), 1)
-    scp = run_all(Settings("data", "dump/set", allow_pipes=True))
+        dump_part(DumpSettings("data", "dump/set"), 1)
+    scp = run_all(DumpSettings("data", "dump/set", allow_pipes=True))
     np.testing.assert_array_equal(audio.read(scp["eng_z"])[0], audio.read(scp["eng_0"])[0])
 
 
@@ -180,7 +180,7 @@ def test_an_id_without_text_or_without_sound_is_an_error(tmp_path):
     with open("data/wav.scp", "a", encoding="utf-8") as stream:
         stream.write("eng_x x.flac\n")
     with pytest.raises(UserError, match=r"text lacks 1 utterances of data/wav.scp .*eng_x"):
-        dump_part(Settings("data", "dump/set"), 1)
+        dump_part(DumpSettings("data", "dump/set"), 1)
 
 
 @pytest.mark.parametrize(("name", "line", "words"), [
@@ -198,18 +198,18 @@ def test_damaged_tables_are_named(tmp_path, name, line, words):
         (tmp_path / "data/wav.scp").write_text(f"rec {tmp_path}/0.flac\n")
     (tmp_path / "data" / name).write_text(line)
     with pytest.raises(UserError, match=words):
-        dump_part(Settings("data", "dump/set"), 1)
+        dump_part(DumpSettings("data", "dump/set"), 1)
 
 
 def test_merge_refuses_missing_parts_and_parts_of_other_data(tmp_path):
     data_dir(tmp_path / "data", many(tmp_path, 4))
-    settings = Settings("data", "dump/set", num_parts=2)
+    settings = DumpSettings("data", "dump/set", num_parts=2)
     dump_part(settings, 1)
     with pytest.raises(UserError, match="part 2 did not finish. Run part 2 of 2 again"):
         merge(settings, 0.0)
     dump_part(settings, 2)
     with pytest.raises(UserError, match="other data or other options"):
-        merge(Settings("data", "dump/set", fs=8000, num_parts=2), 0.0)
+        merge(DumpSettings("data", "dump/set", fs=8000, num_parts=2), 0.0)
     merge(settings, 0.0)
     with open("dump/set/data/wav_ark.2.ark", "ab") as stream:
         stream.write(b"x")
@@ -219,7 +219,7 @@ def test_merge_refuses_missing_parts_and_parts_of_other_data(tmp_path):
 
 def test_a_second_run_of_a_part_redoes_only_that_part(tmp_path):
     data_dir(tmp_path / "data", many(tmp_path, 4))
-    settings = Settings("data", "dump/set", num_parts=2)
+    settings = DumpSettings("data", "dump/set", num_parts=2)
     before = run_all(settings)
     kept = os.stat("dump/set/data/wav_ark.1.ark")
     dump_part(settings, 2)
@@ -231,14 +231,14 @@ def test_a_second_run_of_a_part_redoes_only_that_part(tmp_path):
 
 def test_archives_of_a_run_with_more_parts_are_removed(tmp_path):
     data_dir(tmp_path / "data", many(tmp_path, 4))
-    run_all(Settings("data", "dump/set", num_parts=4))
-    run_all(Settings("data", "dump/set", num_parts=2))
+    run_all(DumpSettings("data", "dump/set", num_parts=4))
+    run_all(DumpSettings("data", "dump/set", num_parts=2))
     assert sorted(os.listdir("dump/set/data")) == ["wav_ark.1.ark", "wav_ark.2.ark"]
 
 
 def test_more_parts_than_utterances_is_legal(tmp_path):
     data_dir(tmp_path / "data", many(tmp_path, 2))
-    assert len(run_all(Settings("data", "dump/set", num_parts=5))) == 2
+    assert len(run_all(DumpSettings("data", "dump/set", num_parts=5))) == 2
 
 
 def test_a_killed_part_leaves_nothing_that_looks_finished(tmp_path):
@@ -247,7 +247,7 @@ def test_a_killed_part_leaves_nothing_that_looks_finished(tmp_path):
     data_dir(tmp_path / "data", {**sounds, "eng_z": f"touch {wait}; sleep 60 |"})
     code = (
         "from asr_dro_plugin.data.dump import *\n"
-        "dump_part(Settings('data', 'dump/set', allow_pipes=True), 1)"
+        "dump_part(DumpSettings('data', 'dump/set', allow_pipes=True), 1)"
     )
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as child:
         while not wait.exists() and child.poll() is None:
@@ -256,14 +256,14 @@ def test_a_killed_part_leaves_nothing_that_looks_finished(tmp_path):
     assert not list((tmp_path / "dump/set/data").glob("wav_ark*"))
     assert not (tmp_path / "dump/set/parts").exists()
     data_dir(tmp_path / "data", sounds)
-    run_all(Settings("data", "dump/set"))
+    run_all(DumpSettings("data", "dump/set"))
     assert os.listdir("dump/set/data") == ["wav_ark.1.ark"]  # what the killed one left is gone
 
 
 def test_raw_copy_leaves_files_in_place(tmp_path):
     sounds = many(tmp_path, 3)
     data_dir(tmp_path / "data", sounds)
-    scp = run_all(Settings("data", "dump/set", feats_type="raw_copy", num_parts=2))
+    scp = run_all(DumpSettings("data", "dump/set", feats_type="raw_copy", num_parts=2))
     assert scp == {utt_id: str(path) for utt_id, path in sounds.items()}
     assert set(read_table("dump/set/utt2num_samples").values()) == {"3200"}
     assert (tmp_path / "dump/set/audio_format").read_text() == "sound\n"
@@ -275,7 +275,7 @@ def test_raw_copy_finds_damage_behind_a_sound_header(tmp_path):
     content = sounds["eng_1"].read_bytes()
     sounds["eng_1"].write_bytes(content[: len(content) // 2])
     data_dir(tmp_path / "data", sounds)
-    scp = run_all(Settings("data", "dump/set", feats_type="raw_copy"), max_drop=0.5)
+    scp = run_all(DumpSettings("data", "dump/set", feats_type="raw_copy"), max_drop=0.5)
     assert set(scp) == {"eng_0", "eng_2"}
 
 
@@ -303,18 +303,18 @@ def test_raw_copy_refuses_what_espnet_could_not_read_in_place(tmp_path, change, 
     if change == "segments":
         (tmp_path / "data/segments").write_text("eng_a eng_a 0 0.5\n")
     with pytest.raises(UserError, match=f"{words}.*Use --feats_type raw"):
-        dump_part(Settings("data", "dump/set", "raw_copy", allow_pipes=True), 1)
+        dump_part(DumpSettings("data", "dump/set", "raw_copy", allow_pipes=True), 1)
 
 
 def test_progress_reaches_the_runner(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_DRO_PROGRESS_FILE", str(tmp_path / "progress"))
     data_dir(tmp_path / "data", many(tmp_path, 3))
-    dump_part(Settings("data", "dump/set"), 1)
+    dump_part(DumpSettings("data", "dump/set"), 1)
     assert (tmp_path / "progress").read_text().split()[:2] == ["3", "3"]
 
 
 def test_the_record_of_a_part_is_plain_json(tmp_path):
     data_dir(tmp_path / "data", many(tmp_path, 1))
-    run_all(Settings("data", "dump/set"))
+    run_all(DumpSettings("data", "dump/set"))
     record = json.loads((tmp_path / "dump/set/parts/part.1.json").read_text())
     assert record["rows"][0][0] == "eng_0" and record["rows"][0][2] == 3200

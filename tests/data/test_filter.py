@@ -1,7 +1,7 @@
 import pytest
 
 from asr_dro_plugin.base.kaldi_io import read_table
-from asr_dro_plugin.data.filter import Limits, characters_of_tokens, filter_dir, unfit
+from asr_dro_plugin.data.filter import FilterLimits, characters_of_tokens, filter_dir, unfit
 from asr_dro_plugin.errors import UserError
 from tests.sounds import data_dir
 
@@ -25,7 +25,7 @@ def kept(out) -> set[str]:
     (0.3, False), (0.49994, False), (0.5, True), (10, True), (20, True), (20.01, False),
 ])  # fmt: skip
 def test_both_bounds_of_the_duration_are_kept(role, seconds, stays):
-    limits = Limits(min_duration=0.5, max_duration=20)
+    limits = FilterLimits(min_duration=0.5, max_duration=20)
     assert (unfit("[eng] a", round(seconds * 16000), role, limits) is None) is stays
 
 
@@ -34,7 +34,7 @@ def test_both_bounds_of_the_duration_are_kept(role, seconds, stays):
     ("[eng] ", 1, False), ("", 1, False), ("ab", 2, True),
 ])  # fmt: skip
 def test_text_is_measured_beside_the_tag(text, least, stays):
-    assert (unfit(text, 16000, "train", Limits(min_num_chars=least)) is None) is stays
+    assert (unfit(text, 16000, "train", FilterLimits(min_num_chars=least)) is None) is stays
 
 
 def test_a_test_set_loses_only_what_has_no_sound(tmp_path):
@@ -42,7 +42,7 @@ def test_a_test_set_loses_only_what_has_no_sound(tmp_path):
     texts["eng_empty"] = "[eng]"
     samples = {"eng_0": 0, "eng_1": 1, "eng_2": 16000 * 100}
     dump(tmp_path / "in", texts, samples)
-    filter_dir(str(tmp_path / "in"), str(tmp_path / "out"), "test", Limits(), 0.05)
+    filter_dir(str(tmp_path / "in"), str(tmp_path / "out"), "test", FilterLimits(), 0.05)
     assert kept(tmp_path / "out") == set(texts) - {"eng_0"}
     assert read_table(tmp_path / "out/text")["eng_empty"] == "[eng]"
 
@@ -50,7 +50,7 @@ def test_a_test_set_loses_only_what_has_no_sound(tmp_path):
 def test_what_is_dropped_is_listed_and_capped_by_language(tmp_path):
     texts = {f"eng_{i}": "[eng] a" for i in range(20)} | {f"deu_{i}": "[deu] b" for i in range(4)}
     dump(tmp_path / "in", {**texts, "deu_0": "[deu]"}, {"eng_0": 100, "eng_1": 16000 * 21})
-    args = str(tmp_path / "in"), str(tmp_path / "out"), "train", Limits()
+    args = str(tmp_path / "in"), str(tmp_path / "out"), "train", FilterLimits()
     with pytest.raises(UserError, match=r"lose 1 of 4 deu .*25.0 %, allowed 10 %.*deu_0: empty"):
         filter_dir(*args, max_drop=0.1)
     assert not (tmp_path / "out/wav.scp").exists()
@@ -66,7 +66,7 @@ def test_what_is_dropped_is_listed_and_capped_by_language(tmp_path):
 
 def test_the_tables_still_point_into_the_dump(tmp_path):
     dump(tmp_path / "in", {"eng_a": "[eng] a", "eng_b": "[eng] b"})
-    filter_dir(str(tmp_path / "in"), str(tmp_path / "out"), "train", Limits(), 0.0)
+    filter_dir(str(tmp_path / "in"), str(tmp_path / "out"), "train", FilterLimits(), 0.0)
     for name in ("wav.scp", "text", "utt2num_samples", "spk2utt", "feats_type", "audio_format"):
         assert (tmp_path / "out" / name).read_text() == (tmp_path / "in" / name).read_text()
 
@@ -75,7 +75,7 @@ def test_characters_that_training_lacks_are_listed_in_dev_and_stay(tmp_path, cap
     dump(tmp_path / "train", {"eng_a": "[eng] abc", "deu_a": "[deu] bcd"})
     dump(tmp_path / "dev", {"eng_b": "[eng] ab xyx", "deu_b": "[deu] abcd", "fra_b": "[fra] xa"})
     train, dev, out = (str(tmp_path / name) for name in ("train", "dev", "out"))
-    filter_dir(dev, out, "valid", Limits(), 0.0, train_dir=train)
+    filter_dir(dev, out, "valid", FilterLimits(), 0.0, train_dir=train)
     assert kept(tmp_path / "out") == {"eng_b", "deu_b", "fra_b"}
     assert (tmp_path / "out/unseen_characters.tsv").read_text().splitlines()[1:] == [
         "eng\tx\tU+0078\tLATIN SMALL LETTER X\t2\t1\teng_b",
@@ -94,10 +94,10 @@ def test_characters_outside_a_given_token_list_drop_training_utterances_within_t
     given = {"token_list": str(tokens)}
     args = str(tmp_path / "in"), str(tmp_path / "out")
     with pytest.raises(UserError, match=r"eng_z: characters outside the token list \(ñ U\+00F1\)"):
-        filter_dir(*args, "train", Limits(), 0.05, **given)
-    filter_dir(*args, "train", Limits(), 0.1, **given)
+        filter_dir(*args, "train", FilterLimits(), 0.05, **given)
+    filter_dir(*args, "train", FilterLimits(), 0.1, **given)
     assert kept(tmp_path / "out") == set(texts) - {"eng_z"}
-    filter_dir(*args, "valid", Limits(), 0.0, **given)
+    filter_dir(*args, "valid", FilterLimits(), 0.0, **given)
     assert kept(tmp_path / "out") == set(texts)
     assert "\tñ\t" in (tmp_path / "out/unseen_characters.tsv").read_text()
 

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from asr_dro_plugin.errors import DiskFull, UserError
-from asr_dro_plugin.export.pack import Options, pack
+from asr_dro_plugin.export.pack import PackOptions, pack
 from asr_dro_plugin.packing import archive as pack_zip
 from tests.packs import MODEL, TAG, contents, weights, write_experiment, write_score
 
@@ -24,7 +24,7 @@ def exp(tmp_path, monkeypatch):
 
 @pytest.fixture
 def packed(exp, tmp_path):
-    pack(exp, tmp_path / "model.zip", Options())
+    pack(exp, tmp_path / "model.zip", PackOptions())
     return contents(tmp_path / "model.zip")
 
 
@@ -68,9 +68,9 @@ def test_no_member_names_a_place_on_this_machine(packed, tmp_path):
 
 
 def test_packing_again_gives_the_same_bytes(exp, tmp_path):
-    pack(exp, tmp_path / "one.zip", Options())
+    pack(exp, tmp_path / "one.zip", PackOptions())
     shutil.copytree(exp, tmp_path / "exp" / "copy" / "asr_toy", symlinks=True)
-    pack(tmp_path / "exp" / "copy" / "asr_toy", tmp_path / "two.zip", Options())
+    pack(tmp_path / "exp" / "copy" / "asr_toy", tmp_path / "two.zip", PackOptions())
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
@@ -92,7 +92,7 @@ def test_decoding_settings_and_language_models_go_with_it(exp, tmp_path):
     for name, content in {"lm.arpa.gz": b"x", "lm.json": b"{}", "notes.txt": b"secret"}.items():
         (tmp_path / "lm" / "joint" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "lm" / "joint" / name).write_bytes(content)
-    options = Options(inference_config="decode_asr_greedy.yaml", lm_dir="lm")
+    options = PackOptions(inference_config="decode_asr_greedy.yaml", lm_dir="lm")
     pack(exp, tmp_path / "model.zip", options)
     members = contents(tmp_path / "model.zip")
     assert members["decode.yaml"] == b"mode: greedy\n"
@@ -104,19 +104,19 @@ def test_decoding_settings_and_language_models_go_with_it(exp, tmp_path):
 
 def test_scores_of_another_model_stay_at_home(exp, tmp_path):
     write_score(exp / "decode_asr_greedy_latest" / "test_toy" / "score.json", {"deu": 1, "eng": 2})
-    pack(exp, tmp_path / "model.zip", Options())
+    pack(exp, tmp_path / "model.zip", PackOptions())
     assert not any("latest" in name for name in contents(tmp_path / "model.zip"))
-    pack(exp, tmp_path / "model.zip", Options(inference_tag="decode_asr_greedy_latest"))
+    pack(exp, tmp_path / "model.zip", PackOptions(inference_tag="decode_asr_greedy_latest"))
     assert not any(TAG in name for name in contents(tmp_path / "model.zip"))
     with pytest.raises(UserError, match="no scores under --inference_tag x"):
-        pack(exp, tmp_path / "model.zip", Options(inference_tag="x"))
+        pack(exp, tmp_path / "model.zip", PackOptions(inference_tag="x"))
 
 
 def test_a_training_that_has_not_ended_is_refused_with_what_is_there(exp, tmp_path):
     (exp / MODEL).unlink()
     with pytest.raises(UserError, match=f"{MODEL} does not exist: the training has not.* 4epoch.p"):
-        pack(exp, tmp_path / "model.zip", Options())
-    pack(exp, tmp_path / "model.zip", Options(model_file="4epoch.pth"))
+        pack(exp, tmp_path / "model.zip", PackOptions())
+    pack(exp, tmp_path / "model.zip", PackOptions(model_file="4epoch.pth"))
     assert b"--model_file 4epoch.pth" in contents(tmp_path / "model.zip")["README.md"]
 
 
@@ -140,7 +140,7 @@ class Hostile:
 def test_a_file_that_is_no_whole_model_is_refused(exp, tmp_path, capsys, state, words):
     torch.save(state, exp / "valid.worst_group_cer.ave_2best.pth")
     with pytest.raises(UserError, match=words):
-        pack(exp, tmp_path / "model.zip", Options())
+        pack(exp, tmp_path / "model.zip", PackOptions())
     assert not (tmp_path / "model.zip").exists() and "ran" not in capsys.readouterr().out
 
 
@@ -148,7 +148,7 @@ def test_a_torn_file_is_refused(exp, tmp_path):
     path = exp / "valid.worst_group_cer.ave_2best.pth"
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(UserError, match="not a whole PyTorch file"):
-        pack(exp, tmp_path / "model.zip", Options())
+        pack(exp, tmp_path / "model.zip", PackOptions())
 
 
 def test_a_file_that_changes_while_it_is_packed_leaves_the_old_archive(exp, tmp_path, monkeypatch):
@@ -163,7 +163,7 @@ def test_a_file_that_changes_while_it_is_packed_leaves_the_old_archive(exp, tmp_
 
     monkeypatch.setattr(pack_zip, "describe", describe)
     with pytest.raises(UserError, match="changed while it was packed"):
-        pack(exp, tmp_path / "model.zip", Options())
+        pack(exp, tmp_path / "model.zip", PackOptions())
     assert (tmp_path / "model.zip").read_bytes() == b"old"
     assert not list(tmp_path.glob(".model.zip*"))
 
@@ -181,7 +181,7 @@ def test_the_files_of_the_configuration_are_carried_and_renamed(tmp_path, monkey
         tmp_path, normalize="global_mvn", token_type="bpe", bpemodel="bpe.model",
         normalize_conf={"stats_file": str(tmp_path / "stats.npz")},
     )  # fmt: skip
-    pack(exp, "model.zip", Options())
+    pack(exp, "model.zip", PackOptions())
     members = contents(tmp_path / "model.zip")
     config = yaml.safe_load(members["config.yaml"])
     assert config["normalize_conf"]["stats_file"] == "data/stats.npz"
@@ -189,18 +189,18 @@ def test_the_files_of_the_configuration_are_carried_and_renamed(tmp_path, monkey
     assert (members["data/stats.npz"], members["data/bpe.model"]) == (b"n", b"b")
     (tmp_path / "bpe.model").unlink()
     with pytest.raises(UserError, match="bpemodel bpe.model, which is not there"):
-        pack(exp, "other.zip", Options())
+        pack(exp, "other.zip", PackOptions())
 
 
 def test_what_a_hub_gives_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     conf = {"frontend_conf": {"upstream": "hubert"}}
     exp = write_experiment(tmp_path, frontend="s3prl", frontend_conf=conf)
-    assert "takes 'hubert' from the network" in pack(exp, "model.zip", Options())[0]
+    assert "takes 'hubert' from the network" in pack(exp, "model.zip", PackOptions())[0]
 
 
 @pytest.mark.parametrize("name", ["a b", "a'b", "a;b"])
 def test_a_folder_whose_name_is_no_models_name_is_refused(exp, tmp_path, name):
     exp.rename(tmp_path / "exp" / name)
     with pytest.raises(UserError, match="cannot name a model"):
-        pack(tmp_path / "exp" / name, tmp_path / "model.zip", Options())
+        pack(tmp_path / "exp" / name, tmp_path / "model.zip", PackOptions())

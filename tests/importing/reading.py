@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from asr_dro_plugin.importing.sources import Options, import_model
+from asr_dro_plugin.importing.sources import ImportOptions, import_model
 
 
 def imported(kind: str, path: Path, out: Path, **options) -> Path:
     """Import with options; returns ``out``."""
-    import_model(kind, path, out, Options(**options))
+    import_model(kind, path, out, ImportOptions(**options))
     return out
 
 

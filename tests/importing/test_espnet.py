@@ -10,7 +10,7 @@ import yaml
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.config_paths import config_in_place
-from asr_dro_plugin.export.pack import Options, pack
+from asr_dro_plugin.export.pack import PackOptions, pack
 from tests.importing.reading import everything_below, imported, read
 from tests.importing.stacks import HEAD, STACK, TOKENS, weights
 
@@ -64,7 +64,7 @@ def test_an_experiment_is_imported_with_the_files_it_names_and_can_be_moved(exp,
 
 
 def test_a_packed_model_gives_the_same(exp, tmp_path):
-    pack(exp, tmp_path / "model.zip", Options())
+    pack(exp, tmp_path / "model.zip", PackOptions())
     first = read(imported("espnet", exp, tmp_path / "first"))
     other = read(imported("espnet", tmp_path / "model.zip", tmp_path / "other"))
     assert first[1].keys() == other[1].keys() and first[3] == other[3]
@@ -77,7 +77,7 @@ def test_what_was_imported_is_packed_from_anywhere(exp, tmp_path, monkeypatch):
     out = imported("espnet", exp, tmp_path / "out")
     (tmp_path / "afar").mkdir()
     monkeypatch.chdir(tmp_path / "afar")
-    pack(out, tmp_path / "model.zip", Options(model_file="model.pth"))
+    pack(out, tmp_path / "model.zip", PackOptions(model_file="model.pth"))
     again = imported("espnet", tmp_path / "model.zip", tmp_path / "again")
     assert everything_below(again) == everything_below(out)
 
@@ -125,7 +125,7 @@ def test_a_new_vocabulary_keeps_all_but_the_head(exp, tmp_path):
 
 
 def test_a_damaged_archive_is_refused_and_nothing_is_left(exp, tmp_path):
-    pack(exp, tmp_path / "model.zip", Options())
+    pack(exp, tmp_path / "model.zip", PackOptions())
     content = (tmp_path / "model.zip").read_bytes()
     (tmp_path / "model.zip").write_bytes(content[:-200])
     with pytest.raises(UserError, match="no whole zip archive"):

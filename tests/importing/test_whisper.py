@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.importing.sources import Options, import_model
+from asr_dro_plugin.importing.sources import ImportOptions, import_model
 from asr_dro_plugin.pretrained.hf_folders import read_weights
 from asr_dro_plugin.text.tokens import read_tokens
 from asr_dro_plugin.text.whisper_tokens import WhisperTokenizer
@@ -20,7 +20,7 @@ pytest_plugins = ["tests.fixtures_whisper"]
 def imported(tiny_whisper, tmp_path_factory):
     """(folder, what import said, the experiment)."""
     exp = tmp_path_factory.mktemp("imported") / "exp"
-    return tiny_whisper, import_model("hf", tiny_whisper, exp, Options()), exp
+    return tiny_whisper, import_model("hf", tiny_whisper, exp, ImportOptions()), exp
 
 
 def test_every_tensor_has_its_place(imported):
@@ -51,7 +51,7 @@ def test_a_new_vocabulary_is_refused(imported, tmp_path):
     tokens = tmp_path / "tokens.txt"
     tokens.write_text("<blank>\na\n")
     with pytest.raises(UserError, match="--new_vocab is for CTC"):
-        import_model("hf", folder, tmp_path / "exp", Options(new_vocab=tokens))
+        import_model("hf", folder, tmp_path / "exp", ImportOptions(new_vocab=tokens))
     assert not (tmp_path / "exp").exists()
 
 
@@ -60,7 +60,7 @@ def test_one_that_knows_english_alone_is_refused(imported, tmp_path):
     path = tmp_path / "en" / "generation_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "is_multilingual": False}))
     with pytest.raises(UserError, match="knows English alone"):
-        import_model("hf", tmp_path / "en", tmp_path / "exp", Options())
+        import_model("hf", tmp_path / "en", tmp_path / "exp", ImportOptions())
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer"])
@@ -71,4 +71,4 @@ def test_a_missing_file_is_named(imported, tmp_path, name):
         if file.name == name or (name == "tokenizer" and is_tokens):
             file.unlink()
     with pytest.raises(UserError, match=name.split(".")[0]):
-        import_model("hf", tmp_path / "x", tmp_path / "exp", Options())
+        import_model("hf", tmp_path / "x", tmp_path / "exp", ImportOptions())

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm.build import Settings, build_lm, make_binary
+from asr_dro_plugin.lm.build import LmSettings, build_lm, make_binary
 from asr_dro_plugin.lm.files import find_lm, lm_names
 from asr_dro_plugin.lm.programs import is_installed
 from asr_dro_plugin.lm.stages import binaries, estimate_all
@@ -45,7 +45,7 @@ def no_kenlm(tmp_path, monkeypatch):
 
 
 def test_the_folder_holds_the_model_its_words_and_its_description(text, tmp_path, no_kenlm):
-    about = build_lm(text, tmp_path / "lm", "joint", Settings(), "nfc")
+    about = build_lm(text, tmp_path / "lm", "joint", LmSettings(), "nfc")
     folder = tmp_path / "lm" / "joint"
     assert sorted(p.name for p in folder.iterdir()) == ["lm.arpa.gz", "lm.json", "unigrams.txt"]
     assert (folder / "unigrams.txt").read_text("utf-8").split("\n") == [
@@ -61,7 +61,7 @@ def test_the_folder_holds_the_model_its_words_and_its_description(text, tmp_path
 
 
 def test_characters_have_a_name_for_the_space(text, tmp_path, no_kenlm):
-    about = build_lm(text, tmp_path / "lm", "joint", Settings(order=4, unit="char"))
+    about = build_lm(text, tmp_path / "lm", "joint", LmSettings(order=4, unit="char"))
     assert find_lm(tmp_path / "lm").words()[:3] == ["<space>", "a", "c"]
     assert "<space>" not in about["characters"]
     assert about["tokens"] == len(LINES.replace("\n", ""))
@@ -69,10 +69,10 @@ def test_characters_have_a_name_for_the_space(text, tmp_path, no_kenlm):
 
 def test_made_twice_it_is_the_same_and_nothing_of_the_first_stays(text, tmp_path, no_kenlm):
     folder = tmp_path / "lm" / "joint"
-    build_lm(text, tmp_path / "lm", "joint", Settings())
+    build_lm(text, tmp_path / "lm", "joint", LmSettings())
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     (folder / "lm.bin").write_bytes(b"of an older model")
-    build_lm(text, tmp_path / "lm", "joint", Settings())
+    build_lm(text, tmp_path / "lm", "joint", LmSettings())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert [path.name for path in (tmp_path / "lm").iterdir()] == ["joint"]
     assert stat.S_IMODE(folder.stat().st_mode) & 0o055 == 0o055 & ~_umask()
@@ -99,7 +99,7 @@ def _umask():
 )
 def test_settings_that_no_model_can_have_are_refused(options, said):
     with pytest.raises(UserError, match=said):
-        Settings(**options)
+        LmSettings(**options)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_settings_that_no_model_can_have_are_refused(options, said):
 def test_too_little_text_is_one_line_and_the_older_model_stays(
     text, tmp_path, no_kenlm, options, said
 ):
-    build_lm(text, tmp_path / "lm", "joint", Settings())
+    build_lm(text, tmp_path / "lm", "joint", LmSettings())
     with pytest.raises(UserError, match=said):
-        build_lm(text, tmp_path / "lm", "joint", Settings(**options))
+        build_lm(text, tmp_path / "lm", "joint", LmSettings(**options))
     assert [path.name for path in (tmp_path / "lm").iterdir()] == ["joint"]
     assert find_lm(tmp_path / "lm").description["order"] == 3
 
@@ -123,13 +123,13 @@ def test_too_little_text_is_one_line_and_the_older_model_stays(
 def test_a_program_that_fails_is_one_line_with_its_last_words(text, tmp_path, program):
     program("lmplz", "echo reading >&2; echo 'no memory left' >&2; exit 4")
     with pytest.raises(UserError, match="^lmplz failed with exit code 4: no memory left$"):
-        build_lm(text, tmp_path / "lm", "joint", Settings())
+        build_lm(text, tmp_path / "lm", "joint", LmSettings())
     assert list((tmp_path / "lm").iterdir()) == []
 
 
 def test_lmplz_is_an_error_where_it_is_asked_for_and_absent(text, tmp_path, no_kenlm):
     with pytest.raises(UserError, match="lmplz is not on PATH.*--estimator builtin"):
-        build_lm(text, tmp_path / "lm", "joint", Settings(estimator="lmplz"))
+        build_lm(text, tmp_path / "lm", "joint", LmSettings(estimator="lmplz"))
 
 
 def test_lmplz_is_told_order_pruning_and_spaced_symbols(text, tmp_path, program):
@@ -144,7 +144,7 @@ def test_lmplz_is_told_order_pruning_and_spaced_symbols(text, tmp_path, program)
         "while [ $# -gt 0 ]; do case $1 in --text) t=$2;; --arpa) a=$2;; esac; shift; done\n"
         f'cp "$t" {tmp_path}/spaced; cp {tmp_path}/theirs.arpa "$a"',
     )
-    settings = Settings(order=2, unit="char", prune=(0, 1))
+    settings = LmSettings(order=2, unit="char", prune=(0, 1))
     about = build_lm(text, tmp_path / "lm", "joint", settings)
     given = (tmp_path / "given").read_text()
     assert "--order 2 --discount_fallback --skip_symbols" in given
@@ -159,7 +159,7 @@ def test_lmplz_is_told_order_pruning_and_spaced_symbols(text, tmp_path, program)
 @pytest.mark.skipif(not is_installed("build_binary"), reason="build_binary is not on PATH")
 def test_the_binary_scores_as_the_arpa_does(text, tmp_path):
     kenlm = pytest.importorskip("kenlm", reason="needs the extra lm")
-    build_lm(text, tmp_path / "lm", "joint", Settings())
+    build_lm(text, tmp_path / "lm", "joint", LmSettings())
     scores = []
     for _ in range(2):
         model = kenlm.Model(str(find_lm(tmp_path / "lm").model))
@@ -170,7 +170,7 @@ def test_the_binary_scores_as_the_arpa_does(text, tmp_path):
 
 
 def test_a_binary_that_fails_leaves_the_arpa_as_the_model(text, tmp_path, program):
-    build_lm(text, tmp_path / "lm", "joint", Settings(estimator="builtin"))
+    build_lm(text, tmp_path / "lm", "joint", LmSettings(estimator="builtin"))
     program("build_binary", "exit 1")
     with pytest.raises(UserError, match="build_binary failed with exit code 1: no message"):
         binaries(tmp_path / "lm")
@@ -180,7 +180,7 @@ def test_a_binary_that_fails_leaves_the_arpa_as_the_model(text, tmp_path, progra
 def test_without_build_binary_the_arpa_is_used_and_that_is_said(text, tmp_path, no_kenlm):
     with pytest.raises(UserError, match="asked for and is not in"):
         binaries(tmp_path / "lm")
-    build_lm(text, tmp_path / "lm", "joint", Settings())
+    build_lm(text, tmp_path / "lm", "joint", LmSettings())
     assert "no build_binary on PATH; lm.arpa.gz is used" in binaries(tmp_path / "lm")
 
 
@@ -189,7 +189,7 @@ def test_a_language_with_too_little_text_is_left_out_and_the_rest_is_done(tmp_pa
     collect(Sentences([tmp_path / "text"]), tmp_path / "texts", "language")
     (tmp_path / "lm" / "pol").mkdir(parents=True)
     (tmp_path / "lm" / "pol" / "lm.arpa").write_text("of another text")
-    made, failed = estimate_all(tmp_path / "texts", tmp_path / "lm", Settings(order=4))
+    made, failed = estimate_all(tmp_path / "texts", tmp_path / "lm", LmSettings(order=4))
     assert lm_names(tmp_path / "lm") == ["eng"]
     assert len(made) == 1
     assert "1 sentences, 4 words; n-grams 7 + 5 + 4 + 3; modified_kneser_ney" in made[0]
@@ -198,6 +198,6 @@ def test_a_language_with_too_little_text_is_left_out_and_the_rest_is_done(tmp_pa
         "Give --order 3 or more text."
     ]
     with pytest.raises(UserError, match="The text of 'pol'"):
-        estimate_all(tmp_path / "texts", tmp_path / "lm", Settings(order=4), strict=True)
+        estimate_all(tmp_path / "texts", tmp_path / "lm", LmSettings(order=4), strict=True)
     with pytest.raises(UserError, match="2 texts, none makes a model"):
-        estimate_all(tmp_path / "texts", tmp_path / "lm", Settings(order=6, prune=(0, 5)))
+        estimate_all(tmp_path / "texts", tmp_path / "lm", LmSettings(order=6, prune=(0, 5)))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm.build import Settings, build_lm
+from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import JOINT
 from asr_dro_plugin.lm.perplexity import measure, text_norm_of
 from asr_dro_plugin.lm.table import perplexity_table
@@ -24,7 +24,7 @@ def lm_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lm")
     (folder / "train").write_text(TRAIN, "utf-8")
     collect(Sentences([folder / "train"]), folder / "text", "both")
-    settings = Settings(order=2, estimator="builtin")
+    settings = LmSettings(order=2, estimator="builtin")
     for name, text in collected(folder / "text")[1].items():
         build_lm(text, folder / "models", name, settings, "nfc")
     return folder / "models"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.export.pack import Options, pack
+from asr_dro_plugin.export.pack import PackOptions, pack
 from asr_dro_plugin.packing.members import name_fault
 from asr_dro_plugin.packing.unpack import unpack
 from tests.packs import (
@@ -47,7 +47,7 @@ def archive(tmp_path_factory):
     before = os.getcwd()
     os.chdir(root)
     try:
-        pack(write_experiment(root), root / "model.zip", Options())
+        pack(write_experiment(root), root / "model.zip", PackOptions())
     finally:
         os.chdir(before)
     return root / "model.zip"

@@ -67,7 +67,7 @@ class BatchDataset(Dataset):
             ) from error
 
 
-class Steps:
+class EpochSteps:
     """The items of one rank's epoch, made when they are asked for.
 
     Args:

@@ -13,7 +13,7 @@ from espnet2.tasks.abs_task import IteratorOptions
 from torch.utils.data import DataLoader
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.batches.batch_loading import Batch, BatchDataset, Steps, as_is
+from asr_dro_plugin.espnet.batches.batch_loading import Batch, BatchDataset, EpochSteps, as_is
 from asr_dro_plugin.espnet.batches.planned_data import read_planned_data
 from asr_dro_plugin.samplers import build_sampler
 from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
@@ -95,7 +95,7 @@ class PlannedIterFactory(AbsIterFactory):
         epoch = epoch if self.train else 1
         self._cursor = self._start_of(epoch)
         own = batches_of_rank(self._batches_from(self._cursor), self.rank, self.world_size)
-        steps = Steps(self.utt_ids, own, skip, self.rank, self.world_size)
+        steps = EpochSteps(self.utt_ids, own, skip, self.rank, self.world_size)
         return self._loader(epoch, steps)
 
     def state_dict(self) -> dict:

@@ -13,8 +13,8 @@ from asr_dro_plugin.decoding.language import FORCED, FREE, LanguageChoice
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import Recogniser
 from asr_dro_plugin.espnet.decode.transcriber import (
-    Settings,
     Transcriber,
+    TranscriberSettings,
     finite,
     no_progress,
     without_text,
@@ -48,7 +48,7 @@ class AttentionTranscriber(Transcriber):
                 f"Mode {config['mode']} searches the frames of CTC, and this model was trained "
                 "without. Use conf/decode_asr_greedy.yaml."
             )
-        settings = Settings.of(config)
+        settings = TranscriberSettings.of(config)
         rule = config.get("lang", FREE)
         if recogniser.untagged_lang and rule == FREE:
             rule = recogniser.untagged_lang

@@ -9,7 +9,7 @@ from espnet2.bin.asr_inference import Speech2Text
 from asr_dro_plugin.audio.read_ahead import Utterance
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import as_recogniser
-from asr_dro_plugin.espnet.decode.transcriber import Settings, Transcriber, finite
+from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings, finite
 from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.stack.combinations import ctc_weight_of
@@ -49,7 +49,7 @@ class BeamSearch(Transcriber):
         except TypeError as error:
             raise UserError(f"The inference config does not suit ESPnet: {error}") from None
         model, args = self.speech2text.asr_model, self.speech2text.asr_train_args
-        super().__init__(as_recogniser(model, args, path), None, Settings.of(config))
+        super().__init__(as_recogniser(model, args, path), None, TranscriberSettings.of(config))
 
     @torch.no_grad()
     def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:

@@ -27,7 +27,7 @@ IMPOSSIBLE = -1e9
 
 
 @dataclass(frozen=True)
-class Settings:
+class TranscriberSettings:
     """What ``decode_*.yaml`` says beside the decoder; see ``decoding.options``."""
 
     batch_duration: float = 60.0
@@ -36,7 +36,7 @@ class Settings:
     stride: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, config: Mapping) -> "Settings":
+    def of(cls, config: Mapping) -> "TranscriberSettings":
         """The settings among a decoding configuration's keys."""
         return cls(**{key: config[key] for key in cls.__dataclass_fields__ if key in config})
 
@@ -65,12 +65,12 @@ class Transcriber:
         self,
         recogniser: Recogniser,
         decoder: AbsDecoder | None,
-        settings: Settings | None = None,
+        settings: TranscriberSettings | None = None,
         lang: str | None = None,
     ) -> None:
         self.recogniser, self.decoder, self.lang = recogniser, decoder, lang
         self.progress: Callable[[int, str], AbstractContextManager] | None = None
-        self.settings = settings or Settings()
+        self.settings = settings or TranscriberSettings()
         self._text = speller(recogniser.tokens, recogniser.token_type)
         if self.settings.chunk_length and not recogniser.frames.exact:
             raise UserError(

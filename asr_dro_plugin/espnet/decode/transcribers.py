@@ -10,7 +10,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
 from asr_dro_plugin.espnet.decode.inference import load_recogniser
-from asr_dro_plugin.espnet.decode.transcriber import Settings, Transcriber
+from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
 from asr_dro_plugin.experiment.model_files import read_experiment_config
 
 
@@ -37,7 +37,7 @@ def load_transcriber(
     decoder = build_decoder(
         config, recogniser.tokens, recogniser.token_type, blank_id, lm_dir, strict
     )
-    return Transcriber(recogniser, decoder, Settings.of(config), only_language(config))
+    return Transcriber(recogniser, decoder, TranscriberSettings.of(config), only_language(config))
 
 
 def _refuse_whisper(exp: str | Path) -> None:

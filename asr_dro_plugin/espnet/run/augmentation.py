@@ -21,7 +21,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.espnet.batches.batch_loading import as_is, drawn_from
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent
-from asr_dro_plugin.espnet.run.run_state import RunState
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.trackers import Trackers
 from asr_dro_plugin.espnet.run.validation import unchanged_buffers
 from asr_dro_plugin.transcripts.file_names import escape_id
@@ -58,7 +58,7 @@ class AugmentationLog:
     training: generators, buffers and the loaders' open files stay as they are.
     """
 
-    def __init__(self, run: RunState) -> None:
+    def __init__(self, run: RunBase) -> None:
         self.run = run
         self.count = run.options.augmentation_examples if run.ranks.is_first else 0
 

@@ -8,8 +8,8 @@ from asr_dro_plugin.espnet.run.averaging import (
     save_epoch,
     update_best_links,
 )
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
-from asr_dro_plugin.espnet.run.run_state import RunState
 
 
 class EpochEnd:
@@ -19,7 +19,7 @@ class EpochEnd:
     checkpoint that counts the epoch as done, then links and pruning, which resuming repeats.
     """
 
-    def __init__(self, run: RunState, records: RunRecords) -> None:
+    def __init__(self, run: RunBase, records: RunRecords) -> None:
         self.run, self.options, self.records = run, run.options, records
         self._warned = False
 

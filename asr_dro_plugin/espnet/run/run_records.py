@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from asr_dro_plugin.espnet.run.augmentation import AugmentationLog
-from asr_dro_plugin.espnet.run.run_state import RunState
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.tracker_adapters import start_trackers
 from asr_dro_plugin.espnet.run.trackers import Trackers
 from asr_dro_plugin.espnet.start.versions import record_versions
@@ -14,7 +14,7 @@ from asr_dro_plugin.experiment.metrics import Record
 class RunRecords:
     """The trackers of a run and what else is recorded; only the first rank has any."""
 
-    def __init__(self, run: RunState) -> None:
+    def __init__(self, run: RunBase) -> None:
         self.run, self.trackers, self.augmentation = run, Trackers({}), AugmentationLog(run)
 
     def start(self) -> None:

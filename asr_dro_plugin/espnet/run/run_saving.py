@@ -6,14 +6,14 @@ from asr_dro_plugin.checkpoints.store import TrainingStopped
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.training_state import Position, restore, state_of
 from asr_dro_plugin.espnet.run.reporter import sub_reporter_state
-from asr_dro_plugin.espnet.run.run_state import RunState
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.start.adapters import left_out_of
 
 
 class RunSaving:
     """The checkpoints of one run: every ``save_interval_steps``, on signals, at epoch ends."""
 
-    def __init__(self, run: RunState) -> None:
+    def __init__(self, run: RunBase) -> None:
         self.run = run
         self.last_saved = -1
 

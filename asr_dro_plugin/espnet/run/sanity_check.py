@@ -13,11 +13,11 @@ import torch
 
 from asr_dro_plugin.espnet.batches.loaders import batches_from
 from asr_dro_plugin.espnet.run.reporter import DROReporter
-from asr_dro_plugin.espnet.run.run_state import RunState
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.validation import check_criteria, unchanged_buffers, validate
 
 
-def try_out(run: RunState) -> None:
+def try_out(run: RunBase) -> None:
     """Validate ``sanity_batches`` batches, then try the longest batch if ``probe_memory``."""
     if run.options.no_forward_run:
         return
@@ -28,7 +28,7 @@ def try_out(run: RunState) -> None:
             _try_longest_batch(run)
 
 
-def _try_validation(run: RunState) -> None:
+def _try_validation(run: RunBase) -> None:
     """Compute every metric once; refuse criteria that are not among them."""
     reporter = DROReporter()
     reporter.set_epoch(1)
@@ -44,7 +44,7 @@ def _try_validation(run: RunState) -> None:
     logging.info("Validation was tried on %d batches: %s", sub.count, sub.log_message())
 
 
-def _try_longest_batch(run: RunState) -> None:
+def _try_longest_batch(run: RunBase) -> None:
     """Forward and backward over the planned batch with most padded seconds."""
     find = getattr(run.train_iter_factory, "longest_batch", None)
     if find is None:

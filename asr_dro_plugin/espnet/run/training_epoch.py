@@ -9,9 +9,9 @@ from espnet2.train.reporter import SubReporter
 from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.espnet.batches.loaders import batches_from, next_batch, num_batches
 from asr_dro_plugin.espnet.run.reporter import latest_values
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
 from asr_dro_plugin.espnet.run.run_saving import RunSaving
-from asr_dro_plugin.espnet.run.run_state import RunState
 
 NOTE_EVERY = 10  # steps between looks at the loss for the progress bar
 
@@ -20,7 +20,7 @@ class TrainingEpoch:
     """Runs the batches of an epoch; everything that outlives it is the run's."""
 
     def __init__(
-        self, run: RunState, sub: SubReporter, records: RunRecords, saving: RunSaving
+        self, run: RunBase, sub: SubReporter, records: RunRecords, saving: RunSaving
     ) -> None:
         self.run, self.sub, self.records, self.saving = run, sub, records, saving
         self._step_began = time.perf_counter()

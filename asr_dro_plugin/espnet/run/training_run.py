@@ -30,20 +30,20 @@ from asr_dro_plugin.espnet.batches.loaders import batches_from
 from asr_dro_plugin.espnet.process.training_state import Position
 from asr_dro_plugin.espnet.run.epoch_end import EpochEnd
 from asr_dro_plugin.espnet.run.reporter import restore_sub_reporter
+from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
 from asr_dro_plugin.espnet.run.run_saving import RunSaving
-from asr_dro_plugin.espnet.run.run_state import RunState
 from asr_dro_plugin.espnet.run.sanity_check import try_out
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch
 from asr_dro_plugin.espnet.run.validation import validate
 
 
-class TrainingRun(RunState):
+class TrainingRun(RunBase):
     """A run's epochs, one after the other.
 
     Args:
         after_validation: called on the first rank after each validation (attention plots);
-            the others as ``RunState``.
+            the others as ``RunBase``.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.adapters import add_adapters, load_base
-from asr_dro_plugin.espnet.start.continuation import Source, initialise_from, read_source
+from asr_dro_plugin.espnet.start.continuation import Origin, initialise_from, read_source
 from asr_dro_plugin.experiment.adapter_files import check_base, fingerprint, leaves_out_base
 from asr_dro_plugin.experiment.config_paths import in_place, pack_root
 from asr_dro_plugin.pretrained.read_weights import load_plain
@@ -53,7 +53,7 @@ def begin(
     log_counts(model)
 
 
-def _source(args: argparse.Namespace) -> tuple[Source | None, bool]:
+def _source(args: argparse.Namespace) -> tuple[Origin | None, bool]:
     """What ``init_exp`` names, and whether it has adapters."""
     if not getattr(args, "init_exp", None):
         return None, False
@@ -61,7 +61,7 @@ def _source(args: argparse.Namespace) -> tuple[Source | None, bool]:
     return source, any(map(is_adapters, load_plain(source.model_file)))
 
 
-def _base_of(source: Source, model: torch.nn.Module, args: argparse.Namespace) -> Path | None:
+def _base_of(source: Origin, model: torch.nn.Module, args: argparse.Namespace) -> Path | None:
     """Load the base that adapters of ``init_exp`` lie beside, where nothing else was loaded.
 
     Returns:
@@ -83,7 +83,7 @@ def _of_s3prl(args: argparse.Namespace) -> str | None:
     return ((args.frontend_conf or {}).get("frontend_conf") or {}).get("path_or_url")
 
 
-def _refuse_lost_base(model: torch.nn.Module, source: Source, conf: Mapping) -> None:
+def _refuse_lost_base(model: torch.nn.Module, source: Origin, conf: Mapping) -> None:
     """A pretrained model that has learned may not be left out of the files that come.
 
     Raises:
@@ -101,7 +101,7 @@ def _refuse_lost_base(model: torch.nn.Module, source: Source, conf: Mapping) -> 
             )
 
 
-def _check_source(model: torch.nn.Module, source: Source, path: Path | None) -> None:
+def _check_source(model: torch.nn.Module, source: Origin, path: Path | None) -> None:
     """Adapters are continued as they are, on the model that they were trained on, or not at all."""
     own = {name for name in load_plain(source.model_file) if is_adapters(name)}
     if own != set(model.adapters.added):

@@ -32,7 +32,7 @@ MAX_NAMED = 5  # settings in a message
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """What is continued from."""
 
     model_file: Path
@@ -41,7 +41,7 @@ class Source:
     config: dict = field(default_factory=dict, repr=False)
 
 
-def read_source(init_exp: str) -> Source:
+def read_source(init_exp: str) -> Origin:
     """The best model file of an experiment (or the file itself), its tokens and its groups.
 
     Raises:
@@ -65,7 +65,7 @@ def read_source(init_exp: str) -> Source:
     if not isinstance(config.get("token_list"), list):
         raise UserError(f"{config_file} has no list of tokens. Give a trained experiment.")
     groups = (config.get("model_conf") or {}).get("groups")
-    return Source(model_file, list(config["token_list"]), groups, config)
+    return Origin(model_file, list(config["token_list"]), groups, config)
 
 
 def other_settings(before: Mapping, now: Mapping) -> list[str]:
@@ -92,7 +92,7 @@ def _component(config: Mapping, slot: str) -> str | None:
     return frontend_of(config) if slot == "frontend" else component_of(config, slot)
 
 
-def check_extension(source: Source, tokens: list[str], groups: list[str] | None, allow: bool):
+def check_extension(source: Origin, tokens: list[str], groups: list[str] | None, allow: bool):
     """Refuse new or missing tokens and groups unless they were asked for, and say what is kept.
 
     The special symbols are no news: another system's model may have them elsewhere, or not.

@@ -6,7 +6,7 @@ Written from the run alone: no date, no path of a machine, the same run gives th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from asr_dro_plugin.data.corpora import UNKNOWN, Corpus, find
+from asr_dro_plugin.data.corpora import UNKNOWN, CorpusLicence, find
 from asr_dro_plugin.objectives import OBJECTIVES
 from asr_dro_plugin.reporting.card.facts import NOT_NAMED, Cell, stack_of
 from asr_dro_plugin.reporting.card.front_matter import CITATION, front_matter
@@ -36,7 +36,7 @@ class Run:
     reports: Sequence[Mapping]
     versions: Sequence[Mapping[str, str]]
     licence: str = UNKNOWN
-    corpora: Sequence[Corpus] = ()
+    corpora: Sequence[CorpusLicence] = ()
     languages: Mapping[str, Language] = field(default_factory=dict)
     pretrained: tuple[str, str] | None = None  # name and licence
     decode_options: str = ""  # of asr-dro transcribe, for what else is packed

@@ -41,7 +41,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Language:
+class LanguageLine:
     """A group's dev CER, newest first known, with what it was and its weight."""
 
     name: str
@@ -78,7 +78,7 @@ def summary(state: RunState) -> str:
     return ", ".join([*words, state.words])
 
 
-def languages(state: RunState) -> list[Language]:
+def languages(state: RunState) -> list[LanguageLine]:
     """The groups, the worst first."""
     history = state.history
     found = []
@@ -87,7 +87,7 @@ def languages(state: RunState) -> list[Language]:
         weights = history.series("train", f"q_{name}").values
         change = cers[-1] - cers[-2] if len(cers) > 1 else math.nan
         weight = weights[-1] if len(weights) else math.nan
-        found.append(Language(name, cers[-1], change, cers, weight))
+        found.append(LanguageLine(name, cers[-1], change, cers, weight))
     return sorted(found, key=lambda one: (math.isnan(one.cer), -one.cer, one.name))
 
 
@@ -157,7 +157,7 @@ def _fractions(steps, epochs) -> np.ndarray:
     return steps.steps / length
 
 
-def _table(found: list[Language], look: Look, room: int | None) -> list[str]:
+def _table(found: list[LanguageLine], look: Look, room: int | None) -> list[str]:
     """A row for each language while there is room; what does not fit is counted."""
     if not found or (room is not None and room < 3):
         return []
@@ -181,7 +181,7 @@ def _table(found: list[Language], look: Look, room: int | None) -> list[str]:
     return [look.paint(look.cut(title), "bold"), look.paint(look.cut(head), "dim"), *rows]
 
 
-def _row(language: Language, wide: int, top: float, look: Look) -> str:
+def _row(language: LanguageLine, wide: int, top: float, look: Look) -> str:
     change = f"{100 * language.change:+.1f}" if math.isfinite(language.change) else ""
     row = f"{language.name:<{wide}} {100 * language.cer:6.1f} {change:>7}  "
     row += trend(language.cers, TREND, look.glyphs)
@@ -192,7 +192,7 @@ def _row(language: Language, wide: int, top: float, look: Look) -> str:
     return look.cut(row.rstrip())
 
 
-def _worst_by_epoch(found: list[Language]) -> list[float]:
+def _worst_by_epoch(found: list[LanguageLine]) -> list[float]:
     """The greatest CER of each epoch in which all groups were scored."""
     length = min(len(language.cers) for language in found)
     if not length:

@@ -52,9 +52,9 @@ class Heard:
 
 
 def transcriber(recogniser, decoder=None, lang=None, **settings):
-    from asr_dro_plugin.espnet.decode.transcriber import Settings, Transcriber
+    from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
 
-    return Transcriber(recogniser, decoder or Heard(), Settings(**settings), lang)
+    return Transcriber(recogniser, decoder or Heard(), TranscriberSettings(**settings), lang)
 
 
 def test_texts_are_the_collapsed_argmax_of_espnets_own_ctc(talkative, speech):

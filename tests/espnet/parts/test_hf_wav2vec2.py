@@ -111,11 +111,11 @@ def test_a_new_training_asks_for_the_folder_in_one_line(run, task, dump, tmp_pat
 def test_a_packed_model_is_itself_somewhere_else(run, dump, tmp_path, monkeypatch):
     """No part of the pretrained folder travels, and none is needed."""
     from asr_dro_plugin.espnet.decode.inference import load_recogniser
-    from asr_dro_plugin.export.pack import Options, pack
+    from asr_dro_plugin.export.pack import PackOptions, pack
     from asr_dro_plugin.packing.unpack import unpack
 
     monkeypatch.chdir(tmp_path)
-    pack(run[0], tmp_path / "model.zip", Options())
+    pack(run[0], tmp_path / "model.zip", PackOptions())
     unpack(tmp_path / "model.zip", tmp_path / "there")
     packed = next((tmp_path / "there").rglob("config.yaml"))
     assert str(run[1]) not in packed.read_text("utf-8")

@@ -406,10 +406,10 @@ def test_an_imported_whisper_writes_what_generate_writes(theirs, tiny_whisper, b
     from asr_dro_plugin.audio.read_ahead import Utterance
     from asr_dro_plugin.decoding.options import read_decode_config
     from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
-    from asr_dro_plugin.importing.sources import Options, import_model
+    from asr_dro_plugin.importing.sources import ImportOptions, import_model
     from asr_dro_plugin.text.whisper_languages import WHISPER_LANGUAGES
 
-    import_model("hf", tiny_whisper, tmp_path / "exp", Options())
+    import_model("hf", tiny_whisper, tmp_path / "exp", ImportOptions())
     config = read_decode_config({"mode": "greedy"})
     work = load_transcriber(tmp_path / "exp", "model.pth", "cpu", config)
     speech, lengths = batch[:2]

@@ -9,7 +9,7 @@ import yaml
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.model.model import DROASRModel
 from asr_dro_plugin.espnet.start.continuation import (
-    Source,
+    Origin,
     check_extension,
     other_settings,
     read_source,
@@ -132,7 +132,7 @@ def test_a_folder_without_a_configuration_or_a_model_is_refused(trained, tmp_pat
 def test_the_tokens_rows_follow_though_the_blank_was_last(trained):
     old = [*toy.tokens(("deu", "eng"))[2:-1], "<blank>"]  # as another system's model has them
     new = toy.tokens(("deu", "eng"))
-    check_extension(Source(trained / "x.pth", old, None), new, None, allow=False)
+    check_extension(Origin(trained / "x.pth", old, None), new, None, allow=False)
     source = dict(zip(*(rows.tolist() for rows in token_rows(old, new)), strict=True))
     assert source[len(old) - 1] == 0 and old[-1] == new[0] == "<blank>"
     assert all(old[row] == new[place] for row, place in source.items())

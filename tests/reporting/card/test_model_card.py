@@ -4,7 +4,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from asr_dro_plugin.data.corpora import Corpus
+from asr_dro_plugin.data.corpora import CorpusLicence
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.metrics import Record
 from asr_dro_plugin.reporting.card.facts import (
@@ -25,8 +25,8 @@ CELLS = (
     Cell("eng", "librispeech", 3, 72000.0, 19.6, 40),
 )
 CORPORA = (
-    Corpus("mls", "", "CC BY 4.0", "https://www.openslr.org/94"),
-    Corpus("librispeech", "", "CC BY 4.0", "https://www.openslr.org/12"),
+    CorpusLicence("mls", "", "CC BY 4.0", "https://www.openslr.org/94"),
+    CorpusLicence("librispeech", "", "CC BY 4.0", "https://www.openslr.org/12"),
 )
 TRAINING = {
     "seen": SEEN, "items_seen": 60, "seconds_seen": 180.75, "epochs": 4, "updates": 12,

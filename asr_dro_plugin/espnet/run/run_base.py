@@ -23,7 +23,7 @@ from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
 from asr_dro_plugin.espnet.start.adapters import left_out_of
 
 
-class RunState:
+class RunBase:
     """Everything that lives as long as a training run.
 
     Args:
