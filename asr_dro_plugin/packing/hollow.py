@@ -1,4 +1,4 @@
-"""What building a pretrained network takes, without the weights that are in the model already.
+"""Hollow checkpoints: what a pretrained network is built from, without its weights.
 
 The SSL stacks read the pretrained checkpoint to build their network, and the trained model then
 replaces every weight.  So a packed model holds a *hollow* checkpoint: the same file (or Hugging

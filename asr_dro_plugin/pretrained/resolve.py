@@ -1,4 +1,4 @@
-"""A pretrained model put into the place that a configuration has for it."""
+"""``ssl_checkpoint`` resolved: a pretrained model's path and settings, written into a config."""
 
 import copy
 import hashlib
