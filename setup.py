@@ -69,7 +69,10 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.12,<3.14",  # ESPnet 202611's own range
     packages=find_packages(include=["asr_dro_plugin", "asr_dro_plugin.*"]),
-    package_data={"asr_dro_plugin.reporting.page": ["*.css", "*.js"]},  # of the report's page
+    package_data={
+        "asr_dro_plugin.reporting.page": ["*.css", "*.js"],  # of the report's page
+        "asr_dro_plugin.stack": ["*.json"],  # what a plan must know of ESPnet
+    },
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["asr-dro = asr_dro_plugin.bin.main:main"]},

@@ -6,7 +6,7 @@ false are none, a whole number is a number too, and NaN is nothing at all.
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from types import UnionType
 from typing import Union, get_args, get_origin
@@ -25,15 +25,22 @@ KIND_WORDS = {
 }
 # What a value of a kind will do for, too.
 _WIDER = {"int": {"float", "size"}, "float": {"size"}, "str": {"size"}}
-_NAMES = {"NoneType": "none", "tuple": "list", "Sequence": "list", "Mapping": "dict"}
+_NAMES = {"NoneType": "none", "None": "none", "Mapping": "dict"}
+_NAMES |= dict.fromkeys(("tuple", "Sequence", "Iterable", "Collection"), "list")
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 def kinds_of(annotation: object) -> frozenset[str]:
-    """Kinds that an annotation admits; ``any`` where it is not made of plain types."""
+    """Kinds that an annotation admits, in text too; ``any`` where it is not made of plain types."""
     if get_origin(annotation) in (UnionType, Union):
         return frozenset().union(*map(kinds_of, get_args(annotation)))
-    name = getattr(get_origin(annotation) or annotation, "__name__", ANY)
+    if isinstance(annotation, str):
+        names = re.sub(r"\[[^\[\]]*\]", "", annotation).split(" | ")
+        return frozenset().union(*(_kind_named(name) for name in names))
+    return _kind_named(getattr(get_origin(annotation) or annotation, "__name__", ANY))
+
+
+def _kind_named(name: str) -> frozenset[str]:
     kind = _NAMES.get(name, name)
     return frozenset({kind if kind == "none" or kind in KIND_WORDS else ANY})
 
@@ -111,7 +118,7 @@ def check_word(where: str, value: object, legal: Iterable[object]) -> None:
         )
 
 
-def check_key(where: str, key: object, legal: Sequence[str]) -> None:
+def check_key(where: str, key: object, legal: Collection[str]) -> None:
     """Refuse a key that is none of the ``legal`` ones, with the nearest of them."""
     if key not in legal:
         raise UserError(

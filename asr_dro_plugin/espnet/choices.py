@@ -21,9 +21,7 @@ from asr_dro_plugin.espnet.parts.ssl import (
 )
 from asr_dro_plugin.espnet.start.adapters import register_adapters
 from asr_dro_plugin.objectives.abs_objective import AbsObjective
-from asr_dro_plugin.optim.novograd import NovoGrad
-from asr_dro_plugin.optim.tri_stage import TriStage
-from asr_dro_plugin.optim.warmup_cosine import WarmupCosine
+from asr_dro_plugin.optim import OPTIMIZERS, SCHEDULERS
 from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
 from asr_dro_plugin.stack.components import OURS
 from asr_dro_plugin.stack.construct import load_class
@@ -41,8 +39,6 @@ PREPARED = {
     "encoder": {"wav2vec2": PreparedWav2Vec2Encoder},
     "normalize": {"utterance_mvn": PreparedUtteranceMVN},
 }
-OPTIMIZERS = {"novograd": NovoGrad}
-SCHEDULERS = {"tri_stage": TriStage, "warmup_cosine": WarmupCosine}
 
 # Two choices that ESPnet does not have; DROASRTask adds them to its class_choices_list.
 objective_choices = ClassChoices(
@@ -71,8 +67,9 @@ def register() -> None:
         ours = OURS.get(choices.name, {})
         choices.classes |= {name: load_class(facts.path) for name, facts in ours.items()}
         choices.classes |= PREPARED.get(choices.name, {})
-    optim_classes.update(OPTIMIZERS)
-    scheduler_classes.update(SCHEDULERS)
+    schedulers = {name: load_class(path) for name, path in SCHEDULERS.items()}
+    optim_classes.update({name: load_class(path) for name, path in OPTIMIZERS.items()})
+    scheduler_classes.update(schedulers)
     register_adapters()
-    for scheduler in SCHEDULERS.values():  # stepped once an update, as ESPnet marks torch's own
+    for scheduler in schedulers.values():  # stepped once an update, as ESPnet marks torch's own
         AbsBatchStepScheduler.register(scheduler)

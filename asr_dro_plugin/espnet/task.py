@@ -51,62 +51,14 @@ from asr_dro_plugin.espnet.start.ssl_weights import (
     load_pretrained,
 )
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
-from asr_dro_plugin.stack.espnet_options import TRACKERS
+from asr_dro_plugin.stack.espnet_options import OURS
 from asr_dro_plugin.stack.sizes import resolve
 
-# Name, type, default and help of each option beside the slots.
-OPTIONS = (
-    (
-        "ssl_checkpoint", str_or_none, None,
-        "Pretrained model for the stack: a name in local/ssl_checkpoints.tsv, a path, or "
-        "org/name of the Hugging Face hub",
-    ),
-    (
-        "groups", str_or_none, None,
-        "File with the sorted names of the groups, one a line (stage 10 writes it)",
-    ),
-    ("init_exp", str_or_none, None, "Experiment directory or model file to continue from"),
-    (
-        "extend_groups", str2bool, False,
-        "Allow groups and tokens that the experiment of --init_exp does not know",
-    ),
-    (
-        "freeze_cnn", str2bool, False,
-        "Freeze the convolutional feature extractor of the pretrained model",
-    ),
-    (
-        "feature_grad_mult", float_or_none, None,
-        "Factor on the gradient of that feature extractor: 0 freezes it, 1 changes nothing",
-    ),
-    (
-        "freeze_finetune_updates", int, 0,
-        "Train all but the pretrained model for so many optimizer updates",
-    ),
-    (
-        "save_interval_steps", int, 0,
-        "Save a checkpoint every so many batches as well as after each epoch; 0 is after each "
-        "epoch only",
-    ),
-    ("keep_checkpoints", int, 2, "Newest checkpoints to keep, at least 2"),
-    (
-        "max_skipped_steps", int, 20,
-        "Stop when so many steps in a row had no finite gradient; 0 never stops",
-    ),
-    ("probe_memory", str2bool, True, "Try the longest planned batch before the first step"),
-    ("sanity_batches", int, 2, "Validation batches to try before the first step"),
-    (
-        "augmentation_examples", int, 2,
-        "Utterances to show before and after augmentation, in augmentation/ and the trackers",
-    ),
-    (
-        "augmentation_interval", int, 0,
-        "Show them again every so many epochs; 0 is before the first epoch only",
-    ),
-    (
-        "override", str2bool, False,
-        "Without --resume: move a run that is in --output_dir aside instead of refusing to train",
-    ),
-)  # fmt: skip
+# How ESPnet's parser takes an option of a kind.
+PARSED = {
+    "str?": {"type": str_or_none}, "bool": {"type": str2bool}, "int": {"type": int},
+    "float?": {"type": float_or_none}, "list": {"nargs": "*"}, "dict": {"action": NestedDictAction},
+}  # fmt: skip
 
 
 def optional_frontend_choices() -> ClassChoices:
@@ -136,19 +88,10 @@ class DROASRTask(ASRTask):
         """ESPnet's options and ours."""
         super().add_task_arguments(parser)
         group = parser.add_argument_group("asr-dro related")
-        for name, kind, default, text in OPTIONS:
-            group.add_argument(f"--{name}", type=kind, default=default, help=text)
-        group.add_argument(
-            "--trackers",
-            nargs="*",
-            choices=TRACKERS,
-            default=["tensorboard"],
-            help="Where figures, pictures and sounds go beside metrics.jsonl",
-        )
-        group.add_argument(
-            "--tracker_conf", action=NestedDictAction, default={},
-            help="Settings by tracker, for example wandb='{project: dro, mode: online}'",
-        )  # fmt: skip
+        for name, option in OURS.items():
+            how = PARSED[option.kind] | ({"choices": option.choices} if option.choices else {})
+            if option.help:  # the slots have none: ESPnet adds them from class_choices_list
+                group.add_argument(f"--{name}", **how, default=option.default, help=option.help)
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.config_paths import check_named_files
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
-from asr_dro_plugin.stack.espnet_options import DEFAULT_CRITERIA, DEFAULT_KEEP, DEFAULT_MAX_EPOCH
+from asr_dro_plugin.stack.espnet_options import TRAIN
 from asr_dro_plugin.stack.names import component_of
 
 Criterion = tuple[str, str, str]  # phase, what is reported, min or max
@@ -112,7 +112,7 @@ def _config_of(exp: str | os.PathLike) -> dict:
 def criteria_of(config: Mapping) -> list[Criterion]:
     """``best_model_criterion``: lists in a YAML, ``valid,loss,min`` on a command line."""
     found = []
-    for value in config.get("best_model_criterion", DEFAULT_CRITERIA):
+    for value in config.get("best_model_criterion", TRAIN["best_model_criterion"].default):
         words = re.split(r"\s*,\s*", value.strip("()[] ")) if isinstance(value, str) else value
         if not _is_criterion(words):
             raise UserError(
@@ -130,9 +130,9 @@ def _is_criterion(words: object) -> bool:
 
 def averaged(config: Mapping) -> list[int]:
     """How many models are averaged: those of ``keep_nbest_models`` that there are epochs for."""
-    keep = config.get("keep_nbest_models", DEFAULT_KEEP)
+    keep = config.get("keep_nbest_models", TRAIN["keep_nbest_models"].default)
     numbers = [int(number) for number in (keep if isinstance(keep, Sequence) else [keep])]
-    epochs = int(config.get("max_epoch", DEFAULT_MAX_EPOCH))
+    epochs = int(config.get("max_epoch", TRAIN["max_epoch"].default))
     return [number for number in numbers or [1] if 0 < number <= epochs] or [1]
 
 

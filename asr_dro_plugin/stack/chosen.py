@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from asr_dro_plugin.pretrained.catalogue import model_config_of
 from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.stack.components import Chosen, facts_of
-from asr_dro_plugin.stack.names import NO_COMPONENT, classes_of, component_of
+from asr_dro_plugin.stack.names import COMPONENTS, NO_COMPONENT, component_of
 
 
 def chosen(
@@ -19,7 +19,7 @@ def chosen(
     if name is None:
         return None
     facts = facts_of(slot, name)
-    path = facts.plain or classes_of(slot).get(name, "")
+    path = facts.plain or COMPONENTS[slot].get(name, "")
     return Chosen(
         slot, name, facts, path, config, input_size, checkpoint, lambda: model_config_of(config)
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from asr_dro_plugin.base.yaml_files import parse_value
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.stack.espnet_options import TOP_LEVEL_KEYS
+from asr_dro_plugin.stack.espnet_options import TRAIN
 
 # Options of ESPnet that would send training elsewhere than the stages look; asr.sh has its own.
 SET_BY_RECIPE = {"output_dir": "asr_exp", "config": "asr_config"}
@@ -62,7 +62,7 @@ def _override(name: str, values: list[str]) -> str:
         raise UserError(f"--{name} needs a value.")
     if name.endswith("_conf") and len(values) == 1 and not values[0].lstrip().startswith("{"):
         return f"{name}.{values[0]}"
-    if TOP_LEVEL_KEYS.get(name) == "list" or len(values) > 1:
+    if len(values) > 1 or (name in TRAIN and TRAIN[name].kind == "list"):
         items = [parse_value(value, f"--{name} {value}") for value in values]
         return f"{name}={json.dumps(items, ensure_ascii=False)}"
     return f"{name}={values[0]}"

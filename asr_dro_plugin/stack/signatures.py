@@ -1,21 +1,20 @@
-"""Constructor arguments of a class, read from its source without importing it.
+"""Constructor arguments of a class, without importing it: a mistyped key is answered at once.
 
-Importing one ESPnet encoder costs seconds (torch, librosa); reading its file costs milliseconds,
-and a mistyped key should be answered at once.
+ESPnet's and torch's are in ``espnet_tables.json``; those of our classes are read from
+their source.
 """
 
 import ast
 import functools
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.base.settings import ANY, kinds_of
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.stack.espnet_options import TABLES
 
-PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "list", "dict"})
-_SEQUENCES = frozenset({"List", "Tuple", "Sequence", "Iterable", "Collection", "tuple", "list"})
-_MAPPINGS = frozenset({"Dict", "Mapping", "dict"})
-ANY = "any"
 OURS = "asr_dro_plugin."
 
 
@@ -43,6 +42,8 @@ def signature_of(path: str) -> Signature:
     Raises:
         UserError: the package is not installed, or does not hold the class (another version).
     """
+    if path in TABLES["classes"]:
+        return _from_tables(TABLES["classes"][path])
     module, name = path.split(":")
     tree = _parse(module)
     classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
@@ -81,6 +82,15 @@ def _base_of(name: str, tree: ast.Module) -> str:
     wanted = [base.id for base in node.bases if isinstance(base, ast.Name)][:1]
     imports = [n for n in tree.body if isinstance(n, ast.ImportFrom)]
     return next((f"{n.module}:{a.name}" for n in imports for a in n.names if a.name in wanted), "")
+
+
+def _from_tables(arguments: Mapping[str, Mapping]) -> Signature:
+    found = {
+        name: Parameter(frozenset(facts["kinds"]), "default" not in facts, facts.get("default"))
+        for name, facts in arguments.items()
+        if name != "**"
+    }
+    return Signature(found, open="**" in arguments)
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:
@@ -127,37 +137,12 @@ def _read_arguments(arguments: ast.arguments) -> Signature:
 
 
 def _parameter(argument: ast.arg | ast.AnnAssign, default: ast.expr | None) -> Parameter:
+    kinds = kinds_of(ast.unparse(argument.annotation)) if argument.annotation else {ANY}
     if default is None:
-        return Parameter(_kinds(argument.annotation), required=True)
+        return Parameter(kinds, required=True)
     try:
         value = ast.literal_eval(default)
     except ValueError:
-        return Parameter(_kinds(argument.annotation), required=False)
+        return Parameter(kinds, required=False)
     extra = {"none"} if value is None else {"bool"} if isinstance(value, bool) else set()
-    return Parameter(_kinds(argument.annotation) | extra, required=False, default=value)
-
-
-def _kinds(node: ast.expr | None) -> frozenset[str]:
-    """Kinds of YAML value that an annotation admits; ``any`` for what is not plain."""
-    match node:
-        case ast.Constant(value=None):
-            return frozenset({"none"})
-        case ast.Name(id="Tensor") | ast.Attribute(attr="Tensor"):
-            return frozenset()  # never written in a YAML
-        case ast.Name(id=name) if name in PLAIN_TYPES:
-            return frozenset({name})
-        case ast.Name(id=name) if name in _SEQUENCES:
-            return frozenset({"list"})
-        case ast.Name(id=name) if name in _MAPPINGS:
-            return frozenset({"dict"})
-        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
-            return _kinds(inner) | {"none"}
-        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=members)):
-            return frozenset().union(*map(_kinds, members))
-        case ast.Subscript(value=ast.Name(id="Literal")):
-            return frozenset({"str", "int", "bool"})
-        case ast.Subscript(value=value):
-            return _kinds(value)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _kinds(left) | _kinds(right)
-    return frozenset({ANY})
+    return Parameter(kinds | extra, required=False, default=value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack.construct import construct_part
-from asr_dro_plugin.stack.names import classes_of, component_of
+from asr_dro_plugin.stack.names import COMPONENTS, component_of
 from asr_dro_plugin.stack.training_rules import has_objective, plans_batches
 
 TOY_GROUPS = 2
@@ -30,7 +30,7 @@ def check_parts(config: Mapping) -> None:
 
 def _build(config: Mapping, slot: str, arguments: Mapping) -> object:
     name = component_of(config, slot)
-    return construct_part(slot, name, classes_of(slot)[name], arguments, device="cpu")
+    return construct_part(slot, name, COMPONENTS[slot][name], arguments, device="cpu")
 
 
 def _conf(config: Mapping, slot: str) -> dict:

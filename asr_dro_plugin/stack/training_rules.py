@@ -14,7 +14,7 @@ from asr_dro_plugin.samplers import SAMPLERS, sampler_class
 from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.components import facts_of
-from asr_dro_plugin.stack.espnet_options import DEFAULT_MAX_EPOCH, TRACKERS
+from asr_dro_plugin.stack.espnet_options import TRACKERS, TRAIN
 from asr_dro_plugin.stack.names import NO_COMPONENT, component_of
 from asr_dro_plugin.stack.parameter_names import (
     espnets_frozen_updates,
@@ -78,7 +78,7 @@ def num_updates(config: Mapping) -> int | None:
     iterations = config.get("num_iters_per_epoch")
     if iterations is None or str(iterations).lower() == "none":
         return None
-    batches = int(config.get("max_epoch", DEFAULT_MAX_EPOCH)) * int(iterations)
+    batches = int(config.get("max_epoch", TRAIN["max_epoch"].default)) * int(iterations)
     return batches // max(1, int(config.get("accum_grad", 1)))
 
 

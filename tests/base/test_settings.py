@@ -70,4 +70,5 @@ def test_what_would_do_is_said():
 def test_an_annotation_says_kinds():
     assert kinds_of(int | None) == {"int", "none"}
     assert kinds_of(list[int]) == kinds_of(tuple) == {"list"}
-    assert kinds_of(float | np.ndarray) == {"float", "any"}
+    assert kinds_of("Sequence[int] | str | None") == {"list", "str", "none"}
+    assert kinds_of(float | np.ndarray) == kinds_of("float | np.ndarray") == {"float", "any"}

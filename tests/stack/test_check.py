@@ -13,7 +13,7 @@ from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.check import check_config, check_inference_config
-from asr_dro_plugin.stack.names import TOP_LEVEL_KEYS
+from asr_dro_plugin.stack.espnet_options import TRAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(ROOT.glob("conf/train_asr_*.yaml"))
@@ -194,7 +194,7 @@ RANDOM = st.one_of(
     st.sampled_from(["none", "s3prl", "wav2vec2", "identity", "linear", "sinc", "conformer"]),
     st.dictionaries(st.sampled_from(["upstream", "output_size", "x"]), st.integers(), max_size=2),
 )  # fmt: skip
-KEYS = [*TOP_LEVEL_KEYS, "x"]
+KEYS = [*TRAIN, "x"]
 ARGUMENTS = ["frontend_conf", "hop_length", "n_mels", "layer", "ctc_weight", "input_size", "x",
              "strides", "lr", "input_layer", "output_size", "shapes", "w2v_url", "fs"]  # fmt: skip
 
@@ -220,7 +220,7 @@ def test_decoding_options_are_checked():
         ({"beam": 3}, "Did you mean 'beam_size'"),
         ({"mode": "gredy"}, "Did you mean 'greedy'"),
         ({"beam_size": 0}, "beam_size must be above 0"),
-        ({"ctc_weight": 1.5}, "ctc_weight must lie in 0..1"),
+        ({"ctc_weight": 1.5}, "ctc_weight must be at least 0 and at most 1, not 1.5"),
         ({"penalty": "no"}, "penalty must be a number"),
     ]:
         with pytest.raises(UserError, match=words):

@@ -7,14 +7,14 @@ from asr_dro_plugin.stack import signatures
 
 SOURCE = """
 class Base:
-    def __init__(self, size: int, name: Optional[str] = None, *, rate: float = 0.1):
+    def __init__(self, size: int, name: str | None = None, *, rate: float = 0.1):
         pass
 
 class Child(Base):
     pass
 
 class Open:
-    def __init__(self, x: Union[int, List[int]], lr: float | Tensor = 1e-3, other=[], f=max, **kw):
+    def __init__(self, x: int | Sequence[int], lr: float | Tensor = 1e-3, other=[], f=max, **kw):
         pass
 """
 
@@ -41,7 +41,9 @@ def test_kinds_defaults_and_inheritance_are_read_without_importing(package):
 def test_what_is_not_plain_takes_anything(package):
     signature = signatures.signature_of(f"{package}:Open")
     kinds = {name: p.kinds for name, p in signature.parameters.items()}
-    assert kinds == {"x": {"int", "list"}, "lr": {"float"}, "other": {"any"}, "f": {"any"}}
+    assert kinds == {
+        "x": {"int", "list"}, "lr": {"float", "any"}, "other": {"any"}, "f": {"any"},
+    }  # fmt: skip
     assert signature.open
 
 

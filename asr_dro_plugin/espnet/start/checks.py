@@ -23,7 +23,7 @@ from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack.check import check_config
-from asr_dro_plugin.stack.espnet_options import TOP_LEVEL_KEYS
+from asr_dro_plugin.stack.espnet_options import TRAIN
 
 RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
 OF_OBJECTIVE = ("groups", "objective", "objective_conf")  # which the task adds to model_conf
@@ -48,7 +48,7 @@ def given_settings(args: argparse.Namespace, parser: argparse.ArgumentParser) ->
     An experiment's own ``config.yaml`` may be trained from again, so what our task has written
     into it (names of groups and tokens, the objective in ``model_conf``) is left out.
     """
-    options = {key: value for key, value in vars(args).items() if key in TOP_LEVEL_KEYS}
+    options = {key: value for key, value in vars(args).items() if key in TRAIN}
     given = {key: value for key, value in options.items() if value != parser.get_default(key)}
     for key in ("groups", "token_list"):
         if isinstance(given.get(key), list):
