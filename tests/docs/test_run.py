@@ -1,0 +1,43 @@
+"""What the documents show can be run, runs."""
+
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.docs.pages import ROOT, blocks, lines_of, shown_files
+
+
+@pytest.mark.parametrize(("page", "command"), lines_of("bash run"))
+def test_a_command_tagged_run_exits_0(page, command):
+    done = subprocess.run(
+        ["bash", "-c", f". egs2/asr_dro/asr1/path.sh && {command}"], cwd=ROOT, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{page}: {done.stdout[-3000:]}"
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("python"))
+def test_a_block_of_python_runs(page, block):
+    exec(compile(block, page, "exec"), {})
+
+
+def test_the_table_of_ten_lines_becomes_the_set_that_is_shown(tmp_path):
+    """docs/data.md: the table, through stage 1's script, and the text that is shown of it."""
+    shown = shown_files("docs/data.md")
+    table = tmp_path / "my/utts.tsv"
+    (table.parent / "audio").mkdir(parents=True)
+    table.write_text(shown["my/utts.tsv"], encoding="utf-8")
+    rows = [line.split("\t") for line in shown["my/utts.tsv"].splitlines()]
+    assert len(rows) == 11
+    for row in rows[1:]:
+        soundfile.write(table.parent / row[2], np.ones(16000, "float32") / 100, 16000)
+    done = subprocess.run(
+        ["bash", "-c", f". ./path.sh && local/data.sh --corpus tsv --source '{table}' "
+         f"--out_dir '{tmp_path / 'data'}'"], cwd=ROOT / "egs2/asr_dro/asr1",
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "data/train_tsv/text").read_text(encoding="utf-8")
+    assert text == shown["train_tsv/text"]

@@ -1,0 +1,66 @@
+"""Tables of the documents hold what the code holds."""
+
+import inspect
+import re
+import runpy
+
+import setuptools
+
+from asr_dro_plugin import errors
+from asr_dro_plugin.data.manifests import SYNONYMS
+from asr_dro_plugin.decoding.options import KEYS, MODES
+from asr_dro_plugin.samplers import SAMPLERS
+from tests.docs.pages import PAGES, ROOT, table_below
+
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_training_configuration_and_its_twin_is_in_the_documents():
+    text = " ".join(PAGES.values())
+    for path in (ROOT / "conf").glob("*.yaml"):
+        name = path.name.replace("_tiny.yaml", ".yaml")
+        assert f"conf/{name}" in text, name
+
+
+def test_the_keys_of_decoding_and_their_defaults():
+    told = {}
+    for names, default, _ in table_below("docs/decoding.md", "key of the YAML"):
+        told |= dict.fromkeys(words(names), default)
+    assert set(told) == {"mode", *KEYS}
+    assert f"{KEYS['beam_size'].default['beam']} (beam), 50 (lm)" == told["beam_size"]
+    for name in ("batch_duration", "nbest", "beam_size_token", "beam_threshold"):
+        assert float(told[name]) == KEYS[name].default
+    text = PAGES["docs/decoding.md"]
+    assert all(f"`{mode}`" in text for mode in MODES)
+
+
+def test_the_samplers_and_their_settings():
+    told = {words(row[0])[0]: set(words(row[2])) for row in
+            table_below("docs/training.md", "`sampler`")}  # fmt: skip
+    assert told == {
+        name: set(inspect.signature(kind).parameters) for name, kind in SAMPLERS.items()
+    }
+
+
+def test_the_columns_of_a_table_of_utterances():
+    told = {words(row[0])[0]: tuple(words(row[1])) for row in
+            table_below("docs/data.md", "column")}  # fmt: skip
+    assert told == {name: known[1:] for name, known in SYNONYMS.items()}
+
+
+def test_the_exit_codes():
+    told = {int(row[0]) for row in table_below("docs/troubleshooting.md", "code")}
+    ours = {kind.exit_code for kind in vars(errors).values()
+            if isinstance(kind, type) and issubclass(kind, errors.UserError)}  # fmt: skip
+    assert ours <= told and {0, 2, 130} <= told
+
+
+def test_the_extras(monkeypatch):
+    arguments = {}
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(setuptools, "setup", lambda **given: arguments.update(given))
+    runpy.run_path(str(ROOT / "setup.py"))
+    told = {words(row[0])[0] for row in table_below("docs/install.md", "extra") if words(row[0])}
+    assert told == set(arguments["extras_require"])
