@@ -128,4 +128,5 @@ def test_every_target_of_make_that_is_named_exists():
 
 def test_every_command_of_asr_dro_is_named_in_the_documents():
     text = " ".join(PAGES.values())
-    assert not [name for name in COMMANDS if not re.search(rf"asr-dro\s+{name}\b", text)]
+    missing = [name for name in COMMANDS if not re.search(rf"asr-dro\s+{name}\b", text)]
+    assert not [name for name in missing if "former name" not in COMMANDS[name][1]]

@@ -3,14 +3,17 @@
 import inspect
 import re
 import runpy
+import subprocess
+import sys
 
 import setuptools
 
 from asr_dro_plugin import errors
 from asr_dro_plugin.data.manifests import SYNONYMS
 from asr_dro_plugin.decoding.options import KEYS, MODES
-from asr_dro_plugin.samplers import SAMPLERS
+from asr_dro_plugin.samplers import SAMPLERS, sampler_class
 from tests.docs.pages import PAGES, ROOT, table_below
+from tests.test_import_floors import FLOORS, INNER
 
 
 def words(cell: str) -> list[str]:
@@ -40,7 +43,7 @@ def test_the_samplers_and_their_settings():
     told = {words(row[0])[0]: set(words(row[2])) for row in
             table_below("docs/training.md", "`sampler`")}  # fmt: skip
     assert told == {
-        name: set(inspect.signature(kind).parameters) for name, kind in SAMPLERS.items()
+        name: set(inspect.signature(sampler_class(name)).parameters) for name in SAMPLERS
     }
 
 
@@ -64,3 +67,16 @@ def test_the_extras(monkeypatch):
     runpy.run_path(str(ROOT / "setup.py"))
     told = {words(row[0])[0] for row in table_below("docs/install.md", "extra") if words(row[0])}
     assert told == set(arguments["extras_require"])
+
+
+def test_the_picture_of_the_floors_is_what_the_imports_are_checked_by():
+    page = PAGES["docs/architecture.md"]
+    for comment, floors in (("floors", FLOORS), ("inner floors", INNER)):
+        drawn = re.search(rf"<!-- {comment} -->\n```\n(.*?)```", page, re.DOTALL)[1]
+        assert [set(line.split()) for line in drawn.splitlines() if line] == floors
+
+
+def test_the_table_of_rooms_is_what_their_docstrings_say():
+    """Stale: run tools/room_table.py."""
+    program = [sys.executable, str(ROOT / "tools/room_table.py"), "--check"]
+    assert subprocess.run(program, check=False).returncode == 0
