@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from asr_dro_plugin.bin.main import COMMANDS
-from asr_dro_plugin.stack.espnet_options import TOP_LEVEL_KEYS
+from asr_dro_plugin.stack.espnet_options import TRAIN
 from tests.docs.pages import PAGES, ROOT, calls, prose
 
 RECIPE = ROOT / "egs2/asr_dro/asr1"
@@ -93,7 +93,7 @@ def test_every_option_of_the_recipe_that_is_named_with_it_exists(recipe_options)
             assert word.startswith("--") and word[2:] in recipe_options | {"OPTION"}, (page, words)
             inner = set(re.findall(r"--([a-z_]+)", value))
             if word == "--asr_args":
-                assert inner <= set(TOP_LEVEL_KEYS), page
+                assert inner <= set(TRAIN), page
             if word == "--local_data_opts":
                 assert inner <= data_options(), page
 
@@ -107,7 +107,7 @@ def test_every_option_of_a_tool_that_is_named_with_it_exists(script):
 
 
 def test_every_option_in_the_prose_belongs_to_some_command(recipe_options):
-    known = recipe_options | set(TOP_LEVEL_KEYS) | data_options()
+    known = recipe_options | set(TRAIN) | data_options()
     for name in COMMANDS.keys() - SLOW:
         known |= {option.lstrip("-") for option in all_options(parser_of(name))}
     for script in ("tools/install.sh", "tools/check_install.py"):
