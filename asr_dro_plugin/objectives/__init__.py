@@ -9,7 +9,7 @@ Imports: base groups.
 from typing import NamedTuple
 
 from asr_dro_plugin.base.class_path import load_class
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.base.settings import check_word
 from asr_dro_plugin.objectives.keys import keywords
 
 __all__ = ["DEFAULT", "OBJECTIVES", "Objective", "build_objective"]
@@ -41,9 +41,5 @@ def build_objective(name: str, num_groups: int, **conf):
     Raises:
         UserError: unknown name or key (with the nearest known one), or a value out of its range.
     """
-    if name not in OBJECTIVES:
-        raise UserError(
-            f"objective is '{name}'. It is one of: {' '.join(OBJECTIVES)}."
-            + suggestion(str(name), OBJECTIVES)
-        )
+    check_word("objective", name, OBJECTIVES)
     return load_class(OBJECTIVES[name].path)(num_groups, **keywords(conf))

@@ -6,12 +6,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.base.settings import check_number, check_word
 from asr_dro_plugin.objectives.checks import (
     refuse_unknown,
     require_given,
-    require_number,
-    require_one_of,
     signature_with_bases,
 )
 from asr_dro_plugin.objectives.log import read_log
@@ -24,9 +22,7 @@ from asr_dro_plugin.objectives.totals import (
     sum_over_ranks,
 )
 
-REDUCTIONS = ("utterance", "batch")
 BY_GROUP = (WEIGHTS, "pending", "log", "dev_signal")
-LENGTH_NORMS = ("none", "frames", "labels")
 
 
 class AbsObjective(GroupState):
@@ -67,10 +63,9 @@ class AbsObjective(GroupState):
     ) -> None:
         super().__init__(num_groups, group_names)
         refuse_unknown(unknown, type(self))
-        require_one_of("reduction", reduction, REDUCTIONS)
-        require_one_of("length_norm", length_norm, LENGTH_NORMS)
-        if not require_number("duration", duration) > 0:
-            raise UserError(f"duration is {duration}: it must be above 0 seconds.")
+        check_word("reduction", reduction, ("utterance", "batch"))
+        check_word("length_norm", length_norm, ("none", "frames", "labels"))
+        check_number("duration", duration, above=0)
         self.reduction, self.length_norm, self.duration = reduction, length_norm, float(duration)
         self._add_state(WEIGHTS, num_groups, dtype=torch.float64, fill=1)
         self._add_state("pending", NUM_ROWS, num_groups, dtype=torch.float64)

@@ -1,40 +1,13 @@
 """Settings and arguments that are refused in one line, before they do any harm."""
 
 import inspect
-import math
-from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from collections.abc import Iterable
 
 import torch
 
-from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.objectives.keys import EXPERIMENTAL
-
-GIVEN = ("num_groups", "group_names", "group_sizes")  # by the task, not by a YAML
-
-
-def require_number(
-    key: str, value: float, *, whole: bool = False, infinite: bool = False
-) -> float | int:
-    """``value``, refused where it is no number: a word, True, NaN, and what else YAML may give.
-
-    Args:
-        whole: only integers will do.
-        infinite: .inf will do, too.
-    """
-    kind = Integral if whole else Real
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if not fits or math.isnan(value) or (math.isinf(value) and not infinite):
-        wanted = "whole number" if whole else "number"
-        hint = " YAML reads 1e-3 as a word: write 1.0e-3." if isinstance(value, str) else ""
-        raise UserError(f"{key} is {value}: it must be a {wanted}.{hint}")
-    return value
-
-
-def require_one_of(key: str, value: str, known: Sequence[str]) -> None:
-    """Refuse a word that is not in the table."""
-    if value not in known:
-        raise UserError(f"{key} is '{value}'. It is one of: {' '.join(known)}.")
+from asr_dro_plugin.base.settings import check_key, check_number
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.objectives.keys import GIVEN
 
 
 def absolute_or_relative(
@@ -42,17 +15,15 @@ def absolute_or_relative(
     absolute: float | None,
     relative: float | None,
     default: float,
-    most: float = math.inf,
+    most: float | None = None,
 ) -> tuple[float | None, float | None]:
     """The two, of which one is None: the relative default where neither was chosen.
 
     ``keys`` has refused both at once.
     """
     for name, value in ((key, absolute), (f"{key}_rel", relative)):
-        if value is not None and require_number(name, value) < 0:
-            raise UserError(f"{name} is {value}: it must be 0 or above.")
-        if value is not None and value > most:
-            raise UserError(f"{name} {value} would overflow. Usual values are 1e-4 to 1.")
+        if value is not None:
+            check_number(name, value, least=0, most=most)
     if absolute is not None:
         return float(absolute), None
     return None, float(default if relative is None else relative)
@@ -73,12 +44,7 @@ def refuse_unknown(unknown: Iterable[str], cls: type) -> None:
     """Refuse keywords that no constructor of an objective's class has named."""
     for key in unknown:
         known = [name for name in inspect.signature(cls).parameters if name not in GIVEN]
-        numbers = [name for name in known if name not in EXPERIMENTAL]
-        switches = [name for name in known if name in EXPERIMENTAL]
-        raise UserError(
-            f"objective_conf.{key} is not a key of {cls.__name__}, which has {' '.join(numbers)} "
-            f"and in experimental {' '.join(switches)}." + suggestion(key, known)
-        )
+        check_key(f"objective_conf of {cls.__name__}", key, known)
 
 
 def require_given(value: torch.Tensor | None, name: str, who: str) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from asr_dro_plugin.base.settings import check_number, check_word
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives import reference as reference_run
 from asr_dro_plugin.objectives import signals
 from asr_dro_plugin.objectives.abs_objective import WEIGHTS, AbsObjective
-from asr_dro_plugin.objectives.checks import absolute_or_relative, require_number, require_one_of
+from asr_dro_plugin.objectives.checks import absolute_or_relative
 from asr_dro_plugin.objectives.totals import LABELS, SECONDS
 from asr_dro_plugin.objectives.weights import TINY, move, stability
 
@@ -58,17 +59,20 @@ class GroupWeighting(AbsObjective):
         **keys,
     ) -> None:
         super().__init__(num_groups, **keys)
-        require_one_of("agg", agg, tuple(signals.AGG_ROWS))
-        require_one_of("signal", signal, SIGNALS)
-        require_one_of("acts_on", acts_on, ("loss", "sampling", "both"))
-        require_one_of("update", update, ("round", "batch"))
+        check_word("agg", agg, signals.AGG_ROWS)
+        check_word("signal", signal, SIGNALS)
+        check_word("acts_on", acts_on, ("loss", "sampling", "both"))
+        check_word("update", update, ("round", "batch"))
         self.agg, self.signal, self.acts_on, self.update = agg, signal, acts_on, update
         self.weighs_loss = acts_on != "sampling"
         self.step_size, self.step_size_rel = absolute_or_relative(
             "step_size", step_size, step_size_rel, 0.5, most=LARGEST_STEP_SIZE
         )
-        self.cap, self.floor = _limits(cap, floor, num_groups)
-        self.round_limit = _round_limit(round_limit, num_groups)
+        floor = 0.01 / num_groups if floor is None else floor
+        self.floor = float(check_number("floor", floor, least=0, below=1 / num_groups))
+        self.cap = float(check_number("cap", cap, above=0, infinite=True))
+        most = ROUND_LIMIT_PER_GROUP * num_groups if round_limit is None else round_limit
+        self.round_limit = check_number("round_limit", most, whole=True, least=0)
         self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
         self.signal_needs = signals.NEEDS.get(signal, ())
         self._check_signal()
@@ -83,7 +87,7 @@ class GroupWeighting(AbsObjective):
             )
 
     def _add_reference(self, reference: dict | None, at: str) -> None:
-        require_one_of("reference_at", at, ("step", "end"))
+        check_word("reference_at", at, ("step", "end"))
         steps, losses = reference_run.tabulate(
             reference, self.num_groups, self.group_names, self.agg, at
         )
@@ -91,15 +95,13 @@ class GroupWeighting(AbsObjective):
         self.register_buffer("reference_losses", losses, persistent=False)
 
     def _add_size_adjustment(self, constant: float, sizes: Sequence[int] | None) -> None:
-        self.size_adjustment = float(require_number("size_adjustment", constant))
-        if self.size_adjustment < 0:
-            raise UserError(f"size_adjustment is {constant}: it must be 0 or above.")
+        self.size_adjustment = float(check_number("size_adjustment", constant, least=0))
         for size in () if sizes is None else sizes:
-            require_number("group_sizes", size, whole=True)
-        if constant and (sizes is None or len(sizes) != self.num_groups or min(sizes) < 1):
+            check_number("group_sizes", size, whole=True, least=1 if constant else None)
+        if constant and len(sizes or ()) != self.num_groups:
             raise UserError(
-                f"size_adjustment needs group_sizes: the training utterances of each of the "
-                f"{self.num_groups} groups, at least 1 each."
+                "size_adjustment needs group_sizes: the training utterances of each of the "
+                f"{self.num_groups} groups."
             )
         sizes_G = torch.tensor(sizes if constant else [1] * self.num_groups, dtype=torch.float64)
         adjustment_G = self.size_adjustment / sizes_G.sqrt()
@@ -227,21 +229,3 @@ class GroupWeighting(AbsObjective):
         if step_size is None:
             step_size = self.step_size_rel / (self.num_groups * max(mean_loss, 1e-30))
         return [stability(step_size, mean_loss, self.num_groups, self.smoothing)]
-
-
-def _limits(cap: float, floor: float | None, num_groups: int) -> tuple[float, float]:
-    """``cap`` and ``floor``, by default a hundredth of the uniform weight."""
-    floor = 0.01 / num_groups if floor is None else floor
-    if not 0 <= require_number("floor", floor) < 1 / num_groups:
-        raise UserError(f"floor is {floor}: it must be in [0, 1/{num_groups} groups).")
-    if not require_number("cap", cap, infinite=True) > 0:
-        raise UserError(f"cap is {cap}: it must be above 0 (.inf switches it off).")
-    return float(cap), float(floor)
-
-
-def _round_limit(batches: int | None, num_groups: int) -> int:
-    if batches is None:
-        return ROUND_LIMIT_PER_GROUP * num_groups
-    if require_number("round_limit", batches, whole=True) < 0:
-        raise UserError(f"round_limit is {batches}: it must be 0 (never) or more batches.")
-    return batches

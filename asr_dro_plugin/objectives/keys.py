@@ -6,8 +6,10 @@ The numbers (``smoothing_rel``, ``step_size_rel``) are keywords of a member's co
 
 from collections.abc import Mapping
 
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.base.settings import check_key, check_kind
+from asr_dro_plugin.errors import UserError
 
+GIVEN = frozenset({"num_groups", "group_names", "group_sizes"})  # by the task, not by a YAML
 # In the order of docs/method.md.
 EXPERIMENTAL = (
     "agg", "signal", "reference", "reference_at", "acts_on", "update", "round_limit", "reduction",
@@ -26,20 +28,13 @@ def keywords(conf: Mapping) -> dict:
             stands beside it as well; keys that exclude or need one another.
     """
     conf = dict(conf)
-    inner = conf.pop("experimental", None) or {}
-    if not isinstance(inner, Mapping):
-        raise UserError(
-            f"objective_conf.experimental must be a mapping of key: value, not {inner}."
-        )
-    for key in inner:
-        if key not in EXPERIMENTAL:
-            raise UserError(
-                f"objective_conf.experimental.{key} is no switch of research, which are "
-                f"{' '.join(EXPERIMENTAL)}." + suggestion(str(key), EXPERIMENTAL)
-            )
+    inner = conf.pop("experimental", None)
+    check_kind("objective_conf.experimental", inner, {"dict", "none"})
+    for key in inner or ():
+        check_key("objective_conf.experimental", key, EXPERIMENTAL)
         if key in conf:
             raise UserError(f"objective_conf has {key} twice. Keep that in experimental.")
-    conf |= inner
+    conf |= inner or {}
     _refuse_contradictions(conf)
     return conf
 

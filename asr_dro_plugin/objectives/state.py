@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from asr_dro_plugin.base.settings import check_number
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
-from asr_dro_plugin.objectives.checks import require_number
 
 NAMES = "group_names_utf8"
 WEIGHTS = "relative_weights"
@@ -22,8 +22,7 @@ class GroupState(nn.Module):
 
     def __init__(self, num_groups: int, group_names: Sequence[str] | None) -> None:
         super().__init__()
-        if require_number("num_groups", num_groups, whole=True) < 1:
-            raise UserError(f"num_groups is {num_groups}: an objective needs at least one group.")
+        check_number("num_groups", num_groups, whole=True, least=1)
         names = list(group_names or [])
         if names and len(set(names)) != num_groups:
             raise UserError(f"{num_groups} groups need as many distinct names, not {names}.")

@@ -4,8 +4,8 @@ import math
 
 import torch
 
+from asr_dro_plugin.base.settings import check_number
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.objectives.checks import require_number
 from asr_dro_plugin.objectives.ctc_dro import CTCDRO
 from asr_dro_plugin.objectives.group_dro import GroupDRO
 
@@ -43,7 +43,7 @@ def update_group_weights(
             f"q_G {tuple(q_G.shape)} of {q_G.dtype} and loss_G {tuple(loss_G.shape)} must be two "
             "floating vectors of one length."
         )
-    settings = {"step_size": require_number("step_size", step_size), "cap": cap, "floor": floor}
+    settings = {"step_size": check_number("step_size", step_size), "cap": cap, "floor": floor}
     if smoothing is None:
         method = GroupDRO(len(q_G), **settings)
     else:

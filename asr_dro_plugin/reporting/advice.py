@@ -180,7 +180,7 @@ def low_weight(system: Decoding) -> Advice | None:
     return Advice(
         f"Hard, yet weighted down: {listed(words)} an equal weight.",
         "The loss does not show that these languages are hard, for instance because their "
-        "utterances are short. Try objective_conf signal: labels or signal: dev_cer.",
+        "utterances are short. Try signal: labels or dev_cer in objective_conf.experimental.",
         f"CER at or above the mean, last weight below {1 / HIGH_WEIGHT:.2f} times 1/G",
     )
 

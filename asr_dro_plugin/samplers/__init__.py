@@ -9,9 +9,10 @@ Imports: base.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from asr_dro_plugin.base.class_path import load_class
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.base.settings import check_key, check_kind, check_word, kinds_of
 
 __all__ = ["DEFAULT", "SAMPLERS", "build_sampler", "plan_batches", "sampler_class"]
 
@@ -27,11 +28,7 @@ DEFAULT = "group_duration"
 
 def sampler_class(method: str) -> type:
     """The class of a name; one that is not in ``SAMPLERS`` is refused with the nearest."""
-    if method not in SAMPLERS:
-        raise UserError(
-            f"There is no sampler '{method}' (there are {', '.join(SAMPLERS)})."
-            + suggestion(str(method), SAMPLERS)
-        )
+    check_word("sampler", method, SAMPLERS)
     return load_class(SAMPLERS[method])
 
 
@@ -42,10 +39,12 @@ def build_sampler(method: str, **conf):
         UserError: an unknown name or setting (with the nearest known one), or a value that is of
             another kind or out of its range.
     """
-    from asr_dro_plugin.samplers.settings import checked_settings
-
     sampler = sampler_class(method)
-    return sampler(**checked_settings(method, sampler, conf))
+    known = {field.name: kinds_of(field.type) for field in fields(sampler)}
+    for key, value in conf.items():
+        check_key(f"sampler_conf of sampler {method}", key, list(known))
+        check_kind(f"sampler_conf of sampler {method}: {key}", value, known[key])
+    return sampler(**conf)
 
 
 def plan_batches(

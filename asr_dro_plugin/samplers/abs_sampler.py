@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asr_dro_plugin.base.settings import check_number
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.samplers.checks import checked_weights
 from asr_dro_plugin.samplers.drawing import batches_by_share
@@ -30,8 +31,7 @@ class AbsBatchSampler(ABC):
     max_repeats = None  # of an utterance in an epoch; None: as need be
 
     def __post_init__(self) -> None:
-        if not 0 < self.duration < float("inf"):
-            raise UserError(f"A batch of {self.duration} s holds nothing. Set duration above 0.")
+        check_number("sampler_conf.duration", self.duration, above=0)
 
     def plan(
         self,

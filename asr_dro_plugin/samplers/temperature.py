@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.base.settings import check_number
 from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
 from asr_dro_plugin.samplers.drawing import batches_by_share
 from asr_dro_plugin.samplers.packing import Batches
@@ -31,14 +31,8 @@ class TemperatureSampler(AbsBatchSampler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.tau >= 1:
-            raise UserError(
-                f"tau is {self.tau}; it must be at least 1, where the data's proportion is."
-            )
-        if self.max_repeats < 1:
-            raise UserError(
-                f"max_repeats is {self.max_repeats}; an utterance is used at least once."
-            )
+        check_number("sampler_conf.tau", self.tau, least=1)
+        check_number("sampler_conf.max_repeats", self.max_repeats, whole=True, least=1)
 
     def draw(
         self, durations: np.ndarray, group_ids: np.ndarray, rng: np.random.Generator

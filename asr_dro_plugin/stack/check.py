@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from asr_dro_plugin.base.settings import check_key, check_kind, check_number, check_word
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.objectives.keys import keywords
+from asr_dro_plugin.objectives.keys import GIVEN, keywords
 from asr_dro_plugin.stack.adapter_settings import ADAPTERS, uses_adapter
 from asr_dro_plugin.stack.adapters import adapter_problems
 from asr_dro_plugin.stack.chosen import input_size_of
@@ -40,7 +40,7 @@ _GIVEN_BY_TASK = {
     "model": """
         vocab_size token_list frontend specaug normalize preencoder encoder postencoder decoder
         ctc joint_network groups objective objective_conf""",
-    "objective": "num_groups group_names group_sizes",
+    "objective": " ".join(GIVEN),
     "preprocessor": """
         train token_type token_list bpemodel non_linguistic_symbols text_cleaner g2p_type rir_scp
         rir_apply_prob noise_scp noise_apply_prob noise_db_range short_noise_thres
