@@ -1,6 +1,6 @@
 """Every tensor of a source and of our model held against each other, by name and shape."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -98,14 +98,15 @@ def take_account(found: Found, where: str, headless: bool) -> tuple[dict[str, An
     tensors = {name: given[name].to(wanted[name].dtype) for name in wanted}
     tensors |= {name: given[name] for name in kept}
     left = [name for name in given if name not in tensors]
+    heads = [name for name in left if name.startswith(old_head)]
     made = {**found.made, **{name: why for name, (_, why) in computed.items()}}
     used = [name for name in wanted if name not in made] + kept
     return tensors, Account(
         [(name, found.origin.get(name, name), tuple(given[name].shape)) for name in used],
         [(name, why, tuple(given[name].shape)) for name, why in made.items()],
         [(name, *said) for name, said in found.not_used.items()]
-        + _rows(left, given, found, "the head begins anew", lambda n: n.startswith(old_head)),
-        _rows(left, given, found, "", lambda n: not n.startswith(old_head)),
+        + [_named(name, "the head begins anew", given, found) for name in heads],
+        [_named(name, "", given, found) for name in left if name not in heads],
     )
 
 
@@ -126,15 +127,8 @@ def _computed(found: Found, wanted: Mapping) -> dict[str, tuple[Any, str]]:
     return made
 
 
-def _rows(
-    names: Iterable[str], given: Mapping, found: Found, why: str, choose: Callable[[str], bool]
-) -> list[tuple[str, str, Shape]]:
-    """(the source's name, why, shape) of the names that are chosen."""
-    return [
-        (found.origin.get(name, name), why, tuple(given[name].shape))
-        for name in names
-        if choose(name)
-    ]
+def _named(name: str, why: str, given: Mapping, found: Found) -> tuple[str, str, Shape]:
+    return found.origin.get(name, name), why, tuple(given[name].shape)
 
 
 def _new_head(given: Mapping, expected: Mapping, found: Found, headless: bool) -> bool:

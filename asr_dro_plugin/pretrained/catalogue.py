@@ -22,6 +22,7 @@ from asr_dro_plugin.pretrained.layouts import (
     LAYOUT_WORDS,
     LAYOUTS,
     OWN_WEIGHTS,
+    USES,
     PretrainedModel,
     Use,
     inspect_checkpoint,
@@ -35,13 +36,10 @@ TABLE = "local/ssl_checkpoints.tsv"
 
 def use_of(config: Mapping) -> Use:
     """What the stack of ``config`` takes; a ``UserError`` if it takes no checkpoint."""
-    if config.get("frontend") == "s3prl":
-        return Use(("hf", "s3prl"))
-    encoder = str(config.get("encoder")).lower()
-    if encoder == "wav2vec2":
-        return Use(("fairseq",))
-    if encoder in OWN_WEIGHTS:
-        return OWN_WEIGHTS[encoder]
+    is_s3prl = config.get("frontend") == "s3prl"
+    name = "s3prl" if is_s3prl else str(config.get("encoder")).lower()
+    if name in USES:
+        return USES[name]
     raise UserError(
         "ssl_checkpoint is set, but the stack has neither frontend s3prl nor encoder wav2vec2, "
         f"{', '.join(sorted(OWN_WEIGHTS))}. Set one of them (as "

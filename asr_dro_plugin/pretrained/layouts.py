@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.pretrained.fairseq_config import KINDS
 from asr_dro_plugin.pretrained.fairseq_files import read_config
 from asr_dro_plugin.pretrained.hf_folders import SOURCE, network_config, read_json, tensor_numels
 from asr_dro_plugin.pretrained.plain_pickles import load_as_data
@@ -60,9 +61,11 @@ WAV2VEC2_TYPES = ("wav2vec2", "hubert", "wavlm")
 # Components whose pretrained weights become the experiment's own.
 OWN_WEIGHTS = {
     "hf_wav2vec2": Use(("hf",), WAV2VEC2_TYPES),
-    "fairseq_wav2vec2": Use(("fairseq", "s3prl"), ("wav2vec2", "hubert")),
+    "fairseq_wav2vec2": Use(("fairseq", "s3prl"), KINDS),
     "hf_whisper": Use(("hf",), ("whisper",)),
 }
+# Component -> what ``ssl_checkpoint`` may name for it; these two read their file at every start.
+USES = {"s3prl": Use(("hf", "s3prl")), "wav2vec2": Use(("fairseq",)), **OWN_WEIGHTS}
 OWN_SLOTS = ("encoder", "decoder")  # which may hold one of them
 
 

@@ -3,7 +3,7 @@ preprocessor that both pairs of ours share with their tokens."""
 
 from dataclasses import replace
 
-from asr_dro_plugin.pretrained.layouts import Use
+from asr_dro_plugin.pretrained.layouts import USES
 from asr_dro_plugin.pretrained.whisper_sizes import published_width
 from asr_dro_plugin.stack.components.component import Chosen, Component
 from asr_dro_plugin.stack.components.rules import ATTENTION, Step, View
@@ -54,7 +54,7 @@ HF_WHISPER = Component(
     frames=_frames,
     view=lambda chosen: VIEW,
     raw_audio=True,
-    checkpoints=Use(("hf",), ("whisper",)),
+    checkpoints=USES["hf_whisper"],
     own_weights=True,
     network="net",
     takes_adapters=True,
