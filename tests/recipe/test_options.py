@@ -55,14 +55,6 @@ def test_a_whisper_ends_in_a_table_and_a_pack(recipe, make_tiny_whisper):
     assert (exp / f"{exp.name}.zip").stat().st_size > 0
 
 
-def test_tokens_of_another_kind_do_not_go_with_a_whisper(recipe, make_tiny_whisper):
-    words = ["--asr_config", "conf/train_asr_whisper_small_ce_tiny.yaml", "--token_type", "char"]
-    words += ["--ssl_checkpoint", str(make_tiny_whisper(hidden=16))]
-    done = recipe.run(*words, "--stage", "5", check=False)
-    assert done.returncode != 0
-    assert "--token_type char does not go with" in done.stdout
-
-
 def test_a_checkpoint_of_the_wrong_layout_is_refused_before_training(recipe, tiny_ssl):
     words = ["--asr_config", "conf/train_asr_wav2vec2.yaml", "--ssl_checkpoint", str(tiny_ssl.hf)]
     done = recipe.run(*words, "--stage", "10", check=False)

@@ -1,0 +1,94 @@
+"""utils/stages.sh: a stage is run once, a dry run writes nothing, words stay whole."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """\
+#!/usr/bin/env bash
+set -euo pipefail
+stage=1
+stop_stage=9
+skip_stages=
+dry_run=false
+expdir=exp
+factor=2
+given=
+. utils/log.sh
+. utils/parse_options.sh
+. utils/stages.sh
+words_into words given
+options=(--factor "${factor}" --note "a b")
+needs 5 "Run stage 4." in
+if begin 5 demo "in -> out" --input in other --output out -- "${options[@]}"; then
+    echo made >>out
+    end
+fi
+[ ${#words[@]} = 0 ] || printf '<%s>' "${words[@]}"
+"""
+
+
+class Demo:
+    """The script above in a folder of its own."""
+
+    def __init__(self, folder: Path, utils: Path) -> None:
+        self.folder = folder
+        (folder / "utils").symlink_to(utils)
+        (folder / "demo.sh").write_text(SCRIPT)
+        for name in ("in", "other"):
+            (folder / name).write_text(name)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            ["bash", "demo.sh", *words], cwd=self.folder, capture_output=True, text=True
+        )
+
+    def says(self, *words: str) -> str:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def demo(tmp_path: Path, utils: Path) -> Demo:
+    return Demo(tmp_path, utils.resolve())
+
+
+def test_a_stage_is_run_once_and_again_when_an_option_or_an_input_changes(demo: Demo) -> None:
+    assert "Stage 5: in -> out (never finished)" in demo.says()
+    assert "Stage 5: in -> out: nothing to do." in demo.says()
+    assert "(option factor '2' -> '3')" in demo.says("--factor", "3")
+    (demo.folder / "other").write_text("changed")
+    assert "(input other changed)" in demo.says("--factor", "3")
+    assert (demo.folder / "out").read_text() == "made\n" * 3
+
+
+@pytest.mark.parametrize("words", [["--stage", "6"], ["--stop_stage", "4"], ["--skip_stages", "5"]])
+def test_a_stage_that_is_not_wanted_is_not_run_and_needs_nothing(demo: Demo, words: list) -> None:
+    (demo.folder / "in").unlink()
+    assert demo.says(*words) == ""
+    assert not (demo.folder / "out").exists()
+
+
+def test_a_dry_run_tells_inputs_and_outputs_and_writes_nothing(demo: Demo) -> None:
+    before = sorted(demo.folder.rglob("*"))
+    told = demo.says("--dry_run", "true")
+    assert "would run (never finished)." in told
+    assert "    from in other\n    to   out\n" in told
+    assert sorted(demo.folder.rglob("*")) == before
+
+
+def test_a_missing_need_names_the_remedy_before_anything_is_noted(demo: Demo) -> None:
+    (demo.folder / "in").unlink()
+    done = demo.run()
+    assert done.returncode == 1
+    assert done.stderr == "ERROR: in is missing or empty. Run stage 4.\n"
+    assert not (demo.folder / "exp").exists()
+
+
+def test_words_keep_their_quotes_and_evaluate_nothing(demo: Demo) -> None:
+    assert demo.says("--given", "--a 'b c' $(touch x) \"d\"").endswith("<--a><b c><$(touch><x)><d>")
+    done = demo.run("--given", "--a 'b")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ERROR: --given has an unmatched quote: --a 'b\n")
