@@ -143,6 +143,7 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
     normalize = "given" if given else component_of(config, "normalize") or "none"
     here = os.environ.get("PWD") or os.getcwd()  # an absolute path: the model is used elsewhere too
     stats_file = os.path.join(here, stats, "train/feats_stats.npz")
+    groups = os.path.join(options["init_exp"], "groups.txt")  # an imported model has none
     return {
         "asr_tag": tag,
         "asr_exp": exp,
@@ -150,6 +151,8 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
         "asr_stats_dir": stats,
         "normalize": normalize,
         "stats_file": stats_file if normalize == "global_mvn" else "",
+        "init_groups": groups if options["init_exp"] and os.path.exists(groups) else "",
+        "ssl_files": options["ssl_checkpoint"] if os.path.exists(options["ssl_checkpoint"]) else "",
     }
 
 

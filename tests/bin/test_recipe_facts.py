@@ -168,4 +168,8 @@ def test_a_model_cannot_be_continued_into_its_own_directory(facts, tmp_path):
     (tmp_path / "exp/asr_old/config.yaml").touch()
     with pytest.raises(UserError, match="directory of its own"):
         facts(init_exp="exp/asr_old", asr_exp="exp/asr_old")
-    assert facts(init_exp="exp/asr_old")["asr_exp"] == "exp/asr_train_raw_prompts_char_from_old"
+    found = facts(init_exp="exp/asr_old")
+    assert found["asr_exp"] == "exp/asr_train_raw_prompts_char_from_old"
+    assert found["init_groups"] == ""  # an imported model has none
+    (tmp_path / "exp/asr_old/groups.txt").touch()
+    assert facts(init_exp="exp/asr_old")["init_groups"] == "exp/asr_old/groups.txt"

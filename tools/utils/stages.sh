@@ -59,6 +59,10 @@ begin() {
 # current: whether the stage of ${mark} is finished and unchanged; ${why} says why not.
 current() {
     local code=0
+    if [ ! -e "${mark}" ] && [ ! -e "${mark%/*}/.${mark##*/}.begun" ]; then
+        why="never finished" # as stage.py would say; asking it for every stage takes a second
+        return 1
+    fi
     why=$(utils/stage.py check "${mark}" "${mark_args[@]}") || code=$?
     [ "${code}" -le 1 ] || die "${mark} cannot be checked: see the line above."
     return "${code}"

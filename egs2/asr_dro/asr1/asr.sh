@@ -47,13 +47,13 @@ asr_exp=                 # directory of the experiment (default: EXPDIR/asr_TAG)
 asr_stats_dir=           # directory of lengths and statistics (default: EXPDIR/asr_stats_TAG)
 asr_args=                # more options for training, for example "--max_epoch 5"
 onebatchtest=false       # stage 11 only learns a few utterances by heart, and says whether it could
-ssl_checkpoint=          # pretrained model: name, path, or org/name of the hub (default: the YAML's)
+ssl_checkpoint=          # pretrained model: name, path, or org/name of the hub (default: the YAML)
 init_exp=                # experiment to continue from
 extend_groups=false      # let the continued model meet new languages and characters
 # Language model: n-grams of the training text, where the decoding configuration asks for them
 use_lm=                  # true or false (default: whether the decoding configuration has mode lm)
 lm_order=                # longest n-grams (default: 3 words or 6 characters, by lm_unit)
-lm_dir=                  # language models made before, by asr-dro lm build too (default: EXPDIR/lm_TAG)
+lm_dir=                  # language models made before, or by asr-dro lm (default: EXPDIR/lm_TAG)
 tune_lm=false            # find the weight and the word score on the dev set, before decoding
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
@@ -200,16 +200,13 @@ shapes=(--train_dir "${data_feats}/${train_set}" --valid_dir "${data_feats}/${va
     --tokens "${tokens}" --token_type "${token_type}" --config "${asr_config}"
     "--asr_args=${asr_args}" --out_dir "${asr_stats_dir}" --max_drop "${max_drop}"
     ${nlsyms:+--nlsyms "${nlsyms}"} ${bpemodel:+--bpemodel "${bpemodel}"}
-    ${ssl_checkpoint:+--override "ssl_checkpoint=${ssl_checkpoint}"})
-made_from=("${data_feats}/${train_set}" "${data_feats}/${valid_set}" "${asr_config}"
-    "${tokens}" ${nlsyms:+"${nlsyms}"} ${bpemodel:+"${bpemodel}"})
-if [ -n "${init_exp}" ] && [ -e "${init_exp}/groups.txt" ]; then # an imported model has none
-    shapes+=(--init_groups "${init_exp}/groups.txt" --extend_groups "${extend_groups}")
-    made_from+=("${init_exp}/groups.txt")
-fi
+    ${ssl_checkpoint:+--override "ssl_checkpoint=${ssl_checkpoint}"}
+    ${init_groups:+--init_groups "${init_groups}" --extend_groups "${extend_groups}"})
+token_files=("${tokens}" ${nlsyms:+"${nlsyms}"} ${bpemodel:+"${bpemodel}"})
 if begin 10 "${exp_name}" "lengths and groups -> ${asr_stats_dir}" \
-    --option "shapes=${shapes[*]}" "normalize=${normalize}" --input "${made_from[@]}" \
-    --output "${asr_stats_dir}"/{groups.txt,train,valid}; then
+    --option "shapes=${shapes[*]}" "normalize=${normalize}" \
+    --input "${data_feats}"/{"${train_set}","${valid_set}"} "${asr_config}" "${token_files[@]}" \
+    ${init_groups:+"${init_groups}"} --output "${asr_stats_dir}"/{groups.txt,train,valid}; then
     read -r -a test_dirs <<<"${test_sets}"
     python3 -m asr_dro_plugin.bin.preflight "${shapes[@]}" --write_shapes true \
         ${init_exp:+--init_exp "${init_exp}" --extend_groups "${extend_groups}"} \
@@ -232,10 +229,6 @@ train=(--config "${asr_config}" --output_dir "${asr_exp}" --resume true "${token
     ${init_exp:+--init_exp "${init_exp}" --extend_groups "${extend_groups}"} "${asr_arg_words[@]}")
 where=(--ngpu "${ngpu}") # says where it runs, not what is made: a run goes on when it changes
 [ "${ngpu}" -le 1 ] || where+=(--multiprocessing_distributed true)
-made_from=("${asr_config}" "${tokens}" ${nlsyms:+"${nlsyms}"} ${bpemodel:+"${bpemodel}"}
-    "${asr_stats_dir}"/{groups.txt,train,valid} "${data_feats}/${train_set}"/{text,wav.scp}
-    ${init_exp:+"${init_exp}/config.yaml"})
-[ ! -e "${ssl_checkpoint}" ] || made_from+=("${ssl_checkpoint}")
 needs 11 "Run stages 5 and 10 first: --stage 5." "${tokens}" "${asr_stats_dir}/groups.txt"
 if ${onebatchtest} && wanted 11; then
     log "Stage 11: a batch to be learnt by heart -> ${asr_exp}_onebatchtest"
@@ -246,7 +239,9 @@ if ${onebatchtest} && wanted 11; then
 fi
 if begin 11 "${exp_name}" "training -> ${asr_exp}" \
     --option "train=python3 -m asr_dro_plugin.bin.train ${train[*]}" \
-    --input "${made_from[@]}" --output "${asr_exp}"/{"${inference_asr_model}",config.yaml}; then
+    --input "${asr_config}" "${token_files[@]}" "${asr_stats_dir}"/{groups.txt,train,valid} \
+    "${data_feats}/${train_set}"/{text,wav.scp} ${init_exp:+"${init_exp}/config.yaml"} \
+    ${ssl_files:+"${ssl_files}"} --output "${asr_exp}"/{"${inference_asr_model}",config.yaml}; then
     utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
     cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
     utils/write_command.sh "${asr_exp}/run.sh" \
