@@ -1,4 +1,4 @@
-"""What an experiment's folder holds: config, model files, metrics, adapters, info.
+"""What an experiment's folder holds and is called: config, model files, metrics, adapters, info.
 
 Imports: base pretrained stack text.
 """
