@@ -9,6 +9,9 @@ META = "meta.yaml"  # ESPnet's list of what is in a packed model
 IMPORTED = "import.json"  # where an imported model comes from
 PACKED = "asr_dro.json"  # what a packed model consists of
 METRICS = "metrics.jsonl"
+LOG = "train.log"
+SEEN = "seen.json"  # how much of each group and corpus the model has seen
+VERSIONS = "versions.json"  # with which programs it was trained
 # Names in a model's state that begin so are the objective's: of training, not of the model, and
 # maybe NaN before its first update.
 OBJECTIVE_STATE = "objective."

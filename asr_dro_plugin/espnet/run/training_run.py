@@ -36,6 +36,7 @@ from asr_dro_plugin.espnet.run.run_saving import RunSaving
 from asr_dro_plugin.espnet.run.sanity_check import try_out
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch
 from asr_dro_plugin.espnet.run.validation import validate
+from asr_dro_plugin.experiment import SEEN
 
 
 class TrainingRun(RunBase):
@@ -182,7 +183,7 @@ class TrainingRun(RunBase):
         self.on_first_rank(self.epoch_end.report_group_weights)
         self.on_first_rank(lambda: self.epoch_end.save_model(epoch))
         seen = self.seen_by_all()
-        self.on_first_rank(lambda: seen.write(self.output_dir / "seen.json"))
+        self.on_first_rank(lambda: seen.write(self.output_dir / SEEN))
         self.saving.save(epoch_is_over=True)
         self.on_first_rank(lambda: self.epoch_end.tidy(epoch))
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import asr_dro_plugin
 from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.experiment import VERSIONS
 
-FILE_NAME = "versions.json"
 # Name of the distribution and of the module; of the last ones only what has been imported.
 ALWAYS = (("espnet", "espnet2"), ("torch", "torch"), ("numpy", "numpy"))
 IMPORTED = (
@@ -61,7 +61,7 @@ def record_versions(exp: Path, update: int) -> None:
 
     A training is not stopped over it: what fails is one warning.
     """
-    path = exp / FILE_NAME
+    path = exp / VERSIONS
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         now = versions()

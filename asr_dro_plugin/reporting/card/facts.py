@@ -13,7 +13,7 @@ from pathlib import Path
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import METRICS
+from asr_dro_plugin.experiment import METRICS, SEEN
 from asr_dro_plugin.experiment import metrics as metrics_file
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS
@@ -64,7 +64,7 @@ def read_seen(exp: Path) -> list[dict]:
     Raises:
         UserError: the file is damaged.
     """
-    path = exp / "seen.json"
+    path = exp / SEEN
     if not path.exists():
         return []
     try:

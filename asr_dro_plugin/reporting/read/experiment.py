@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG
+from asr_dro_plugin.experiment import CONFIG, SEEN
 from asr_dro_plugin.reporting.read.data_sets import (
     DataSet,
     dump_folder,
@@ -120,7 +120,7 @@ class Experiment:
     @cached_property
     def seen(self) -> list[dict]:
         """Rows of ``seen.json``: what training passed over, repeats included; or empty."""
-        path = self.path / "seen.json"
+        path = self.path / SEEN
         return self.attempt(lambda: _read_seen(path), []) if path.exists() else []
 
     @cached_property

@@ -13,9 +13,8 @@ import yaml
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG
+from asr_dro_plugin.experiment import CONFIG, LOG, VERSIONS
 
-VERSIONS_FILE = "versions.json"
 ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
 TORCH_LINE = re.compile(r"pytorch\.version=([^\s,]+)")
 LOG_LINES = 400  # ESPnet says its version of PyTorch before the model's structure
@@ -63,12 +62,12 @@ def versions_of(exp: Path, config: Mapping) -> list[dict]:
     head of the log PyTorch's.
     """
     try:
-        recorded = json.loads((Path(exp) / VERSIONS_FILE).read_text(encoding="utf-8"))
+        recorded = json.loads((Path(exp) / VERSIONS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         recorded = []
     if isinstance(recorded, list) and recorded and all(isinstance(e, dict) for e in recorded):
         return recorded
-    known = {"espnet": config.get("version"), "torch": _torch_in_log(Path(exp) / "train.log")}
+    known = {"espnet": config.get("version"), "torch": _torch_in_log(Path(exp) / LOG)}
     return [{name: str(version) for name, version in known.items() if version}]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from asr_dro_plugin.experiment import CONFIG, METRICS
+from asr_dro_plugin.experiment import CONFIG, LOG, METRICS
 from asr_dro_plugin.experiment.metrics import Record
 from asr_dro_plugin.reporting.read.history import History, read_history
 from asr_dro_plugin.reporting.read.train_log import TrainLog
@@ -56,7 +56,7 @@ class RunWatcher:
     """Reads an experiment again and again, and of its files only what has changed."""
 
     def __init__(self, exp: Path) -> None:
-        self.exp, self.log = exp, TrainLog(exp / "train.log")
+        self.exp, self.log = exp, TrainLog(exp / LOG)
         self._history, self._history_mark = read_history(exp), self._mark()
         self._config, self._config_mark = {}, 0.0
 
@@ -163,7 +163,7 @@ class RunWatcher:
         return found
 
     def _last_sign(self) -> float | None:
-        names = ("train.log", "train.log.progress", "checkpoint.pth")
+        names = (LOG, f"{LOG}.progress", "checkpoint.pth")
         paths = [*self._sources(), *(self.exp / name for name in names)]
         return max(filter(None, map(_modified, paths)), default=None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG, METRICS
+from asr_dro_plugin.experiment import CONFIG, LOG, METRICS
 from asr_dro_plugin.reporting.read.run_state import RunState, RunWatcher
 from asr_dro_plugin.reporting.terminal.watch_page import Look, render, summary
 
@@ -48,7 +48,7 @@ def watch(exp: Path, once: bool, interval: float, stream: TextIO | None = None) 
 
 def _refuse_other_folders(exp: Path, watcher: RunWatcher) -> None:
     """A folder without any file of a training is a mistaken path."""
-    names = (CONFIG, "train.log", "run.sh", METRICS, "tensorboard")
+    names = (CONFIG, LOG, "run.sh", METRICS, "tensorboard")
     if not any((exp / name).exists() for name in names):
         raise UserError(
             f"{exp} holds no training. Give the folder that stage 11 writes, exp/asr_train_..."
