@@ -9,8 +9,10 @@
     others: drop            # what is outside: report (stays, default), drop, space
     languages: {kaz: {map: {}, keep: "а-яәғқңөұүһі"}}    # any step otherwise for a language
 
-The steps are done in this order whatever the file's; white space is collapsed at the end.  A rule
-whose second pass would change what the first one left is refused.
+The steps are done in this order whatever the file's, and again on what a step left that an earlier
+one would change (of é strip_marks leaves e, which map may name); all white space is a space, runs
+of which are one at the end.  A rule whose second pass would change what the first one left is
+refused.
 """
 
 import hashlib
@@ -92,12 +94,21 @@ class Rule:
         return text if self._form is None else unicodedata.normalize(self._form, text)
 
     def _image(self, char: str) -> str:
-        """What takes the place of a character that is cased and composed."""
+        """What takes the place of a character that is cased and composed, for good."""
+        before, after = char, self._step(char)
+        while after != before:
+            before, after = after, "".join(map(self._step, after))
+        return after
+
+    def _step(self, char: str) -> str:
+        """What one pass makes of it."""
         kept = self.steps.map.get(char, char)
         if self._stripped is None or self._stripped:
             kept = "".join(without_marks(part, self._stripped) for part in kept)
         kept = "".join(map(self._without_punctuation, kept))
-        return kept if self._leaves_others() else "".join(map(self._within_alphabet, kept))
+        if not self._leaves_others():
+            kept = "".join(map(self._within_alphabet, kept))
+        return "".join(" " if char.isspace() else char for char in kept)
 
     def _leaves_others(self) -> bool:
         return self.alphabet is None or self.steps.others == "report"
@@ -125,6 +136,7 @@ class Rule:
         return " " if self.steps.others == "space" else ""
 
     def _check(self) -> None:
+        """Refuse what would not stay; it goes by single passes, for a map may have no end."""
         for first, one in self._listed.items():
             for second, other in self._listed.items():
                 if first < second and one & other:
@@ -134,12 +146,15 @@ class Rule:
                     )
         for char, image in self.steps.map.items():
             self._refuse_unless(self._cased(char) == char, f"map has '{char}'", self._cased(char))
-            found = self._image(char)
-            again = self._cased(found).translate(self._table)
+            found = self._step(char)
+            again = self._pass(found)
             self._refuse_unless(again == found, f"map gives '{image}' for '{char}'", again)
         for char in sorted((self.alphabet or frozenset()) | self._listed["keep"]):
-            again = self._cased(char).translate(self._table)
+            again = self._pass(char)
             self._refuse_unless(again == char or char.isspace(), f"keep has '{char}'", again)
+
+    def _pass(self, text: str) -> str:
+        return "".join(map(self._step, self._cased(text)))
 
     def _cased(self, text: str) -> str:
         return self._case(self._composed(text), self._lang)
