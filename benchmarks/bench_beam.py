@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr_dro_plugin.decoding.build import build_decoder
+from asr_dro_plugin.decoding import build
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.decoding.lm_ngram import LN10, silent_stderr
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import find_lm
@@ -34,6 +35,11 @@ SAME = 0.003  # WERs as near as that are the same: five words of 1,500
 LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 TOKENS = ["<blank>", "<unk>", "<space>", *LETTERS, "<sos/eos>"]
 IDS = {token: index for index, token in enumerate(TOKENS)}
+
+
+def build_decoder(config, *rest, **more):
+    """As ``build.build_decoder``, of a configuration that names few keys."""
+    return build.build_decoder(read_decode_config(config), *rest, **more)
 
 
 def sentences(num: int, rng: np.random.Generator) -> list[str]:

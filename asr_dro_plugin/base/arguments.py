@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, "allow_abbrev": False, **kwargs})
 
-    def add_switch(self, name: str, help: str, default: bool = False) -> None:
+    def add_switch(self, name: str, help: str, default: bool | None = False) -> None:
         """An option that takes ``true`` or ``false``."""
         self.add_argument(name, type=boolean, default=default, metavar="true|false", help=help)
 

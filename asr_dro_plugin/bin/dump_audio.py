@@ -2,7 +2,7 @@
 
 import logging
 
-from asr_dro_plugin.base.arguments import Parser, boolean, fraction
+from asr_dro_plugin.base.arguments import Parser, fraction
 from asr_dro_plugin.errors import UserError, run_main
 
 
@@ -15,10 +15,10 @@ def get_parser() -> Parser:
     add("--feats_type", choices=["raw", "raw_copy"], default="raw",
         help="raw: FLAC archives; raw_copy: plain files stay in place")  # fmt: skip
     add("--fs", type=int, default=16000, help="sample rate of the dump in Hz")
-    add("--allow_pipes", type=boolean, default=False, help="whether wav.scp may run commands")
+    parser.add_switch("--allow_pipes", "whether wav.scp may run commands")
     add("--num_parts", type=int, default=1, help="number of parts of the dump")
     add("--part", type=int, default=0, help="dump this part, 1..num_parts; 0: all, then merge")
-    add("--merge", type=boolean, default=False, help="make the tables from the finished parts")
+    parser.add_switch("--merge", "make the tables from the finished parts")
     add("--max_drop", type=fraction, default=0.05, help="largest share of a language to leave out")
     return parser
 

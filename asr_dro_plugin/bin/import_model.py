@@ -39,8 +39,7 @@ def get_parser() -> Parser:
     add("--allow_new_head", nargs="?", const="true", choices=("true", "false"), default="false",
         help="let an output layer that is missing or does not fit begin anew")  # fmt: skip
     add("--lang", metavar="CODE", help="hf: the language of an MMS model")
-    add("--max_gib", type=float, default=32.0,
-        help="refuse archives that unpack to more (default: %(default)g GiB)")  # fmt: skip
+    add("--max_gib", type=float, default=32.0, help="refuse archives that unpack to more, GiB")
     return parser
 
 

@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import resource
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, recorded
 
@@ -26,7 +24,6 @@ gzip or not; a language tag [eng] at its beginning is taken off.
 
 Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 """
-MAX_NAMED = 5
 
 
 def get_parser() -> Parser:
@@ -34,7 +31,7 @@ def get_parser() -> Parser:
     parser = Parser(prog="asr-dro lm", description=__doc__, epilog=EPILOG)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
 
-    def step(name: str, run: Callable, what: str) -> argparse.ArgumentParser:
+    def step(name: str, run: Callable, what: str) -> Parser:
         found = steps.add_parser(name, help=what, description=what)
         found.set_defaults(run=run)
         return found
@@ -50,7 +47,7 @@ def get_parser() -> Parser:
     collect.add_argument("--out", required=True, help="folder that gets the texts")
     estimate.add_argument("text_dir", help="folder that `collect` wrote")
     for one in (build, estimate):
-        one.add_argument("--out", default="lm", help="folder of the models (default: lm)")
+        one.add_argument("--out", default="lm", help="folder of the models")
         _model_options(one)
     for one in (perplexity, binary):
         one.add_argument("lm_dir", metavar="LM", help="folder of models, or one model's file")
@@ -58,45 +55,37 @@ def get_parser() -> Parser:
     perplexity.add_argument("--text_norm", help="normaliser (default: that of the models)")
     perplexity.add_argument("--json", metavar="FILE", help="write every figure here")
     for one in (build, collect, estimate, perplexity):
-        one.add_argument(
-            "--strict", type=boolean, default=False, metavar="true|false",
-            help="fail where something must be left out (default: false, exit code 3)",
-        )  # fmt: skip
+        one.add_switch("--strict", "fail where something must be left out (default: false, exit "
+                       "code 3)")  # fmt: skip
     return parser
 
 
-def _text_options(parser: argparse.ArgumentParser) -> None:
+def _text_options(parser: Parser) -> None:
     parser.add_argument("text", nargs="+", metavar="TEXT", help="plain or Kaldi's, gzip or not")
     parser.add_argument("--groups", metavar="UTT2LANG", help="language of each utterance id")
-    parser.add_argument(
-        "--kaldi", type=boolean, metavar="true|false",
-        help="whether an id begins each line (default: true with --groups)",
-    )  # fmt: skip
+    parser.add_switch(
+        "--kaldi", "whether an id begins each line (default: true with --groups)", None
+    )
 
 
-def _collect_options(parser: argparse.ArgumentParser) -> None:
+def _collect_options(parser: Parser) -> None:
     parser.add_argument(
         "--per", choices=["joint", "language", "both"], default="joint",
-        help="one model of all text, one of each language, or both (default: joint)",
+        help="one model of all text, one of each language, or both",
     )  # fmt: skip
-    parser.add_argument(
-        "--text_norm", default="none",
-        help=f"what is done to the text: {KINDS} (default: none)",
-    )  # fmt: skip
+    parser.add_argument("--text_norm", default="none", help=f"what is done to the text: {KINDS}")
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--order", type=int, default=3, help="longest n-grams (default: 3)")
-    parser.add_argument(
-        "--unit", choices=["word", "char"], default="word", help="of n-grams (default: word)"
-    )
+def _model_options(parser: Parser) -> None:
+    parser.add_argument("--order", type=int, default=3, help="longest n-grams")
+    parser.add_argument("--unit", choices=["word", "char"], default="word", help="of n-grams")
     parser.add_argument(
         "--prune", default="0", metavar='"0 0 1"',
-        help="leave out n-grams that occur so often or less, a number for each order (default: 0)",
+        help="leave out n-grams that occur so often or less, a number for each order",
     )  # fmt: skip
     parser.add_argument(
         "--estimator", choices=["auto", "builtin", "lmplz"], default="auto",
-        help="auto: KenLM's lmplz where it is on PATH, else our own (default: auto)",
+        help="auto: KenLM's lmplz where it is on PATH, else our own",
     )  # fmt: skip
 
 
@@ -105,53 +94,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = get_parser().parse_args(argv)
     if Path(getattr(args, "out", "")).is_file():
         raise UserError(f"--out {args.out} is a file. Name a folder.")
-    return args.run(args)
+    args.run(args)
+    return 0
 
 
-def run_build(args: argparse.Namespace) -> int:
+def run_build(args: argparse.Namespace) -> None:
     """From text to models; every model is whole or absent."""
-    settings, out = _settings(args), Path(args.out)
-    is_new = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with TemporaryDirectory(dir=out, prefix=".text.") as text_dir:
-            unknown = _collected(args, text_dir)
-            _estimated(args, text_dir, settings, binary=True)
-    finally:
-        if is_new and not any(out.iterdir()):
-            out.rmdir()  # nothing was made
-    _refuse_unknown(unknown)
-    return 0
+    from asr_dro_plugin.lm.stages import build_models
+
+    settings = _settings(args)
+    for line in build_models(_sentences(args), args.per, args.out, settings, args.strict):
+        print(line)
 
 
-def run_collect(args: argparse.Namespace) -> int:
+def run_collect(args: argparse.Namespace) -> None:
     """Write the text of each model."""
-    _refuse_unknown(_collected(args, args.out))
-    return 0
+    from asr_dro_plugin.lm.stages import collect_all, refuse_unknown
+
+    sentences = _sentences(args)
+    print(collect_all(sentences, args.per, args.out, args.strict))
+    refuse_unknown(sentences)
 
 
-def run_estimate(args: argparse.Namespace) -> int:
+def run_estimate(args: argparse.Namespace) -> None:
     """Estimate a model of each collected text."""
-    _estimated(args, args.text_dir, _settings(args), binary=False)
-    return 0
+    from asr_dro_plugin.lm.stages import estimate_all, lines_about, refuse_failed
+
+    made, failed = estimate_all(args.text_dir, args.out, _settings(args), strict=args.strict)
+    print(*lines_about(made, failed), sep="\n")
+    refuse_failed(failed, made)
 
 
-def run_binary(args: argparse.Namespace) -> int:
+def run_binary(args: argparse.Namespace) -> None:
     """Make KenLM's binary beside each model."""
     from asr_dro_plugin.lm.stages import binaries
 
     print(binaries(args.lm_dir))
-    return 0
 
 
-def run_perplexity(args: argparse.Namespace) -> int:
+def run_perplexity(args: argparse.Namespace) -> None:
     """Print the table; 3 where a language or an utterance could not be scored."""
     from asr_dro_plugin.base.files import atomic_write
     from asr_dro_plugin.lm.perplexity import measure, text_norm_of
     from asr_dro_plugin.lm.table import perplexity_table, remarks
+    from asr_dro_plugin.lm.text import sentences_of
 
     text_norm = args.text_norm or text_norm_of(args.lm_dir)
-    found = measure(args.lm_dir, _sentences(args, text_norm))
+    found = measure(args.lm_dir, sentences_of(args.text, text_norm, args.groups, args.kaldi))
     if args.json:
         with atomic_write(args.json) as stream:
             about = {"text": args.text, "text_norm": recorded(text_norm), **found}
@@ -160,7 +149,6 @@ def run_perplexity(args: argparse.Namespace) -> int:
     print(perplexity_table(found))
     if left := remarks(found):
         raise (UserError if args.strict else SomeLeftOut)("; ".join(left))
-    return 0
 
 
 def _settings(args: argparse.Namespace):
@@ -172,53 +160,11 @@ def _settings(args: argparse.Namespace):
     return LmSettings(args.order, args.unit, tuple(map(int, words)), args.estimator)
 
 
-def _sentences(args: argparse.Namespace, text_norm: str, need_language: bool = False):
-    from asr_dro_plugin.base.kaldi_io import read_table
-    from asr_dro_plugin.lm.text import Sentences
+def _sentences(args: argparse.Namespace):
+    from asr_dro_plugin.lm.text import sentences_of
 
-    languages = read_table(args.groups, allow_empty_value=False) if args.groups else None
-    kaldi = args.kaldi if args.kaldi is not None else languages is not None
-    if languages is not None and not kaldi:
-        raise UserError("--groups needs utterance ids, and --kaldi false says there are none.")
-    return Sentences(args.text, text_norm, kaldi, languages, need_language)
-
-
-def _collected(args: argparse.Namespace, text_dir: str) -> list[str]:
-    """Collect the texts; ids that were left out."""
-    from asr_dro_plugin.lm.text import collect
-
-    sentences = _sentences(args, args.text_norm, need_language=args.per != "joint")
-    counts = collect(sentences, text_dir, args.per)
-    texts = ", ".join(f"{name} {count}" for name, count in counts.items())
-    more = f"; {sentences.num_empty} empty" if sentences.num_empty else ""
-    more += f"; {sentences.num_symbols} <s> </s> <unk> dropped" if sentences.num_symbols else ""
-    print(f"sentences: {texts}{more}")
-    if args.strict and sentences.unknown:
-        raise UserError(_left_out(sentences.unknown))
-    return sentences.unknown
-
-
-def _estimated(args: argparse.Namespace, text_dir: str, settings, binary: bool) -> None:
-    """Estimate and say what came of it."""
-    from asr_dro_plugin.lm.stages import estimate_all, refuse_failed
-
-    made, failed = estimate_all(text_dir, args.out, settings, binary, args.strict)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print("\n".join([*made, f"peak memory {peak:.0f} MiB", *failed]))
-    refuse_failed(failed, made)
-
-
-def _refuse_unknown(unknown: list[str]) -> None:
-    if unknown:
-        raise SomeLeftOut(_left_out(unknown))
-
-
-def _left_out(unknown: list[str]) -> str:
-    more = " …" if len(unknown) > MAX_NAMED else ""
-    return (
-        f"{len(unknown)} lines have no language and were left out: "
-        f"{' '.join(unknown[:MAX_NAMED])}{more}. Complete --groups."
-    )
+    need_language = args.per != "joint"
+    return sentences_of(args.text, args.text_norm, args.groups, args.kaldi, need_language)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import logging
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
@@ -16,7 +16,7 @@ def get_parser() -> Parser:
     add("--out_dir", required=True, help="gets tokens.txt, nlsyms.txt and, for bpe, bpe.model")
     add("--token_type", choices=TOKEN_TYPES, default="char", help="kind of token")
     add("--nbpe", type=int, default=500, help="number of pieces for bpe")
-    add("--lid", type=boolean, default=True, help="whether the text begins with language tags")
+    parser.add_switch("--lid", "whether the text begins with language tags", True)
     add("--word_min_count", type=int, default=1, help="rarer words become <unk>")
     add("--ssl_checkpoint", help="the Whisper whose tokens hugging_face takes: a path or org/name")
     add("--config", help="training configuration, whose ssl_checkpoint serves where none is given")

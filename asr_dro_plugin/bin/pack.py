@@ -4,7 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 
 
@@ -19,9 +19,9 @@ def get_parser() -> Parser:
     add("--inference_tag", help="the decoding whose scores the card shows (default: of the model)")
     add("--lm_dir", help="language models to go with it, as asr-dro lm build makes them")
     add("--licence", "--license", default="unknown", metavar="NAME",
-        help="licence of the model, for example cc-by-4.0 (default: %(default)s)")  # fmt: skip
-    words = "add adapters (LoRA) to the weights: a model that needs no base (default: false)"
-    add("--merge_adapters", type=boolean, default=False, metavar="true|false", help=words)
+        help="licence of the model, for example cc-by-4.0")  # fmt: skip
+    parser.add_switch("--merge_adapters", "add adapters (LoRA) to the weights: a model that needs "
+                      "no base")  # fmt: skip
     return parser
 
 

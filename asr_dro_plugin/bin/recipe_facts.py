@@ -13,7 +13,7 @@ from pathlib import Path
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin.check_config import check
-from asr_dro_plugin.decoding.options import read_decode_config
+from asr_dro_plugin.decoding.options import check_lm_dir, read_decode_config
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.experiment import recipe_checks, recipe_names
 from asr_dro_plugin.stack.overrides import overrides_from_arguments
@@ -52,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check_language_model(options: Mapping[str, str], decoding: Mapping) -> None:
     if options["lm_dir"]:
-        from asr_dro_plugin.decoding.command_line import check_lm_dir
-
         check_lm_dir(decoding, options["lm_dir"], options["inference_config"])
 
 

@@ -7,22 +7,11 @@ nothing; with --text, they lie between the words of the recording's text, which 
 import argparse
 import sys
 import warnings
-from dataclasses import replace
-from pathlib import Path
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
-from asr_dro_plugin.bin.align import add_model_options, list_some, load
-from asr_dro_plugin.data.segments_dir import (
-    NO_LANGUAGE,
-    Recording,
-    Segment,
-    recording_ids,
-    summary,
-    to_thousandths,
-    write_segments_dir,
-)
-from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
+from asr_dro_plugin.bin.align import add_text_options, load
+from asr_dro_plugin.errors import UserError, run_main
 
 EPILOG = """Uses:
   asr-dro segment talk.mp3 --out data/talk
@@ -39,43 +28,41 @@ def get_parser() -> Parser:
     add = parser.add_argument
     add("audio", nargs="+", help="recordings of any rate, container and length")
     add("--out", required=True, help="data directory to write; no audio is copied")
-    add("--min", type=float, default=5.0, help="shortest piece in seconds (default: 5)")
-    add("--max", type=float, default=20.0, help="longest piece in seconds (default: 20)")
-    add("--pause", type=float, default=0.3, help="shortest pause to cut in, seconds (default: 0.3)")
-    add("--pad", type=float, default=0.2, help="silence kept at either end of a piece, seconds "
-        "(default: 0.2)")  # fmt: skip
+    add("--min", type=float, default=5.0, help="shortest piece in seconds")
+    add("--max", type=float, default=20.0, help="longest piece in seconds")
+    add("--pause", type=float, default=0.3, help="shortest pause to cut in, seconds")
+    add("--pad", type=float, default=0.2, help="silence kept at either end of a piece, seconds")
     add("--text", metavar="FILE", help="text of the recording or, of several, a table "
         "'name text' (name: the file's without its ending); needs --exp")  # fmt: skip
-    add("--cut_speech", type=boolean, default=False, metavar="true|false",
-        help="cut longer stretches without a pause "
-        "where it does least harm (default: false)")  # fmt: skip
+    parser.add_switch("--cut_speech", "cut longer stretches without a pause where it does least "
+                      "harm")  # fmt: skip
     add("--low_score", type=float, default=-2.0, help="with --text, a text fits badly whose "
-        "characters' mean log probability is below this (default: -2)")  # fmt: skip
-    add("--keep", type=boolean, default=True, metavar="true|false",
-        help="keep pieces that are too long, too short, "
-        "begin in speech or whose text fits badly (default: true); summary.json lists them "
-        "anyway")  # fmt: skip
-    add("--strict", type=boolean, default=False, metavar="true|false",
-        help="stop at the first recording that cannot be "
-        "cut (default: false)")  # fmt: skip
-    add_model_options(parser, required=False)
+        "characters' mean log probability is below this")  # fmt: skip
+    parser.add_switch("--keep", "keep pieces that are too long, too short, begin in speech or "
+                      "whose text fits badly; summary.json lists them anyway", True)  # fmt: skip
+    parser.add_switch("--strict", "stop at the first recording that cannot be cut")
+    add_text_options(parser, required=False)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Cut, list what is not as it was wanted; exit 3 if there was any."""
     args = get_parser().parse_args(argv)
+    from asr_dro_plugin.data.segments_dir import NO_LANGUAGE, recording_ids, write_segments_dir
     from asr_dro_plugin.decoding.segment import Lengths
+    from asr_dro_plugin.decoding.segment_recordings import Cutter, cut_all, report
 
     lengths = Lengths(args.min, args.max, args.pad)
     paths = recording_ids(args.audio)
     texts = read_texts(args, list(paths))
     model = load_pauses(args)
+    cutter = Cutter(lengths, args.pause, args.cut_speech, args.low_score, args.lang, model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about itself
-        recordings = cut_all(args, paths, texts, lengths, model)
+        recordings = cut_all(paths, texts, cutter, args.strict)
     write_segments_dir(args.out, recordings, args.lang or NO_LANGUAGE, args.keep)
-    return report(args, recordings)
+    report(recordings, args.out)
+    return 0
 
 
 def load_pauses(args: argparse.Namespace):
@@ -103,104 +90,6 @@ def read_texts(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
             f"{missing[0]}). Give each a line 'name text'."
         )
     return texts
-
-
-def cut_all(args: argparse.Namespace, paths, texts, lengths, model) -> dict[str, Recording]:
-    """Every recording with its pieces, or with the fault for which it has none."""
-    from asr_dro_plugin.audio.read_ahead import Location, load
-    from asr_dro_plugin.base.progress import Progress
-
-    found: dict[str, Recording] = {}
-    with Progress(len(paths), "segment") as bar:
-        for name, path in paths.items():
-            utterance = load(Location(name, path))
-            fault, segments = utterance.fault, []
-            try:
-                if not fault:
-                    segments = cut_one(args, utterance, texts.get(name), lengths, model)
-                    fault = "" if segments else "no speech was found"
-            except UserError as error:
-                fault = str(error)
-            if fault and args.strict:
-                raise UserError(f"{path}: {fault}")
-            found[name] = Recording(path, utterance.duration or None, tuple(segments), fault)
-            bar.advance()
-    return found
-
-
-def cut_one(args: argparse.Namespace, utterance, text: str | None, lengths, model) -> list[Segment]:
-    """The pieces of one recording."""
-    from asr_dro_plugin.decoding.segment import Stretch, cut, with_quiet_cuts
-    from asr_dro_plugin.decoding.text_pieces import cut_words
-
-    if text is not None:
-        words = model(utterance, text, args.lang).words
-        pieces = cut_words(words, lengths, utterance.duration, args.pause, args.cut_speech)
-        return [spoken_segment(piece, args.low_score) for piece in pieces]
-    regions = speech_of(args, utterance.samples, model)
-    stretches = [Stretch(*region) for region in regions]
-    if args.cut_speech:
-        stretches = with_quiet_cuts(regions, utterance.samples, lengths.longest)
-    return [segment_of(piece) for piece in cut(stretches, lengths, utterance.duration)]
-
-
-def speech_of(args: argparse.Namespace, samples, model) -> list[tuple[float, float]]:
-    """Stretches of speech, in seconds."""
-    if model is None:
-        from asr_dro_plugin.audio.vad import find_speech
-
-        return find_speech(samples, min_silence=args.pause, pad=0.0)
-    from asr_dro_plugin.decoding.given_text import row_of
-    from asr_dro_plugin.decoding.segment import voiced
-
-    emission = model.emission(samples)
-    best = row_of(emission).argmax(-1)
-    return voiced(best, model.silent_ids, emission.frame_shift, args.pause)
-
-
-def segment_of(piece) -> Segment:
-    """A piece as a data directory has it."""
-    return Segment(*to_thousandths(piece.start, piece.end), None, piece.faults)
-
-
-def spoken_segment(found, low_score: float) -> Segment:
-    """The same with its text, which is a fault of its own where it does not seem to be said."""
-    faults = found.piece.faults
-    if found.score < low_score:
-        faults += (f"text fits badly ({found.score:.2f})",)
-    score = round(found.score, 4)
-    return replace(segment_of(found.piece), text=found.text, faults=faults, score=score)
-
-
-def faults_of(recording: Recording) -> list[str]:
-    """A line for all that is not as it was wanted."""
-    missing = [f"{recording.path}: {recording.fault}"] if recording.fault else []
-    return missing + [
-        f"{recording.path}: {each.start:.3f} to {each.end:.3f} s {', '.join(each.faults)}"
-        for each in recording.segments
-        if each.faults
-    ]
-
-
-def report(args: argparse.Namespace, recordings: dict[str, Recording]) -> int:
-    """Say what was made, and name on stderr some of what is not as it was wanted."""
-    list_some([line for recording in recordings.values() for line in faults_of(recording)])
-    made = summary(recordings)
-    print(
-        f"{args.out}: {made['pieces']} pieces, {made['seconds_in_pieces'] / 60:.1f} of "
-        f"{made['seconds'] / 60:.1f} minutes"
-    )
-    if made["with_faults"] or made["without_pieces"]:
-        counts = [
-            made["with_faults"]
-            and f"{made['with_faults']} of {made['pieces']} pieces are not as wanted",
-            made["without_pieces"]
-            and f"{made['without_pieces']} of {made['recordings']} recordings have none",
-        ]
-        raise SomeLeftOut(
-            f"{' and '.join(filter(None, counts))}; {Path(args.out) / 'summary.json'} lists them."
-        )
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ def get_parser() -> Parser:
     add = parser.add_argument
     add("archive", help="the packed model, a .zip")
     add("--out", required=True, help="the folder to make; it must not be there yet")
-    add("--max_gib", type=float, default=32.0,
-        help="refuse what unpacks to more (default: %(default)g GiB)")  # fmt: skip
+    add("--max_gib", type=float, default=32.0, help="refuse what unpacks to more, GiB")
     return parser
 
 

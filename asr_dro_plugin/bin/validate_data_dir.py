@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.data.validate import MAX_PRINTED, Checks, validate
 from asr_dro_plugin.errors import run_main
 
@@ -19,10 +19,7 @@ def get_parser(description: str) -> Parser:
     parser = Parser(description=description)
     parser.add_argument("directories", nargs="+", metavar="DIR", help="a data directory")
     for name, words in OPTIONS.items():
-        value = getattr(Checks(), name)
-        words = f"{words} (default: {str(value).lower()})"
-        option = f"--{name}"
-        parser.add_argument(option, type=boolean, default=value, metavar="true|false", help=words)
+        parser.add_switch(f"--{name}", words, getattr(Checks(), name))
     return parser
 
 

@@ -4,8 +4,9 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, Normalizer, get_normalizer, split_tag
 
@@ -26,15 +27,14 @@ def get_parser() -> Parser:
     add("--out", required=True, help="tokens.txt; with --format hf a folder")
     add("--allow", metavar="CHARS|FILE",
         help='only these get a token: a set, "a-z\'", or a file of them, tokens.txt')  # fmt: skip
-    add("--min_count", type=int, default=1, help="rarer characters get no token (default: 1)")
-    add("--text_norm", default="none", help=f"done to the text first: {KINDS} (default: none)")
+    add("--min_count", type=int, default=1, help="rarer characters get no token")
+    add("--text_norm", default="none", help=f"done to the text first: {KINDS}")
     add("--format", choices=["espnet", "hf"], default="espnet",
-        help="tokens.txt, or for hf the files of a Wav2Vec2CTCTokenizer (default: espnet)"
-    )  # fmt: skip
-    add("--kaldi", type=boolean, metavar="true|false",
-        help="whether an id begins each line (default: true for files named text)")  # fmt: skip
+        help="tokens.txt, or for hf the files of a Wav2Vec2CTCTokenizer")  # fmt: skip
+    parser.add_switch("--kaldi", "whether an id begins each line (default: true for files named "
+                      "text)", None)  # fmt: skip
     add("--groups", metavar="UTT2LANG", help="languages (default: the tags, else utt2lang beside)")
-    add("--languages", default="local/languages.tsv", help="their scripts (default: %(default)s)")
+    add("--languages", default="local/languages.tsv", help="their scripts")
     return parser
 
 
@@ -47,39 +47,48 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--min_count is {args.min_count}. It must be at least 1.")
     normalize = get_normalizer(args.text_norm)
     allow = allowed(args.allow) if args.allow else None
-    characters, tags, changed, emptied = vocabulary.Characters(), set(), 0, 0
-    for utt_id, lang, tag, text in lines_of(args):
-        found = normalize(text, lang)
-        changed += found != text
-        emptied += bool(text and not found)
-        characters.add(found, lang, utt_id)
-        tags.update([f"[{tag}]"] if tag else [])
-    if not characters.first and emptied:
-        raise UserError(
-            f"--text_norm {args.text_norm} leaves nothing of {emptied:,} lines "
-            f"(first: {args.text[0]}). It is for another alphabet: give another, or mend its keep."
-        )
-    if not characters.first:
-        raise UserError(f"{args.text[0]} holds no text. Give the training text.")
+    found = counted(args, normalize)
     if allow is None:
-        allow = _alphabet(normalize, characters.counts)
+        allow = _alphabet(normalize, found.characters.counts)
     scripts = vocabulary.scripts_in(args.languages)
-    rows = vocabulary.judge(characters, scripts, allow, args.min_count)
-    tokens = token_list(rows, sorted(tags))
-    folder = write(args, tokens, sorted(tags))
+    rows = vocabulary.judge(found.characters, scripts, allow, args.min_count)
+    tokens = token_list(rows, sorted(found.tags))
+    folder = write(args, tokens, sorted(found.tags))
     vocabulary.write_characters(folder / "characters.tsv", rows)
+    num_utts = found.characters.num_utts
     if args.text_norm != "none":
-        left = f" and leaves nothing of {emptied:,}" if emptied else ""
-        print(f"{args.text_norm}: changes {changed:,} of {characters.num_utts:,} lines{left}")
+        left = f" and leaves nothing of {found.emptied:,}" if found.emptied else ""
+        print(f"{args.text_norm}: changes {found.changed:,} of {num_utts:,} lines{left}")
     for line in vocabulary.remarks(rows, " ".join(args.text)):
         print(f"WARNING: {line}")
     unknown = sum(row.count for row in rows if row.verdict in vocabulary.LEFT_OUT)
     print(
-        f"{args.out}: {len(tokens)} tokens of {characters.num_utts:,} lines and "
-        f"{sum(characters.total.values()):,} characters ({unknown:,} of them unknown); "
+        f"{args.out}: {len(tokens)} tokens of {num_utts:,} lines and "
+        f"{sum(found.characters.total.values()):,} characters ({unknown:,} of them unknown); "
         f"all in {folder / 'characters.tsv'}"
     )
     return 0
+
+
+def counted(args: argparse.Namespace, normalize: Normalizer) -> SimpleNamespace:
+    """The characters of the texts, their tags, how many lines were changed and emptied."""
+    from asr_dro_plugin.text.characters import Characters
+
+    found = SimpleNamespace(characters=Characters(), tags=set(), changed=0, emptied=0)
+    for utt_id, lang, tag, text in lines_of(args):
+        normal = normalize(text, lang)
+        found.changed += normal != text
+        found.emptied += bool(text and not normal)
+        found.characters.add(normal, lang, utt_id)
+        found.tags.update([f"[{tag}]"] if tag else [])
+    if found.characters.first:
+        return found
+    if found.emptied:
+        raise UserError(
+            f"--text_norm {args.text_norm} leaves nothing of {found.emptied:,} lines "
+            f"(first: {args.text[0]}). It is for another alphabet: give another, or mend its keep."
+        )
+    raise UserError(f"{args.text[0]} holds no text. Give the training text.")
 
 
 def lines_of(args: argparse.Namespace) -> Iterator[tuple[str, str, str | None, str]]:

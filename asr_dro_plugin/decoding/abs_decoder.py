@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.emissions import Emission
 
 
@@ -25,7 +26,13 @@ class TokenPath:
 
 
 class AbsDecoder(ABC):
-    """Decodes batches; what it needs besides the emission it is built with."""
+    """Decodes batches; what it needs besides the emission it is built with.
+
+    Attributes:
+        language: which languages may be found.
+    """
+
+    language: LanguageChoice
 
     @abstractmethod
     def __call__(

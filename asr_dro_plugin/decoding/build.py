@@ -1,7 +1,7 @@
-"""From emissions to token ids and text.
+"""The decoder that ``conf/decode_*.yaml`` names, for tokens or for a trained experiment.
 
-``build_decoder`` makes the decoder that ``conf/decode_*.yaml`` names.  Mode espnet is not here: it
-is ESPnet's own search over ESPnet's own model (``asr_dro_plugin.espnet``).
+Mode espnet is not here: it is ESPnet's own search over ESPnet's own model (``espnet.decode``).
+Nothing here needs the model itself, so what is wrong is told before it is loaded.
 """
 
 import os
@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.beam_decoder import BeamDecoder
 from asr_dro_plugin.decoding.greedy_decoder import GreedyDecoder
-from asr_dro_plugin.decoding.language import LanguageChoice
-from asr_dro_plugin.decoding.options import read_decode_config
+from asr_dro_plugin.decoding.language import FREE, LanguageChoice
+from asr_dro_plugin.decoding.options import check_lm_dir
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.stack.combinations import ctc_weight_of
+from asr_dro_plugin.text.tokens import BLANK, read_symbols
 
 SEARCH_KEYS = ("beam_size", "beam_size_token", "beam_threshold", "blank_threshold", "nbest")
 
@@ -24,32 +26,104 @@ def build_decoder(
     blank_id: int,
     lm_dir: str | os.PathLike | None = None,
     strict: bool = False,
+    where: str = "the decoding configuration",
 ) -> AbsDecoder:
     """The decoder of a configuration.
 
     Args:
-        config: what ``read_decode_config`` takes or gave.
+        config: what ``read_decode_config`` gave.
         tokens: the V symbols of the recogniser.
         token_type: char, bpe or word.
         blank_id: column of the blank.
         lm_dir: folder of language models, or one's file; for mode lm.
         strict: whether words of the language model that the tokens cannot write are an error.
+        where: the configuration's name in messages.
 
     Raises:
         UserError: a language without tag, a language model that was asked for and is not there
-            (or its packages are not), one of another alphabet or unit, a configuration that
-            cannot be meant.
+            (or its packages are not), one of another alphabet or unit.
     """
-    config = read_decode_config(config)
     if config["mode"] not in DECODERS:
         raise UserError(f"Mode {config['mode']} needs no decoder of ours: it is ESPnet's own.")
-    if lm_dir is not None and config["mode"] != "lm":
-        raise UserError(
-            f"A language model ({lm_dir}) is given, but mode {config['mode']} uses none. "
-            "Use a configuration of mode lm, or leave the language model out."
-        )
+    check_lm_dir(config, lm_dir, where)
     language = LanguageChoice(config["lang"], tuple(tokens), blank_id)
     return DECODERS[config["mode"]](config, language, token_type, lm_dir, strict)
+
+
+def decoder_for(
+    experiment: Mapping,
+    config: Mapping,
+    lm_dir: str | os.PathLike | None = None,
+    strict: bool = False,
+    where: str = "the decoding configuration",
+) -> AbsDecoder | None:
+    """The decoder of a configuration for a trained experiment; None for ESPnet's own.
+
+    Of a model without CTC its attention decoder writes the text: what is given here for it only
+    holds the languages that may be found.
+
+    Args:
+        experiment: its ``config.yaml``, which lists the tokens.
+        config, lm_dir, strict, where: as ``build_decoder``'s.
+
+    Raises:
+        UserError: as ``build_decoder``; a mode that the model does not have.
+    """
+    tokens, mode = tokens_of(experiment), config["mode"]
+    if mode == "espnet":
+        check_lm_dir(config, lm_dir, where)
+        _refuse_for_espnet(experiment, tokens)
+        return None
+    blank_id = tokens.index(BLANK) if BLANK in tokens else 0
+    if has_ctc(experiment):
+        kind = experiment.get("token_type", "char")
+        return build_decoder(config, tokens, kind, blank_id, lm_dir, strict, where)
+    if mode != "greedy":
+        raise UserError(
+            f"Mode {mode} searches the frames of CTC, and this model was trained "
+            "without. Use conf/decode_asr_greedy.yaml."
+        )
+    check_lm_dir(config, lm_dir, where)
+    rule = config.get("lang", FREE)
+    untagged = (experiment.get("preprocessor_conf") or {}).get("whisper_language")
+    return GreedyDecoder(
+        LanguageChoice(untagged if untagged and rule == FREE else rule, tuple(tokens), blank_id)
+    )
+
+
+def has_ctc(experiment: Mapping) -> bool:
+    """Whether an experiment's model has CTC's layer: ESPnet builds none for weight 0."""
+    return ctc_weight_of(experiment) > 0
+
+
+def refuse_without_ctc(experiment: Mapping, exp: str | os.PathLike) -> None:
+    """Refuse a model whose frames cannot be read."""
+    if not has_ctc(experiment):
+        raise UserError(
+            f"{exp} was trained without CTC, whose frames are needed here. It can be decoded "
+            "(asr-dro decode, transcribe) with a configuration of mode greedy or espnet."
+        )
+
+
+def tokens_of(experiment: Mapping) -> list[str]:
+    """The V symbols of an experiment, which its ``config.yaml`` lists or names the file of."""
+    tokens = experiment.get("token_list") or []
+    return read_symbols(tokens) if isinstance(tokens, str) else list(tokens)
+
+
+def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str]) -> None:
+    """ESPnet's search knows neither Whisper's prompt and tokens nor a blank that is not first."""
+    if experiment.get("decoder") == "hf_whisper":
+        raise UserError(
+            "This model is a Whisper, which ESPnet's own search cannot decode. Use "
+            "conf/decode_asr_greedy.yaml."
+        )
+    if has_ctc(experiment) and BLANK in tokens and tokens.index(BLANK) != 0:
+        raise UserError(
+            f"This model has {BLANK} as token number {tokens.index(BLANK)}, and ESPnet's own "
+            "search takes the first one for it. Use a decoding configuration of another mode, for "
+            "example conf/decode_asr_beam.yaml."
+        )
 
 
 def _greedy(config, language, token_type, lm_dir, strict) -> AbsDecoder:
@@ -61,11 +135,6 @@ def _beam(config, language, token_type, lm_dir, strict) -> BeamDecoder:
 
 
 def _with_lm(config, language, token_type, lm_dir, strict) -> AbsDecoder:
-    if lm_dir is None:
-        raise UserError(
-            "Mode lm needs a language model. Give --lm_dir (stages 6-9 make one), or decode with "
-            "conf/decode_asr_beam.yaml."
-        )
     from asr_dro_plugin.decoding.lm_decoder import LmDecoder
     from asr_dro_plugin.decoding.lm_models import LanguageModels
 

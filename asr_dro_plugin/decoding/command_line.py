@@ -1,18 +1,35 @@
-"""A decoding configuration with what the command line changes in it, for decode and transcribe."""
+"""What a command line asks of a trained experiment, all of it judged before a model is loaded."""
 
 import argparse
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
+from asr_dro_plugin.decoding.build import decoder_for, has_ctc
+from asr_dro_plugin.decoding.language import FORCED
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm.files import all_lms, check_unit
+from asr_dro_plugin.experiment.model_files import (
+    best_model_file,
+    find_model_file,
+    read_experiment_config,
+)
 from asr_dro_plugin.transcripts.files import NEED_TIMES
 
 
-def add_decode_options(parser: argparse.ArgumentParser) -> None:
+def add_model_options(parser: Parser, required: bool = True) -> None:
+    """Which model, and where it computes."""
+    add = parser.add_argument
+    add("--exp", required=required, help="trained experiment, or an unpacked model")
+    add("--model_file", help="its model file (default: the average by its best_model_criterion)")
+    add("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
+
+
+def add_decode_options(parser: Parser) -> None:
     """Options that say how is decoded; they go before the configuration's keys."""
     add = parser.add_argument
     add("--lang", help="free, forced (utt2lang), one ISO code, or some: 'eng fra' (default: free)")
@@ -20,6 +37,104 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     add("--nbest", type=int, help="hypotheses an utterance, for the modes beam, lm and espnet")
     add("--chunk_length", type=float, help="seconds of a piece of long audio")
     add("--stride", type=float, help="seconds of overlap on either side (default: a sixth)")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model that is there; nothing of it is loaded.
+
+    Attributes:
+        exp: the experiment.
+        file: name of the model file.
+        device: where it is to compute.
+        experiment: the experiment's ``config.yaml``.
+    """
+
+    exp: str
+    file: str
+    device: str
+    experiment: Mapping[str, Any]
+
+
+def model_of(args: argparse.Namespace, tokenizer: bool = False) -> Model:
+    """The model of a command line with ``add_model_options``.
+
+    Args:
+        args: the command line.
+        tokenizer: whether the tokenizer's model is needed too.
+
+    Raises:
+        UserError: no such GPU, no experiment, no such model file, a file that the experiment's
+            configuration names is missing.
+    """
+    if str(args.exp).endswith(".zip"):
+        raise UserError(f"{args.exp} is packed. Unpack it first: asr-dro unpack {args.exp}")
+    device = device_of(args.ngpu)
+    experiment = read_experiment_config(args.exp, tokenizer)
+    file = args.model_file or best_model_file(args.exp)
+    find_model_file(args.exp, file)
+    return Model(str(args.exp), file, device, experiment)
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a model is to decode.
+
+    Attributes:
+        model: which.
+        config: the decoding configuration with what the command line changes in it.
+        decoder: reads emissions; None for ESPnet's own search.
+        lm_dir: folder of language models.
+        strict: whether a fault of one utterance ends all.
+    """
+
+    model: Model
+    config: Mapping[str, Any]
+    decoder: AbsDecoder | None
+    lm_dir: str | None
+    strict: bool
+
+    def check_languages(self, langs: Mapping[str, str | None]) -> None:
+        """Refuse languages to be forced, utt_id -> code, that are not given or not the model's."""
+        if self.config.get("lang") != FORCED:
+            return
+        if unknown := [utt_id for utt_id, lang in langs.items() if not lang]:
+            raise UserError(
+                f"lang is forced, but {unknown[0]} has no language. "
+                "Give --lang CODE, or a manifest with lang."
+            )
+        self.decoder.language.check_forced(langs.values())
+
+
+def request_of(
+    args: argparse.Namespace,
+    formats: Sequence[str],
+    option: str,
+    timed: Collection[str] = NEED_TIMES,
+) -> Request:
+    """What a command line with both groups of options asks for.
+
+    Args:
+        args: the command line, with ``config`` and ``strict``.
+        formats: what is written, given with ``option``.
+        option: its name, for messages.
+        timed: formats for which words need times.
+
+    Raises:
+        UserError: as ``model_of``, ``settings_of`` and ``decoder_for``; files that would be empty,
+            for a model without CTC gives no times of words.
+    """
+    model = model_of(args)
+    config = settings_of(args, formats, timed)
+    needed = [name for name in formats if name in NEED_TIMES]
+    if needed and not has_ctc(model.experiment):
+        raise UserError(
+            f"{option} {' '.join(needed)} needs times of words, which a model without CTC does not "
+            "give. Take text, json or trn."
+        )
+    where = args.config or "the options"
+    decoder = decoder_for(model.experiment, config, args.lm_dir, args.strict, where)
+    return Request(model, config, decoder, args.lm_dir, args.strict)
 
 
 def settings_of(
@@ -36,68 +151,21 @@ def settings_of(
         timed: formats for which words need times.
 
     Raises:
-        UserError: as ``read_decode_config``; a language model that is not asked for, or is not
-            there.
+        UserError: as ``read_decode_config``.
     """
     given = load_config(args.config) if args.config else {"mode": _default_mode(args)}
-    changes = {
-        key: getattr(args, key)
-        for key in ("lang", "nbest", "chunk_length", "stride")
-        if getattr(args, key) is not None
-    }
+    for key in ("lang", "nbest", "chunk_length", "stride"):
+        if getattr(args, key) is not None:
+            given[key] = getattr(args, key)
     where = args.config or "the options"
-    given = {**given, **changes}
     times = not set(timed).isdisjoint(formats)
-    if given.get("mode") == "espnet":
-        return _espnets(given, times, args, where)
-    config = read_decode_config({**given, **({"times": True} if times else {})}, where)
-    check_lm_dir(config, args.lm_dir, where)
-    return config
+    if given.get("mode") == "espnet":  # whose keys do not have ours
+        asked = given.pop("times", None) is True
+        return {**read_decode_config(given, where), "times": times or asked}
+    return read_decode_config({**given, **({"times": True} if times else {})}, where)
 
 
 def _default_mode(args: argparse.Namespace) -> str:
     if args.lm_dir:
         return "lm"
     return "beam" if args.nbest else "greedy"
-
-
-def _espnets(given: dict, times: bool, args: argparse.Namespace, where: str) -> dict[str, Any]:
-    """ESPnet's own keys, and whether its text is aligned, which it does not know."""
-    config = read_decode_config({k: v for k, v in given.items() if k != "times"}, where)
-    check_lm_dir(config, args.lm_dir, where)
-    return {**config, "times": times or given.get("times") is True}
-
-
-def check_times(transcriber, formats: Sequence[str], option: str) -> None:
-    """Refuse files that would be empty: a model without CTC gives no times of words.
-
-    Args:
-        transcriber: the loaded model's.
-        formats: what is to be written.
-        option: what they were given with, for the message.
-    """
-    needed = [name for name in formats if name in NEED_TIMES]
-    if needed and not transcriber.gives_times:
-        raise UserError(
-            f"{option} {' '.join(needed)} needs times of words, which a model without CTC does not "
-            "give. Take text, json or trn."
-        )
-
-
-def check_lm_dir(config: Mapping[str, Any], lm_dir: str | None, where: str) -> None:
-    """A language model that is absent, ignored or of another unit is an error, in a moment."""
-    mode = config["mode"]
-    if mode == "lm" and lm_dir is None:
-        raise UserError(
-            f"{where}: mode lm needs a language model. Give --lm_dir (asr-dro lm build makes it)."
-        )
-    if mode != "lm" and lm_dir is not None:
-        raise UserError(
-            f"{where}: mode {mode} does not use --lm_dir {lm_dir}. "
-            "Leave it out, or give a --config of mode lm (conf/decode_asr_lm*.yaml)."
-        )
-    if lm_dir is not None and not Path(lm_dir).exists():
-        raise UserError(f"--lm_dir {lm_dir} does not exist. Run asr-dro lm build (stages 6-9).")
-    if lm_dir is not None:
-        for files in all_lms(lm_dir).values():
-            check_unit(files, config["lm_unit"])

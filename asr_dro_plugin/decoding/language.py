@@ -12,7 +12,7 @@ that a search sees text alone, and the decided tag is put in front of what it fo
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,6 +62,12 @@ class LanguageChoice:
         """Whether every language of the model may be found (also where it has no tags)."""
         return self.rule == FREE or not self.tags
 
+    @property
+    def only(self) -> str | None:
+        """The one language that the rule leaves, where it leaves one alone."""
+        is_one = self.rule not in (FREE, FORCED) and " " not in self.rule
+        return self.rule if is_one else None
+
     def _check(self, code: str | None) -> None:
         if code not in self.tags:
             known = " ".join(sorted(self.tags))
@@ -69,6 +75,12 @@ class LanguageChoice:
                 f"The model knows no language '{code}'.{suggestion(str(code), self.tags)} "
                 f"Known: {known}."
             )
+
+    def check_forced(self, langs: Collection[str]) -> None:
+        """Refuse a given language without a tag, where the given ones are forced."""
+        if self.rule == FORCED and self.tags:
+            for code in sorted(set(langs)):
+                self._check(code)
 
     def allowed(self, num: int, langs: Sequence[str | None] | None) -> np.ndarray:
         """Which tags (in the order of ``tags``) each utterance may have, (num, G) bool.

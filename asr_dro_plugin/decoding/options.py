@@ -31,10 +31,12 @@ A key that the mode does not use is refused, for it would be ignored.  No import
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.lm.files import all_lms, check_unit
 from asr_dro_plugin.stack.check import check_inference_config
 
 MODES = ("greedy", "beam", "lm", "espnet")
@@ -220,3 +222,22 @@ def _check_contradictions(config: Mapping, where: str) -> None:
             f"{where}: unk_score is for words outside the lexicon. Delete it, or set lexicon false "
             "and lm_unit word."
         )
+
+
+def check_lm_dir(config: Mapping[str, Any], lm_dir: str | os.PathLike | None, where: str) -> None:
+    """A language model that is absent, ignored or of another unit is an error, in a moment."""
+    mode = config["mode"]
+    if mode == "lm" and lm_dir is None:
+        raise UserError(
+            f"{where}: mode lm needs a language model. Give --lm_dir (asr-dro lm build makes it)."
+        )
+    if mode != "lm" and lm_dir is not None:
+        raise UserError(
+            f"{where}: mode {mode} does not use --lm_dir {lm_dir}. "
+            "Leave it out, or give a --config of mode lm (conf/decode_asr_lm*.yaml)."
+        )
+    if lm_dir is not None and not Path(lm_dir).exists():
+        raise UserError(f"--lm_dir {lm_dir} does not exist. Run asr-dro lm build (stages 6-9).")
+    if lm_dir is not None:
+        for files in all_lms(lm_dir).values():
+            check_unit(files, config["lm_unit"])

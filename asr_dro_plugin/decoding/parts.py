@@ -90,6 +90,15 @@ def read_langs(data_dir: Path, forced: bool) -> dict[str, str]:
     return read_table(path) if forced else {}
 
 
+def warn_of_unknown_groups(data_dir: Path, experiment: Mapping) -> None:
+    """Say which groups of the data the model was never trained on."""
+    groups, category = (experiment.get("model_conf") or {}).get("groups"), data_dir / "utt2category"
+    if groups and category.exists():
+        unknown = sorted(set(read_table(category).values()) - set(groups))
+        if unknown:
+            logging.warning("%s has groups the model never saw: %s", data_dir, " ".join(unknown))
+
+
 def source_of(
     exp: Path, model_file: str, config: Mapping, data_dir: Path, lm_dir: str | None
 ) -> dict[str, str]:

@@ -1,14 +1,75 @@
-"""All models of a folder: estimation and KenLM's binaries, one name after the other."""
+"""Stages 6, 7 and 9: the text of each model, its estimation, KenLM's binaries; or all in one."""
 
 import os
+import resource
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.lm.build import LmSettings, build_lm, make_binary
 from asr_dro_plugin.lm.files import all_lms, find_lm
-from asr_dro_plugin.lm.text import collected
+from asr_dro_plugin.lm.text import Sentences, collect, collected
+
+MAX_NAMED = 5
+
+
+def build_models(
+    sentences: Sentences,
+    per: str,
+    out_dir: str | os.PathLike,
+    settings: Settings,
+    strict: bool = False,
+) -> Iterator[str]:
+    """From text to models, all stages in one; lines about what was made, as it is.
+
+    Raises:
+        SomeLeftOut: lines or texts that had to be left out; all else is done.
+        UserError: as ``collect_all`` and ``estimate_all``; a folder that was made for nothing
+            is gone again.
+    """
+    out = Path(out_dir)
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(dir=out, prefix=".text.") as text_dir:
+            yield collect_all(sentences, per, text_dir, strict)
+            made, failed = estimate_all(text_dir, out, settings, True, strict)
+            yield from lines_about(made, failed)
+    finally:
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
+    refuse_failed(failed, made)
+    refuse_unknown(sentences)
+
+
+def collect_all(
+    sentences: Sentences, per: str, text_dir: str | os.PathLike, strict: bool = False
+) -> str:
+    """Write the text of each model; a line about it.
+
+    Raises:
+        UserError: as ``collect``; with ``strict``, a line without a language.
+    """
+    counts = collect(sentences, text_dir, per)
+    texts = ", ".join(f"{name} {count}" for name, count in counts.items())
+    more = f"; {sentences.num_empty} empty" if sentences.num_empty else ""
+    more += f"; {sentences.num_symbols} <s> </s> <unk> dropped" if sentences.num_symbols else ""
+    if strict:
+        refuse_unknown(sentences, UserError)
+    return f"sentences: {texts}{more}"
+
+
+def refuse_unknown(sentences: Sentences, kind: type[UserError] = SomeLeftOut) -> None:
+    """Raise where lines were left out for want of a language."""
+    if unknown := sentences.unknown:
+        more = " …" if len(unknown) > MAX_NAMED else ""
+        raise kind(
+            f"{len(unknown)} lines have no language and were left out: "
+            f"{' '.join(unknown[:MAX_NAMED])}{more}. Complete --groups."
+        )
 
 
 def estimate_all(
@@ -67,6 +128,12 @@ def refuse_failed(failed: list[str], made: list[str]) -> None:
     """Raise ``SomeLeftOut`` where some texts made no model."""
     if failed:
         raise SomeLeftOut(f"{len(failed)} of {len(failed) + len(made)} left out: {failed[0]}")
+
+
+def lines_about(made: list[str], failed: list[str]) -> list[str]:
+    """What came of an estimation, and the memory it took."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return [*made, f"peak memory {peak:.0f} MiB", *failed]
 
 
 def _summary(folder: Path, about: dict, has_binary: bool) -> str:

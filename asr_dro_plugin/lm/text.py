@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.files import JOINT, SPECIAL
@@ -89,6 +90,30 @@ class Sentences:
         kept = [word for word in words if word not in SPECIAL] if "<" in text else words
         self.num_symbols += len(words) - len(kept)
         return " ".join(kept)
+
+
+def sentences_of(
+    paths: Sequence[str | os.PathLike],
+    text_norm: str,
+    groups: str | os.PathLike | None = None,
+    kaldi: bool | None = None,
+    need_language: bool = False,
+) -> Sentences:
+    """The sentences of a command line.
+
+    Args:
+        paths, text_norm, need_language: as ``Sentences``.
+        groups: utt2lang of the ids.
+        kaldi: whether an id begins each line; None: where ``groups`` is given.
+
+    Raises:
+        UserError: languages of ids that no line has.
+    """
+    languages = read_table(groups, allow_empty_value=False) if groups else None
+    if languages is not None and kaldi is False:
+        raise UserError("--groups needs utterance ids, and --kaldi false says there are none.")
+    has_ids = languages is not None if kaldi is None else kaldi
+    return Sentences(paths, text_norm, has_ids, languages, need_language)
 
 
 def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iterator[str]:

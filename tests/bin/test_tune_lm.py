@@ -71,7 +71,7 @@ def test_an_error_rate_is_that_of_decoding_with_the_weights(words, trained, dump
     recogniser = load_recogniser(trained, best_model_file(trained))
     tokens, kind, dev = recogniser.tokens, recogniser.token_type, dump / "dev"
     config = {**yaml.safe_load(CONFIG), "lm_weight": 1.0}
-    decoder = build_decoder(config, tokens, kind, 0, lm_dir)
+    decoder = build_decoder(read_decode_config(config), tokens, kind, 0, lm_dir)
     found = {}
     for utt_id, path in read_table(dev / "wav.scp").items():
         samples = load(Location(utt_id, path)).samples
@@ -85,7 +85,7 @@ def test_an_error_rate_is_that_of_decoding_with_the_weights(words, trained, dump
 def test_a_second_run_tries_nothing_again_and_loads_no_model(words, tmp_path, monkeypatch):
     tune_lm.main(words)
     before = (tmp_path / "tuned.json").read_bytes()
-    monkeypatch.setattr(tune_lm, "emissions", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(tune_lm, "fill", lambda *_: pytest.fail("a model was loaded"))
     tune_lm.main(words)
     assert (tmp_path / "tuned.json").read_bytes() == before
 

@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from asr_dro_plugin.decoding.command_line import add_decode_options, settings_of
+from asr_dro_plugin.decoding.options import check_lm_dir
 from asr_dro_plugin.errors import UserError
 
 ARPA = "\\data\\\nngram 1=2\nngram 2=0\n\n\\1-grams:\n-1 <s>\n-1 hello\n\n\\2-grams:\n\n\\end\\\n"
@@ -16,6 +17,10 @@ def parsed(*words, config=None):
     args = parser.parse_args(list(words))
     args.config = config
     return args
+
+
+def check(args):
+    check_lm_dir(settings_of(args, ["text"]), args.lm_dir, args.config)
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def test_a_model_of_another_unit_is_refused_before_anything_is_loaded(lm_dir, tm
     config = tmp_path / "decode.yaml"
     config.write_text("mode: lm\nlm_unit: char\n")
     with pytest.raises(UserError, match="is a model of unit word.* asks for lm_unit char"):
-        settings_of(parsed("--lm_dir", lm_dir, config=str(config)), ["text"])
+        check(parsed("--lm_dir", lm_dir, config=str(config)))
 
 
 @pytest.mark.parametrize(
@@ -56,4 +61,4 @@ def test_a_language_model_that_is_absent_or_ignored_is_refused(tmp_path, mode, w
     config = tmp_path / "decode.yaml"
     config.write_text(f"mode: {mode}\n")
     with pytest.raises(UserError, match=said):
-        settings_of(parsed(*words, config=str(config)), ["text"])
+        check(parsed(*words, config=str(config)))

@@ -4,13 +4,19 @@ import math
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.build import build_decoder
+from asr_dro_plugin.decoding import build
 from asr_dro_plugin.decoding.language import LanguageChoice
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from tests.decoding.brute import all_prefixes, random_frames
 
 TOKENS = ["<blank>", "<unk>", "[deu]", "[eng]", "[fra]", "<space>", "a", "b", "<sos/eos>"]
+
+
+def build_decoder(config, *rest, **more):
+    """As ``build.build_decoder``, of a configuration that names few keys."""
+    return build.build_decoder(read_decode_config(config), *rest, **more)
 
 
 def frames(*words):

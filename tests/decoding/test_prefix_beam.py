@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.build import build_decoder
+from asr_dro_plugin.decoding import build
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.decoding.prefix_beam import search
 from asr_dro_plugin.decoding.search_frames import search_frames
 from asr_dro_plugin.emissions import Emission
@@ -11,6 +12,11 @@ from asr_dro_plugin.errors import UserError
 from tests.decoding.brute import all_prefixes, random_frames
 
 EVERYTHING = 400  # more than the prefixes of 5 frames and 3 tokens
+
+
+def build_decoder(config, *rest, **more):
+    """As ``build.build_decoder``, of a configuration that names few keys."""
+    return build.build_decoder(read_decode_config(config), *rest, **more)
 
 
 def found(log_probs, lengths, blank_id, beam_size=EVERYTHING, nbest=5, size=None, threshold=1.0):

@@ -1,19 +1,17 @@
 """A trained experiment that places given texts in speech of any length."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import Utterance
 from asr_dro_plugin.decoding.chunks import emission_in_chunks
+from asr_dro_plugin.decoding.command_line import Model
 from asr_dro_plugin.decoding.given_text import Aligned, TextAligner
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
-from asr_dro_plugin.experiment.model_files import best_model_file, read_experiment_config
-from asr_dro_plugin.text.normalizers import get_normalizer
 from asr_dro_plugin.text.tokens import SPACE, WORD_START, tags_in
 
 CHUNK = 30.0  # seconds; longer audio goes to the model in chunks of so much
@@ -65,24 +63,6 @@ class Aligner:
         return [self.recogniser.model.blank_id, *ids]
 
 
-def load_aligner(exp: str | Path, model_file: str | None, device: str, text_norm: str) -> Aligner:
-    """Load a trained experiment.
-
-    Args:
-        exp: the experiment.
-        model_file: its model file; None is the average by its best_model_criterion.
-        device: where to compute.
-        text_norm: what texts go through, as ``text.normalizers.get_normalizer`` takes it.
-
-    Raises:
-        UserError: as ``load_recogniser``; bpe without its sentencepiece model.
-    """
-    config = read_experiment_config(exp, tokenizer=True)
-    recogniser = load_recogniser(exp, model_file or best_model_file(exp), device)
-    texts = TextAligner(
-        recogniser.tokens,
-        recogniser.token_type,
-        config.get("bpemodel"),
-        get_normalizer(text_norm),
-    )
-    return Aligner(recogniser, texts)
+def load_aligner(model: Model, texts: TextAligner) -> Aligner:
+    """Load a trained experiment; as ``load_recogniser``."""
+    return Aligner(load_recogniser(model.exp, model.file, model.device), texts)

@@ -1,6 +1,6 @@
 """Transcripts of a model without CTC: its attention decoder writes them, token by token."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,8 +9,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.quiet_cuts import quiet_pieces
 from asr_dro_plugin.audio.read_ahead import Utterance
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
-from asr_dro_plugin.decoding.language import FORCED, FREE, LanguageChoice
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.decoding.language import FORCED, LanguageChoice
 from asr_dro_plugin.espnet.decode.inference import Recogniser
 from asr_dro_plugin.espnet.decode.transcriber import (
     Transcriber,
@@ -23,8 +22,6 @@ from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
 
-NO_BLANK = 0  # of LanguageChoice, which reads it for CTC alone
-
 
 class AttentionTranscriber(Transcriber):
     """Greedy decoding with the decoder of an encoder-decoder model; words have no times.
@@ -34,27 +31,15 @@ class AttentionTranscriber(Transcriber):
 
     Args:
         recogniser: a model with an attention decoder.
-        config: the decoding configuration, of mode greedy.
-
-    Raises:
-        UserError: another mode, or a language that the model does not know.
+        language: which languages may be found.
+        settings: batches and chunks.
     """
 
-    gives_times = False
-
-    def __init__(self, recogniser: Recogniser, config: Mapping) -> None:
-        if config["mode"] != "greedy":
-            raise UserError(
-                f"Mode {config['mode']} searches the frames of CTC, and this model was trained "
-                "without. Use conf/decode_asr_greedy.yaml."
-            )
-        settings = TranscriberSettings.of(config)
-        rule = config.get("lang", FREE)
-        if recogniser.untagged_lang and rule == FREE:
-            rule = recogniser.untagged_lang
-        self.language = LanguageChoice(rule, tuple(recogniser.tokens), NO_BLANK)
-        code = rule if rule not in (FREE, FORCED) and " " not in rule else None
-        super().__init__(recogniser, None, replace(settings, stride=None), code)
+    def __init__(
+        self, recogniser: Recogniser, language: LanguageChoice, settings: TranscriberSettings
+    ) -> None:
+        self.language = language
+        super().__init__(recogniser, None, replace(settings, stride=None), language.only)
 
     @property
     def longest(self) -> float:

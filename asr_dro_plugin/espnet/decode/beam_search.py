@@ -12,9 +12,7 @@ from asr_dro_plugin.espnet.decode.inference import as_recogniser
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings, finite
 from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
-from asr_dro_plugin.stack.combinations import ctc_weight_of
 from asr_dro_plugin.text.normalizers import split_tag
-from asr_dro_plugin.text.tokens import BLANK
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
 
 OURS = ("mode", "batch_duration", "times")  # keys of the configuration that ESPnet does not know
@@ -34,8 +32,10 @@ class BeamSearch(Transcriber):
         UserError: as ``load_recogniser``, or an argument that ``Speech2Text`` does not have.
     """
 
+    takes_chunks = False
+
     def __init__(self, exp: str | Path, model_file: str, device: str, config: Mapping) -> None:
-        refuse_moved_blank(read_experiment_config(exp, tokenizer=True), exp)
+        read_experiment_config(exp, tokenizer=True)
         path = find_model_file(exp, model_file)
         options = {key: value for key, value in config.items() if key not in OURS}
         try:
@@ -66,18 +66,3 @@ class BeamSearch(Transcriber):
             hypotheses[0] = self._timed(hypotheses[0], found[0][1], utterance, emission, 0)
         lang = split_tag(hypotheses[0].text)[0] or utterance.lang
         return Transcript(utterance.utt_id, tuple(hypotheses), lang, round(utterance.duration, 6))
-
-
-def refuse_moved_blank(config: Mapping, exp: str | Path) -> None:
-    """ESPnet's prefix scores take the first token for CTC's blank, whatever the list says.
-
-    Raises:
-        UserError: a model with CTC whose blank is another token, as imported ones may have it.
-    """
-    tokens = config.get("token_list") or []
-    if ctc_weight_of(config) > 0 and BLANK in tokens and tokens.index(BLANK) != 0:
-        raise UserError(
-            f"{exp} has {BLANK} as token number {tokens.index(BLANK)}, and ESPnet's own search "
-            "takes the first one for it. Use a decoding configuration of another mode, for "
-            "example conf/decode_asr_beam.yaml."
-        )

@@ -9,6 +9,7 @@ import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
+from asr_dro_plugin.decoding.build import refuse_without_ctc
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.adapters import left_out_of
@@ -91,8 +92,10 @@ def load_recogniser(
             parameters that do not match the model, or are no numbers.
     """
     exp = Path(exp)
-    read_experiment_config(exp)
+    config = read_experiment_config(exp)
     path = find_model_file(exp, model_file)
+    if needs_ctc:
+        refuse_without_ctc(config, exp)
     with config_in_place(exp) as config_file:
         model, args = ASRTask.build_model_from_file(config_file, path, device)
     given = set(torch.load(path, map_location="meta", weights_only=True, mmap=True))
@@ -102,11 +105,6 @@ def load_recogniser(
             f"{path} does not fit {exp}/config.yaml: missing "
             f"{sorted(wanted - given - left_out_of(model))[:3]}, "
             f"unexpected {sorted(given - wanted)[:3]}. Train again, or restore the config."
-        )
-    if model.ctc is None and needs_ctc:
-        raise UserError(
-            f"{exp} was trained without CTC, whose frames are needed here. It can be decoded "
-            "(asr-dro decode, transcribe) with a configuration of mode greedy or espnet."
         )
     return as_recogniser(model, args, path)
 

@@ -1,18 +1,70 @@
 """Recordings of any length, in the order given: stretches of speech, in batches, joined again."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.audio.read_ahead import Utterance, batches_of
+from asr_dro_plugin.audio.read_ahead import (
+    Location,
+    Utterance,
+    batches_of,
+    in_groups,
+    load,
+    read_ahead,
+)
+from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber
 from asr_dro_plugin.transcripts.join import join_transcripts
 from asr_dro_plugin.transcripts.transcript import Transcript
 
+AUTO_CHUNK = 30.0  # seconds; what is longer is decoded in chunks, whose memory does not grow
 WINDOW = 4  # batches' seconds of audio that are sorted by length together
 Regions = Callable[[np.ndarray], Sequence[tuple[float, float]]]
+
+
+def transcribe_files(
+    transcriber: Transcriber, locations: Sequence[Location], vad: bool, allow_pipes: bool
+) -> Iterator[Transcript]:
+    """A transcript for each file, in order; long ones are decoded in chunks, which is told once.
+
+    Args:
+        transcriber: decodes batches; where nothing says how long its chunks are, they are of
+            ``AUTO_CHUNK`` seconds.
+        locations: the files.
+        vad: whether only speech is decoded, found by voice activity detection.
+        allow_pipes: whether commands may be run for audio.
+    """
+    regions_of = None
+    if vad:
+        from asr_dro_plugin.audio.vad import speech_regions as regions_of
+    settings = transcriber.settings
+    is_chosen = settings.chunk_length is not None
+    if not is_chosen and transcriber.recogniser.frames.exact and transcriber.takes_chunks:
+        transcriber.settings = replace(settings, chunk_length=AUTO_CHUNK)
+    if len(locations) == 1:
+        transcriber.progress = Progress
+    groups = read_ahead(in_groups(locations), partial(load, allow_pipes=allow_pipes))
+    recordings = (recording for group in groups for recording in group)
+    if not is_chosen and not vad:
+        recordings = _told_once(recordings, transcriber.settings.chunk_length)
+    return transcribe_recordings(transcriber, recordings, regions_of)
+
+
+def _told_once(recordings: Iterable[Utterance], chunk_length: float | None) -> Iterator[Utterance]:
+    """The recordings; the first that will be cut into chunks is told of."""
+    told = chunk_length is None
+    for recording in recordings:
+        if not told and recording.duration > chunk_length:
+            print(f"NOTE: {recording.utt_id} has {recording.duration:.0f} s: what is longer than "
+                  f"{chunk_length:g} s is decoded in overlapping chunks (--chunk_length). "
+                  "Where it has long silences, --vad true is safer.",
+                  file=sys.stderr)  # fmt: skip
+            told = True
+        yield recording
 
 
 def transcribe_recordings(

@@ -2,11 +2,35 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from asr_dro_plugin.audio.read_ahead import Location, Utterance, batches_of, read_ahead
 from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.decoding.command_line import Request
 from asr_dro_plugin.decoding.emission_store import EmissionStore
-from asr_dro_plugin.espnet.decode.inference import Recogniser
+from asr_dro_plugin.decoding.parts import read_durations, read_locations
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
+
+
+def fill_store(request: Request, data_dir: Path, store: EmissionStore) -> dict[str, str]:
+    """Fill a store with a data directory's emissions; the faults of those that have none.
+
+    Raises:
+        UserError: as ``load_recogniser``; not one can be decoded, or with ``strict`` one cannot.
+    """
+    model = request.model
+    recogniser = load_recogniser(model.exp, model.file, model.device)
+    faults = store_emissions(
+        recogniser, store, read_locations(data_dir, {}), read_durations(data_dir),
+        request.config["batch_duration"], f"emissions {data_dir.name}",
+    )  # fmt: skip
+    if faults and request.strict:
+        utt_id, fault = next(iter(faults.items()))
+        raise UserError(f"{utt_id}: {fault} (--strict true).")
+    if not len(store):
+        raise UserError(f"No utterance of {data_dir} can be decoded. See the warnings above.")
+    return faults
 
 
 def store_emissions(

@@ -55,11 +55,11 @@ class Transcriber:
         UserError: chunks for a stack whose frames cannot be counted.
 
     Attributes:
-        gives_times: whether words can have times.
+        takes_chunks: whether long audio may be decoded in chunks.
         progress: ``Progress`` or its like, to show the chunks of a long recording.
     """
 
-    gives_times = True
+    takes_chunks = True
 
     def __init__(
         self,
