@@ -20,7 +20,7 @@ def build_models(
     sentences: Sentences,
     per: str,
     out_dir: str | os.PathLike,
-    settings: Settings,
+    settings: LmSettings,
     strict: bool = False,
 ) -> Iterator[str]:
     """From text to models, all stages in one; lines about what was made, as it is.
