@@ -27,7 +27,7 @@ def get_parser() -> Parser:
 def whisper_folder(args: argparse.Namespace) -> str | None:
     """Where the model lies whose tokens are taken, fetched if need be."""
     from asr_dro_plugin.base.yaml_files import load_config
-    from asr_dro_plugin.pretrained.catalogue import resolve_for
+    from asr_dro_plugin.stack.ssl_checkpoint import resolve_for
 
     if args.init_tokens:
         return None

@@ -1,120 +1,23 @@
-"""Pretrained speech models: named in ``local/ssl_checkpoints.tsv``, on the hub, or on this disk.
-
-A slot uses one in one of two ways.  ESPnet's classes (frontend ``s3prl``, encoder ``wav2vec2``)
-read the file whenever the model is built.  The components of ``OWN_WEIGHTS`` are built from
-``model_config``, a plain dict that the configuration holds, and take the file's weights once, when
-training begins: from then on the experiment's own model file has them.
-"""
+"""Pretrained speech models: named in ``local/ssl_checkpoints.tsv``, on the hub, or on this disk."""
 
 import csv
 import os
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.pretrained import downloads as _downloads
 from asr_dro_plugin.pretrained import hub
-from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY
-from asr_dro_plugin.pretrained.hf_folders import PREPROCESSOR
 from asr_dro_plugin.pretrained.layouts import (
     LAYOUT_WORDS,
     LAYOUTS,
-    OWN_WEIGHTS,
-    USES,
     PretrainedModel,
-    Use,
     inspect_checkpoint,
     model_config_at,
 )
-from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.pretrained.whisper_sizes import published_config
 
 TABLE = "local/ssl_checkpoints.tsv"
-
-
-def use_of(config: Mapping) -> Use:
-    """What the stack of ``config`` takes; a ``UserError`` if it takes no checkpoint."""
-    is_s3prl = config.get("frontend") == "s3prl"
-    name = "s3prl" if is_s3prl else str(config.get("encoder")).lower()
-    if name in USES:
-        return USES[name]
-    raise UserError(
-        "ssl_checkpoint is set, but the stack has neither frontend s3prl nor encoder wav2vec2, "
-        f"{', '.join(sorted(OWN_WEIGHTS))}. Set one of them (as "
-        "conf/train_asr_s3prl_identity.yaml and conf/train_asr_hf_xlsr300m.yaml do), or remove "
-        "ssl_checkpoint."
-    )
-
-
-def legal_layouts(config: Mapping) -> tuple[str, ...]:
-    """The layouts that the stack of ``config`` takes; a ``UserError`` if it takes none."""
-    return use_of(config).layouts
-
-
-def takes_own_weights(config: Mapping) -> bool:
-    """Whether the encoder of ``config`` is built from ``model_config``, without a file."""
-    return config.get("frontend") != "s3prl" and str(config.get("encoder")).lower() in OWN_WEIGHTS
-
-
-def resolve_for(
-    config: Mapping, downloads: str | os.PathLike = "downloads", fetch: bool = True
-) -> PretrainedModel:
-    """The checkpoint that ``ssl_checkpoint`` of ``config`` names, held against its stack.
-
-    Raises:
-        UserError: as ``resolve_checkpoint``; another architecture; a folder without what s3prl
-            needs.
-    """
-    use = use_of(config)
-    checkpoint = resolve_checkpoint(config["ssl_checkpoint"], downloads, fetch, use.layouts)
-    if checkpoint.layout != "hf" and checkpoint.path.is_file():
-        checkpoint = _read_file(config, checkpoint)
-    if checkpoint.model_type and checkpoint.model_type not in use.model_types:
-        slot = "frontend s3prl" if config.get("frontend") == "s3prl" else config.get("encoder")
-        raise UserError(
-            f"ssl_checkpoint {checkpoint.path} is a {checkpoint.model_type}; {slot} takes "
-            f"{', '.join(use.model_types)}.{_other_use(checkpoint)}"
-        )
-    if config.get("frontend") == "s3prl" and checkpoint.layout == "hf":
-        _check_preprocessor_beside(checkpoint.path)
-    return checkpoint
-
-
-def _read_file(config: Mapping, checkpoint: PretrainedModel) -> PretrainedModel:
-    """A file of fairseq's or s3prl's, held against what the stack does with it.
-
-    ``fairseq_wav2vec2`` reads any as data; the others leave it to fairseq and s3prl, which unpickle
-    it and look for its letters.
-    """
-    if takes_own_weights(config):
-        found = model_config_at(checkpoint.path, str(config["ssl_checkpoint"]))
-        return replace(checkpoint, model_config=found, model_type=found["model_type"])
-    state = load_plain(checkpoint.path)
-    if checkpoint.layout == "fairseq":
-        _check_fairseq_dictionary(checkpoint.path, state)
-    return checkpoint
-
-
-def _other_use(checkpoint: PretrainedModel) -> str:
-    """Which encoder of ours takes a checkpoint."""
-    takers = (
-        name
-        for name, use in OWN_WEIGHTS.items()
-        if checkpoint.layout in use.layouts and checkpoint.model_type in use.model_types
-    )
-    name = next(takers, None)
-    return f" Give one of these, or set encoder: {name}." if name else " Give one of these."
-
-
-def _check_preprocessor_beside(folder: Path) -> None:
-    """Without it s3prl would ask the hub for another model's."""
-    if folder.is_dir() and not (folder / PREPROCESSOR).is_file():
-        raise UserError(
-            f"{folder} has no {PREPROCESSOR}, which frontend s3prl needs. Put it there, or use "
-            "encoder hf_wav2vec2, which does without."
-        )
 
 
 def resolve_checkpoint(
@@ -220,25 +123,3 @@ def _from_table(
     here = fetch or all((folder / row["file"]).is_file() for row in files)
     model_config = model_config_at(path, name) if here and layout == "hf" else None
     return PretrainedModel(name, path, layout, *sizes, model_config=model_config)
-
-
-def model_config_of(config: Mapping) -> dict | None:
-    """``encoder_conf.model_config`` of a stack, or what its ``ssl_checkpoint`` says if it is here.
-
-    Raises:
-        UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
-    """
-    if config.get("ssl_checkpoint"):
-        return resolve_for(config, fetch=False).model_config
-    return (config.get("encoder_conf") or {}).get("model_config")
-
-
-def _check_fairseq_dictionary(path: Path, state: Mapping) -> None:
-    """A checkpoint that was fine-tuned for ASR also needs its letters, beside it."""
-    task = ((state.get("cfg") or {}).get("task") or {}).get("_name")
-    if task == "audio_finetuning" and not (path.parent / DICTIONARY).is_file():
-        raise UserError(
-            f"{path} was fine-tuned with fairseq, which wants the dictionary {path.parent}/"
-            f"{DICTIONARY} to load it. Put it there, use encoder fairseq_wav2vec2, which does "
-            "without, or give the pretrained checkpoint."
-        )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.fairseq_config import KINDS
 from asr_dro_plugin.pretrained.fairseq_files import read_config
 from asr_dro_plugin.pretrained.hf_folders import SOURCE, network_config, read_json, tensor_numels
 from asr_dro_plugin.pretrained.plain_pickles import load_as_data
@@ -21,6 +20,9 @@ LAYOUT_WORDS = {
     "s3prl": "an s3prl file",
     "fairseq": "a fairseq file",
 }
+# Architectures of Hugging Face's that are built alike, and all that are read.
+WAV2VEC2_TYPES = ("wav2vec2", "hubert", "wavlm")
+MODEL_TYPES = ("hubert", "wav2vec2", "wavlm", "whisper")
 # The networks of a Hugging Face model beside its heads for pretraining, CTC or text.
 HF_BODY = (
     "masked_spec_embed", "feature_extractor.", "feature_projection.", "encoder.", "decoder.",
@@ -35,7 +37,7 @@ class PretrainedModel:
     Attributes:
         output_size, num_layers, num_params: None for a hub's model that is not here yet.
         model_type: Hugging Face's word for the architecture; empty for a hub's that is not here.
-        model_config: what ``OWN_WEIGHTS`` components are built from; None while it is not here.
+        model_config: what its network is built from; None while it is not here.
     """
 
     name: str
@@ -46,27 +48,6 @@ class PretrainedModel:
     num_params: int | None
     model_type: str = "wav2vec2"
     model_config: Mapping | None = None
-
-
-@dataclass(frozen=True)
-class Use:
-    """What a slot takes: layouts in the order of preference, and architectures."""
-
-    layouts: tuple[str, ...]
-    model_types: tuple[str, ...] = ("wav2vec2",)
-
-
-# Architectures of Hugging Face's that are built alike.
-WAV2VEC2_TYPES = ("wav2vec2", "hubert", "wavlm")
-# Components whose pretrained weights become the experiment's own.
-OWN_WEIGHTS = {
-    "hf_wav2vec2": Use(("hf",), WAV2VEC2_TYPES),
-    "fairseq_wav2vec2": Use(("fairseq", "s3prl"), KINDS),
-    "hf_whisper": Use(("hf",), ("whisper",)),
-}
-# Component -> what ``ssl_checkpoint`` may name for it; these two read their file at every start.
-USES = {"s3prl": Use(("hf", "s3prl")), "wav2vec2": Use(("fairseq",)), **OWN_WEIGHTS}
-OWN_SLOTS = ("encoder", "decoder")  # which may hold one of them
 
 
 def inspect_checkpoint(path: Path, name: str | None = None) -> PretrainedModel:
@@ -116,11 +97,10 @@ def layout_and_sizes(path: Path) -> tuple[str, dict[str, int]]:
 
 def _inspect_folder(path: Path) -> tuple[str, dict[str, int]]:
     model_type = str(read_json(path, "config.json").get("model_type"))
-    known = sorted({kind for use in OWN_WEIGHTS.values() for kind in use.model_types})
-    if model_type not in known:
+    if model_type not in MODEL_TYPES:
         raise UserError(
             f"{path}/config.json describes a {model_type}; ssl_checkpoint takes "
-            f"{', '.join(known)}. For others set frontend_conf.frontend_conf (upstream, "
+            f"{', '.join(MODEL_TYPES)}. For others set frontend_conf.frontend_conf (upstream, "
             "path_or_url) yourself."
         )
     prefix = "model." if model_type == "whisper" else f"{model_type}."

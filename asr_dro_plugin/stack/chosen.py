@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from asr_dro_plugin.pretrained.catalogue import model_config_of
 from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.stack.components import Chosen, facts_of
 from asr_dro_plugin.stack.names import COMPONENTS, NO_COMPONENT, component_of
+from asr_dro_plugin.stack.ssl_checkpoint import model_config_of
 
 
 def chosen(

@@ -7,12 +7,13 @@ from a hub); nothing is inferred from it and nothing held against it.
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.catalogue import resolve_checkpoint, resolve_for, takes_own_weights
+from asr_dro_plugin.pretrained.catalogue import resolve_checkpoint
 from asr_dro_plugin.pretrained.layouts import PretrainedModel
-from asr_dro_plugin.pretrained.resolve import with_model_config
 from asr_dro_plugin.stack.chosen import chosen, frontend_of, input_size_of
 from asr_dro_plugin.stack.combinations import RAW_AUDIO
 from asr_dro_plugin.stack.names import SLOTS, component_of
+from asr_dro_plugin.stack.ssl_checkpoint import resolve_for, takes_own_weights
+from asr_dro_plugin.stack.use_checkpoint import with_model_config
 
 
 def resolve(config: Mapping) -> dict:

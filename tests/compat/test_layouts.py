@@ -5,7 +5,7 @@ import torch
 
 from asr_dro_plugin.compat.fairseq import import_fairseq
 from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
-from asr_dro_plugin.pretrained.resolve import apply_to_config
+from asr_dro_plugin.stack.use_checkpoint import apply_to_config
 
 pytest_plugins = ["tests.fixtures_ssl"]
 SECOND = 16000

@@ -104,12 +104,14 @@ def test_an_inferred_preencoder_size_is_written_into_the_config(task, dump, tmp_
 def test_registering_twice_is_the_same_as_once(task):
     from espnet2.tasks.asr import encoder_choices
 
-    from asr_dro_plugin.espnet.choices import ENCODERS, register
+    from asr_dro_plugin.espnet.choices import PREPARED, register
+    from asr_dro_plugin.stack.components import OURS
 
     before = dict(encoder_choices.classes)
     register()
     assert encoder_choices.classes == before
-    assert ENCODERS.items() <= before.items()
+    assert set(OURS["encoder"]) <= set(before)
+    assert PREPARED["encoder"].items() <= before.items()
 
 
 def dry_run(task, dump, out, tmp_path, *words, groups=True, **changes):

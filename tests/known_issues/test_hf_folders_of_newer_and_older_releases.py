@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from asr_dro_plugin.pretrained.resolve import normalizes_at
+from asr_dro_plugin.stack.use_checkpoint import normalizes_at
 from tests import hf_models
 from tests.importing.reading import imported, read
 

@@ -13,7 +13,8 @@ import pytest
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained import hub
-from asr_dro_plugin.pretrained.catalogue import resolve_checkpoint, resolve_for
+from asr_dro_plugin.pretrained.catalogue import resolve_checkpoint
+from asr_dro_plugin.stack.ssl_checkpoint import resolve_for
 
 pytest.importorskip("huggingface_hub")
 pytest_plugins = ["tests.fixtures_ssl"]

@@ -23,7 +23,6 @@ from asr_dro_plugin.espnet.start.ssl_weights import load_pretrained
 from asr_dro_plugin.experiment.adapter_files import ALWAYS_KEPT, check_base, is_model_file
 from asr_dro_plugin.nets.houlsby import add_houlsby
 from asr_dro_plugin.nets.lora import add_lora, merge_lora
-from asr_dro_plugin.pretrained.layouts import OWN_SLOTS
 from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.adapter_settings import (
     KINDS,
@@ -35,6 +34,7 @@ from asr_dro_plugin.stack.adapter_settings import (
     plain_name,
     trained_of,
 )
+from asr_dro_plugin.stack.components import OWN_SLOTS
 
 S3PRLS_NETWORK = "upstream.upstream.model"
 

@@ -1,8 +1,8 @@
 """Pretrained weights that become the experiment's own: once, when training begins.
 
-The components of ``catalogue.OWN_WEIGHTS`` are built from ``model_config`` with random
-weights, and have ``load_pretrained(path)``.  Where the experiment's own model file replaces every
-weight anyway (decoding, a resumed training) nothing is loaded and no pretrained folder is needed.
+Components with ``own_weights`` are built from ``model_config`` with random weights, and have
+``load_pretrained(path)``.  Where the experiment's own model file replaces every weight anyway
+(decoding, a resumed training) nothing is loaded and no pretrained folder is needed.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from asr_dro_plugin.espnet.start.checks import earlier_config
-from asr_dro_plugin.pretrained.catalogue import resolve_for, takes_own_weights
 from asr_dro_plugin.pretrained.hf_folders import SOURCE
-from asr_dro_plugin.pretrained.layouts import OWN_SLOTS
-from asr_dro_plugin.pretrained.resolve import apply_to_config
+from asr_dro_plugin.stack.components import OWN_SLOTS
+from asr_dro_plugin.stack.ssl_checkpoint import resolve_for, takes_own_weights
+from asr_dro_plugin.stack.use_checkpoint import apply_to_config
 
 INFERRED = ("do_normalize",)  # beside model_config, what a checkpoint says of an encoder
 logger = logging.getLogger(__name__)

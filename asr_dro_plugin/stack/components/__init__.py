@@ -4,7 +4,7 @@ A new encoder is one line in ``OURS`` and three files: the network (``nets``), t
 ESPnet (``espnet/parts``) and the description here.  Nothing here imports torch or ESPnet.
 """
 
-from asr_dro_plugin.stack.components.component import Chosen, Component
+from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
 from asr_dro_plugin.stack.components.conv_ctc import CONV_CTC
 from asr_dro_plugin.stack.components.deepspeech2 import DEEPSPEECH2
 from asr_dro_plugin.stack.components.dro_model import DRO_MODEL
@@ -21,7 +21,7 @@ from asr_dro_plugin.stack.components.whisper import (
     WHISPER_PREPROCESSOR,
 )
 
-__all__ = ["OURS", "Chosen", "Component", "facts_of", "names_with"]
+__all__ = ["OURS", "OWN_SLOTS", "Chosen", "Component", "Takes", "facts_of", "names_with"]
 
 OURS: dict[str, dict[str, Component]] = {
     "frontend": {"log_mel": LOG_MEL},
@@ -30,8 +30,8 @@ OURS: dict[str, dict[str, Component]] = {
         "conv_ctc": CONV_CTC,
         "quartznet": QUARTZNET,
         "hf_wav2vec2": HF_WAV2VEC2,
-        "hf_whisper": HF_WHISPER,
         "fairseq_wav2vec2": FAIRSEQ_WAV2VEC2,
+        "hf_whisper": HF_WHISPER,
         "deepspeech2": DEEPSPEECH2,
     },
     "decoder": {"hf_whisper": HF_WHISPER_DECODER},
@@ -43,6 +43,7 @@ ESPNETS: dict[str, dict[str, Component]] = {
     "encoder": ESPNET_ENCODERS,
     **ESPNET_OTHERS,
 }
+OWN_SLOTS = ("encoder", "decoder")  # which may hold a component with own_weights
 PLAIN = Component()  # of which nothing needs to be known but its arguments
 
 

@@ -3,9 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from asr_dro_plugin.pretrained.layouts import PretrainedModel, Use
+from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.stack.components.rules import Step, View
 from asr_dro_plugin.stack.signatures import signature_of
+
+
+@dataclass(frozen=True)
+class Takes:
+    """Which pretrained models a component takes: layouts in the order of preference, and
+    architectures in Hugging Face's words."""
+
+    layouts: tuple[str, ...]
+    model_types: tuple[str, ...] = ("wav2vec2",)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Component:
     raw_audio: bool = False
     input_layers: tuple[str | None, ...] = ()
     unprojected: tuple[str | None, ...] = ()
-    checkpoints: Use | None = None
+    checkpoints: Takes | None = None
     own_weights: bool = False
     loads_weights: bool = False
     no_parameters: bool = False

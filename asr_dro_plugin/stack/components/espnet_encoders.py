@@ -4,8 +4,7 @@ import math
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.pretrained.layouts import USES
-from asr_dro_plugin.stack.components.component import Chosen, Component
+from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
 from asr_dro_plugin.stack.components.rules import (
     ATTENTION,
     PAST,
@@ -120,7 +119,7 @@ ESPNET_ENCODERS = {
         view=lambda chosen: _rnn_view(chosen, [(3, 1), (3, 1), (2, 2)] * 2),
     ),
     "wav2vec2": _wav2vec2(
-        checkpoints=USES["wav2vec2"],
+        checkpoints=Takes(("fairseq",)),
         names_model=_file_of_w2v,
         network="encoders",
         beside_network=_behind_wav2vec2,

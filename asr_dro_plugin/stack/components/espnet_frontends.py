@@ -1,7 +1,6 @@
 """ESPnet's frontends: what of them a plan needs to know."""
 
-from asr_dro_plugin.pretrained.layouts import USES
-from asr_dro_plugin.stack.components.component import Chosen, Component
+from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
 from asr_dro_plugin.stack.components.rules import (
     ATTENTION,
     GROUP_NORM,
@@ -101,7 +100,7 @@ ESPNET_FRONTENDS = {
         size=lambda chosen: chosen.checkpoint.output_size if chosen.checkpoint else None,
         frames=_s3prl_frames,
         view=_s3prl_view,
-        checkpoints=USES["s3prl"],
+        checkpoints=Takes(("hf", "s3prl")),
         loads_weights=True,
         names_model=_s3prl_names,
         network="upstream.upstream.model",

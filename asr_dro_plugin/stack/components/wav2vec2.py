@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from asr_dro_plugin.pretrained.layouts import USES, width_of
+from asr_dro_plugin.pretrained.fairseq_config import KINDS
+from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES, width_of
 from asr_dro_plugin.pretrained.regularisation import MASK_LENGTHS, WAV2VEC2_SHARES
-from asr_dro_plugin.stack.components.component import Chosen, Component
+from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
 from asr_dro_plugin.stack.components.rules import (
     ATTENTION,
     GROUP_NORM,
@@ -66,7 +67,7 @@ HF_WAV2VEC2 = Component(
     frames=_frames,
     view=_view,
     raw_audio=True,
-    checkpoints=USES["hf_wav2vec2"],
+    checkpoints=Takes(("hf",), WAV2VEC2_TYPES),
     own_weights=True,
     network="net.model",
     takes_adapters=True,
@@ -79,5 +80,5 @@ HF_WAV2VEC2 = Component(
 FAIRSEQ_WAV2VEC2 = replace(
     HF_WAV2VEC2,
     path="asr_dro_plugin.espnet.parts.hf_wav2vec2:FairseqWav2Vec2Encoder",
-    checkpoints=USES["fairseq_wav2vec2"],
+    checkpoints=Takes(("fairseq", "s3prl"), KINDS),
 )

@@ -3,9 +3,8 @@ preprocessor that both pairs of ours share with their tokens."""
 
 from dataclasses import replace
 
-from asr_dro_plugin.pretrained.layouts import USES
 from asr_dro_plugin.pretrained.whisper_sizes import published_width
-from asr_dro_plugin.stack.components.component import Chosen, Component
+from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
 from asr_dro_plugin.stack.components.rules import ATTENTION, Step, View
 from asr_dro_plugin.stack.components.wav2vec2 import size_of_model
 
@@ -54,7 +53,7 @@ HF_WHISPER = Component(
     frames=_frames,
     view=lambda chosen: VIEW,
     raw_audio=True,
-    checkpoints=USES["hf_whisper"],
+    checkpoints=Takes(("hf",), ("whisper",)),
     own_weights=True,
     network="net",
     takes_adapters=True,

@@ -179,8 +179,8 @@ def test_espnets_recurrent_encoder_wants_the_longest_first_and_decoding_any_orde
 
 def test_every_encoder_of_ours_and_of_our_yamls_is_among_them():
     from asr_dro_plugin.base.yaml_files import load_config
-    from asr_dro_plugin.espnet.choices import ENCODERS
+    from asr_dro_plugin.stack.components import OURS
 
     shipped = Path(__file__).resolve().parents[3].glob("conf/train_asr_*.yaml")
-    needed = set(ENCODERS) | {load_config(path)["encoder"] for path in shipped}
+    needed = set(OURS["encoder"]) | {load_config(path)["encoder"] for path in shipped}
     assert needed <= {keys["encoder"] for keys, _ in STACKS.values()}

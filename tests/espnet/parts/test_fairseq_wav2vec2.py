@@ -12,8 +12,8 @@ import torch
 from asr_dro_plugin.compat.fairseq import import_fairseq
 from asr_dro_plugin.espnet.parts.hf_wav2vec2 import FairseqWav2Vec2Encoder
 from asr_dro_plugin.pretrained.fairseq_files import read_config, read_fairseq
-from asr_dro_plugin.pretrained.resolve import use_checkpoint
 from asr_dro_plugin.stack.frames import frame_counter
+from asr_dro_plugin.stack.use_checkpoint import use_checkpoint
 from tests.espnet.conftest import arguments, write_config
 from tests.without_fairseq import FORBID
 

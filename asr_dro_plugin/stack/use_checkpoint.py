@@ -8,15 +8,12 @@ from pathlib import Path
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.catalogue import (
-    legal_layouts,
-    resolve_for,
-    takes_own_weights,
-    wrong_layout,
-)
+from asr_dro_plugin.pretrained.catalogue import wrong_layout
 from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY, wants_normalized
 from asr_dro_plugin.pretrained.hf_folders import find_preprocessor
-from asr_dro_plugin.pretrained.layouts import OWN_SLOTS, OWN_WEIGHTS, PretrainedModel
+from asr_dro_plugin.pretrained.layouts import PretrainedModel
+from asr_dro_plugin.stack.components import OWN_SLOTS, facts_of
+from asr_dro_plugin.stack.ssl_checkpoint import legal_layouts, resolve_for, takes_own_weights
 
 UPSTREAMS = {"hf": "hf_wav2vec2_custom", "s3prl": "wav2vec2_custom"}
 
@@ -26,7 +23,7 @@ def apply_to_config(
 ) -> dict:
     """A copy of ``config`` whose frontend or encoder is the model of ``checkpoint``.
 
-    s3prl and wav2vec2 get the path of its file; a component of ``OWN_WEIGHTS`` gets
+    s3prl and wav2vec2 get the path of its file; a component with ``own_weights`` gets
     ``model_config`` and, where it has not said so itself, what the preprocessor does to the speech.
     """
     if checkpoint.layout not in legal_layouts(config):
@@ -60,14 +57,15 @@ def use_checkpoint(config: Mapping, downloads: str | os.PathLike = "downloads") 
 
 
 def with_model_config(config: Mapping, checkpoint: PretrainedModel) -> dict:
-    """A copy of ``config`` whose ``OWN_WEIGHTS`` components are built like ``checkpoint``."""
+    """A copy of ``config`` whose components with ``own_weights`` are built like ``checkpoint``."""
     config = dict(config)
     for slot in OWN_SLOTS:
-        if str(config.get(slot)).lower() in OWN_WEIGHTS:
+        facts = facts_of(slot, str(config.get(slot)).lower())
+        if facts.own_weights:
             conf = config[f"{slot}_conf"] = dict(config.get(f"{slot}_conf") or {})
             conf["model_config"] = copy.deepcopy(dict(checkpoint.model_config))
-    if str(config["encoder"]).lower() in ("hf_wav2vec2", "fairseq_wav2vec2"):
-        config["encoder_conf"].setdefault("do_normalize", normalizes_at(checkpoint.path))
+            if facts.normalizes_speech:
+                conf.setdefault("do_normalize", normalizes_at(checkpoint.path))
     return config
 
 
