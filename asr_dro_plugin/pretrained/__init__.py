@@ -1,4 +1,4 @@
 """Pretrained speech models: found, downloaded, verified, their weights read as data.
 
-Imports: audio base text.
+Imports: base text.
 """
