@@ -60,6 +60,15 @@ def test_the_exit_codes():
     assert ours <= told and {0, 2, 130} <= told
 
 
+def test_the_words_of_errors_are_words_of_the_code():
+    sources = [path for folder in ("asr_dro_plugin", "local", "tools")
+               for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".sh")
+               and "venv" not in path.parts and ".install" not in path.parts]  # fmt: skip
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    for row in table_below("docs/troubleshooting.md", "the line says"):
+        assert all(part in code for part in words(row[0])), row[0]
+
+
 def test_the_extras(monkeypatch):
     arguments = {}
     monkeypatch.chdir(ROOT)
