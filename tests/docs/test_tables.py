@@ -1,6 +1,5 @@
 """Tables of the documents hold what the code holds."""
 
-import inspect
 import re
 import runpy
 import subprocess
@@ -11,7 +10,6 @@ import setuptools
 from asr_dro_plugin import errors
 from asr_dro_plugin.data.manifests import SYNONYMS
 from asr_dro_plugin.decoding.options import KEYS, MODES
-from asr_dro_plugin.samplers import SAMPLERS, sampler_class
 from tests.docs.pages import PAGES, ROOT, table_below
 from tests.test_import_floors import FLOORS, INNER
 
@@ -37,14 +35,6 @@ def test_the_keys_of_decoding_and_their_defaults():
         assert float(told[name]) == KEYS[name].default
     text = PAGES["docs/decoding.md"]
     assert all(f"`{mode}`" in text for mode in MODES)
-
-
-def test_the_samplers_and_their_settings():
-    told = {words(row[0])[0]: set(words(row[2])) for row in
-            table_below("docs/training.md", "`sampler`")}  # fmt: skip
-    assert told == {
-        name: set(inspect.signature(sampler_class(name)).parameters) for name in SAMPLERS
-    }
 
 
 def test_the_columns_of_a_table_of_utterances():
