@@ -186,8 +186,3 @@ def test_sorted_without_shuffle_begins_with_the_longest_and_never_changes():
 def test_bad_input_is_refused_in_words(durations, groups, conf, words):
     with pytest.raises(UserError, match=words.replace("?", r"\?")):
         plan((durations, groups), **conf)
-
-
-def test_a_setting_that_a_sampler_lacks_is_refused():
-    with pytest.raises(UserError, match="tau"):
-        plan(([1.0], [0]), "group_duration", tau=2.0)

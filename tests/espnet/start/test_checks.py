@@ -194,6 +194,14 @@ def test_options_of_another_version_are_no_change():
     ]  # fmt: skip
 
 
+def test_a_switch_that_moved_into_experimental_is_no_change():
+    before = {"objective_conf": {"smoothing_rel": 0.6, "cap": 2.0}}
+    now = {"objective_conf": {"smoothing_rel": 0.6, "experimental": {"cap": 2.0}}}
+    assert changed_settings(before, now) == []
+    now["objective_conf"]["experimental"]["cap"] = 3.0
+    assert changed_settings(before, now) == ["objective_conf.cap 2.0 -> 3.0"]
+
+
 @pytest.fixture(autouse=True)
 def warnings(caplog):
     caplog.set_level(logging.INFO)
