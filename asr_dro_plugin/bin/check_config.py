@@ -3,35 +3,33 @@
 from collections.abc import Sequence
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.experiment.model_files import check_model_file
-from asr_dro_plugin.stack.check import check_config
-from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.stack.check import read_config
+from asr_dro_plugin.stack.overrides import join_asr_args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check; says nothing when all is well, else one line and exit code 1."""
     args = _parser().parse_args(join_asr_args(argv))
-    config = load_config(args.config, overrides_from_arguments(args.asr_args))
-    if args.ssl_checkpoint:
-        config["ssl_checkpoint"] = args.ssl_checkpoint
+    config = read_config(args.config, args.asr_args, ssl_checkpoint=args.ssl_checkpoint)
     if args.inference_config:
         read_decode_config(args.inference_config)
-    check(config, args.config, args.model_file, args.build)
+    check_outcome(config, args.config, args.model_file, args.build)
     return 0
 
 
-def check(config: dict, where: str, model_file: str | None = None, build: bool = False) -> None:
-    """Refuse what cannot be trained, or does not leave the model to decode with.
+def check_outcome(
+    config: dict, where: str, model_file: str | None = None, build: bool = False
+) -> None:
+    """Refuse what does not leave the model to decode with, or does not build.
 
     Args:
-        config: a training configuration, ``where`` its file.
+        config: as ``read_config`` returns it, ``where`` its file.
         model_file: what is to be decoded with.
         build: whether to build each module, too.
     """
-    check_config(config, where)
     if model_file:
         check_model_file(model_file, config, where)
     if build:

@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.experiment.folders import ModelFolder, read_model_folder
 from asr_dro_plugin.experiment.info import (
@@ -27,8 +26,8 @@ from asr_dro_plugin.experiment.info import (
     vocabulary_of,
 )
 from asr_dro_plugin.experiment.info_table import info_facts, info_lines, layers_below
-from asr_dro_plugin.stack.check import check_config
-from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.stack.check import read_config
+from asr_dro_plugin.stack.overrides import join_asr_args
 from asr_dro_plugin.text.tokens import read_symbols
 
 OF_CONFIGURATIONS = ("vocab", "token_list", "ssl_checkpoint", "asr_args")
@@ -96,12 +95,7 @@ def _folder(args: argparse.Namespace) -> ModelFolder | None:
 def _config(args: argparse.Namespace) -> dict:
     if args.path.suffix == ".zip":
         raise UserError(f"{args.path} is packed. Unpack it first: asr-dro unpack {args.path}")
-    overrides = overrides_from_arguments(args.asr_args)
-    if args.ssl_checkpoint:
-        overrides.append(f"ssl_checkpoint={json.dumps(args.ssl_checkpoint)}")
-    config = load_config(args.path, overrides)
-    check_config(config, str(args.path))
-    return config
+    return read_config(args.path, args.asr_args, ssl_checkpoint=args.ssl_checkpoint)
 
 
 def _vocabulary(args: argparse.Namespace, config: dict) -> VocabularyFacts | None:

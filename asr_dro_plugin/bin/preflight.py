@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser, boolean, fraction
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.stack.overrides import join_asr_args, overrides_from_arguments
+from asr_dro_plugin.stack.overrides import join_asr_args
 from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
@@ -52,15 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.write_shapes and not args.out_dir:
         parser.error("--write_shapes true needs --out_dir")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
-    from asr_dro_plugin.base.yaml_files import load_config
     from asr_dro_plugin.preflight import report
     from asr_dro_plugin.preflight.measure import Ruler
-    from asr_dro_plugin.stack.check import check_config
+    from asr_dro_plugin.stack.check import read_config
     from asr_dro_plugin.stack.frames import frame_counter
     from asr_dro_plugin.stack.limits import limits_of
 
-    config = load_config(args.config, [*overrides_from_arguments(args.asr_args), *args.override])
-    check_config(config, args.config)
+    config = read_config(args.config, args.asr_args, args.override)
     tokens, to_ids = _tokens(args, config)
     ruler = Ruler(to_ids, tokens, frame_counter(config), limits_of(config))
     sets, notes = _measure(args, ruler)

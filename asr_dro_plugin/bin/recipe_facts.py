@@ -12,10 +12,11 @@ from pathlib import Path
 
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
-from asr_dro_plugin.bin.check_config import check
+from asr_dro_plugin.bin.check_config import check_outcome
 from asr_dro_plugin.decoding.options import check_lm_dir, read_decode_config
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.experiment import recipe_checks, recipe_names
+from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.overrides import overrides_from_arguments
 from asr_dro_plugin.text.normalizers import get_normalizer
 
@@ -29,9 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = recipe_names.found_paths(options, caller_dir)
     options |= names
     get_normalizer(options["text_norm"])
-    config = load_config(options["asr_config"], overrides_from_arguments(options["asr_args"]))
-    if options["ssl_checkpoint"]:
-        config["ssl_checkpoint"] = options["ssl_checkpoint"]
+    config = read_config(
+        options["asr_config"], options["asr_args"], ssl_checkpoint=options["ssl_checkpoint"]
+    )
     changes = overrides_from_arguments(options["inference_args"])
     given = load_config(options["inference_config"], changes)
     decoding = read_decode_config(given, options["inference_config"])
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check_language_model(options, decoding)
     _check_gpus(options, names)
     is_plan = options["dry_run"] == "true"  # which builds every module anyway
-    check(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
+    check_outcome(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
     if changes and not is_plan:
         _write_config(Path(names["inference_config"]), given)
     print("\n".join(f"{name}={value}" for name, value in names.items()))

@@ -106,6 +106,7 @@ class DROASRTask(ASRTask):
         if not args.multiprocessing_distributed or args.ngpu < 2:
             super().main(args)
             return
+        cls._judge(args)  # once, before there are children
         with parent_of_children():
             super().main(args)
 
@@ -123,8 +124,8 @@ class DROASRTask(ASRTask):
         START.end("options")
         early = EarlyLog()
         with early:
-            keep_own_weights(args)
-            check_settings(args, cls.get_parser())
+            if not is_child():
+                cls._judge(args)
             adopt_wandb(args, project=f"ESPnet_{cls.__name__}")
             args.groups = read_groups(args.groups)
             args.model_conf = model_conf_of(args)
@@ -134,6 +135,11 @@ class DROASRTask(ASRTask):
             args.early = (early, earlier)
         START.end("experiment directory")
         super().main_worker(args)
+
+    @classmethod
+    def _judge(cls, args: argparse.Namespace) -> None:
+        keep_own_weights(args)
+        check_settings(args)
 
     @classmethod
     def _look_at_experiment(cls, args: argparse.Namespace) -> dict:

@@ -8,13 +8,12 @@ matched, never places.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.heads import check_blank
 from asr_dro_plugin.packing.content import num_values
 from asr_dro_plugin.pretrained.read_weights import load_plain, load_safetensors
-from asr_dro_plugin.stack.check import check_config
+from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.names import SLOTS
 from asr_dro_plugin.stack.sizes import resolve
 from asr_dro_plugin.text.tokens import read_symbols
@@ -42,8 +41,7 @@ def read(wish: Wish) -> Found:
             "--from state_dict needs --config, the YAML of the stack whose tensors they are "
             "(conf/train_asr_*.yaml, or one of your own)."
         )
-    config = load_config(wish.config)
-    check_config(config, str(wish.config))
+    config = read_config(wish.config)
     tokens = tokens_of(wish, config)
     given, facts = tensors_in(wish)
     renamed = renamed_names(list(given), wish.rename)

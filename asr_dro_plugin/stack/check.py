@@ -26,6 +26,7 @@ from asr_dro_plugin.stack.names import (
     OPTIONAL_SLOTS,
     component_of,
 )
+from asr_dro_plugin.stack.overrides import overrides_from_arguments
 from asr_dro_plugin.stack.signatures import Signature, signature_of
 from asr_dro_plugin.stack.sizes import resolve
 from asr_dro_plugin.stack.training_rules import check_training
@@ -56,13 +57,26 @@ GIVEN_BY_TASK = {slot: frozenset(names.split()) for slot, names in _GIVEN_BY_TAS
 FILLED_IN = frozenset({"input_size", "stats_file", "w2v_url", "model_config"})
 
 
-def read_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> dict:
-    """A training configuration, read and checked: what a command passes on.
+def read_config(
+    path: str | os.PathLike,
+    asr_args: str = "",
+    overrides: Sequence[str] = (),
+    ssl_checkpoint: str | None = None,
+) -> dict:
+    """A training configuration, read and judged once: what a command passes on.
+
+    Args:
+        path: the YAML.
+        asr_args: options in ESPnet's style, on top of it.
+        overrides: ``key=value``, on top of both.
+        ssl_checkpoint: in place of the configuration's.
 
     Raises:
-        UserError: as ``load_config`` and ``check_config``.
+        UserError: as ``load_config``, ``overrides_from_arguments`` and ``check_config``.
     """
-    config = load_config(path, overrides)
+    config = load_config(path, [*overrides_from_arguments(asr_args), *overrides])
+    if ssl_checkpoint:
+        config["ssl_checkpoint"] = ssl_checkpoint
     check_config(config, str(path))
     return config
 

@@ -29,27 +29,23 @@ RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
 OF_OBJECTIVE = ("groups", "objective", "objective_conf")  # which the task adds to model_conf
 
 
-def check_settings(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def check_settings(args: argparse.Namespace) -> None:
     """Refuse before anything is built what ``asr-dro check-config`` refuses.
-
-    Args:
-        args: the task's, as they were parsed.
-        parser: the task's, for its defaults.
 
     Raises:
         UserError: one line on the first setting that cannot be trained with.
     """
-    check_config(given_settings(args, parser), args.config or "the command line")
+    check_config(given_settings(args), args.config or "the command line")
 
 
-def given_settings(args: argparse.Namespace, parser: argparse.ArgumentParser) -> dict:
+def given_settings(args: argparse.Namespace) -> dict:
     """What a YAML would have to say for these options: those that are not at their defaults.
 
     An experiment's own ``config.yaml`` may be trained from again, so what our task has written
     into it (names of groups and tokens, the objective in ``model_conf``) is left out.
     """
     options = {key: value for key, value in vars(args).items() if key in TRAIN}
-    given = {key: value for key, value in options.items() if value != parser.get_default(key)}
+    given = {key: value for key, value in options.items() if value != TRAIN[key].default}
     for key in ("groups", "token_list"):
         if isinstance(given.get(key), list):
             del given[key]

@@ -92,7 +92,7 @@ def test_what_building_writes_into_a_config_is_no_contradiction(
     config = write_config(tmp_path / "train.yaml", **changes[stack])
     words = arguments(dump, tmp_path / "exp", config, groups=False)
     own = own_config(task, words, tmp_path / "exp")
-    given = given_settings(task.get_parser().parse_args(["--config", str(own)]), task.get_parser())
+    given = given_settings(task.get_parser().parse_args(["--config", str(own)]))
     check_config(given, "own")
     assert given["batch_type"] == "sorted" and "valid_batch_type" not in given
 
