@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr_dro_plugin.base.settings import check_kind, check_number, check_word
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.lm.files import all_lms, check_unit
@@ -53,8 +54,7 @@ class Key:
         kind: int, float, bool, or a tuple of legal words; lang and stride have rules of their own.
         default: a value, or one a mode.
         modes: those that use the key.
-        least: smallest legal number; ``above`` excludes the number itself.
-        most: largest legal number.
+        least, above, most: ends of the legal numbers, as in ``check_number``.
         optional: whether null is legal.
     """
 
@@ -63,21 +63,21 @@ class Key:
     modes: frozenset[str] = OURS
     least: float | None = None
     most: float | None = None
-    above: bool = False
+    above: float | None = None
     optional: bool = False
 
 
 KEYS: dict[str, Key] = {
-    "batch_duration": Key(float, 60.0, OURS, 0, above=True),
+    "batch_duration": Key(float, 60.0, OURS, above=0),
     "lang": Key("lang", "free"),
     "times": Key(bool, False),
-    "chunk_length": Key(float, None, OURS, 0, above=True, optional=True),
+    "chunk_length": Key(float, None, OURS, above=0, optional=True),
     "stride": Key("stride", None, OURS, optional=True),
     "nbest": Key(int, 1, SEARCH, 1),
     "beam_size": Key(int, {"beam": 20, "lm": 50}, SEARCH, 1),
     "beam_size_token": Key(int, 20, SEARCH, 1, optional=True),
-    "beam_threshold": Key(float, 25.0, SEARCH, 0, above=True),
-    "blank_threshold": Key(float, 0.999, SEARCH, 0, 1, above=True),
+    "beam_threshold": Key(float, 25.0, SEARCH, above=0),
+    "blank_threshold": Key(float, 0.999, SEARCH, above=0, most=1),
     "lm_unit": Key(("word", "char"), "word", WITH_LM),
     "lexicon": Key(bool, True, WITH_LM),
     "lm_weight": Key(float, 0.5, WITH_LM, 0),
@@ -104,11 +104,7 @@ def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> 
     where = where or ("the decoding configuration" if is_mapping else str(source))
     given = dict(source) if is_mapping else load_config(source)
     mode = given.get("mode", "greedy")
-    if mode not in MODES:
-        raise UserError(
-            f"{where}: mode is '{mode}', which is unknown.{suggestion(str(mode), MODES)} "
-            f"Legal: {', '.join(MODES)}."
-        )
+    check_word(f"{where}: mode", mode, MODES)
     if mode == "espnet":
         check_inference_config(given, where)
         return {"batch_duration": KEYS["batch_duration"].default, **given}
@@ -153,30 +149,18 @@ def _checked(name: str, value: Any, where: str) -> Any:
     if name == "stride":
         return _stride(value, where)
     if isinstance(key.kind, tuple):
-        if value not in key.kind:
-            near = suggestion(str(value), key.kind)
-            legal = ", ".join(key.kind)
-            raise UserError(f"{where}: {name} is '{value}'.{near} Legal: {legal}.")
+        check_word(f"{where}: {name}", value, key.kind)
         return value
     if key.kind is bool:
-        if not isinstance(value, bool):
-            raise UserError(f"{where}: {name} must be true or false, not {value!r}.")
+        check_kind(f"{where}: {name}", value, {"bool"})
         return value
     return _number(name, value, key, where)
 
 
 def _number(name: str, value: Any, key: Key, where: str) -> int | float:
-    kinds = int if key.kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or value != value:
-        word = "a whole number" if key.kind is int else "a number"
-        raise UserError(f"{where}: {name} must be {word}, not {value!r}.")
-    low, high = key.least, key.most
-    too_low = low is not None and (value <= low if key.above else value < low)
-    if too_low or (high is not None and value > high):
-        words = [f"above {low:g}" if key.above else f"at least {low:g}"]
-        words += [f"at most {high:g}"] if high is not None else []
-        raise UserError(f"{where}: {name} must be {' and '.join(words)}, not {value}.")
-    return key.kind(value)
+    ends = {"least": key.least, "above": key.above, "most": key.most}
+    whole = key.kind is int
+    return key.kind(check_number(f"{where}: {name}", value, whole=whole, infinite=True, **ends))
 
 
 def _language_rule(value: Any, where: str) -> str:

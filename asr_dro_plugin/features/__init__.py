@@ -1,4 +1,4 @@
 """Log-mel features in numpy and in torch, from one settings object.
 
-Imports: nothing.
+Imports: base.
 """

@@ -6,10 +6,10 @@ uses it (Kriman et al. 2020, arXiv:1910.10261).
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from asr_dro_plugin.base.settings import check_kind, check_number, check_word, kind_of, kinds_of
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.features.nemo_settings import settings_from_nemo
 
@@ -23,6 +23,10 @@ LEGAL = {
     "log": ("add", "clamp", "none"),
     "normalize": ("per_feature", "all_features", "none"),
     "power": (1.0, 2.0),
+}
+LEAST = {
+    **dict.fromkeys(("sample_rate", "n_mels", "win_length", "hop_length"), 1),
+    **dict.fromkeys(("f_min", "preemphasis", "log_guard", "normalize_guard", "dither"), 0),
 }
 
 
@@ -82,26 +86,17 @@ class LogMelSettings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if not _is_a(getattr(self, field.name), field.type):
-                value, kind = getattr(self, field.name), KINDS[field.type]
-                raise UserError(f"log-mel {field.name} is {value!r}; it must be {kind}.")
-        for name, legal in LEGAL.items():
-            if (value := getattr(self, name)) not in legal:
-                hint = suggestion(str(value), map(str, legal))
-                raise UserError(
-                    f"log-mel {name} is {value}.{hint} Legal: {', '.join(map(str, legal))}."
-                )
+            value, place = getattr(self, field.name), f"log-mel {field.name}"
+            check_kind(place, value, kinds_of(field.type))
+            if kind_of(value) in ("int", "float"):
+                check_number(place, value, least=LEAST.get(field.name))
+            if field.name in LEGAL:
+                check_word(place, value, LEGAL[field.name])
         for problem in self._misfits():
             raise UserError(f"log-mel {problem}.")
 
     def _misfits(self):
         """Numbers that do not go together, in words."""
-        for name in ("sample_rate", "n_mels", "win_length", "hop_length"):
-            if getattr(self, name) < 1:
-                yield f"{name} is {getattr(self, name)}; it must be at least 1"
-        for name in ("f_min", "preemphasis", "log_guard", "normalize_guard", "dither"):
-            if getattr(self, name) < 0:
-                yield f"{name} is {getattr(self, name)}; it must not be negative"
         if self.n_fft < self.win_length or self.n_fft % 2:
             yield (
                 f"n_fft is {self.n_fft}; it must be even and at least win_length, {self.win_length}"
@@ -191,17 +186,3 @@ class LogMelSettings:
             return cls(**settings_from_nemo(preprocessor))
         except (TypeError, ValueError, OverflowError) as error:
             raise UserError(f"preprocessor holds a value that is no setting: {error}.") from None
-
-
-KINDS = {
-    int: "a whole number", float: "a number", float | None: "a number or null",
-    bool: "true or false", str: "a word",
-}  # fmt: skip
-
-
-def _is_a(value: object, kind: object) -> bool:
-    """Whether a YAML's value is of a field's type; whole numbers are numbers, true is neither."""
-    if kind in (float, float | None):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return (number and math.isfinite(value)) or (value is None and kind is not float)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

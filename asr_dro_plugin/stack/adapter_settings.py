@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from asr_dro_plugin.base.settings import check_number, check_word
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.stack.parameter_names import is_true, matches
 
@@ -100,12 +101,10 @@ class LoRA(AdapterSettings):
         self.rank, self.alpha, self.dropout_rate = int(rank), float(alpha), float(dropout_rate)
         listed = [target_modules] if isinstance(target_modules, str) else target_modules
         self.target_modules, self.bias_type = [str(name) for name in listed], str(bias_type)
-        _at_least_1("rank", self.rank)
-        if not self.alpha > 0:
-            raise UserError(f"adapter_conf.alpha is {alpha}. It must be above 0.")
-        if not 0 <= self.dropout_rate < 1:
-            raise UserError(f"adapter_conf.dropout_rate is {dropout_rate}. Legal: 0 to below 1.")
-        _one_of("bias_type", self.bias_type, BIAS_TYPES)
+        check_number("adapter_conf.rank", self.rank, least=1)
+        check_number("adapter_conf.alpha", self.alpha, above=0, infinite=True)
+        check_number("adapter_conf.dropout_rate", self.dropout_rate, least=0, below=1)
+        check_word("adapter_conf.bias_type", self.bias_type, BIAS_TYPES)
         if not self.target_modules:
             raise UserError(f"adapter_conf.target_modules is empty. Name layers, or {ALL_LINEAR}.")
 
@@ -170,8 +169,8 @@ class Houlsby(AdapterSettings):
     ) -> None:
         super().__init__(target_layers, freeze, also_train, base, base_sha256)
         self.bottleneck, self.activation = int(bottleneck), str(activation)
-        _at_least_1("bottleneck", self.bottleneck)
-        _one_of("activation", self.activation, ACTIVATIONS)
+        check_number("adapter_conf.bottleneck", self.bottleneck, least=1)
+        check_word("adapter_conf.activation", self.activation, ACTIVATIONS)
 
     def sublayers(self, modules: Iterable[str]) -> list[str]:
         """Names of the modules, out of all of the pretrained model, that an adapter follows.
@@ -307,13 +306,3 @@ def model_width(tensors: Tensors) -> int:
     if width is None:
         raise UserError("use_adapter is about a transformer, and the pretrained model has none.")
     return width
-
-
-def _at_least_1(key: str, value: int) -> None:
-    if value < 1:
-        raise UserError(f"adapter_conf.{key} is {value}. It must be at least 1.")
-
-
-def _one_of(key: str, value: str, legal: Sequence[str]) -> None:
-    if value not in legal:
-        raise UserError(f"adapter_conf.{key} is '{value}'. Legal: {', '.join(legal)}.")

@@ -98,10 +98,10 @@ def test_biases_learn_as_bias_type_says(bias_type, number):
 @pytest.mark.parametrize(
     "conf, words",
     [
-        ({"rank": 0}, "rank is 0. It must be at least 1"),
-        ({"alpha": 0}, "alpha is 0. It must be above 0"),
-        ({"dropout_rate": 1.0}, "dropout_rate is 1.0"),
-        ({"bias_type": "some"}, "bias_type is 'some'. Legal: none, lora_only, all"),
+        ({"rank": 0}, "rank must be at least 1, not 0"),
+        ({"alpha": 0}, "alpha must be above 0, not 0"),
+        ({"dropout_rate": 1.0}, "dropout_rate must be .* below 1, not 1.0"),
+        ({"bias_type": "some"}, "bias_type is 'some', which is unknown. Legal: none, lora_only, all"),
         ({"target_modules": []}, "target_modules is empty"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
