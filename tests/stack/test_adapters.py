@@ -64,7 +64,7 @@ def test_the_head_learns_and_freeze_param_does_not_freeze_adapters(tiny_ssl):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"adapter_conf": {"rank": 0}}, "adapter_conf.rank is 0"),
+        ({"adapter_conf": {"rank": 0}}, "adapter_conf.rank must be at least 1"),
         ({"adapter_conf": {"rnak": 8}}, "'rnak' is no argument. Did you mean 'rank'"),
         ({"adapter_conf": {"rank": "8e"}}, "rank must be a whole number"),
         ({"adapter": "loar"}, "adapter is 'loar'"),
