@@ -6,7 +6,6 @@ from pathlib import Path
 
 from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.pretrained import downloads as _downloads
 from asr_dro_plugin.pretrained import hub
 from asr_dro_plugin.pretrained.layouts import (
     LAYOUT_WORDS,
@@ -59,9 +58,11 @@ def resolve_checkpoint(
 
 def _check_sums_beside(path: Path) -> None:
     """Hold a local checkpoint against the sums that lie beside its files (``FILE.sha256``)."""
+    from asr_dro_plugin.pretrained.downloads import verify  # whose network code takes its time
+
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
-        if Path(f"{file}.sha256").is_file() and not _downloads.verify(file):
+        if Path(f"{file}.sha256").is_file() and not verify(file):
             raise UserError(
                 f"{file} does not have the SHA-256 in {file.name}.sha256 beside it. Fetch it "
                 "again, or remove that file if the sum is wrong."
@@ -115,9 +116,11 @@ def _from_table(
     files = [row for row in rows if row["name"] == name and row["layout"] == layout]
     folder = (downloads / name / layout).absolute()
     if fetch:
+        from asr_dro_plugin.pretrained.downloads import fetch as fetch_file
+
         for row in files:
             size = int(row["num_bytes"]) if row["num_bytes"] else None
-            _downloads.fetch(row["url"], folder / row["file"], row["sha256"] or None, size)
+            fetch_file(row["url"], folder / row["file"], row["sha256"] or None, size)
     path = folder if layout == "hf" else folder / files[0]["file"]
     sizes = (int(files[0][key]) for key in ("output_size", "num_layers", "num_params"))
     here = fetch or all((folder / row["file"]).is_file() for row in files)
