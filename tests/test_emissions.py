@@ -40,11 +40,9 @@ def test_a_sound_emission_is_taken_from_both_libraries(library):
     ("changes", "words"),
     [
         ({"log_probs": np.zeros((5, 3), dtype=np.float32)}, r"\(B, T, V\)"),
-        ({"log_probs": np.zeros((2, 5, 3))}, "float32"),
         ({"lengths": np.array([5])}, "lengths must be"),
         ({"lengths": np.array([5, 6])}, r"0\.\.5"),
         ({"lengths": np.array([-1, 5])}, r"0\.\.5"),
-        ({"lengths": np.array([5.0, 5.0])}, "integers"),
         ({"frame_shift": 0.0}, "frame_shift"),
         ({"frame_shift": float("nan")}, "frame_shift"),
     ],
