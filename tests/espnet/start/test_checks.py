@@ -28,7 +28,10 @@ PLAN = {"model": "dro", "iterator_type": "task", "sampler": "temperature"}
         ({"sampler_conf": {"durations": 4}}, "'durations' is no argument. Did you mean 'duration'"),
         ({"sampler_conf": {"duration": "4"}}, "duration must be a number, not '4'"),
         ({"sampler_conf": {"tau": "x"}}, "tau must be a number, not 'x'"),
-        ({"num_iters_per_epoch": 2.5}, "num_iters_per_epoch must be a whole number, not 2.5"),
+        (
+            {"num_iters_per_epoch": 2.5},
+            "num_iters_per_epoch must be a whole number or none, not 2.5",
+        ),
         ({"save_interval_steps": -3}, "save_interval_steps is -3. It must be at least 0"),
         ({"accum_grad": 0}, "accum_grad is 0. It must be at least 1"),
         ({"encoder_conf": {"hiden_size": 8}}, "Did you mean 'hidden_size'"),
