@@ -105,6 +105,8 @@ def read_lengths(folder: Path) -> tuple[list[str], list[int], list[int]]:
         raise UserError(
             f"{folder} holds what is no number ({error}). Run stage 10 again."
         ) from None
+    if min(group_ids, default=0) < 0:
+        raise UserError(f"{groups_file} has a group below 0. Run stage 10 again.")
     if not kept:
         raise UserError(f"{path} names no utterance with samples and a group. Run stage 10 again.")
     return kept, [samples[utt_id] for utt_id in kept], group_ids

@@ -60,6 +60,7 @@ def test_of_espnets_batches_the_longest_utterance_is_told(stats_dir):
     [
         ("speech_shape", "u00 x\n", "what is no number .* Run stage 10 again"),
         ("utt2group", "u00 eng\n", "what is no number"),
+        ("utt2group", "u00 -1\n", "has a group below 0. Run stage 10"),
         ("speech_shape", "u99 16000\n", "names no utterance with samples and a group"),
     ],
 )

@@ -104,6 +104,11 @@ def read_planned_data(
         f"without a group in {ids_file}",
     )
     group_ids = numbers([ids[utt_id] for utt_id in data.utt_ids], data.utt_ids, ids_file)
+    if groups is None and len(bad := np.flatnonzero(group_ids < 0)):
+        raise UserError(
+            f"{ids_file} gives '{data.utt_ids[bad[0]]}' the group {group_ids[bad[0]]}; groups are "
+            "0, 1, 2 and so on. Run stage 10 again."
+        )
     data = replace(data, group_ids=group_ids)
     return data if groups is None else with_known_groups(data, mode, groups, ids_file)
 

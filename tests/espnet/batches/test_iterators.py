@@ -15,6 +15,7 @@ from espnet2.train.trainer import Trainer
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.batches.iterators import PlannedIterFactory, build_planned_factory
+from asr_dro_plugin.espnet.batches.planned_data import read_planned_data
 from asr_dro_plugin.samplers import build_sampler
 from tests.espnet.conftest import arguments, write_config
 
@@ -297,6 +298,17 @@ def test_utterances_without_samples_are_left_out(task, dump, tmp_path):
     root = copied(dump, tmp_path)
     replace_line(root / "train" / "speech_shape", 0, "deuspktrain-000 0")
     assert "deuspktrain-000" not in planned(task, root, tmp_path).utt_ids
+
+
+def test_an_id_below_zero_is_refused_where_no_groups_are_named(tmp_path):
+    (tmp_path / "speech_shape").write_text("u0 16000\nu1 16000\n")
+    (tmp_path / "utt2group").write_text("u0 0\nu1 -1\n")
+    options = SimpleNamespace(
+        shape_files=[str(tmp_path / "speech_shape")],
+        data_path_and_name_and_type=[(str(tmp_path / "utt2group"), "group_ids", "text_int")],
+    )
+    with pytest.raises(UserError, match="gives 'u1' the group -1; groups are 0, 1, 2"):
+        read_planned_data(options, "train", None, needs_groups=True)
 
 
 def test_without_group_ids_only_mixed_batches_can_be_planned(task, dump):
