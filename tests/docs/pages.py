@@ -61,6 +61,8 @@ def calls() -> list[tuple[str, list[str]]]:
                 words = shlex.split(part)
             except ValueError:  # half a sentence in code, not a command
                 continue
+            while words and re.match(r"[A-Z_]+=", words[0]):  # CMD_BACKEND=slurm ./run.sh
+                words = words[1:]
             if words:
                 found.append((page, words))
     return found
