@@ -20,6 +20,8 @@ def test_a_command_tagged_run_exits_0(page, command):
 
 @pytest.mark.parametrize(("page", "block"), blocks("python"))
 def test_a_block_of_python_runs(page, block):
+    if block.startswith("# asr_dro_plugin/"):
+        pytest.skip("a file of docs/extend.md, which tests/test_extend.py puts into its place")
     exec(compile(block, page, "exec"), {})
 
 
