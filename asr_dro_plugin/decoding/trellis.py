@@ -19,7 +19,7 @@ KEPT = 1 << 22  # frames * positions whose back pointers (3 bytes each) are kept
 
 
 @dataclass
-class Checkpoint:
+class TrellisColumn:
     """Scores before a block's first frame, of the positions ``low`` to ``low`` + band."""
 
     low: int
@@ -44,7 +44,7 @@ class Trellis:
         differs = np.append(True, tokens[1:] != tokens[:-1])
         self.skip = np.where(np.append(differs, True), 0, -np.inf).astype(np.float32)
         self.margin, self.touched_an_edge = band // 16, False
-        self.checkpoints: list[Checkpoint] = []
+        self.columns: list[TrellisColumn] = []
         self.back: list[np.ndarray] = []
         self.keeps_back = len(log_probs) * band <= KEPT
         self._forward()
@@ -74,11 +74,11 @@ class Trellis:
         for first in range(0, len(self.log_probs), BLOCK):
             if first:
                 low, blank, token = self._moved(low, blank, token, first)
-            self.checkpoints.append(Checkpoint(low, blank.copy(), token.copy()))
-            back = self._block(len(self.checkpoints) - 1, blank, token)
+            self.columns.append(TrellisColumn(low, blank.copy(), token.copy()))
+            back = self._block(len(self.columns) - 1, blank, token)
             if self.keeps_back:
                 self.back.append(back)
-        self.last = Checkpoint(low, blank, token)
+        self.last = TrellisColumn(low, blank, token)
 
     def _moved(self, low: int, blank: np.ndarray, token: np.ndarray, frame: int):
         """The band, its middle at the likeliest position, and scores taken along.
@@ -99,7 +99,7 @@ class Trellis:
 
     def _emissions(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """A block's log probabilities: of the blank (N,), of the band's tokens (N, W)."""
-        low = self.checkpoints[number].low
+        low = self.columns[number].low
         frames = self.log_probs[number * BLOCK : (number + 1) * BLOCK]
         says = frames[:, self.ids[low : low + self.band]].astype(np.float32, copy=False)
         if low + self.band > self.size:
@@ -115,7 +115,7 @@ class Trellis:
         """
         blanks, says = self._emissions(number)
         back = np.empty((3, *says.shape), dtype=bool)
-        low = self.checkpoints[number].low
+        low = self.columns[number].low
         skip = self.skip[low : low + self.band]
         tokens = np.append(np.float32(-np.inf), token)
         before, now = tokens[:-1], tokens[1:]  # views: position i - 1 and i
@@ -144,8 +144,8 @@ class Trellis:
         in_token, in_blank = self._ends()
         said = in_token >= in_blank
         position = self.size - 1 if said else self.size
-        for number in reversed(range(len(self.checkpoints))):
-            start, first = self.checkpoints[number], number * BLOCK
+        for number in reversed(range(len(self.columns))):
+            start, first = self.columns[number], number * BLOCK
             from_token, from_blank, to_blank = self._back_of(number)
             for row in range(min(BLOCK, len(path) - first) - 1, -1, -1):
                 at = position - start.low
@@ -164,7 +164,7 @@ class Trellis:
     def _back_of(self, number: int) -> np.ndarray:
         if self.keeps_back:
             return self.back[number]
-        start = self.checkpoints[number]
+        start = self.columns[number]
         return self._block(number, start.blank.copy(), start.token.copy())
 
     def _watch_edges(self, at: int, low: int) -> None:

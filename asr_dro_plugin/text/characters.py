@@ -117,14 +117,7 @@ def judge(
     total, rows = characters.total, []
     for char in sorted(total, key=lambda char: (-total[char], char)):
         langs = sorted(lang for lang, counts in characters.counts.items() if counts[char])
-        if char == " " or (allow is not None and char in allow):
-            verdict = KEPT
-        elif allow is not None:
-            verdict = NOT_ALLOWED
-        else:
-            verdict = _verdict(char, [own[lang] for lang in langs])
-        if total[char] < min_count and verdict != NOT_ALLOWED and char != " ":
-            verdict = RARE
+        verdict = _judged(char, [own[lang] for lang in langs], allow, total[char] < min_count)
         foreign = ()
         if verdict == KEPT and allow is None:
             odd = [lang for lang in langs if _verdict(char, [own[lang]]) == STRAY]
@@ -132,6 +125,22 @@ def judge(
         first = characters.first[char]
         rows.append(CharacterRow(char, total[char], tuple(langs), first, verdict, foreign))
     return rows
+
+
+def _judged(
+    char: str,
+    own: Sequence[frozenset[str]],
+    allow: Collection[str] | None,
+    is_rare: bool,
+) -> str:
+    """The verdict on a character; ``own`` are the scripts of each language that has it."""
+    if char == " ":
+        return KEPT
+    if allow is not None and char not in allow:
+        return NOT_ALLOWED
+    if is_rare:
+        return RARE
+    return KEPT if allow is not None else _verdict(char, own)
 
 
 def scripts_in(table: str | os.PathLike) -> dict[str, str]:

@@ -250,6 +250,32 @@ def make_token_list(
     """
     out = Path(out_dir)
     tags = tags_of(texts, lid, where)
+    _check_sources(token_type, init_tokens, model_dir)
+    init = read_symbols(init_tokens) if init_tokens else []
+    nlsyms = sorted({*tags, *tags_in(init)})
+    (out / "tokens.txt").unlink(missing_ok=True)  # the list is finished when this file is there
+    if token_type == "hugging_face":
+        folder = Path(init_tokens).parent if init_tokens else Path(model_dir)
+        symbols = whisper_tokens.copy_tokenizer(folder, out, tags)
+        tokens = whisper_tokens.with_new_tags(init or symbols, tags)
+    elif token_type == "bpe":
+        model, symbols = train_bpe(texts.values(), nbpe, tags)
+        with atomic_write(out / "bpe.model", "wb") as stream:
+            stream.write(model)
+        tokens = make_list(tags, symbols)
+    else:
+        counts = count_tokens(texts.values(), build_tokenizer(token_type, nlsyms))
+        least = word_min_count if token_type == "word" else 1
+        frequent = Counter({s: c for s, c in counts.items() if c >= least})
+        tokens = make_list(tags, by_frequency(frequent), init)
+    for name, lines in (("nlsyms.txt", nlsyms), ("tokens.txt", tokens)):
+        with atomic_write(out / name) as stream:
+            stream.writelines(line + "\n" for line in lines)
+    return tokens
+
+
+def _check_sources(token_type: str, init_tokens: object, model_dir: object) -> None:
+    """What a list of a type is made of, and cannot be."""
     if token_type == "bpe" and init_tokens:
         raise UserError(
             "--init_tokens cannot extend bpe: a sentencepiece model has a fixed inventory. "
@@ -259,25 +285,3 @@ def make_token_list(
         raise UserError(
             "--token_type hugging_face takes its tokens from a Whisper. Give --ssl_checkpoint."
         )
-    init = read_symbols(init_tokens) if init_tokens else []
-    nlsyms = sorted({*tags, *tags_in(init)})
-    (out / "tokens.txt").unlink(missing_ok=True)  # the list is finished when this file is there
-    if token_type == "bpe":
-        model, symbols = train_bpe(texts.values(), nbpe, tags)
-        with atomic_write(out / "bpe.model", "wb") as stream:
-            stream.write(model)
-    elif token_type == "hugging_face":
-        folder = Path(init_tokens).parent if init_tokens else Path(model_dir)
-        symbols = whisper_tokens.copy_tokenizer(folder, out, tags)
-    else:
-        counts = count_tokens(texts.values(), build_tokenizer(token_type, nlsyms))
-        least = word_min_count if token_type == "word" else 1
-        symbols = by_frequency(Counter({s: c for s, c in counts.items() if c >= least}))
-    if token_type == "hugging_face":
-        tokens = whisper_tokens.with_new_tags(init or symbols, tags)
-    else:
-        tokens = make_list(tags, symbols, init)
-    for name, lines in (("nlsyms.txt", nlsyms), ("tokens.txt", tokens)):
-        with atomic_write(out / name) as stream:
-            stream.writelines(line + "\n" for line in lines)
-    return tokens
