@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.data import corpus
-from asr_dro_plugin.data.corpus_options import OptionParser, boolean
+from asr_dro_plugin.data.corpus_options import OptionParser
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.text.languages import choose, language_set, read_languages
@@ -59,10 +59,8 @@ def _parser() -> OptionParser:
     parser.add_argument("--duration", default="10min", choices=DURATIONS, help="training data")
     parser.add_argument("--language_set", default="", help="from local/languages.tsv, e.g. set1")
     parser.add_argument("--group_by", default="lang", choices=GROUPINGS, help="what a group is")
-    parser.add_argument(
-        "--few_shot", type=boolean, default=True,
-        help="true: reserved languages take part with 5 training utterances; false: not at all",
-    )  # fmt: skip
+    parser.add_switch("--few_shot", "true: reserved languages take part with 5 training "
+                      "utterances; false: not at all", True)  # fmt: skip
     return parser
 
 

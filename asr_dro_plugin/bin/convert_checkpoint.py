@@ -12,6 +12,7 @@ import ast
 import os
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.pretrained.plain_pickles import as_plain, load_as_data
@@ -23,11 +24,7 @@ TASK_KEYS = ("data", "labels", "sample_rate", "normalize", "enable_padding", "ma
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="asr-dro convert-checkpoint",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="asr-dro convert-checkpoint", description=__doc__)
     parser.add_argument("source", metavar="IN", type=Path)
     parser.add_argument("target", metavar="OUT", type=Path)
     parser.add_argument("--layout", choices=LAYOUTS, default="fairseq")

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import run_main
 
 
@@ -15,15 +16,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return watch(args.exp, once=args.once, interval=args.interval)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="asr-dro watch", description=__doc__, allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser(prog="asr-dro watch", description=__doc__)
     parser.add_argument("exp", type=Path, help="folder of the training, exp/asr_train_...")
     parser.add_argument(
         "--once", action="store_true", help="one page with all languages, then done"
     )
-    parser.add_argument(
-        "--interval", type=_seconds, default=2.0, help="seconds between looks (default: 2)"
-    )
+    parser.add_argument("--interval", type=_seconds, default=2.0, help="seconds between looks")
     return parser
 
 

@@ -1,32 +1,27 @@
 """The options that every ``local/data_<corpus>.py`` takes, and their one-line errors."""
 
-import argparse
 import re
 
-from asr_dro_plugin.base.arguments import boolean, fraction
+from asr_dro_plugin.base.arguments import Parser, fraction
 from asr_dro_plugin.data.drop_ledger import DEFAULT_CAP
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.normalizers import KINDS
 
 
-class OptionParser(argparse.ArgumentParser):
-    """argparse with one-line errors, and with the options that every corpus script takes."""
+class OptionParser(Parser):
+    """A parser with one-line errors, and with the options that every corpus script takes."""
 
     def __init__(self, corpus: str, description: str) -> None:
-        super().__init__(
-            description=description,
-            allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+        super().__init__(description=description)
         self.corpus = corpus
         self.add_argument("--out_dir", default="data", help="where the sets go")
         self.add_argument("--name", default=corpus, help="the sets are train_NAME, dev_NAME, ...")
         self.add_argument("--langs", default="", help="ISO 639-3 codes; all if empty")
-        self.add_argument("--lid", type=boolean, default=True, help="[iso] tag first in the text")
+        self.add_switch("--lid", "[iso] tag first in the text", True)
         self.add_argument("--text_norm", default="lower_no_punct", help=KINDS)
         self.add_argument("--source", default="", help="root of the corpus, or its table")
         self.add_argument("--seed", type=int, default=7, help="for splits that are made here")
-        self.add_argument("--new_split", type=boolean, default=False, help="make the split anew")
+        self.add_switch("--new_split", "make the split anew")
         self.add_argument(
             "--max_drop", type=fraction, default=DEFAULT_CAP, help="largest share per language"
         )
