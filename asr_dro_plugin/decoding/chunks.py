@@ -15,6 +15,7 @@ import numpy as np
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.stack.frames import FrameCounter
 
 STRIDE_SHARE = 6  # a stride of None is a sixth of the chunk on each side
 
@@ -33,6 +34,15 @@ class Chunk(NamedTuple):
     end: int
     first: int
     last: int | None
+
+
+def refuse_uncounted(frames: FrameCounter) -> None:
+    """Refuse chunks for a stack whose frames no rule counts."""
+    if not frames.exact:
+        raise UserError(
+            "chunk_length needs a stack whose frames are known by rule, which this one's are "
+            "not. Leave it out, or cut the audio first (asr-dro segment)."
+        )
 
 
 def plan_chunks(

@@ -10,6 +10,7 @@ from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for, has_ctc
+from asr_dro_plugin.decoding.chunks import refuse_uncounted
 from asr_dro_plugin.decoding.language import FORCED
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError
@@ -18,6 +19,7 @@ from asr_dro_plugin.experiment.model_files import (
     find_model_file,
     read_experiment_config,
 )
+from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.transcripts.files import NEED_TIMES
 
 
@@ -122,7 +124,7 @@ def request_of(
 
     Raises:
         UserError: as ``model_of``, ``settings_of`` and ``decoder_for``; files that would be empty,
-            for a model without CTC gives no times of words.
+            for a model without CTC gives no times of words; chunks of frames that no rule counts.
     """
     model = model_of(args)
     config = settings_of(args, formats, timed)
@@ -132,6 +134,8 @@ def request_of(
             f"{option} {' '.join(needed)} needs times of words, which a model without CTC does not "
             "give. Take text, json or trn."
         )
+    if config.get("chunk_length"):
+        refuse_uncounted(frame_counter(model.experiment))
     where = args.config or "the options"
     decoder = decoder_for(model.experiment, config, args.lm_dir, args.strict, where)
     return Request(model, config, decoder, args.lm_dir, args.strict)

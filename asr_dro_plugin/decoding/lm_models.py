@@ -1,8 +1,9 @@
 """The searches under the n-grams of a folder, made when the first utterance needs them.
 
 Which search: flashlight-text's, where words of a lexicon are spelled in characters, for there it is
-the faster one; ours for pieces (bpe) and words as tokens, for text without a lexicon and for
-n-grams over characters, none of which flashlight-text can do with a score for each unit.
+the faster one (ours takes 1.5 times as long at the same WER, ``benchmarks/bench_beam.py``); ours
+for pieces (bpe) and words as tokens, for text without a lexicon and for n-grams over characters,
+none of which flashlight-text can do with a score for each unit.
 """
 
 import logging

@@ -31,8 +31,13 @@ print(json.dumps(found))
 
 @pytest.fixture
 def place(tmp_path):
-    """An experiment whose model is no model, an attention model, a set, a recording."""
-    for name, config in (("exp", CONFIG), ("attention", CONFIG.replace("1.0", "0.0"))):
+    """Experiments whose models are no models, a set, a recording."""
+    stacks = {
+        "exp": CONFIG,
+        "attention": CONFIG.replace("1.0", "0.0"),
+        "uncounted": CONFIG + "frontend: melspec_torch\n",
+    }
+    for name, config in stacks.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").write_text(config)
         (tmp_path / name / "valid.loss.ave.pth").touch()
@@ -55,6 +60,7 @@ CASES = [
     ("transcribe", "audio.wav --exp exp --model_file 3epoch.pth", "3epoch.pth does not exist"),
     ("transcribe", "audio.wav --exp exp --lang fra", "knows no language 'fra'"),
     ("transcribe", "manifest.jsonl --exp exp --lang forced", "knows no language 'fra'"),
+    ("transcribe", "audio.wav --exp uncounted --chunk_length 9", "frames are known by rule"),
     ("transcribe", "audio.wav --exp attention --format srt", "needs times of words"),
     ("transcribe", "audio.wav --exp attention --nbest 2", "searches the frames of CTC"),
     ("transcribe", "audio.wav --exp attention --lang fra", "knows no language 'fra'"),

@@ -14,7 +14,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import Utterance
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
 from asr_dro_plugin.decoding.align import align_tokens
-from asr_dro_plugin.decoding.chunks import plan_chunks, stitch
+from asr_dro_plugin.decoding.chunks import plan_chunks, refuse_uncounted, stitch
 from asr_dro_plugin.decoding.greedy import speller
 from asr_dro_plugin.decoding.units import units_of
 from asr_dro_plugin.emissions import Emission
@@ -72,11 +72,8 @@ class Transcriber:
         self.progress: Callable[[int, str], AbstractContextManager] | None = None
         self.settings = settings or TranscriberSettings()
         self._text = speller(recogniser.tokens, recogniser.token_type)
-        if self.settings.chunk_length and not recogniser.frames.exact:
-            raise UserError(
-                "chunk_length needs a stack whose frames are known by rule, which this one's are "
-                "not. Leave it out, or cut the audio first (asr-dro segment)."
-            )
+        if self.settings.chunk_length:
+            refuse_uncounted(recogniser.frames)
 
     def __call__(self, utterances: Sequence[Utterance]) -> list[Transcript]:
         """Transcripts in the order of the utterances, which are decoded as one batch.
