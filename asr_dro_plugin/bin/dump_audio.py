@@ -2,6 +2,7 @@
 
 import logging
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.arguments import Parser, fraction
 from asr_dro_plugin.errors import UserError, run_main
 
@@ -14,7 +15,7 @@ def get_parser() -> Parser:
     add("--out_dir", required=True, help="the dump; its path goes into wav.scp as given")
     add("--feats_type", choices=["raw", "raw_copy"], default="raw",
         help="raw: FLAC archives; raw_copy: plain files stay in place")  # fmt: skip
-    add("--fs", type=int, default=16000, help="sample rate of the dump in Hz")
+    add("--fs", type=int, default=SAMPLE_RATE, help="sample rate of the dump in Hz")
     parser.add_switch("--allow_pipes", "whether wav.scp may run commands")
     add("--num_parts", type=int, default=1, help="number of parts of the dump")
     add("--part", type=int, default=0, help="dump this part, 1..num_parts; 0: all, then merge")

@@ -2,6 +2,7 @@
 
 import logging
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.arguments import Parser, fraction
 from asr_dro_plugin.errors import run_main
 
@@ -17,7 +18,7 @@ def get_parser() -> Parser:
     add("--min_wav_duration", type=float, default=0.1, help="seconds; this long is kept")
     add("--max_wav_duration", type=float, default=20.0, help="seconds; this long is kept")
     add("--min_num_chars", type=int, default=1, help="characters beside the tag; so many are kept")
-    add("--fs", type=int, default=16000, help="sample rate of the dump in Hz")
+    add("--fs", type=int, default=SAMPLE_RATE, help="sample rate of the dump in Hz")
     add("--max_drop", type=fraction, default=0.05, help="largest share of a language to leave out")
     add("--train_dir", help="filtered training set: characters it lacks are listed")
     add(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio import files as audio
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.progress import Progress
@@ -38,7 +39,7 @@ class DumpSettings:
     data_dir: str
     out_dir: str
     feats_type: str = "raw"
-    fs: int = 16000
+    fs: int = SAMPLE_RATE
     allow_pipes: bool = False
     num_parts: int = 1
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
 from asr_dro_plugin.data.drop_ledger import REMEDY, DropLedger
@@ -33,7 +34,7 @@ class FilterLimits:
     min_duration: float = 0.1
     max_duration: float = 20.0
     min_num_chars: int = 1
-    fs: int = 16000
+    fs: int = SAMPLE_RATE
 
 
 def filter_dir(

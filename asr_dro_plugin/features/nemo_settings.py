@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.features import SAMPLE_RATE
 
 NEMO_CLASS = "AudioToMelSpectrogramPreprocessor"
 # Setting -> the one value under which it changes nothing.
@@ -37,7 +38,7 @@ def settings_from_nemo(preprocessor: Mapping) -> dict:
     given = {**preprocessor, **(preprocessor.get("params") or {})}  # nested in the first releases
     _check_nemo(given)
     out = {ours: given[name] for name, ours in NEMO_NAMES.items() if name in given}
-    rate = out.get("sample_rate", 16000)
+    rate = out.get("sample_rate", SAMPLE_RATE)
     out["win_length"] = given.get("n_window_size") or round(given.get("window_size", 0.02) * rate)
     out["hop_length"] = given.get("n_window_stride") or round(
         given.get("window_stride", 0.01) * rate

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from asr_dro_plugin.base.settings import check_kind, check_number, check_word, kind_of, kinds_of
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.features import SAMPLE_RATE
 from asr_dro_plugin.features.nemo_settings import settings_from_nemo
 
 LEGAL = {
@@ -61,7 +62,7 @@ class LogMelSettings:
         UserError: a value that is not legal.
     """
 
-    sample_rate: int = 16000
+    sample_rate: int = SAMPLE_RATE
     n_mels: int = 64
     n_fft: int = 512
     win_length: int = 320

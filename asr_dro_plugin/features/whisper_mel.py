@@ -12,9 +12,10 @@ import math
 import torch
 import torch.nn.functional as F
 
+from asr_dro_plugin.features import SAMPLE_RATE
 from asr_dro_plugin.features.mel import mel_filters
 
-SAMPLE_RATE, N_FFT, HOP = 16000, 400, 160
+N_FFT, HOP = 400, 160
 FLOOR = 1e-10  # power
 RANGE = 8.0  # decades (of power) below the loudest point that are told apart
 

@@ -15,7 +15,7 @@ from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.filter import characters_of_tokens
 from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.stack.frames import FrameCounter
-from asr_dro_plugin.stack.limits import Limits
+from asr_dro_plugin.stack.limits import TOO_LONG, TOO_MANY_LABELS, Limits
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.text.tokens import UNK
 from asr_dro_plugin.text.whisper_tokens import is_whisper_list
@@ -175,15 +175,12 @@ class Ruler:
         labels, repeats = labels_and_repeats(ids)
         facts.num_tokens += labels
         facts.num_unk += sum(index == self._unk for index in ids) if self._unk >= 0 else 0
-        needed = labels + repeats if self.limits.needs_alignment else 1
-        if num_frames < max(needed, 1):
-            facts.unalignable.add(utt_id)
-        if self.limits.max_seconds and seconds > self.limits.max_seconds:
-            facts.too_long.add(utt_id)
-        if self.limits.max_labels and labels > self.limits.max_labels:
-            facts.too_many_labels.add(utt_id)
-        if fault := self.limits.fault(num_samples, num_frames, labels, repeats):
-            found.dropped.add(utt_id, found.data.lang(utt_id), *fault)
+        faults = list(self.limits.faults(num_samples, num_frames, labels, repeats))
+        sets = {TOO_LONG: facts.too_long, TOO_MANY_LABELS: facts.too_many_labels}
+        for reason, _ in faults:
+            sets.get(reason, facts.unalignable).add(utt_id)
+        if faults:
+            found.dropped.add(utt_id, found.data.lang(utt_id), *faults[0])
         else:
             found.usable[utt_id], found.num_labels[utt_id] = num_samples, labels
 

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.features.settings import LogMelSettings
 from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of, input_size_of
@@ -15,7 +16,7 @@ from asr_dro_plugin.stack.signatures import source_file
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
 S3PRL_KEYS = ("upstream", "path_or_url", "normalize", "extra_conf", "tile_factor")
-SAMPLE_RATES = (16000, "16000", "16k", "16K")
+SAMPLE_RATES = (SAMPLE_RATE, str(SAMPLE_RATE), "16k", "16K")
 
 # First part of a parameter's name, for freeze_param.
 MODULES = frozenset({*SLOTS, "ctc", "joint_network", "criterion_att"})

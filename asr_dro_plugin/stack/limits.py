@@ -4,7 +4,7 @@ CTC needs a frame for each label; Whisper has positions for 30 s of speech and 4
 does not fit is left out in stage 10, where it costs a second, and told by the preflight.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from asr_dro_plugin.audio import SAMPLE_RATE
@@ -33,20 +33,19 @@ class Limits:
     max_labels: int | None = None
     whose: str = ""
 
-    def fault(
+    def faults(
         self, num_samples: int, num_frames: int, labels: int, repeats: int
-    ) -> tuple[str, str] | None:
-        """Reason and detail for which an utterance cannot be trained on."""
+    ) -> Iterator[tuple[str, str]]:
+        """Reasons, each with a detail, for which an utterance cannot be trained on."""
         seconds = num_samples / SAMPLE_RATE
         needed = max(labels + repeats if self.needs_alignment else 1, 1)
         if num_frames < needed:
             reason = TOO_FEW_FRAMES if self.needs_alignment else NO_FRAME
-            return reason, f"{num_frames} frames, {labels} labels, {repeats} repeats"
+            yield reason, f"{num_frames} frames, {labels} labels, {repeats} repeats"
         if self.max_seconds is not None and seconds > self.max_seconds:
-            return TOO_LONG, f"{seconds:g} s, at most {self.max_seconds:g}"
+            yield TOO_LONG, f"{seconds:g} s, at most {self.max_seconds:g}"
         if self.max_labels is not None and labels > self.max_labels:
-            return TOO_MANY_LABELS, f"{labels} tokens, at most {self.max_labels}"
-        return None
+            yield TOO_MANY_LABELS, f"{labels} tokens, at most {self.max_labels}"
 
 
 def limits_of(config: Mapping) -> Limits:

@@ -129,3 +129,9 @@ def test_a_plan_refuses_what_would_fail_later(changes, message):
     with pytest.raises(UserError, match=message) as refused:
         check_config({**STACK, **changes}, "x.yaml")
     assert "\n" not in str(refused.value)
+
+
+def test_the_rate_of_the_features_is_the_recipes():
+    from asr_dro_plugin import audio, features
+
+    assert features.SAMPLE_RATE == audio.SAMPLE_RATE

@@ -32,8 +32,15 @@ def test_whispers_limits_are_those_of_its_config(tiny_whisper):
     ],
 )
 def test_an_utterance_fits_or_is_told_why_not(limits, given, reason):
-    fault = limits.fault(*given)
-    assert (fault and fault[0]) == reason
+    reasons = [found for found, _ in limits.faults(*given)]
+    assert reasons == ([reason] if reason else [])
+
+
+def test_every_reason_is_told():
+    reasons = [found for found, _ in Limits(True, 1.0, 9).faults(16001, 1, 10, 0)]
+    assert reasons == [
+        stack_limits.TOO_FEW_FRAMES, stack_limits.TOO_LONG, stack_limits.TOO_MANY_LABELS,
+    ]  # fmt: skip
 
 
 def write(folder, texts, seconds):

@@ -12,7 +12,8 @@ from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.parts.net_encoder import NetEncoder
-from asr_dro_plugin.features.whisper_mel import HOP, SAMPLE_RATE, WhisperLogMel
+from asr_dro_plugin.features import SAMPLE_RATE
+from asr_dro_plugin.features.whisper_mel import HOP, WhisperLogMel
 from asr_dro_plugin.nets.whisper import WhisperDecoder, WhisperEncoder
 from asr_dro_plugin.nets.whisper_layers import Memory
 from asr_dro_plugin.pretrained.hf_folders import read_weights
