@@ -1,4 +1,4 @@
-"""Write ``asr_dro_plugin/stack/espnet_tables.json``: what a plan must know of the installed ESPnet.
+"""Write ``asr_dro_plugin/stack/espnet_tables.json``: what a plan must know of ESPnet and s3prl.
 
 Options with kind, default and legal words, classes by name, and what their constructors take, from
 ESPnet's own parsers and classes.  Run by hand when ESPnet's version changes; a test compares.
@@ -31,6 +31,7 @@ BESIDE = (
     "espnet2.legacy.nets.pytorch_backend.frontends.frontend:Frontend",
 )
 PARSERS_TYPES = {"int": "int", "float": "float", "str2bool": "bool"}
+NO_UPSTREAMS = {"timit_posteriorgram", "load_and_convert_fairseq_ckpt"}
 FACTS = {"kind", "kinds"}  # of an option and of an argument, which stay on one line
 SIZES = ("str_or_int", "parse_size", "humanfriendly_parse_size_or_none")
 
@@ -53,10 +54,18 @@ def espnet_tables() -> dict:
             for slot, table in slots.items()
         },
         "beside": list(BESIDE),
+        "s3prl_upstreams": s3prl_upstreams(),
         "train": dict(sorted(options_of(parser, leave_choices_of=slots))),
         "inference": dict(sorted(options_of(get_parser()))),
         "classes": {path: arguments_of(cls) for path, cls in sorted(classes.items())},
     }
+
+
+def s3prl_upstreams() -> list[str]:
+    """Names of s3prl's models."""
+    from s3prl import hub
+
+    return sorted({name for name in hub.options() if name[0].islower()} - NO_UPSTREAMS)
 
 
 def path_of(cls: type) -> str:
@@ -144,18 +153,22 @@ def is_plain(value: object) -> bool:
 
 
 def as_text(tables: Mapping) -> str:
-    """JSON with an option, the name of a class or an argument a line."""
+    """JSON with an option, a name or an argument a line."""
     return "".join(_lines(tables, 0)) + "\n"
 
 
 def _lines(value: object, depth: int) -> Iterator[str]:
-    if not isinstance(value, Mapping) or not value or FACTS & value.keys():
+    indent = " " * depth
+    if isinstance(value, list) and depth == 1:
+        inner, ends = (f"  {json.dumps(each)}" for each in value), "[]"
+    elif isinstance(value, Mapping) and value and not FACTS & value.keys():
+        inner = (f" {indent}{json.dumps(k)}: {''.join(_lines(v, depth + 1))}"
+                 for k, v in value.items())  # fmt: skip
+        ends = "{}"
+    else:
         yield json.dumps(value, ensure_ascii=False)
         return
-    indent = " " * depth
-    inner = (f" {indent}{json.dumps(key)}: {''.join(_lines(v, depth + 1))}"
-             for key, v in value.items())  # fmt: skip
-    yield "{\n" + ",\n".join(inner) + f"\n{indent}}}"
+    yield ends[0] + "\n" + ",\n".join(inner) + f"\n{indent}{ends[1]}"
 
 
 def main() -> None:

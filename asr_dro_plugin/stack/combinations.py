@@ -1,8 +1,7 @@
 """Which components fit together: rules that no single component's arguments can tell."""
 
-import functools
+import importlib.util
 import logging
-import re
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.audio import SAMPLE_RATE
@@ -10,9 +9,9 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.features.settings import LogMelSettings
 from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of, input_size_of
 from asr_dro_plugin.stack.components import facts_of, names_with
+from asr_dro_plugin.stack.espnet_options import TABLES
 from asr_dro_plugin.stack.names import COMPONENTS, SLOTS, component_of
 from asr_dro_plugin.stack.parameter_names import is_pattern
-from asr_dro_plugin.stack.signatures import source_file
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
 S3PRL_KEYS = ("upstream", "path_or_url", "normalize", "extra_conf", "tile_factor")
@@ -181,6 +180,8 @@ def _s3prl(config: Mapping) -> Iterator[str]:
     """The nested arguments of the s3prl frontend, which it reads key by key."""
     if frontend_of(config) != "s3prl":
         return
+    if importlib.util.find_spec("s3prl") is None:
+        yield "frontend s3prl needs the package s3prl, which is not here. Run tools/install.sh."
     key_path, conf = "frontend_conf.frontend_conf", _s3prl_conf(config)
     for key in conf:
         if key not in S3PRL_KEYS:
@@ -188,25 +189,13 @@ def _s3prl(config: Mapping) -> Iterator[str]:
                 f"{key_path}: '{key}' is no argument.{suggestion(str(key), S3PRL_KEYS)} "
                 f"Legal: {', '.join(S3PRL_KEYS)}."
             )
-    upstream, known = conf.get("upstream"), s3prl_upstreams()
-    if upstream and known and upstream not in known:
+    upstream, known = conf.get("upstream"), TABLES["s3prl_upstreams"]
+    if upstream and upstream not in known:
         yield f"{key_path}.upstream '{upstream}' is unknown to s3prl.{suggestion(upstream, known)}"
     if argument(config, "frontend", "layer") != -1 and argument(
         config, "frontend", "multilayer_feature"
     ):
         yield "frontend_conf has both layer and multilayer_feature: true. Leave one of them out."
-
-
-@functools.cache
-def s3prl_upstreams() -> tuple[str, ...]:
-    """Names of s3prl's models, read from its hub files (importing s3prl takes seconds)."""
-    root = source_file("s3prl").parent
-    hub = (root / "hub.py").read_text(encoding="utf-8")
-    names: set[str] = set()
-    for package in re.findall(r"^from s3prl\.upstream\.(\w+)\.hubconf import \*", hub, re.M):
-        text = (root / "upstream" / package / "hubconf.py").read_text(encoding="utf-8")
-        names.update(re.findall(r"^(?:def|from .* import \w+ as) ([a-z]\w*)", text, re.M))
-    return tuple(sorted(names))
 
 
 def _whisper(config: Mapping) -> Iterator[str]:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.stack.combinations import check_combinations, loss_of, s3prl_upstreams
+from asr_dro_plugin.stack.combinations import check_combinations, loss_of
 
 MINI = {"encoder": "conv_ctc", "decoder": "none", "model_conf": {"ctc_weight": 1.0}}
 RAW = {**MINI, "frontend": "none", "encoder": "wav2vec2", "ssl_checkpoint": "xlsr_300m"}
@@ -89,12 +89,3 @@ def test_a_decoder_that_the_loss_ignores_is_warned_about(caplog):
 def test_the_loss_has_a_name(decoder, weight, loss):
     assert loss_of({"decoder": decoder, "model_conf": {"ctc_weight": weight}}) == loss
     assert loss_of({"decoder": "rnn"}) == "hybrid"
-
-
-def test_the_upstreams_read_from_s3prls_files_are_those_of_its_hub():
-    from s3prl import hub
-
-    read = set(s3prl_upstreams())
-    assert all(callable(getattr(hub, name, None)) for name in read)
-    no_models = {"timit_posteriorgram", "load_and_convert_fairseq_ckpt"}
-    assert {name for name in hub.options() if name[0].islower()} - read <= no_models
