@@ -1,5 +1,5 @@
-"""Encoder and decoder ``hf_whisper`` (``nets.whisper``), ESPnet's ``whisper``, and the
-preprocessor that both pairs of ours share with their tokens."""
+"""Whisper: encoder and decoder ``hf_whisper`` (``nets.whisper``), its tokens' preprocessor, and
+what ESPnet calls ``whisper``."""
 
 from dataclasses import replace
 
@@ -17,7 +17,6 @@ VIEW = View(((400, 160), (3, 1), (3, 2)), "loudest frame of the utterance", ATTE
 
 def _espnets_frames(chosen: Chosen) -> Step:
     """Mel frames of 10 ms, then a convolution (kernel 3, stride 2, padding 1); 30 s at most."""
-
     return Step(
         chosen.label, 320, lambda samples: ((samples // 160 - 1) // 2 + 1).clip(max=MAX_FRAMES)
     )
