@@ -143,6 +143,15 @@ def test_no_module_needs_itself_not_even_for_annotations():
     assert list(graphlib.TopologicalSorter(graph).static_order())  # raises a CycleError
 
 
+def test_no_class_name_stands_for_two_things():
+    places = {}
+    for module, tree in trees().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_the_rule_sees_every_form_of_import():
     lines = (
         "import asr_dro_plugin.a", "from asr_dro_plugin.b import x",

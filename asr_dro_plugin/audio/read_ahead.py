@@ -23,7 +23,7 @@ AHEAD = 2  # batches in memory beside the one that is computed
 
 
 @dataclass(frozen=True)
-class Utterance:
+class SpeechItem:
     """Samples at ``SAMPLE_RATE`` with their name.
 
     Args:
@@ -57,17 +57,17 @@ class Location:
     lang: str | None = None
 
 
-def load(location: Location, allow_pipes: bool = False) -> Utterance:
+def load(location: Location, allow_pipes: bool = False) -> SpeechItem:
     """The utterance at a location, resampled; with a fault where there is no whole speech."""
     try:
         samples, rate = read(location.path, location.start, location.end, allow_pipes)
         samples = resample(samples, rate, SAMPLE_RATE)
     except (UserError, OSError) as error:
-        return Utterance(location.utt_id, lang=location.lang, fault=" ".join(str(error).split()))
+        return SpeechItem(location.utt_id, lang=location.lang, fault=" ".join(str(error).split()))
     offset, fault = location.start or 0.0, _fault_of(samples)
     if fault:
-        return Utterance(location.utt_id, lang=location.lang, offset=offset, fault=fault)
-    return Utterance(location.utt_id, samples, location.lang, offset)
+        return SpeechItem(location.utt_id, lang=location.lang, offset=offset, fault=fault)
+    return SpeechItem(location.utt_id, samples, location.lang, offset)
 
 
 def _fault_of(samples: np.ndarray) -> str:
@@ -78,10 +78,10 @@ def _fault_of(samples: np.ndarray) -> str:
 
 def read_ahead(
     batches: Iterable[Sequence[Location]],
-    read_one: Callable[[Location], Utterance] = load,
+    read_one: Callable[[Location], SpeechItem] = load,
     num_threads: int = NUM_THREADS,
     ahead: int = AHEAD,
-) -> Iterator[list[Utterance]]:
+) -> Iterator[list[SpeechItem]]:
     """The batches in order, each read while those before it are used; few are in memory."""
     batches = iter(batches)
     waiting: deque[list[Future]] = deque()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.audio.read_ahead import Location, Utterance, read_ahead
+from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, read_ahead
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.base.progress import Progress
@@ -60,7 +60,7 @@ def locations_of(data_dir: str) -> list[Location]:
 def aligned(
     locations: Sequence[Location],
     texts: Mapping[str, str],
-    align: Callable[[Utterance, str], Aligned],
+    align: Callable[[SpeechItem, str], Aligned],
     strict: bool,
 ) -> Iterator[Transcript]:
     """A transcript with words for each location; one that cannot be aligned has its fault.
@@ -82,7 +82,7 @@ def aligned(
             bar.advance()
 
 
-def _one(utterance: Utterance, text: str, align: Callable, strict: bool) -> Transcript:
+def _one(utterance: SpeechItem, text: str, align: Callable, strict: bool) -> Transcript:
     best, fault = Hypothesis(text, 0.0), ""
     try:
         found = align(utterance, text)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from asr_dro_plugin.audio.read_ahead import Location, Utterance, load
+from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, load
 from asr_dro_plugin.audio.vad import find_speech
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data.segments_dir import Recording, Segment, summary, to_thousandths
@@ -24,7 +24,7 @@ class Listener(Protocol):
 
     silent_ids: Sequence[int]
 
-    def __call__(self, utterance: Utterance, text: str, lang: str) -> Aligned:
+    def __call__(self, utterance: SpeechItem, text: str, lang: str) -> Aligned:
         """Words with times."""
 
     def emission(self, samples: np.ndarray) -> Emission:
@@ -51,7 +51,7 @@ class Cutter:
     lang: str = ""
     model: Listener | None = None
 
-    def __call__(self, utterance: Utterance, text: str | None) -> list[Segment]:
+    def __call__(self, utterance: SpeechItem, text: str | None) -> list[Segment]:
         """The pieces of a recording, along its text if it has one."""
         if text is not None:
             words = self.model(utterance, text, self.lang).words
@@ -87,7 +87,7 @@ def _segment(piece: Piece) -> Segment:
 def cut_all(
     paths: Mapping[str, str],
     texts: Mapping[str, str],
-    cutter: Callable[[Utterance, str | None], list[Segment]],
+    cutter: Callable[[SpeechItem, str | None], list[Segment]],
     strict: bool,
 ) -> dict[str, Recording]:
     """Every recording with its pieces, or with the fault for which it has none.
@@ -110,7 +110,7 @@ def cut_all(
     return found
 
 
-def _cut(utterance: Utterance, text: str | None, cutter: Callable) -> tuple[list[Segment], str]:
+def _cut(utterance: SpeechItem, text: str | None, cutter: Callable) -> tuple[list[Segment], str]:
     """The pieces, or why there are none."""
     if utterance.fault:
         return [], utterance.fault

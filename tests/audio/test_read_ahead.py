@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import (
     Location,
-    Utterance,
+    SpeechItem,
     batches_of,
     in_groups,
     load,
@@ -63,7 +63,7 @@ def test_a_damaged_file_has_a_fault(tmp_path):
 @given(st.lists(st.lists(st.integers(), max_size=3), max_size=8), st.integers(1, 4))
 def test_batches_come_in_order_whatever_thread_is_first(batches, ahead):
     places = [[Location(str(number), "") for number in batch] for batch in batches]
-    read = read_ahead(places, lambda each: Utterance(each.utt_id), num_threads=3, ahead=ahead)
+    read = read_ahead(places, lambda each: SpeechItem(each.utt_id), num_threads=3, ahead=ahead)
     assert [[each.utt_id for each in batch] for batch in read] == [
         [each.utt_id for each in batch] for batch in places
     ]
@@ -72,7 +72,7 @@ def test_batches_come_in_order_whatever_thread_is_first(batches, ahead):
 def test_no_more_is_read_than_is_needed_soon():
     begun = []
     places = ([Location(str(number), "")] for number in range(100))
-    read = read_ahead(places, lambda each: begun.append(each) or Utterance(each.utt_id), ahead=2)
+    read = read_ahead(places, lambda each: begun.append(each) or SpeechItem(each.utt_id), ahead=2)
     next(read)
     read.close()
     assert len(begun) <= 3
@@ -84,7 +84,7 @@ def test_batches_are_read_while_one_is_used():
     def read_one(location):
         if location.utt_id == "1":
             other.set()
-        return Utterance(location.utt_id)
+        return SpeechItem(location.utt_id)
 
     for _batch in read_ahead([[Location("0", "")], [Location("1", "")]], read_one):
         assert other.wait(10)

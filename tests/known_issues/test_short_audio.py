@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.base.kaldi_io import read_table, write_table
 from asr_dro_plugin.errors import SomeLeftOut
 
@@ -72,6 +72,6 @@ def test_one_sample_more_than_half_a_window_is_decoded(trained):
     from asr_dro_plugin.espnet.decode.transcriber import Transcriber
 
     recogniser = load_recogniser(trained, "valid.cer_ctc.ave.pth")
-    speech = [Utterance(str(n), np.ones(n, dtype=np.float32)) for n in (0, 256, 257)]
+    speech = [SpeechItem(str(n), np.ones(n, dtype=np.float32)) for n in (0, 256, 257)]
     transcripts = Transcriber(recogniser, lambda emission, langs: best_paths(emission))(speech)
     assert [each.utt_id for each in transcripts if "too short" in each.fault] == ["0", "256"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.chunks import emission_in_chunks
 from asr_dro_plugin.decoding.command_line import Model
 from asr_dro_plugin.decoding.given_text import Aligned, TextAligner
@@ -28,7 +28,7 @@ class Aligner:
     def __init__(self, recogniser: Recogniser, texts: TextAligner) -> None:
         self.recogniser, self.texts = recogniser, texts
 
-    def __call__(self, utterance: Utterance, text: str, lang: str = "") -> Aligned:
+    def __call__(self, utterance: SpeechItem, text: str, lang: str = "") -> Aligned:
         """Words and characters of a text, in seconds of the original audio; see ``TextAligner``.
 
         Raises:

@@ -7,7 +7,7 @@ import torch
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.quiet_cuts import quiet_pieces
-from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.decoding.language import FORCED, LanguageChoice
 from asr_dro_plugin.espnet.decode.inference import Recogniser
@@ -47,18 +47,18 @@ class AttentionTranscriber(Transcriber):
         given, model = self.settings.chunk_length, self.recogniser.longest
         return min(length for length in (given, model, float("inf")) if length is not None)
 
-    def _is_long(self, utterance: Utterance) -> bool:
+    def _is_long(self, utterance: SpeechItem) -> bool:
         return utterance.duration > self.longest
 
     @torch.inference_mode()
-    def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:
+    def _decoded(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
         langs = [each.lang for each in batch]
         encoded = self.recogniser.encoded([each.samples for each in batch])
         allowed = self.language.allowed(len(batch), langs) if self.language.tags else None
         paths = greedy_paths(self.recogniser.model, *encoded, allowed)
         return [self._written(*pair) for pair in zip(batch, paths, strict=True)]
 
-    def _written(self, utterance: Utterance, path: TokenPath | None) -> Transcript:
+    def _written(self, utterance: SpeechItem, path: TokenPath | None) -> Transcript:
         if path is None:
             return without_text(utterance, "the model gives NaN for it")
         text, score = self._text(path.ids), finite(path.score)
@@ -69,7 +69,7 @@ class AttentionTranscriber(Transcriber):
         hypothesis = Hypothesis(text, score, score)
         return Transcript(utterance.utt_id, (hypothesis,), lang, round(utterance.duration, 6))
 
-    def _long(self, utterance: Utterance) -> Transcript:
+    def _long(self, utterance: SpeechItem) -> Transcript:
         """Piece by piece, in the language of the first."""
         cuts = quiet_pieces(utterance.samples, int(self.longest * SAMPLE_RATE))
         pieces = [replace(utterance, samples=utterance.samples[start:end]) for start, end in cuts]
@@ -95,7 +95,7 @@ class AttentionTranscriber(Transcriber):
         keep = code is None or self.language.rule == FORCED
         return self.language if keep else replace(self.language, rule=code)
 
-    def _joined(self, utterance: Utterance, found: Sequence[Transcript]) -> Transcript:
+    def _joined(self, utterance: SpeechItem, found: Sequence[Transcript]) -> Transcript:
         """One transcript of the pieces' texts; a fault of one is a fault of all."""
         if fault := next((each.fault for each in found if each.fault), ""):
             return without_text(utterance, fault)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from espnet2.bin.asr_inference import Speech2Text
 
-from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import as_recogniser
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings, finite
@@ -52,10 +52,10 @@ class BeamSearch(Transcriber):
         super().__init__(as_recogniser(model, args, path), None, TranscriberSettings.of(config))
 
     @torch.no_grad()
-    def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:
+    def _decoded(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
         return [self._searched(utterance) for utterance in batch]
 
-    def _searched(self, utterance: Utterance) -> Transcript:
+    def _searched(self, utterance: SpeechItem) -> Transcript:
         found = [
             (Hypothesis(text or "", finite(float(hypothesis.score))), ids)
             for text, _, ids, hypothesis in self.speech2text(utterance.samples)

@@ -10,7 +10,7 @@ import numpy as np
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import (
     Location,
-    Utterance,
+    SpeechItem,
     batches_of,
     in_groups,
     load,
@@ -54,7 +54,9 @@ def transcribe_files(
     return transcribe_recordings(transcriber, recordings, regions_of)
 
 
-def _told_once(recordings: Iterable[Utterance], chunk_length: float | None) -> Iterator[Utterance]:
+def _told_once(
+    recordings: Iterable[SpeechItem], chunk_length: float | None
+) -> Iterator[SpeechItem]:
     """The recordings; the first that will be cut into chunks is told of."""
     told = chunk_length is None
     for recording in recordings:
@@ -68,7 +70,7 @@ def _told_once(recordings: Iterable[Utterance], chunk_length: float | None) -> I
 
 
 def transcribe_recordings(
-    transcriber: Transcriber, recordings: Iterable[Utterance], regions_of: Regions | None = None
+    transcriber: Transcriber, recordings: Iterable[SpeechItem], regions_of: Regions | None = None
 ) -> Iterator[Transcript]:
     """A transcript for each recording, in order; times are of the original file.
 
@@ -93,9 +95,9 @@ def transcribe_recordings(
             yield transcripts[0] if whole else _joined(recording, transcripts)
 
 
-def _windows(recordings: Iterable[Utterance], seconds: float) -> Iterator[list[Utterance]]:
+def _windows(recordings: Iterable[SpeechItem], seconds: float) -> Iterator[list[SpeechItem]]:
     """Recordings in groups of so many seconds together."""
-    window: list[Utterance] = []
+    window: list[SpeechItem] = []
     total = 0.0
     for recording in recordings:
         window.append(recording)
@@ -107,7 +109,7 @@ def _windows(recordings: Iterable[Utterance], seconds: float) -> Iterator[list[U
         yield window
 
 
-def _pieces(recording: Utterance, regions_of: Regions | None) -> list[Utterance]:
+def _pieces(recording: SpeechItem, regions_of: Regions | None) -> list[SpeechItem]:
     """Its stretches of speech as utterances, or itself."""
     if regions_of is None or recording.fault:
         return [recording]
@@ -122,7 +124,7 @@ def _pieces(recording: Utterance, regions_of: Regions | None) -> list[Utterance]
 
 
 def _in_batches(
-    transcriber: Transcriber, pieces: Sequence[Utterance], seconds: float
+    transcriber: Transcriber, pieces: Sequence[SpeechItem], seconds: float
 ) -> list[Transcript]:
     """Transcripts in the order of the pieces, which are decoded sorted by length."""
     durations = {str(number): piece.duration for number, piece in enumerate(pieces)}
@@ -134,5 +136,5 @@ def _in_batches(
     return [found[number] for number in range(len(pieces))]
 
 
-def _joined(recording: Utterance, transcripts: Sequence[Transcript]) -> Transcript:
+def _joined(recording: SpeechItem, transcripts: Sequence[Transcript]) -> Transcript:
     return join_transcripts(recording.utt_id, round(recording.duration, 6), transcripts)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.audio.read_ahead import Location, Utterance, batches_of, read_ahead
+from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, batches_of, read_ahead
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.command_line import Request
 from asr_dro_plugin.decoding.emission_store import EmissionStore
@@ -66,8 +66,8 @@ def store_emissions(
 
 
 def _without_faults(
-    recogniser: Recogniser, batch: Sequence[Utterance], faults: dict[str, str]
-) -> list[Utterance]:
+    recogniser: Recogniser, batch: Sequence[SpeechItem], faults: dict[str, str]
+) -> list[SpeechItem]:
     whole = []
     for each in batch:
         fault = each.fault

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.audio.read_ahead import Utterance
+from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
 from asr_dro_plugin.decoding.align import align_tokens
 from asr_dro_plugin.decoding.chunks import plan_chunks, refuse_uncounted, stitch
@@ -75,7 +75,7 @@ class Transcriber:
         if self.settings.chunk_length:
             refuse_uncounted(recogniser.frames)
 
-    def __call__(self, utterances: Sequence[Utterance]) -> list[Transcript]:
+    def __call__(self, utterances: Sequence[SpeechItem]) -> list[Transcript]:
         """Transcripts in the order of the utterances, which are decoded as one batch.
 
         Those longer than ``chunk_length`` are decoded each for itself, its chunks in batches.
@@ -92,18 +92,18 @@ class Transcriber:
         made.update(zip(batch, self._batch([utterances[n] for n in batch]), strict=True))
         return [made[number] for number in range(len(utterances))]
 
-    def _too_short(self, utterance: Utterance) -> str:
+    def _too_short(self, utterance: SpeechItem) -> str:
         """Why the stack makes not one frame of it, which alone would be an error, and in a batch
         noise; empty if it does."""
         if self.recogniser.frames.num_frames(len(utterance.samples)) > 0:
             return ""
         return f"too short for the model ({utterance.duration:.3f} s)"
 
-    def _is_long(self, utterance: Utterance) -> bool:
+    def _is_long(self, utterance: SpeechItem) -> bool:
         length = self.settings.chunk_length
         return length is not None and utterance.duration > length
 
-    def _batch(self, batch: Sequence[Utterance]) -> list[Transcript]:
+    def _batch(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
         """Decode together; what does not fit into a GPU's memory in halves."""
         if not batch:
             return []
@@ -117,10 +117,10 @@ class Transcriber:
         half = len(batch) // 2
         return self._batch(batch[:half]) + self._batch(batch[half:])
 
-    def _decoded(self, batch: Sequence[Utterance]) -> list[Transcript]:
+    def _decoded(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
         return self._read(self.recogniser.emission([each.samples for each in batch]), batch)
 
-    def _long(self, utterance: Utterance) -> Transcript:
+    def _long(self, utterance: SpeechItem) -> Transcript:
         """The log probabilities of all chunks put together, then decoded once."""
         shift = self.recogniser.frames.frame_shift
         chunks = plan_chunks(
@@ -153,7 +153,7 @@ class Transcriber:
         found = [row[:length] for row, length in rows]
         return [found.pop(0) if count else emission.log_probs[0, :0].cpu() for count in counts]
 
-    def _read(self, emission: Emission, batch: Sequence[Utterance]) -> list[Transcript]:
+    def _read(self, emission: Emission, batch: Sequence[SpeechItem]) -> list[Transcript]:
         """Transcripts of a batch's emission; NaN is the fault of its utterance."""
         broken = _is_nan(emission)
         sound = [number for number, is_nan in enumerate(broken) if not is_nan]
@@ -171,7 +171,7 @@ class Transcriber:
         return [made[number] for number in range(len(batch))]
 
     def _transcript(
-        self, utterance: Utterance, paths: Sequence[TokenPath], emission: Emission, row: int
+        self, utterance: SpeechItem, paths: Sequence[TokenPath], emission: Emission, row: int
     ) -> Transcript:
         hypotheses = [
             Hypothesis(
@@ -188,7 +188,7 @@ class Transcriber:
         self,
         hypothesis: Hypothesis,
         ids: Sequence[int],
-        utterance: Utterance,
+        utterance: SpeechItem,
         emission: Emission,
         row: int,
     ) -> Hypothesis:
@@ -221,7 +221,7 @@ def no_progress(_total: int, _title: str) -> AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def without_text(utterance: Utterance, fault: str) -> Transcript:
+def without_text(utterance: SpeechItem, fault: str) -> Transcript:
     """An empty transcript that says why."""
     duration = round(utterance.duration, 6) if len(utterance.samples) else None
     return Transcript(utterance.utt_id, (Hypothesis("", 0.0),), None, duration, fault)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr_dro_plugin.audio.read_ahead import Location, Utterance, load
+from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, load
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.decoding.greedy import best_paths, greedy, tokens_to_text
 from asr_dro_plugin.errors import UserError
@@ -36,7 +36,7 @@ def speech(dump):
 
 @pytest.fixture(scope="module")
 def long_one(speech):
-    return Utterance("long", np.concatenate([each.samples for each in speech]))
+    return SpeechItem("long", np.concatenate([each.samples for each in speech]))
 
 
 class Heard:
@@ -86,9 +86,9 @@ def test_words_have_times_of_the_original_audio_and_spell_the_text(talkative, sp
 
 def test_an_utterance_with_a_fault_spoils_no_other(talkative, speech):
     broken = [
-        Utterance("gone", fault="cannot be read"),
-        Utterance("short", np.ones(100, np.float32)),
-        Utterance("loud", np.full(16000, 1e38, np.float32)),
+        SpeechItem("gone", fault="cannot be read"),
+        SpeechItem("short", np.ones(100, np.float32)),
+        SpeechItem("loud", np.full(16000, 1e38, np.float32)),
     ]
     mixed = [broken[0], speech[0], broken[1], speech[1], broken[2]]
     transcripts = transcriber(talkative, times=True)(mixed)
@@ -135,7 +135,7 @@ def test_a_chunk_says_what_it_says_alone(talkative, long_one):
 
 def test_a_last_chunk_without_a_frame_is_no_crash(talkative, long_one):
     samples = long_one.samples[: 3 * 16000 + 5]
-    cut = transcriber(talkative, chunk_length=1.0, stride=(0.0, 0.0))([Utterance("u", samples)])
+    cut = transcriber(talkative, chunk_length=1.0, stride=(0.0, 0.0))([SpeechItem("u", samples)])
     assert cut[0].fault == "" and cut[0].duration > 3
 
 

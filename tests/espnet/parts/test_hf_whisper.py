@@ -403,7 +403,7 @@ def test_what_does_not_go_with_whisper_is_refused_before_anything_is_built(
 def test_an_imported_whisper_writes_what_generate_writes(theirs, tiny_whisper, batch, tmp_path):
     from transformers import WhisperTokenizer
 
-    from asr_dro_plugin.audio.read_ahead import Utterance
+    from asr_dro_plugin.audio.read_ahead import SpeechItem
     from asr_dro_plugin.decoding.options import read_decode_config
     from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
     from asr_dro_plugin.importing.sources import ImportOptions, import_model
@@ -414,7 +414,7 @@ def test_an_imported_whisper_writes_what_generate_writes(theirs, tiny_whisper, b
     work = load_transcriber(tmp_path / "exp", "model.pth", "cpu", config)
     speech, lengths = batch[:2]
     rows = [row[:n].numpy() for row, n in zip(speech, lengths, strict=True)]
-    found = work([Utterance(f"utt{n}", row) for n, row in enumerate(rows)])
+    found = work([SpeechItem(f"utt{n}", row) for n, row in enumerate(rows)])
     tokenizer = WhisperTokenizer.from_pretrained(tiny_whisper)
     given = features(speech, lengths)
     languages = theirs.detect_language(given).tolist()
