@@ -6,7 +6,6 @@ certain, and low ones are worth a look (a wrong transcript, speech cut off).
 
 import argparse
 import re
-import sys
 import warnings
 from pathlib import Path
 
@@ -107,4 +106,4 @@ def load(args: argparse.Namespace):
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -7,7 +7,6 @@ configuration and data.
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,4 +90,4 @@ def decode_part(args: argparse.Namespace, formats: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

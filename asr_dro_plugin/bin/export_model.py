@@ -7,7 +7,6 @@ feature extractor; for encoders hf_wav2vec2 and fairseq_wav2vec2 with CTC on the
 """
 
 import logging
-import sys
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
@@ -39,4 +38,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -11,7 +11,6 @@ WavLMForCTC or Whisper), fairseq (a .pt), espnet (a packed .zip or an experiment
 """
 
 import logging
-import sys
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
@@ -67,4 +66,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -1,7 +1,6 @@
 """Stage 14: pack a trained experiment into one file, with a model card, to give it away."""
 
 import logging
-import sys
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
@@ -45,4 +44,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -5,7 +5,6 @@ nothing; with --text, they lie between the words of the recording's text, which 
 """
 
 import argparse
-import sys
 import warnings
 
 from asr_dro_plugin.base.arguments import Parser
@@ -93,4 +92,4 @@ def read_texts(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import sys
 import warnings
 
 from asr_dro_plugin.base.arguments import Parser
@@ -60,4 +59,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -8,7 +8,6 @@ after its last trial.
 
 import argparse
 import logging
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -106,4 +105,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import sys
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
@@ -39,4 +38,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_main(lambda: main(sys.argv[1:]))
+    run_main(main)
