@@ -115,7 +115,7 @@ def test_a_mistake_is_refused_with_a_hint_before_anything_is_made(fresh_recipe, 
 
 def test_an_interrupted_training_leaves_no_mark_and_no_process_and_goes_on(recipe):
     words = ["--stage", "10", "--stop_stage", "11", "--asr_exp", "exp/asr_interrupted"]
-    words += ["--asr_args", "--max_epoch 30"]
+    words += ["--asr_args", "--max_epoch 30", "--num_threads", "1"]
     command = ["./run.sh", "--corpus", "tsv", "--data_source", str(recipe.table)]
     process = subprocess.Popen(
         [*command, "--asr_config", str(recipe.config), *words], cwd=recipe.path,
