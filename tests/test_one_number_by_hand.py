@@ -23,6 +23,7 @@ from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin import dump_audio, filter_data, report, score
 from asr_dro_plugin.decoding.build import build_decoder
 from asr_dro_plugin.decoding.greedy import tokens_to_text
+from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.transcripts.files import TranscriptFiles
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
@@ -61,7 +62,7 @@ def scored(tmp_path, monkeypatch):
 
 def decode(utt_ids):
     """Greedy decoding of made emissions, written as stage 12 writes it."""
-    decoder = build_decoder({"mode": "greedy"}, TOKENS, "char", blank_id=0)
+    decoder = build_decoder(read_decode_config({"mode": "greedy"}), TOKENS, "char", blank_id=0)
     with TranscriptFiles(FOLDER, ["text", "jsonl"], list(utt_ids)) as files:
         for utt_id in utt_ids:
             names = ["<blank>" if name == "_" else name for name in HEARD[utt_id]]

@@ -50,10 +50,6 @@ class PairCounts:
         """Lengths of the hypotheses (N,)."""
         return self.ref - self.deletions + self.insertions
 
-    def at(self, places: np.ndarray) -> "PairCounts":
-        """The counts of some pairs, or of all in another order."""
-        return PairCounts(*(column[places] for column in self.columns))
-
     def where(self, is_mine: np.ndarray, other: "PairCounts") -> "PairCounts":
         """Pair by pair this one where ``is_mine`` (N,), else the other."""
         pairs = zip(self.columns, other.columns, strict=True)
