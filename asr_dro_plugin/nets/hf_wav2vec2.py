@@ -18,10 +18,9 @@ from torch import nn
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.conv_features import conv_features, fits
 from asr_dro_plugin.nets.cpu_linear import use_wide_linear
-from asr_dro_plugin.nets.masks import frame_mask
+from asr_dro_plugin.nets.masks import frame_mask, masked_spans
 from asr_dro_plugin.nets.position_conv import fits as position_conv_fits
 from asr_dro_plugin.nets.position_conv import position_conv
-from asr_dro_plugin.nets.time_masks import mask_spans
 from asr_dro_plugin.pretrained.hf_folders import read_weights
 from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES
 from asr_dro_plugin.pretrained.regularisation import WAV2VEC2_SHARES, regularisation_problems
@@ -139,23 +138,10 @@ class HFWav2Vec2Net(nn.Module):
 
     def _masked(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Features (B, S, H) with spans over time and over features masked, in training."""
-        config = self.config
-        if not (self.training and getattr(config, "apply_spec_augment", True)):
+        if not (self.training and getattr(self.config, "apply_spec_augment", True)):
             return x
-        if config.mask_time_prob > 0:
-            spans = mask_spans(
-                lengths, x.shape[1], config.mask_time_prob, config.mask_time_length,
-                config.mask_time_min_masks,
-            )  # fmt: skip
-            x = torch.where(spans[..., None], self.model.masked_spec_embed.to(x.dtype), x)
-        if config.mask_feature_prob > 0:
-            sizes = torch.full_like(lengths, x.shape[2])
-            spans = mask_spans(
-                sizes, x.shape[2], config.mask_feature_prob, config.mask_feature_length,
-                config.mask_feature_min_masks,
-            )  # fmt: skip
-            x = x.masked_fill(spans[:, None], 0.0)
-        return x
+        embedding = getattr(self.model, "masked_spec_embed", None)
+        return masked_spans(x, lengths, self.config, embedding)
 
     def _padding(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor | None:
         """(B, S), true at an utterance's frames; None where nothing is to be kept out."""

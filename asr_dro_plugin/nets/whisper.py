@@ -16,10 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from asr_dro_plugin.nets.masks import frame_mask
-from asr_dro_plugin.nets.time_masks import mask_spans
+from asr_dro_plugin.nets.masks import frame_mask, masked_spans
 from asr_dro_plugin.nets.whisper_layers import (
-    BlockSizes,
     DecoderLayer,
     EncoderLayer,
     LayerMemory,
@@ -69,11 +67,10 @@ class WhisperEncoder(nn.Module):
         )  # fmt: skip
         self.output_size, self.gradient_checkpointing = sizes.d_model, gradient_checkpointing
         self.do_pad_trim = do_pad_trim
-        block = BlockSizes.of(sizes, "encoder")
         self.conv1 = nn.Conv1d(sizes.num_mel_bins, sizes.d_model, 3, padding=1)
         self.conv2 = nn.Conv1d(sizes.d_model, sizes.d_model, 3, stride=2, padding=1)
         self.embed_positions = Sinusoids(sizes.max_source_positions, sizes.d_model)
-        self.layers = nn.ModuleList(EncoderLayer(block) for _ in range(sizes.encoder_layers))
+        self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(sizes.encoder_layers))
         self.layer_norm = nn.LayerNorm(sizes.d_model)
         initialise(self, sizes.init_std)
 
@@ -116,23 +113,9 @@ class WhisperEncoder(nn.Module):
 
     def _masked(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Features with spans over time and over mel channels masked, in training."""
-        sizes = self.sizes
-        if not (self.training and sizes.apply_spec_augment):
+        if not (self.training and self.sizes.apply_spec_augment):
             return features
-        if sizes.mask_time_prob > 0:
-            spans = mask_spans(
-                lengths, features.shape[1], sizes.mask_time_prob, sizes.mask_time_length,
-                sizes.mask_time_min_masks,
-            )  # fmt: skip
-            features = features.masked_fill(spans[:, :, None], 0.0)
-        if sizes.mask_feature_prob > 0:
-            channels = torch.full_like(lengths, features.shape[2])
-            spans = mask_spans(
-                channels, features.shape[2], sizes.mask_feature_prob, sizes.mask_feature_length,
-                sizes.mask_feature_min_masks,
-            )  # fmt: skip
-            features = features.masked_fill(spans[:, None], 0.0)
-        return features
+        return masked_spans(features, lengths, self.sizes)
 
     def _layer(
         self, layer: EncoderLayer, x: torch.Tensor, mask: torch.Tensor | None
@@ -181,10 +164,9 @@ class WhisperDecoder(nn.Module):
         self.suppress_tokens = tuple(suppress_tokens)
         self.begin_suppress_tokens = tuple(begin_suppress_tokens)
         self.gradient_checkpointing = gradient_checkpointing
-        block = BlockSizes.of(sizes, "decoder")
         self.embed_tokens = nn.Embedding(sizes.vocab_size, sizes.d_model)
         self.embed_positions = nn.Embedding(sizes.max_target_positions, sizes.d_model)
-        self.layers = nn.ModuleList(DecoderLayer(block) for _ in range(sizes.decoder_layers))
+        self.layers = nn.ModuleList(DecoderLayer(sizes) for _ in range(sizes.decoder_layers))
         self.layer_norm = nn.LayerNorm(sizes.d_model)
         initialise(self, sizes.init_std)
 

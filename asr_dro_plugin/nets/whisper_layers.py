@@ -73,38 +73,16 @@ class WhisperSizes:
         return sizes
 
 
-@dataclass(frozen=True)
-class BlockSizes:
-    """Of one layer, of either side."""
-
-    width: int
-    heads: int
-    inner: int
-    activation: str
-    dropout: float
-    attention_dropout: float
-    activation_dropout: float
-
-    @classmethod
-    def of(cls, sizes: WhisperSizes, side: str) -> "BlockSizes":
-        """Of ``side`` "encoder" or "decoder"."""
-        heads, inner = (getattr(sizes, f"{side}_{k}") for k in ("attention_heads", "ffn_dim"))
-        return cls(
-            sizes.d_model, heads, inner, sizes.activation_function, sizes.dropout,
-            sizes.attention_dropout, sizes.activation_dropout,
-        )  # fmt: skip
-
-
 class Attention(nn.Module):
     """Multi-head attention; the keys have no bias, as in the original."""
 
-    def __init__(self, sizes: BlockSizes) -> None:
+    def __init__(self, sizes: WhisperSizes, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = sizes.heads, sizes.attention_dropout
-        self.k_proj = nn.Linear(sizes.width, sizes.width, bias=False)
-        self.v_proj = nn.Linear(sizes.width, sizes.width)
-        self.q_proj = nn.Linear(sizes.width, sizes.width)
-        self.out_proj = nn.Linear(sizes.width, sizes.width)
+        self.heads, self.dropout, width = heads, sizes.attention_dropout, sizes.d_model
+        self.k_proj = nn.Linear(width, width, bias=False)
+        self.v_proj = nn.Linear(width, width)
+        self.q_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
 
     def split(self, x: torch.Tensor) -> torch.Tensor:
         """(B, U, H) -> (B, N, U, H / N)."""
@@ -136,15 +114,18 @@ class Attention(nn.Module):
 class WhisperBlock(nn.Module):
     """What encoder and decoder layers share: attention to themselves and the feed-forward part."""
 
-    def __init__(self, sizes: BlockSizes) -> None:
+    side = "encoder"
+
+    def __init__(self, sizes: WhisperSizes) -> None:
         super().__init__()
-        self.activation = ACTIVATIONS[sizes.activation]
+        width, inner = sizes.d_model, getattr(sizes, f"{self.side}_ffn_dim")
+        self.activation = ACTIVATIONS[sizes.activation_function]
         self.dropout, self.activation_dropout = sizes.dropout, sizes.activation_dropout
-        self.self_attn = Attention(sizes)
-        self.self_attn_layer_norm = nn.LayerNorm(sizes.width)
-        self.fc1 = nn.Linear(sizes.width, sizes.inner)
-        self.fc2 = nn.Linear(sizes.inner, sizes.width)
-        self.final_layer_norm = nn.LayerNorm(sizes.width)
+        self.self_attn = Attention(sizes, getattr(sizes, f"{self.side}_attention_heads"))
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, inner)
+        self.fc2 = nn.Linear(inner, width)
+        self.final_layer_norm = nn.LayerNorm(width)
 
     def dropped(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` under dropout while training."""
@@ -210,10 +191,12 @@ class Memory:
 class DecoderLayer(WhisperBlock):
     """Attention to the tokens so far, to the encoder's frames, then the feed-forward part."""
 
-    def __init__(self, sizes: BlockSizes) -> None:
+    side = "decoder"
+
+    def __init__(self, sizes: WhisperSizes) -> None:
         super().__init__(sizes)
-        self.encoder_attn = Attention(sizes)
-        self.encoder_attn_layer_norm = nn.LayerNorm(sizes.width)
+        self.encoder_attn = Attention(sizes, sizes.decoder_attention_heads)
+        self.encoder_attn_layer_norm = nn.LayerNorm(sizes.d_model)
 
     def forward(self, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor) -> torch.Tensor:
         """(B, U, H) of new tokens -> (B, U, H)."""

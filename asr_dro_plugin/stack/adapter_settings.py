@@ -21,11 +21,13 @@ SUBLAYERS = ("attention", "self_attn", "encoder_attn", "feed_forward", "fc2")
 # Heads of what an adapter adds to a parameter's name.
 LORA_PARTS = (".lora_A.default.", ".lora_B.default.")
 HOULSBY_PART = ".houlsby."
+NOT_LINEAR = ("conv", "embed", "codevector")  # convolutions, positions, embeddings
 LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 
 Tensors = Mapping[str, int]  # parameter name -> number of elements
 
 
+@dataclass
 class AdapterSettings:
     """What both kinds of adapters share.
 
@@ -38,17 +40,15 @@ class AdapterSettings:
             task, read when a model file is.
     """
 
-    def __init__(
-        self,
-        target_layers: Sequence = (),
-        freeze: bool = True,
-        also_train: Sequence = (),
-        base: str | None = None,
-        base_sha256: str | None = None,
-    ) -> None:
-        self.target_layers = [int(number) for number in target_layers]
-        self.freeze, self.also_train = is_true(freeze), [str(entry) for entry in also_train]
-        self.base, self.base_sha256 = base, base_sha256
+    target_layers: Sequence = ()
+    freeze: bool = True
+    also_train: Sequence = ()
+    base: str | None = None
+    base_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        self.target_layers = [int(number) for number in self.target_layers]
+        self.freeze, self.also_train = is_true(self.freeze), [str(e) for e in self.also_train]
 
     @property
     def trains_more(self) -> bool:
@@ -62,6 +62,10 @@ class AdapterSettings:
             return True
         return found is not None and int(found[1]) in self.target_layers
 
+    def learning_biases(self, tensors: Tensors) -> set[str]:
+        """Biases of the pretrained model that learn beside the adapters."""
+        return set()
+
     def check_layers(self, names: Iterable[str]) -> None:
         """Refuse numbers of layers that are not there."""
         there = {int(found[1]) for name in names if (found := LAYER.search(name))}
@@ -73,6 +77,7 @@ class AdapterSettings:
                 )
 
 
+@dataclass
 class LoRA(AdapterSettings):
     """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685), through peft.
 
@@ -84,23 +89,18 @@ class LoRA(AdapterSettings):
         bias_type: which biases learn, too: none, lora_only (of the adapted layers), all.
     """
 
-    def __init__(
-        self,
-        rank: int = 8,
-        alpha: float = 8,
-        dropout_rate: float = 0.0,
-        target_modules: Sequence | str = ("q_proj", "v_proj"),
-        bias_type: str = "none",
-        target_layers: Sequence = (),
-        freeze: bool = True,
-        also_train: Sequence = (),
-        base: str | None = None,
-        base_sha256: str | None = None,
-    ) -> None:
-        super().__init__(target_layers, freeze, also_train, base, base_sha256)
-        self.rank, self.alpha, self.dropout_rate = int(rank), float(alpha), float(dropout_rate)
-        listed = [target_modules] if isinstance(target_modules, str) else target_modules
-        self.target_modules, self.bias_type = [str(name) for name in listed], str(bias_type)
+    rank: int = 8
+    alpha: float = 8
+    dropout_rate: float = 0.0
+    target_modules: Sequence | str = ("q_proj", "v_proj")
+    bias_type: str = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.rank, self.alpha = int(self.rank), float(self.alpha)
+        self.dropout_rate, self.bias_type = float(self.dropout_rate), str(self.bias_type)
+        given = self.target_modules
+        self.target_modules = [str(n) for n in ([given] if isinstance(given, str) else given)]
         check_number("adapter_conf.rank", self.rank, least=1)
         check_number("adapter_conf.alpha", self.alpha, above=0, infinite=True)
         check_number("adapter_conf.dropout_rate", self.dropout_rate, least=0, below=1)
@@ -149,6 +149,7 @@ class LoRA(AdapterSettings):
         return set()
 
 
+@dataclass
 class Houlsby(AdapterSettings):
     """Bottleneck adapters (Houlsby et al. 2019, arXiv:1902.00751) behind both kinds of sub-layers.
 
@@ -157,18 +158,12 @@ class Houlsby(AdapterSettings):
         activation: gelu or relu.
     """
 
-    def __init__(
-        self,
-        bottleneck: int = 32,
-        activation: str = "gelu",
-        target_layers: Sequence = (),
-        freeze: bool = True,
-        also_train: Sequence = (),
-        base: str | None = None,
-        base_sha256: str | None = None,
-    ) -> None:
-        super().__init__(target_layers, freeze, also_train, base, base_sha256)
-        self.bottleneck, self.activation = int(bottleneck), str(activation)
+    bottleneck: int = 32
+    activation: str = "gelu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.bottleneck, self.activation = int(self.bottleneck), str(self.activation)
         check_number("adapter_conf.bottleneck", self.bottleneck, least=1)
         check_word("adapter_conf.activation", self.activation, ACTIVATIONS)
 
@@ -203,10 +198,6 @@ class Houlsby(AdapterSettings):
             for name in self.sublayers(modules_of(tensors))
             for part, numel in parts.items()
         }
-
-    def learning_biases(self, tensors: Tensors) -> set[str]:
-        """None."""
-        return set()
 
 
 KINDS = {"lora": LoRA, "houlsby": Houlsby}
@@ -285,18 +276,12 @@ def linear_sizes(tensors: Tensors) -> dict[str, tuple[int, int]]:
     width, found = model_width(tensors), {}
     for name, numel in tensors.items():
         stem = name.removesuffix(".weight")
-        if stem == name or not _may_be_linear(stem):
+        if stem == name or any(part in stem for part in NOT_LINEAR):
             continue
         out = tensors.get(f"{stem}.bias", width)
         if numel > out and numel % out == 0:
             found[stem] = (numel // out, out)
     return found
-
-
-def _may_be_linear(stem: str) -> bool:
-    """Outside of convolutions, positions and embeddings."""
-    excluded = ("conv", "embed", "codevector")
-    return not any(part in word for word in stem.split(".") for part in excluded)
 
 
 def model_width(tensors: Tensors) -> int:

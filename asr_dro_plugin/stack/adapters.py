@@ -94,7 +94,7 @@ def with_adapters(
             return None, set()
         added = settings.added(like_wav2vec2(prefix, checkpoint))
         return tensors | added, set(own) if settings.freeze else set()
-    refuse_unheard(settings, checkpoint)
+    refuse_unheard(settings, checkpoint and checkpoint.layout)
     found = learning(settings, own)
     added = found.added
     if checkpoint is not None and checkpoint.layout == "s3prl":  # ESPnet's: one behind each layer
@@ -102,15 +102,13 @@ def with_adapters(
     return tensors | added, found.still
 
 
-def refuse_unheard(settings: LoRA | Houlsby, checkpoint: PretrainedModel | None) -> None:
-    """Refuse LoRA where attention takes weights and calls no layers.
+def refuse_unheard(settings: LoRA | Houlsby, layout: str | None) -> None:
+    """Refuse LoRA in s3prl's own network, whose attention takes weights and calls no layers.
 
     Raises:
-        UserError: s3prl's own network, or WavLM's attention.
+        UserError: it is that.
     """
-    if checkpoint is None or not isinstance(settings, LoRA):
-        return
-    if checkpoint.layout == "s3prl":
+    if layout == "s3prl" and isinstance(settings, LoRA):
         raise UserError(
             "adapter lora cannot reach the attention of a checkpoint in s3prl's layout, which "
             "takes weights and calls no layers. Use adapter: houlsby, or a Hugging Face folder."

@@ -57,7 +57,7 @@ def _with_base(
     own: Signature, module: str, name: str, tree: ast.Module, base_first: bool = False
 ) -> Signature:
     """With the arguments of the base, to which a class of ours hands what it does not name."""
-    base = _base_of(name, tree) if module.startswith(OURS) else ""
+    base = _base_of(module, name, tree) if module.startswith(OURS) else ""
     if not base.startswith(OURS):
         return own
     theirs = signature_of(base)
@@ -67,10 +67,12 @@ def _with_base(
     return Signature({key: known[key] for key in order}, theirs.open)
 
 
-def _base_of(name: str, tree: ast.Module) -> str:
-    """``module:Class`` of the first base that is imported by name; empty where there is none."""
-    (node,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
-    wanted = [base.id for base in node.bases if isinstance(base, ast.Name)][:1]
+def _base_of(module: str, name: str, tree: ast.Module) -> str:
+    """``module:Class`` of the first base that has a plain name; empty where there is none."""
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    wanted = [base.id for base in classes[name].bases if isinstance(base, ast.Name)][:1]
+    if wanted and wanted[0] in classes:
+        return f"{module}:{wanted[0]}"
     imports = [n for n in tree.body if isinstance(n, ast.ImportFrom)]
     return next((f"{n.module}:{a.name}" for n in imports for a in n.names if a.name in wanted), "")
 

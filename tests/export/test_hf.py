@@ -177,8 +177,8 @@ def test_a_network_that_ends_at_a_layer_is_exported_as_that(exp, source, tmp_pat
 
 
 def test_lora_is_merged_into_the_weights(exp, tmp_path):
+    from asr_dro_plugin.nets.adapters import add_lora
     from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
-    from asr_dro_plugin.nets.lora import add_lora
 
     config, state, _, _ = read(exp)
     net = HFWav2Vec2Net(**config["encoder_conf"]).eval()

@@ -76,7 +76,7 @@ def test_narrow_layers_and_other_classes_are_left_alone():
 
 def test_lora_takes_one_for_a_linear_layer():
     pytest.importorskip("peft")
-    from asr_dro_plugin.nets.lora import add_lora, merge_lora
+    from asr_dro_plugin.nets.adapters import add_lora, merge_lora
 
     network = nn.Sequential(nn.Linear(256, 256))
     use_wide_linear(network)

@@ -39,16 +39,16 @@ def linear(name, num_in, num_out):
 )  # fmt: skip
 def test_lora_adds_rank_times_in_and_out_of_each_adapted_layer(num_layers, width, inner, rank):
     sizes = wav2vec2(num_layers, width, inner)
-    attention = LoRA(rank, target_modules=["q_proj", "v_proj"]).added(sizes)
+    attention = LoRA(rank=rank, target_modules=["q_proj", "v_proj"]).added(sizes)
     assert sum(attention.values()) == num_layers * 2 * rank * 2 * width
-    everywhere = LoRA(rank, target_modules="all-linear").added(sizes)
+    everywhere = LoRA(rank=rank, target_modules="all-linear").added(sizes)
     assert sum(everywhere.values()) == num_layers * rank * (4 * 2 * width + 2 * (width + inner))
 
 
 @settings(max_examples=20, deadline=None)
 @given(num_layers=st.integers(1, 4), width=st.integers(2, 20), bottleneck=st.integers(1, 9))
 def test_houlsby_adds_two_bottlenecks_to_each_layer(num_layers, width, bottleneck):
-    added = Houlsby(bottleneck).added(wav2vec2(num_layers, width))
+    added = Houlsby(bottleneck=bottleneck).added(wav2vec2(num_layers, width))
     one = 2 * width * bottleneck + bottleneck + width
     assert sum(added.values()) == num_layers * 2 * one
 

@@ -1,10 +1,45 @@
 """Our encoders as ESPnet's ``AbsEncoder``: thin adapters, the networks live in ``nets``."""
 
+import inspect
+
 import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 
-from asr_dro_plugin.espnet.parts.net_encoder import NetEncoder
 from asr_dro_plugin.nets.convnet import ConvNet
+from asr_dro_plugin.nets.deepspeech2 import DeepSpeech2
+from asr_dro_plugin.nets.quartznet import QuartzNet
+
+
+class NetEncoder(AbsEncoder):
+    """Has the arguments of its network, and keeps it as ``net``.
+
+    ``class QuartzNetEncoder(NetEncoder, net=QuartzNet)`` is all that most of them are.  ESPnet
+    reads the options of a component from its signature.
+    """
+
+    make_net: type[torch.nn.Module]
+
+    def __init_subclass__(cls, net: type[torch.nn.Module] | None = None) -> None:
+        if net is not None:  # else a network's second encoder, with another reader
+            cls.make_net, cls.__signature__ = net, inspect.signature(net)
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__()
+        self.net = self.make_net(*args, **kwargs)
+
+    def output_size(self) -> int:
+        """H."""
+        return self.net.output_size
+
+    def forward(
+        self,
+        xs_pad: torch.Tensor,
+        ilens: torch.Tensor,
+        prev_states: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
+        """(B, T, D), (B,) -> (B, S, H), (B,), None.  Frames beyond the longest are cut off."""
+        encoder_out, encoder_out_lens = self.net(xs_pad[:, : int(ilens.max())], ilens)
+        return encoder_out, encoder_out_lens, None
 
 
 class IdentityEncoder(AbsEncoder):
@@ -34,3 +69,15 @@ class IdentityEncoder(AbsEncoder):
 
 class ConvCTCEncoder(NetEncoder, net=ConvNet):
     """``nets.convnet.ConvNet`` for ESPnet; see there for the arguments."""
+
+
+class DeepSpeech2Encoder(NetEncoder, net=DeepSpeech2):
+    """``nets.deepspeech2.DeepSpeech2`` for ESPnet; see there for the arguments.
+
+    Its linear layer is ESPnet's CTC layer, which has a bias; so had ``hw2``, but not
+    ``sooftware``.
+    """
+
+
+class QuartzNetEncoder(NetEncoder, net=QuartzNet):
+    """``nets.quartznet.QuartzNet`` for ESPnet; see there for the arguments."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from asr_dro_plugin.espnet.parts.net_encoder import NetEncoder
+from asr_dro_plugin.espnet.parts.encoders import NetEncoder
 from asr_dro_plugin.nets.hf_wav2vec2 import HFWav2Vec2Net
 from asr_dro_plugin.pretrained.fairseq_files import read_fairseq
 

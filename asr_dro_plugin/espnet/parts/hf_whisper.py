@@ -11,7 +11,7 @@ from espnet2.asr.decoder.abs_decoder import AbsDecoder
 from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.parts.net_encoder import NetEncoder
+from asr_dro_plugin.espnet.parts.encoders import NetEncoder
 from asr_dro_plugin.features import SAMPLE_RATE
 from asr_dro_plugin.features.whisper_mel import HOP, WhisperLogMel
 from asr_dro_plugin.nets.whisper import WhisperDecoder, WhisperEncoder
@@ -61,28 +61,21 @@ class HFWhisperEncoder(NetEncoder, net=WhisperEncoder):
 
 
 class HFWhisperDecoder(AbsDecoder, BatchScorerInterface):
-    """``WhisperDecoder`` for ESPnet; see there for the arguments."""
+    """``WhisperDecoder`` for ESPnet; see there for the arguments.
+
+    Attributes:
+        max_positions: tokens that the decoder can read.
+        suppress_tokens, begin_suppress_tokens: ids that decoding never writes, and not first.
+    """
 
     __signature__ = inspect.signature(WhisperDecoder)
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__()
         self.net = WhisperDecoder(*args, **kwargs)
-
-    @property
-    def max_positions(self) -> int:
-        """Tokens that the decoder can read."""
-        return self.net.sizes.max_target_positions
-
-    @property
-    def suppress_tokens(self) -> tuple[int, ...]:
-        """Ids that decoding never writes."""
-        return self.net.suppress_tokens
-
-    @property
-    def begin_suppress_tokens(self) -> tuple[int, ...]:
-        """Ids that decoding does not begin a text with."""
-        return self.net.begin_suppress_tokens
+        self.max_positions = self.net.sizes.max_target_positions
+        self.suppress_tokens = self.net.suppress_tokens
+        self.begin_suppress_tokens = self.net.begin_suppress_tokens
 
     def load_pretrained(self, path: str | Path) -> None:
         """Take the decoder's weights of a Hugging Face folder; new tokens begin as its languages'

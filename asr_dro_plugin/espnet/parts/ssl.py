@@ -12,6 +12,7 @@ from espnet2.asr.frontend.s3prl import S3prlFrontend
 from espnet2.layers.utterance_mvn import UtteranceMVN
 
 from asr_dro_plugin.compat import fairseq, s3prl
+from asr_dro_plugin.nets.masks import frame_mask
 from asr_dro_plugin.stack.components.espnet_frontends import S3PRL_320
 from asr_dro_plugin.stack.components.wav2vec2 import CONVOLUTIONS
 
@@ -68,7 +69,7 @@ class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):
         prev_states: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
         """(B, samples), (B,) -> (B, T, D), (B,), None; masks its own features in training."""
-        padding = padding_mask(ilens, xs_pad)
+        padding = ~frame_mask(ilens.to(xs_pad.device), xs_pad.shape[1])[:, 0]
         encoded = self.encoders(xs_pad, padding, mask=self.training, features_only=True)
         out, padding = encoded["x"], encoded["padding_mask"]
         if padding is None:
@@ -91,7 +92,8 @@ class PreparedUtteranceMVN(UtteranceMVN):
         """(B, samples) or (B, T, D), and (B,) -> the same, normalised over each utterance."""
         if x.dim() != 2 or ilens is None:
             return super().forward(x, ilens)
-        padding, num_samples = padding_mask(ilens, x), ilens[:, None].to(x)
+        padding = ~frame_mask(ilens.to(x.device), x.shape[1])[:, 0]
+        num_samples = ilens[:, None].to(x)
         x = x.masked_fill(padding, 0.0)
         centred = (x - x.sum(1, keepdim=True) / num_samples).masked_fill(padding, 0.0)
         out = centred if self.norm_means else x
@@ -99,8 +101,3 @@ class PreparedUtteranceMVN(UtteranceMVN):
             variance = centred.square().sum(1, keepdim=True) / num_samples
             out = out / variance.sqrt().clamp(min=self.eps)
         return out, ilens
-
-
-def padding_mask(lengths: torch.Tensor, speech: torch.Tensor) -> torch.Tensor:
-    """(B, samples), true behind the end of each utterance."""
-    return torch.arange(speech.shape[1], device=speech.device) >= lengths[:, None].to(speech.device)

@@ -8,6 +8,7 @@ what ESPnet's own do for theirs.  ESPnet's own ``houlsby`` still serves the fron
 a file in s3prl's layout.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.freezing import keep_no_needless_graph
 from asr_dro_plugin.espnet.start.ssl_weights import load_pretrained
 from asr_dro_plugin.experiment.adapter_files import ALWAYS_KEPT, check_base, is_model_file
-from asr_dro_plugin.nets.houlsby import add_houlsby
-from asr_dro_plugin.nets.lora import add_lora, merge_lora
+from asr_dro_plugin.nets.adapters import add_houlsby, add_lora, merge_lora
 from asr_dro_plugin.pretrained.read_weights import load_plain
 from asr_dro_plugin.stack.adapter_settings import (
     KINDS,
@@ -34,6 +34,7 @@ from asr_dro_plugin.stack.adapter_settings import (
     plain_name,
     trained_of,
 )
+from asr_dro_plugin.stack.adapters import refuse_unheard
 from asr_dro_plugin.stack.components import OWN_SLOTS
 
 S3PRLS_NETWORK = "upstream.upstream.model"
@@ -70,21 +71,12 @@ class Adapters:
 
 
 def register_adapters() -> None:
-    """Stand in ESPnet's table for ESPnet's own functions."""
-    create_adapter_fn_table.update(lora=create_lora, houlsby=create_houlsby)
+    """Stand in ESPnet's table for ESPnet's own functions; ``adapter_conf`` are their keywords."""
+    for kind in KINDS:
+        create_adapter_fn_table[kind] = functools.partial(create, kind)
 
 
-def create_lora(model: torch.nn.Module, **conf) -> None:
-    """``adapter: lora``; ``conf`` is ``adapter_conf``."""
-    create(model, "lora", conf)
-
-
-def create_houlsby(model: torch.nn.Module, **conf) -> None:
-    """``adapter: houlsby``; ``conf`` is ``adapter_conf``."""
-    create(model, "houlsby", conf)
-
-
-def create(model: torch.nn.Module, kind: str, conf: Mapping) -> None:
+def create(kind: str, model: torch.nn.Module, **conf) -> None:
     """Add adapters to a model, its base's weights first where its files leave them out.
 
     A model that has them (our task adds them itself, in the right order) is only told once more
@@ -116,7 +108,8 @@ def add_adapters(model: torch.nn.Module, kind: str, conf: Mapping) -> None:
     if not settings.freeze:
         trained = {name for name in sizes if learned[name]}
     if isinstance(model.frontend, S3prlFrontend) and not _is_hf(model.frontend):
-        _add_espnets(model, settings)
+        refuse_unheard(settings, "s3prl")
+        create_houlsby_adapter(model, settings.bottleneck, settings.target_layers)
     elif kind == "lora":
         _add_lora(model, settings, sizes)
     else:
@@ -173,16 +166,6 @@ def _add_houlsby(model: torch.nn.Module, settings: Houlsby, sizes: Mapping[str, 
     names = settings.sublayers(modules_of(sizes))
     sublayers, width = map(model.get_submodule, names), model_width(sizes)
     add_houlsby(sublayers, width, settings.bottleneck, settings.activation)
-
-
-def _add_espnets(model: torch.nn.Module, settings: LoRA | Houlsby) -> None:
-    """ESPnet's own adapters in s3prl's own network."""
-    if isinstance(settings, LoRA):
-        raise UserError(
-            "adapter lora cannot reach the attention of a checkpoint in s3prl's layout, which "
-            "takes weights and calls no layers. Use adapter: houlsby, or a Hugging Face folder."
-        )
-    create_houlsby_adapter(model, settings.bottleneck, settings.target_layers)
 
 
 def _found(

@@ -22,7 +22,7 @@ def _view(chosen: Chosen) -> View:
 
 
 DEEPSPEECH2 = Component(
-    path="asr_dro_plugin.espnet.parts.deepspeech2:DeepSpeech2Encoder",
+    path="asr_dro_plugin.espnet.parts.encoders:DeepSpeech2Encoder",
     plain="asr_dro_plugin.nets.deepspeech2:DeepSpeech2",
     attribute="net",
     size=_size,

@@ -47,7 +47,7 @@ def _view(chosen: Chosen) -> View:
 
 
 QUARTZNET = Component(
-    path="asr_dro_plugin.espnet.parts.quartznet:QuartzNetEncoder",
+    path="asr_dro_plugin.espnet.parts.encoders:QuartzNetEncoder",
     plain=PLAIN,
     attribute="net",
     size=_size,

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_dro_plugin.nets.time_masks import mask_spans
+from asr_dro_plugin.nets.masks import mask_spans
 
 
 def runs(row):
