@@ -128,7 +128,7 @@ class Ours:
         begin = time.perf_counter()
         utt_ids = decode_parts.part_of(self.durations, 1, 1)
         growing = GrowingHypotheses(decode_parts.part_file(self.out, 1, 1), {}, utt_ids)
-        places = decode_parts.read_locations(self.data, {})
+        places = decode_parts.Locations(self.data, {})
         config = {"batch_duration": self.transcriber.settings.batch_duration}
         decode.decode_rest(self.transcriber, growing, utt_ids, self.durations, places, config, True)
         merged = time.perf_counter()
@@ -142,7 +142,7 @@ class Ours:
         from asr_dro_plugin.decoding import parts as decode_parts
 
         utt_ids = decode_parts.part_of(self.durations, 1, 1)
-        places = decode_parts.read_locations(self.data, {})
+        places = decode_parts.Locations(self.data, {})
         batches = batches_of(utt_ids, self.durations, self.transcriber.settings.batch_duration)
         batches = ([places[utt_id] for utt_id in batch] for batch in batches)
         return {

@@ -85,7 +85,7 @@ def decode_part(args: argparse.Namespace, formats: Sequence[str]) -> None:
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
     from asr_dro_plugin.espnet.decode.data_dir import decode_rest
 
-    locations = decode_parts.read_locations(data_dir, langs)
+    locations = decode_parts.Locations(data_dir, langs)
     decode_rest(request, transcripts, utt_ids, durations, locations)
 
 

@@ -18,7 +18,7 @@ from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding import lm_tuning
 from asr_dro_plugin.decoding.build import decoder_for
 from asr_dro_plugin.decoding.command_line import Request, add_model_options, model_of
-from asr_dro_plugin.decoding.emission_store import EmissionStore
+from asr_dro_plugin.decoding.lm_tuning import EmissionStore
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.lm import grid as lm_grid

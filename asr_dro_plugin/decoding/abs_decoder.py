@@ -4,8 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.emissions import Emission
+from asr_dro_plugin.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,34 @@ class AbsDecoder(ABC):
             emission: log probabilities (B, T, V) with lengths, blank and tokens.
             langs: the language of each utterance (ISO 639-3) where it is given from outside.
         """
+
+
+def to_numpy(array) -> np.ndarray:
+    """A numpy array of a numpy array or of a torch tensor on any device."""
+    return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
+
+
+def arrays_of(emission: Emission) -> tuple[np.ndarray, np.ndarray]:
+    """Log probabilities (B, T, V) and lengths (B,) as numpy arrays.
+
+    Raises:
+        UserError: as ``refuse_nan``.
+    """
+    log_probs, lengths = to_numpy(emission.log_probs), to_numpy(emission.lengths)
+    refuse_nan(np.isnan(log_probs).any(-1), frames_inside(log_probs, lengths))
+    return log_probs, lengths
+
+
+def frames_inside(log_probs, lengths: np.ndarray) -> np.ndarray:
+    """(B, T) bool: which frames of (B, T, …) belong to an utterance."""
+    return np.arange(log_probs.shape[1]) < lengths[:, None]
+
+
+def refuse_nan(is_nan: np.ndarray, inside: np.ndarray) -> None:
+    """Refuse an utterance whose own frames (B, T) hold NaN (a diverged model, or broken audio)."""
+    broken = (is_nan & inside).any(1)
+    if broken.any():
+        raise UserError(
+            f"The model gives NaN for item {int(broken.argmax())} of the batch. "
+            "Its parameters or the audio are broken; look at the training log."
+        )

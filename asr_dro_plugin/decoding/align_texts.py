@@ -13,7 +13,7 @@ from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data.wav_scp import read_items
 from asr_dro_plugin.decoding.build import refuse_without_ctc, tokens_of
 from asr_dro_plugin.decoding.command_line import Model, model_of
-from asr_dro_plugin.decoding.given_text import Aligned, TextAligner
+from asr_dro_plugin.decoding.units import Aligned, TextAligner
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.normalizers import get_normalizer
 from asr_dro_plugin.transcripts.files import ctm_lines

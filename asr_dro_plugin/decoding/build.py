@@ -5,13 +5,13 @@ Nothing here needs the model itself, so what is wrong is told before it is loade
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
-from asr_dro_plugin.decoding.beam_decoder import BeamDecoder
-from asr_dro_plugin.decoding.greedy_decoder import GreedyDecoder
+from asr_dro_plugin.decoding.greedy import GreedyDecoder
 from asr_dro_plugin.decoding.language import FREE, LanguageChoice
 from asr_dro_plugin.decoding.options import check_lm_dir
+from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.combinations import ctc_weight_of
 from asr_dro_plugin.text.tokens import BLANK, read_symbols
@@ -43,11 +43,17 @@ def build_decoder(
         UserError: a language without tag, a language model that was asked for and is not there
             (or its packages are not), one of another alphabet or unit.
     """
-    if config["mode"] not in DECODERS:
-        raise UserError(f"Mode {config['mode']} needs no decoder of ours: it is ESPnet's own.")
     check_lm_dir(config, lm_dir, where)
     language = LanguageChoice(config["lang"], tuple(tokens), blank_id)
-    return DECODERS[config["mode"]](config, language, token_type, lm_dir, strict)
+    if config["mode"] == "greedy":
+        return GreedyDecoder(language)
+    beam = BeamDecoder(language, **{key: config[key] for key in SEARCH_KEYS})
+    if config["mode"] == "beam":
+        return beam
+    from asr_dro_plugin.decoding.lm_decoder import LanguageModels, LmDecoder
+
+    models = LanguageModels(lm_dir, config, beam, language.tokens, token_type, strict)
+    return LmDecoder(language, models)
 
 
 def decoder_for(
@@ -124,24 +130,3 @@ def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str]) -> None:
             "search takes the first one for it. Use a decoding configuration of another mode, for "
             "example conf/decode_asr_beam.yaml."
         )
-
-
-def _greedy(config, language, token_type, lm_dir, strict) -> AbsDecoder:
-    return GreedyDecoder(language)
-
-
-def _beam(config, language, token_type, lm_dir, strict) -> BeamDecoder:
-    return BeamDecoder(language, **{key: config[key] for key in SEARCH_KEYS})
-
-
-def _with_lm(config, language, token_type, lm_dir, strict) -> AbsDecoder:
-    from asr_dro_plugin.decoding.lm_decoder import LmDecoder
-    from asr_dro_plugin.decoding.lm_models import LanguageModels
-
-    beam = _beam(config, language, token_type, None, strict)
-    return LmDecoder(
-        language, LanguageModels(lm_dir, config, beam, language.tokens, token_type, strict)
-    )
-
-
-DECODERS: dict[str, Callable[..., AbsDecoder]] = {"greedy": _greedy, "beam": _beam, "lm": _with_lm}

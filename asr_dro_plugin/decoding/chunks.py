@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.frames import FrameCounter
@@ -115,10 +116,10 @@ def emission_in_chunks(
     for chunk in chunks:
         emission = emission_of([samples[chunk.start : chunk.end]])
         piece = emission.log_probs[0, : int(emission.lengths[0])]
-        pieces.append(piece if isinstance(piece, np.ndarray) else piece.cpu().numpy())
-    whole = stitch(pieces, chunks)[None]
-    lengths = np.array(whole.shape[1:2])
-    return Emission(whole, lengths, frame_shift, emission.blank_id, emission.tokens)
+        pieces.append(to_numpy(piece))
+    whole = stitch(pieces, chunks)
+    lengths = np.array([len(whole)])
+    return Emission(whole[None], lengths, frame_shift, emission.blank_id, emission.tokens)
 
 
 def stitch(pieces: Sequence[Any], chunks: Sequence[Chunk]) -> Any:
@@ -136,12 +137,8 @@ def stitch(pieces: Sequence[Any], chunks: Sequence[Chunk]) -> Any:
                 f"The model gives {len(piece)} frames for a chunk of {chunk.end - chunk.start} "
                 f"samples, and {chunk.last} are to be kept. Give a longer right stride."
             )
-    return _concatenate(kept)
-
-
-def _concatenate(kept: Sequence[Any]) -> Any:
     if all(isinstance(piece, np.ndarray) for piece in kept):
         return np.concatenate(kept)
     import torch
 
-    return torch.cat(tuple(kept))
+    return torch.cat(kept)

@@ -5,10 +5,19 @@ Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, secti
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from asr_dro_plugin.decoding.abs_decoder import TokenPath
+from asr_dro_plugin.decoding.abs_decoder import (
+    AbsDecoder,
+    TokenPath,
+    arrays_of,
+    frames_inside,
+    refuse_nan,
+    to_numpy,
+)
+from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, WORD_START
@@ -16,6 +25,41 @@ from asr_dro_plugin.text.whisper_tokens import joined_bytes, spelled_bytes
 
 NOT_TEXT = frozenset({BLANK, SOS_EOS})
 TAG = re.compile(r"\[[a-z]{3}\]")
+
+
+class GreedyDecoder(AbsDecoder):
+    """The likeliest symbol of each frame, collapsed; the score is that path's log probability.
+
+    Args:
+        language: where it is not free, the tags are taken out of the frames, and the decided one
+            stands in front.
+    """
+
+    def __init__(self, language: LanguageChoice) -> None:
+        self.language = language
+
+    def __call__(
+        self, emission: Emission, langs: Sequence[str | None] | None = None
+    ) -> list[list[TokenPath]]:
+        if self.language.is_free:
+            return best_paths(emission)
+        log_probs, lengths = arrays_of(emission)
+        tags = self.language.decide(log_probs, lengths, langs)
+        text = Emission(
+            self.language.without_tags(log_probs), lengths, emission.frame_shift,
+            emission.blank_id, emission.tokens,
+        )  # fmt: skip
+        return tagged(best_paths(text), tags)
+
+
+def tagged(found: list[list[TokenPath]], tags: np.ndarray | None) -> list[list[TokenPath]]:
+    """The same with each utterance's tag before its ids; None changes nothing."""
+    if tags is None:
+        return found
+    return [
+        [replace(path, ids=(int(tag), *path.ids)) for path in paths]
+        for paths, tag in zip(found, tags, strict=True)
+    ]
 
 
 def best_paths(emission: Emission) -> list[list[TokenPath]]:
@@ -26,13 +70,10 @@ def best_paths(emission: Emission) -> list[list[TokenPath]]:
     Raises:
         UserError: as ``greedy``.
     """
-    best, values = _best_path(emission)
-    inside = _inside(emission)
-    scores = np.where(inside, values, 0.0).sum(axis=1, dtype=np.float64).tolist()
-    rows = _collapsed(emission, best, values, inside)
+    rows, scores = _collapsed(emission)
     return [
         [TokenPath(tuple(ids), score, am_score=score)]
-        for ids, score in zip(rows, scores, strict=True)
+        for ids, score in zip(rows, scores.tolist(), strict=True)
     ]
 
 
@@ -44,29 +85,29 @@ def greedy(emission: Emission) -> list[list[int]]:
     Raises:
         UserError: an utterance whose own frames hold NaN (a diverged model, or broken audio).
     """
-    return _collapsed(emission, *_best_path(emission), _inside(emission))
+    return _collapsed(emission)[0]
 
 
-def _collapsed(
-    emission: Emission, best: np.ndarray, values: np.ndarray, inside: np.ndarray
-) -> list[list[int]]:
-    """Repeats merged, then blanks removed; ``inside`` (B, T) is what belongs to an utterance."""
-    broken = (np.isnan(values) & inside).any(axis=1)
-    if broken.any():
-        raise UserError(
-            f"The model gives NaN for item {int(broken.argmax())} of the batch. "
-            "Its parameters or the audio are broken; look at the training log."
-        )
+def _collapsed(emission: Emission) -> tuple[list[list[int]], np.ndarray]:
+    """Ids of the likeliest paths, and their log probabilities (B,)."""
+    best, values = _best_path(emission)
+    inside = frames_inside(best, to_numpy(emission.lengths))
+    refuse_nan(np.isnan(values), inside)
     changed = np.ones(best.shape, dtype=bool)
     changed[:, 1:] = best[:, 1:] != best[:, :-1]
     keep = inside & changed & (best != emission.blank_id)
-    return [row[mask].tolist() for row, mask in zip(best, keep, strict=True)]
+    rows = [row[mask].tolist() for row, mask in zip(best, keep, strict=True)]
+    return rows, np.where(inside, values, 0.0).sum(axis=1, dtype=np.float64)
 
 
-def _inside(emission: Emission) -> np.ndarray:
-    """Which frames (B, T) belong to an utterance."""
-    lengths = _to_numpy(emission.lengths)
-    return np.arange(emission.log_probs.shape[1])[None, :] < lengths[:, None]
+def _best_path(emission: Emission) -> tuple[np.ndarray, np.ndarray]:
+    """Likeliest column of each frame (B, T), and its log probability (B, T)."""
+    log_probs = emission.log_probs
+    if isinstance(log_probs, np.ndarray):
+        best = log_probs.argmax(-1)
+        return best, np.take_along_axis(log_probs, best[..., None], -1)[..., 0]
+    values, best = log_probs.detach().max(-1)
+    return to_numpy(best), to_numpy(values)
 
 
 def tokens_to_text(ids: Iterable[int], tokens: Sequence[str], token_type: str) -> str:
@@ -82,10 +123,8 @@ def tokens_to_text(ids: Iterable[int], tokens: Sequence[str], token_type: str) -
         tokens: the symbols by id.
         token_type: ``char``, ``bpe`` (sentencepiece), ``word`` or ``hugging_face`` (bytes).
     """
-    _check_token_type(token_type)
-    if token_type == "hugging_face":
-        return joined_bytes(spelled_bytes(tokens[index]) for index in ids)
-    return _joined([_spelled(tokens[index], token_type) for index in ids])
+    symbols = [tokens[index] for index in ids]
+    return speller(symbols, token_type)(range(len(symbols)))
 
 
 def speller(tokens: Sequence[str], token_type: str) -> Callable[[Iterable[int]], str]:
@@ -94,22 +133,14 @@ def speller(tokens: Sequence[str], token_type: str) -> Callable[[Iterable[int]],
     Raises:
         UserError: an unknown ``token_type``.
     """
-    _check_token_type(token_type)
+    if token_type not in TOKEN_TYPES:
+        known = ", ".join(TOKEN_TYPES)
+        raise UserError(f"token_type '{token_type}' is unknown. Give one of {known}.")
     if token_type == "hugging_face":
         parts = [spelled_bytes(symbol) for symbol in tokens]
         return lambda ids: joined_bytes(parts[index] for index in ids)
     spellings = [_spelled(symbol, token_type) for symbol in tokens]
-    return lambda ids: _joined([spellings[index] for index in ids])
-
-
-def _check_token_type(token_type: str) -> None:
-    if token_type not in TOKEN_TYPES:
-        known = ", ".join(TOKEN_TYPES)
-        raise UserError(f"token_type '{token_type}' is unknown. Give one of {known}.")
-
-
-def _joined(spellings: Iterable[str]) -> str:
-    return " ".join("".join(spellings).split())
+    return lambda ids: " ".join("".join(spellings[index] for index in ids).split())
 
 
 def _spelled(symbol: str, token_type: str) -> str:
@@ -120,18 +151,3 @@ def _spelled(symbol: str, token_type: str) -> str:
     if token_type == "bpe":
         return symbol.replace(WORD_START, " ")
     return " " if symbol == SPACE else symbol
-
-
-def _best_path(emission: Emission) -> tuple[np.ndarray, np.ndarray]:
-    """Likeliest column of each frame (B, T), and its log probability (B, T)."""
-    log_probs = emission.log_probs
-    if isinstance(log_probs, np.ndarray):
-        best = log_probs.argmax(-1)
-        return best, np.take_along_axis(log_probs, best[..., None], -1)[..., 0]
-    values, best = log_probs.detach().max(-1)
-    return _to_numpy(best), _to_numpy(values)
-
-
-def _to_numpy(array) -> np.ndarray:
-    """A numpy array of a numpy array or of a torch tensor on any device."""
-    return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()

@@ -3,18 +3,30 @@
 The text of a language model holds no language tag and begins with a word.  So the tag is decided
 from the frames, its columns and the space after it are given to the blank, and both are put back
 in front of what was found.
+
+Which search: flashlight-text's, where words of a lexicon are spelled in characters, for there it is
+the faster one (ours takes 1.5 times as long at the same WER, ``benchmarks/bench_beam.py``); ours
+for pieces (bpe) and words as tokens, for text without a lexicon and for n-grams over characters,
+none of which flashlight-text can do with a score for each unit.
 """
 
-from collections.abc import Sequence
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, arrays_of
+from asr_dro_plugin.decoding.flashlight import FlashlightSearch, import_flashlight
 from asr_dro_plugin.decoding.language import LanguageChoice, fold, leading_spaces
-from asr_dro_plugin.decoding.lm_models import LanguageModels
-from asr_dro_plugin.decoding.search_frames import to_numpy
+from asr_dro_plugin.decoding.lm_ngram import NGram, import_kenlm
+from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
+from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
+from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.lm.files import JOINT, LmFiles, check_unit, find_lm, lm_names
 from asr_dro_plugin.text.tokens import SPACE
 
 
@@ -26,7 +38,7 @@ class LmDecoder(AbsDecoder):
         models: the searches, by language.
     """
 
-    def __init__(self, language: LanguageChoice, models: LanguageModels) -> None:
+    def __init__(self, language: LanguageChoice, models: "LanguageModels") -> None:
         self.language, self.models = language, models
         if self.language.tags and self.language.rule != "forced":
             allowed = self.language.allowed(1, None)[0]
@@ -36,7 +48,7 @@ class LmDecoder(AbsDecoder):
     def __call__(
         self, emission: Emission, langs: Sequence[str | None] | None = None
     ) -> list[list[TokenPath]]:
-        log_probs, lengths = to_numpy(emission)
+        log_probs, lengths = arrays_of(emission)
         tags = self.language.decide(log_probs, lengths, langs)
         text, heads = self._text(log_probs, lengths, tags)
         found: list[list[TokenPath]] = [[] for _ in heads]
@@ -58,7 +70,7 @@ class LmDecoder(AbsDecoder):
         text = self.language.without_tags(log_probs)
         spaces = [tokens.index(SPACE)] if SPACE in tokens else []
         leading = leading_spaces(text, lengths, tokens, blank_id)
-        has_space = (leading[:, :, None] & _is_best(text, spaces)).any((1, 2))
+        has_space = (leading & np.isin(text.argmax(-1), spaces)).any(1)
         text = fold(text, spaces, blank_id, leading)
         text[:, :, no_text] = -np.inf
         heads = [
@@ -85,12 +97,183 @@ class LmDecoder(AbsDecoder):
         return rows
 
 
-def _is_best(log_probs: np.ndarray, columns: Sequence[int]) -> np.ndarray:
-    """(B, T, n): whether each of ``columns`` is a frame's likeliest symbol."""
-    return log_probs.argmax(-1)[:, :, None] == np.array(columns, int)
-
-
 def _behind(head: tuple[int, ...], path: TokenPath) -> TokenPath:
     """The path with the ids of ``head`` before it; no space stands before nothing."""
     ids = (*head, *path.ids) if path.ids else head[:1]
-    return TokenPath(ids, path.score, path.am_score, path.lm_score)
+    return replace(path, ids=ids)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which units of a language model the recogniser's tokens cannot write.
+
+    Args:
+        name: of the language model.
+        num_units: words of a word model, symbols of a character model.
+        left_out: those that cannot be written.
+    """
+
+    name: str
+    num_units: int
+    left_out: tuple[str, ...]
+
+    def __str__(self) -> str:
+        share = 100 * len(self.left_out) / max(1, self.num_units)
+        return (
+            f"language model {self.name}: {len(self.left_out)} of {self.num_units} units "
+            f"({share:.1f} %) cannot be written in the model's tokens "
+            f"(first: {' '.join(self.left_out[:5])})"
+        )
+
+
+@dataclass(frozen=True)
+class FusedSearch:
+    """Our own prefix beam search with a language model inside; called as ``FlashlightSearch``."""
+
+    beam: BeamDecoder
+    blank_id: int
+    scorer: TokenScorer | WordScorer
+
+    def __call__(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[TokenPath]]:
+        return self.beam.searched(log_probs, lengths, self.blank_id, self.scorer)
+
+    def reweigh(self, weights: Weights) -> None:
+        self.scorer.reweigh(weights)
+
+
+Search = FlashlightSearch | FusedSearch
+
+
+class LanguageModels:
+    """Searches by language.
+
+    Args:
+        lm_dir: the folder of language models.
+        config: ``read_decode_config``'s, of mode lm.
+        beam: our own search with its settings.
+        tokens: the V symbols.
+        token_type: char, bpe or word.
+        strict: whether a unit that cannot be written is an error.
+
+    Attributes:
+        coverage: one entry for every model loaded so far.
+
+    Raises:
+        UserError: the model asked for is not there, or is of another unit.
+    """
+
+    def __init__(
+        self,
+        lm_dir: str | os.PathLike,
+        config: Mapping,
+        beam: BeamDecoder,
+        tokens: Sequence[str],
+        token_type: str,
+        strict: bool = False,
+    ) -> None:
+        self.lm_dir, self.config, self.beam, self.strict = lm_dir, config, beam, strict
+        self.tokens, self.token_type = tuple(tokens), token_type
+        self.blank_id = beam.language.blank_id
+        self.spelling = Spelling.of(tokens, token_type, self.blank_id)
+        self.coverage: list[Coverage] = []
+        self._files: dict[str, LmFiles] = {}
+        self._searches: dict[str, Search] = {}
+        self._warned: set[str] = set()
+        if config["lm"] == JOINT:
+            self.search(None)
+        elif self._in_flashlight:
+            import_flashlight()
+        else:
+            import_kenlm()
+
+    def check(self, langs: Sequence[str]) -> None:
+        """Refuse, before any decoding, languages that have neither a model nor a joint one."""
+        if self.config["lm"] == JOINT:
+            return
+        there = set(lm_names(self.lm_dir))
+        lacking = sorted(set(langs) - there - self._warned)
+        self._find([lang for lang in langs if lang in there])
+        if lacking:
+            self._warned.update(lacking)
+            self._find([JOINT] if JOINT in there else lacking[:1])
+            logging.warning(
+                "%s has no language model of its own for %s: the joint one serves.",
+                self.lm_dir, " ".join(lacking),
+            )  # fmt: skip
+
+    def search(self, lang: str | None) -> Search:
+        """The search under the model for a language."""
+        name = self.name_of(lang)
+        if name not in self._searches:
+            self._find([name])
+            self._searches[name] = self._build(name)
+            self._searches[name].reweigh(self._weights())
+        return self._searches[name]
+
+    def name_of(self, lang: str | None) -> str:
+        """Which model serves a language."""
+        return lang if self.config["lm"] != JOINT and lang in self._files else JOINT
+
+    def reweigh(self, lm_weight: float, word_score: float) -> None:
+        """Other alpha and beta for the models that are loaded, and for those to come."""
+        self.config = {**self.config, "lm_weight": lm_weight, "word_score": word_score}
+        for search in self._searches.values():
+            search.reweigh(self._weights())
+
+    def _find(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self._files:
+                files = find_lm(self.lm_dir, name)
+                check_unit(files, self.config["lm_unit"])
+                self._files[name] = files
+
+    def _weights(self) -> Weights:
+        unk_score = self.config["unk_score"] or 0.0
+        return Weights(self.config["lm_weight"], self.config["word_score"], unk_score)
+
+    @property
+    def _in_flashlight(self) -> bool:
+        words = self.config["lm_unit"] == "word" and self.config["lexicon"]
+        return words and self.token_type == "char" and SPACE in self.tokens
+
+    def _build(self, name: str) -> Search:
+        files, spelling = self._files[name], self.spelling
+        is_char = self.config["lm_unit"] == "char"
+        if is_char or not self.config["lexicon"]:
+            self._note_characters(name)
+        elif self._in_flashlight:
+            found = FlashlightSearch(files, self.tokens, spelling, self.blank_id, self.config)
+            self._note(name, found.num_words + len(found.left_out), found.left_out)
+            return found
+        lm, weights = NGram(files.model), self._weights()
+        if is_char:
+            return FusedSearch(self.beam, self.blank_id, TokenScorer(lm, self._units(), weights))
+        lexicon = Lexicon(files.words(), spelling)
+        if self.config["lexicon"]:
+            self._note(name, lexicon.num_words + len(lexicon.left_out), lexicon.left_out)
+        else:
+            lexicon = OpenLexicon(lexicon)
+        return FusedSearch(self.beam, self.blank_id, WordScorer(lm, lexicon, spelling, weights))
+
+    def _units(self) -> list[tuple[str, ...]]:
+        numbers = range(len(self.spelling.texts))
+        return [self.spelling.units(i) if self.spelling.is_text[i] else () for i in numbers]
+
+    def _note_characters(self, name: str) -> None:
+        """Count the characters of the model's text that no token can write."""
+        found = set(self._files[name].description.get("characters", ())) - {SPACE, " "}
+        left_out = sorted(found - self.spelling.characters())
+        if found and len(left_out) == len(found):
+            raise UserError(
+                f"{self._files[name].model} is of another alphabet than the model's tokens: none "
+                f"of its characters can be written (first: {' '.join(left_out[:5])})."
+            )
+        self._note(name, len(found), left_out)
+
+    def _note(self, name: str, num_units: int, left_out: Sequence[str]) -> None:
+        coverage = Coverage(name, num_units, tuple(left_out))
+        self.coverage.append(coverage)
+        if left_out and self.strict:
+            raise UserError(f"{self.lm_dir}: {coverage}. Leave --strict out to go on without them.")
+        if left_out:
+            logging.warning("%s: %s.", self.lm_dir, coverage)

@@ -1,10 +1,13 @@
 """Alpha and beta of a language model on a dev set whose emissions are computed once."""
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from asr_dro_plugin.base.files import atomic_write, sha256_of
@@ -12,16 +15,78 @@ from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding import parts
+from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.decoding.command_line import Request
-from asr_dro_plugin.decoding.emission_store import EmissionStore
 from asr_dro_plugin.decoding.greedy import speller
+from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm import grid
 from asr_dro_plugin.scoring.error_rates import score
 from asr_dro_plugin.scoring.set_inputs import read_set_tables
 from asr_dro_plugin.text.normalizers import recorded
 
+FILE = "log_probs.float16"
 TUNED = ("lm_weight", "word_score")
+
+
+class EmissionStore:
+    """Log probabilities of a whole set in one file, to be decoded many times.
+
+    In half precision (three digits; 2 bytes a frame and symbol).  Memory stays flat: a batch is in
+    it at a time.
+
+    Args:
+        folder: where the file is written; it is the caller's to remove.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.path = Path(folder) / FILE
+        self.path.touch()
+        self._places: list[tuple[str, int, int]] = []  # utterance, first frame, frames
+        self._like: Emission | None = None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all utterances."""
+        return sum(length for _, _, length in self._places)
+
+    def add(self, utt_ids: Sequence[str], emission: Emission) -> None:
+        """Append a batch."""
+        log_probs, lengths = to_numpy(emission.log_probs), to_numpy(emission.lengths)
+        begin = self.num_frames
+        with self.path.open("ab") as stream:
+            for utt_id, frames, length in zip(utt_ids, log_probs, lengths.tolist(), strict=True):
+                stream.write(frames[:length].astype(np.float16).tobytes())
+                self._places.append((utt_id, begin, length))
+                begin += length
+        empty = np.zeros((0, 0, log_probs.shape[2]), np.float32)
+        self._like = replace(emission, log_probs=empty, lengths=np.zeros(0, int))
+
+    def batches(self, seconds: float) -> Iterator[tuple[list[str], Emission]]:
+        """Utterances, longest first, in batches of at most so many padded seconds."""
+        if self._like is None:
+            return
+        most = seconds / self._like.frame_shift
+        batch: list[tuple[str, int, int]] = []
+        for place in sorted(self._places, key=lambda place: (-place[2], place[0])):
+            if batch and batch[0][2] * (len(batch) + 1) > most:
+                yield self._read(batch)
+                batch = []
+            batch.append(place)
+        yield self._read(batch)
+
+    def _read(self, batch: list[tuple[str, int, int]]) -> tuple[list[str], Emission]:
+        vocab = self._like.log_probs.shape[2]
+        lengths = np.array([length for _, _, length in batch])
+        log_probs = np.zeros((len(batch), int(lengths.max()), vocab), np.float32)
+        for row, (_, begin, length) in enumerate(batch):
+            values = np.fromfile(self.path, np.float16, length * vocab, offset=2 * begin * vocab)
+            log_probs[row, :length] = values.reshape(length, vocab)
+        found = replace(self._like, log_probs=log_probs, lengths=lengths)
+        return [utt_id for utt_id, _, _ in batch], found
 
 
 def refuse_untunable(config: Mapping, where: str) -> None:

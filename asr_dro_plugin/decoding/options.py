@@ -1,30 +1,6 @@
 """``conf/decode_*.yaml``: every key with its default, checked before any model is loaded.
 
-========================  ==========  =========================================================
-key                       default     meaning
-========================  ==========  =========================================================
-``mode``                  greedy      greedy, beam, lm, or espnet (ESPnet's own search and keys)
-``batch_duration``        60.0        padded seconds of audio in a batch
-``lang``                  free        free: the model names the language; forced: the data does
-                                      (utt2lang, ``--lang``); "eng fra": one of these
-``times``                 false       whether words and characters get times and confidences
-``chunk_length``          null        seconds of a piece of long audio; null: no pieces
-``stride``                null        seconds of overlap, one number or [left, right]
-``nbest``                 1           hypotheses an utterance (beam, lm)
-``beam_size``             20, 50      prefixes (beam) or hypotheses (lm) kept in a frame
-``beam_size_token``       20          likeliest tokens of a frame that may follow; null: all
-``beam_threshold``        25.0        natural logs behind the best at which a hypothesis is dropped
-``blank_threshold``       0.999       frames whose blank is likelier only part what is around them;
-                                      1.0: every frame is searched (exact, slower)
-``lm_unit``               word        word or char (languages without spaces): the n-gram's unit
-``lexicon``               true        whether only words of the language model can be found
-``lm_weight``             0.5         alpha: weight of the language model's natural logarithm
-``word_score``            0.0         beta: added for each unit of the language model
-``unk_score``             null        added for a word that the language model does not know, on
-                                      top of its <unk> (lexicon false; null: 0)
-``lm``                    joint       joint: one for all; language: that of the decided language
-========================  ==========  =========================================================
-
+The first key is ``mode``: greedy (the default), beam, lm, or espnet (ESPnet's own search and keys).
 A key that the mode does not use is refused, for it would be ignored.  No import here is heavy.
 """
 
@@ -68,22 +44,27 @@ class Key:
 
 
 KEYS: dict[str, Key] = {
-    "batch_duration": Key(float, 60.0, OURS, above=0),
+    "batch_duration": Key(float, 60.0, OURS, above=0),  # padded seconds of audio in a batch
+    # free: the model names the language; forced: the data does (utt2lang, --lang); "eng fra": one
+    # of these.
     "lang": Key("lang", "free"),
-    "times": Key(bool, False),
+    "times": Key(bool, False),  # whether words and characters get times and confidences
+    # Seconds of a piece of long audio (null: no pieces); of overlap, one number or [left, right].
     "chunk_length": Key(float, None, OURS, above=0, optional=True),
     "stride": Key("stride", None, OURS, optional=True),
-    "nbest": Key(int, 1, SEARCH, 1),
-    "beam_size": Key(int, {"beam": 20, "lm": 50}, SEARCH, 1),
-    "beam_size_token": Key(int, 20, SEARCH, 1, optional=True),
-    "beam_threshold": Key(float, 25.0, SEARCH, above=0),
+    "nbest": Key(int, 1, SEARCH, 1),  # hypotheses an utterance
+    "beam_size": Key(int, {"beam": 20, "lm": 50}, SEARCH, 1),  # prefixes kept in a frame
+    "beam_size_token": Key(int, 20, SEARCH, 1, optional=True),  # that may follow; null: all
+    "beam_threshold": Key(float, 25.0, SEARCH, above=0),  # natural logs behind the best: dropped
+    # Frames whose blank is likelier only part what is around them; 1: exact, and slower.
     "blank_threshold": Key(float, 0.999, SEARCH, above=0, most=1),
-    "lm_unit": Key(("word", "char"), "word", WITH_LM),
-    "lexicon": Key(bool, True, WITH_LM),
-    "lm_weight": Key(float, 0.5, WITH_LM, 0),
-    "word_score": Key(float, 0.0, WITH_LM),
+    "lm_unit": Key(("word", "char"), "word", WITH_LM),  # char: languages without spaces
+    "lexicon": Key(bool, True, WITH_LM),  # whether only words of the language model can be found
+    "lm_weight": Key(float, 0.5, WITH_LM, 0),  # alpha, of the model's natural logarithm
+    "word_score": Key(float, 0.0, WITH_LM),  # beta, added for each unit of the language model
+    # Added for a word that the model does not know, on top of its <unk> (lexicon false; null: 0).
     "unk_score": Key(float, None, WITH_LM, optional=True),
-    "lm": Key(("joint", "language"), "joint", WITH_LM),
+    "lm": Key(("joint", "language"), "joint", WITH_LM),  # language: that of the decided one
 }
 
 

@@ -53,16 +53,17 @@ def read_durations(data_dir: Path) -> dict[str, float]:
     return durations
 
 
-def read_locations(data_dir: Path, langs: Mapping[str, str]) -> "Locations":
-    """Where each utterance's sound lies."""
-    return Locations(data_dir / "wav.scp", read_table(data_dir / "wav.scp"), langs)
-
-
 class Locations:
-    """``wav.scp`` with languages; an utterance that it lacks has a place where nothing is."""
+    """``wav.scp`` of a directory; an utterance that it lacks has a place where nothing is.
 
-    def __init__(self, path: Path, scp: Mapping[str, str], langs: Mapping[str, str]) -> None:
-        self.path, self.scp, self.langs = path, scp, langs
+    Args:
+        data_dir: the dumped data.
+        langs: utterance id -> language; may be empty.
+    """
+
+    def __init__(self, data_dir: Path, langs: Mapping[str, str]) -> None:
+        self.path, self.langs = data_dir / "wav.scp", langs
+        self.scp = read_table(self.path)
 
     def __getitem__(self, utt_id: str) -> Location:
         missing = f"{self.path} (no line for {utt_id})"

@@ -12,12 +12,16 @@ added up: as safe from underflow as logarithms within 700 natural logs of the be
 logarithm or exponential a candidate.  Shapes: N utterances, K prefixes, C candidates, V tokens.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from asr_dro_plugin.decoding.search_frames import Frames
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, arrays_of
+from asr_dro_plugin.decoding.greedy import tagged
+from asr_dro_plugin.decoding.language import LanguageChoice
+from asr_dro_plugin.decoding.search_frames import Frames, search_frames
+from asr_dro_plugin.emissions import Emission
 
 NO_TOKEN = -1
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing, 2^64 / golden ratio
@@ -52,19 +56,47 @@ class Scorer(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Prefix:
-    """One result: token ids, its acoustic log probability, and what a language model gave."""
+class BeamDecoder(AbsDecoder):
+    """The prefixes with most probability over all their alignments.
 
-    ids: tuple[int, ...]
-    am_score: float
-    bonus: float = 0.0
-    lm_score: float | None = None
+    Args:
+        language: which tags may be found; where it is free a tag is a token like any other.
+        beam_size: prefixes kept in a frame.
+        beam_size_token: likeliest tokens of a frame that may follow; None for all.
+        beam_threshold: natural logs behind the best at which a prefix is dropped.
+        blank_threshold: frames with a likelier blank only part what is around them; 1: exact.
+        nbest: hypotheses an utterance.
+    """
 
-    @property
-    def score(self) -> float:
-        """What the search ranks by."""
-        return self.am_score + self.bonus
+    def __init__(
+        self,
+        language: LanguageChoice,
+        beam_size: int = 20,
+        beam_size_token: int | None = 20,
+        beam_threshold: float = 25.0,
+        blank_threshold: float = 0.999,
+        nbest: int = 1,
+    ) -> None:
+        self.language, self.nbest = language, nbest
+        self.beam_size, self.beam_threshold = beam_size, beam_threshold
+        self.beam_size_token, self.blank_threshold = beam_size_token, blank_threshold
+
+    def __call__(
+        self, emission: Emission, langs: Sequence[str | None] | None = None
+    ) -> list[list[TokenPath]]:
+        log_probs, lengths = arrays_of(emission)
+        if self.language.is_free:
+            return self.searched(log_probs, lengths, emission.blank_id)
+        tags = self.language.decide(log_probs, lengths, langs)
+        text = self.language.without_tags(log_probs)
+        return tagged(self.searched(text, lengths, emission.blank_id), tags)
+
+    def searched(self, log_probs, lengths, blank_id, scorer: Scorer | None = None):
+        """Paths of log probabilities (B, T, V) with these lengths, weighed by ``scorer``."""
+        frames = search_frames(
+            log_probs, lengths, blank_id, self.beam_size_token, self.blank_threshold
+        )
+        return search(frames, self.beam_size, self.nbest, self.beam_threshold, scorer)
 
 
 def search(
@@ -73,7 +105,7 @@ def search(
     nbest: int,
     beam_threshold: float = np.inf,
     scorer: Scorer | None = None,
-) -> list[list[Prefix]]:
+) -> list[list[TokenPath]]:
     """The n best prefixes of each utterance of the batch, best first, in the batch's order.
 
     Args:
@@ -87,7 +119,7 @@ def search(
     smallest = np.exp(-beam_threshold)
     for step in range(frames.log_probs.shape[1]):
         beam.step(frames, step, int((frames.lengths > step).sum()), smallest)
-    found: list[list[Prefix]] = [[] for _ in frames.order]
+    found: list[list[TokenPath]] = [[] for _ in frames.order]
     for row, prefixes in enumerate(beam.results(frames, nbest)):
         found[int(frames.order[row])] = prefixes
     return found
@@ -201,8 +233,8 @@ class _Beam:
         with np.errstate(divide="ignore"):
             self.scale[:n] += np.log(best[:, 0])
 
-    def results(self, frames: Frames, nbest: int) -> list[list[Prefix]]:
-        """The best prefixes of each row."""
+    def results(self, frames: Frames, nbest: int) -> list[list[TokenPath]]:
+        """The best prefixes of each row; the score is what the search ranks by."""
         with np.errstate(divide="ignore"):
             am = np.log(self.blank + self.label) + (self.scale + frames.certain)[:, None]
         bonus, lm, whole = np.zeros_like(am), None, np.ones(am.shape, bool)
@@ -212,10 +244,10 @@ class _Beam:
             bonus = self.scorer.bonus + end
         return [
             [
-                Prefix(
+                TokenPath(
                     self._ids(row, slot, int(length)),
+                    float(am[row, slot] + bonus[row, slot]),
                     float(am[row, slot]),
-                    float(bonus[row, slot]),
                     None if lm is None else float(lm[row, slot]),
                 )
                 for slot in _ranked(am[row] + bonus[row], whole[row])[:nbest]

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr_dro_plugin.emissions import Emission
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.decoding.abs_decoder import frames_inside
 
 
 @dataclass(frozen=True)
@@ -40,26 +39,6 @@ class Frames:
     blank_id: int
 
 
-def to_numpy(emission: Emission) -> tuple[np.ndarray, np.ndarray]:
-    """Log probabilities (B, T, V) and lengths (B,) as numpy arrays.
-
-    Raises:
-        UserError: an utterance whose own frames hold NaN.
-    """
-    arrays = (emission.log_probs, emission.lengths)
-    log_probs, lengths = (
-        a if isinstance(a, np.ndarray) else a.detach().cpu().numpy() for a in arrays
-    )
-    inside = np.arange(log_probs.shape[1]) < lengths[:, None]
-    broken = np.isnan(log_probs).any(-1) & inside
-    if broken.any():
-        raise UserError(
-            f"The model gives NaN for item {int(broken.any(1).argmax())} of the batch. "
-            "Its parameters or the audio are broken; look at the training log."
-        )
-    return log_probs, lengths
-
-
 def search_frames(
     log_probs: np.ndarray,
     lengths: np.ndarray,
@@ -76,7 +55,7 @@ def search_frames(
         beam_size_token: C; None for all tokens.
         blank_threshold: in (0, 1]; 1 leaves no frame out.
     """
-    inside = np.arange(log_probs.shape[1]) < lengths[:, None]
+    inside = frames_inside(log_probs, lengths)
     searched = inside.copy()
     if blank_threshold < 1:
         searched &= log_probs[:, :, blank_id] <= math.log(blank_threshold)

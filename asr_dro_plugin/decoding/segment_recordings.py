@@ -12,9 +12,17 @@ from asr_dro_plugin.audio.vad import find_speech
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data.segments_dir import Recording, Segment, summary, to_thousandths
 from asr_dro_plugin.decoding.align_texts import list_some
-from asr_dro_plugin.decoding.given_text import Aligned, row_of
-from asr_dro_plugin.decoding.segment import Lengths, Piece, Stretch, cut, voiced, with_quiet_cuts
-from asr_dro_plugin.decoding.text_pieces import TextPiece, cut_words
+from asr_dro_plugin.decoding.segment import (
+    Lengths,
+    Piece,
+    Stretch,
+    TextPiece,
+    cut,
+    cut_words,
+    voiced,
+    with_quiet_cuts,
+)
+from asr_dro_plugin.decoding.units import Aligned, row_of
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.given_text import TextAligner
+from asr_dro_plugin.decoding.units import TextAligner
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.normalizers import lower_no_punct

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_dro_plugin.decoding.segment import Lengths
-from asr_dro_plugin.decoding.text_pieces import cut_words
+from asr_dro_plugin.decoding.segment import Lengths, cut_words
 from asr_dro_plugin.transcripts.transcript import Unit
 
 

@@ -8,7 +8,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.chunks import emission_in_chunks
 from asr_dro_plugin.decoding.command_line import Model
-from asr_dro_plugin.decoding.given_text import Aligned, TextAligner
+from asr_dro_plugin.decoding.units import Aligned, TextAligner
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser

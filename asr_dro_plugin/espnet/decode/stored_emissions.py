@@ -7,8 +7,8 @@ from pathlib import Path
 from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, batches_of, read_ahead
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.command_line import Request
-from asr_dro_plugin.decoding.emission_store import EmissionStore
-from asr_dro_plugin.decoding.parts import read_durations, read_locations
+from asr_dro_plugin.decoding.lm_tuning import EmissionStore
+from asr_dro_plugin.decoding.parts import Locations, read_durations
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
 
@@ -22,7 +22,7 @@ def fill_store(request: Request, data_dir: Path, store: EmissionStore) -> dict[s
     model = request.model
     recogniser = load_recogniser(model.exp, model.file, model.device)
     faults = store_emissions(
-        recogniser, store, read_locations(data_dir, {}), read_durations(data_dir),
+        recogniser, store, Locations(data_dir, {}), read_durations(data_dir),
         request.config["batch_duration"], f"emissions {data_dir.name}",
     )  # fmt: skip
     if faults and request.strict:

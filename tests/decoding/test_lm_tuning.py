@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.emission_store import EmissionStore
+from asr_dro_plugin.decoding.lm_tuning import EmissionStore
 from asr_dro_plugin.emissions import Emission
 
 TOKENS = ["a", "b", "<blank>"]
