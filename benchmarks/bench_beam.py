@@ -23,11 +23,12 @@ from rapidfuzz.distance import Levenshtein
 
 from asr_dro_plugin.decoding import build
 from asr_dro_plugin.decoding.greedy import tokens_to_text
-from asr_dro_plugin.decoding.lm_ngram import LN10, silent_stderr
+from asr_dro_plugin.decoding.lm_ngram import LN10
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import find_lm
+from asr_dro_plugin.lm.programs import silent_stderr
 
 NUM, NUM_TEXT, NUM_WORDS, BATCH, RUNS = 200, 20_000, 5_000, 16, 3
 ALPHA, BETA = 0.6, 0.5

@@ -134,8 +134,7 @@ def run_binary(args: argparse.Namespace) -> None:
 def run_perplexity(args: argparse.Namespace) -> None:
     """Print the table; 3 where a language or an utterance could not be scored."""
     from asr_dro_plugin.base.files import atomic_write
-    from asr_dro_plugin.lm.perplexity import measure, text_norm_of
-    from asr_dro_plugin.lm.table import perplexity_table, remarks
+    from asr_dro_plugin.lm.perplexity import measure, perplexity_table, remarks, text_norm_of
     from asr_dro_plugin.lm.text import sentences_of
 
     text_norm = args.text_norm or text_norm_of(args.lm_dir)

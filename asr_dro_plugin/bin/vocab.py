@@ -94,7 +94,7 @@ def counted(args: argparse.Namespace, normalize: Normalizer) -> SimpleNamespace:
 def lines_of(args: argparse.Namespace) -> Iterator[tuple[str, str, str | None, str]]:
     """(utterance, language or '', tag or None, text without it) of each line."""
     from asr_dro_plugin.base.kaldi_io import read_table
-    from asr_dro_plugin.lm.text import read_text
+    from asr_dro_plugin.lm.files import read_text
 
     for path in args.text:
         is_kaldi = args.kaldi if args.kaldi is not None else Path(path).name == "text"

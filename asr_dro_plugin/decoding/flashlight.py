@@ -14,11 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
-from asr_dro_plugin.decoding.lm_ngram import EXTRA, LN10, load
+from asr_dro_plugin.decoding.lm_ngram import LN10
 from asr_dro_plugin.decoding.lm_scorers import Weights
 from asr_dro_plugin.decoding.lm_spelling import Spelling, refuse_none
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.files import UNKNOWN, LmFiles
+from asr_dro_plugin.lm.programs import EXTRA, load_kenlm
 from asr_dro_plugin.text.tokens import SPACE
 
 FLOOR = -100.0  # natural log of what cannot be: flashlight adds numbers, and -inf is none
@@ -51,7 +52,7 @@ class FlashlightSearch:
         self.num_words = len(spelled)
         self.words = [*spelled, UNKNOWN]
         self.spellings = list(spelled.values())
-        self.lm = load(lambda path: kenlm(path, dictionary(self.words)), files.model)
+        self.lm = load_kenlm(files.model, lambda path: kenlm(path, dictionary(self.words)))
         self.trie = self._trie()
 
     def _trie(self):

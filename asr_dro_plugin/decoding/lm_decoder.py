@@ -20,13 +20,14 @@ import numpy as np
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, arrays_of
 from asr_dro_plugin.decoding.flashlight import FlashlightSearch, import_flashlight
 from asr_dro_plugin.decoding.language import LanguageChoice, fold, leading_spaces
-from asr_dro_plugin.decoding.lm_ngram import NGram, import_kenlm
+from asr_dro_plugin.decoding.lm_ngram import NGram
 from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.files import JOINT, LmFiles, check_unit, find_lm, lm_names
+from asr_dro_plugin.lm.programs import import_kenlm
 from asr_dro_plugin.text.tokens import SPACE
 
 

@@ -1,18 +1,12 @@
 """A KenLM n-gram with numbered states and natural logarithms."""
 
-import contextlib
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.lm.programs import import_kenlm, load_kenlm
 
 LN10 = math.log(10)
 START, NO_CONTEXT = 0, 1
-EXTRA = "Install it: pip install 'asr-dro[lm]'."
 
 
 class NGram:
@@ -26,9 +20,7 @@ class NGram:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
-        self._kenlm = import_kenlm()
-        self._model = load(self._kenlm.Model, self.path)
+        self._kenlm, self._model = import_kenlm(), load_kenlm(path)
         self.forget()
 
     def __contains__(self, word: str) -> bool:
@@ -56,38 +48,3 @@ class NGram:
     def end(self, state: int) -> float:
         """Log probability that the sentence ends after a state."""
         return self.score(state, "</s>")[0]
-
-
-def import_kenlm():
-    """The package, or an error that names the extra."""
-    try:
-        import kenlm
-    except ImportError:
-        raise UserError(f"Mode lm needs the package kenlm, which is not here. {EXTRA}") from None
-    return kenlm
-
-
-def load(reader: Callable[[str], Any], path: Path) -> Any:
-    """What KenLM reads from a file, without its progress bar; one line where it cannot."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. Build the language model: asr-dro lm build.")
-    try:
-        with silent_stderr():
-            return reader(str(path))
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"KenLM cannot read {path}: {reason} Build it again.") from None
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """KenLM's C++ draws a progress bar on file descriptor 2; here it does not."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -12,7 +12,14 @@ from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.arpa import deterministic_gzip, write_arpa
 from asr_dro_plugin.lm.counts import encode, symbols_of
-from asr_dro_plugin.lm.files import SPECIAL, LmFiles, arpa_words, characters_of, read_arpa_header
+from asr_dro_plugin.lm.files import (
+    SPECIAL,
+    LmFiles,
+    arpa_words,
+    characters_of,
+    read_arpa_header,
+    read_text,
+)
 from asr_dro_plugin.lm.kneser_ney import Grams, estimate
 from asr_dro_plugin.lm.programs import (
     BUILD_BINARY,
@@ -21,7 +28,6 @@ from asr_dro_plugin.lm.programs import (
     run_build_binary,
     run_lmplz,
 )
-from asr_dro_plugin.lm.text import read_text
 
 ESTIMATORS = ("auto", "builtin", "lmplz")
 UNITS = ("word", "char")

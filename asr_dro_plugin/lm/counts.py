@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asr_dro_plugin.lm.files import SPECIAL
-from asr_dro_plugin.lm.text import read_text
+from asr_dro_plugin.lm.files import SPECIAL, read_text
 from asr_dro_plugin.text.tokens import SPACE
 
 UNKNOWN_ID, BEGIN_ID, END_ID = range(3)  # in the order of SPECIAL

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
+from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.tokens import SPACE
 
@@ -31,6 +32,9 @@ MODELS = ("lm.bin", "lm.arpa.gz", "lm.arpa")  # the first of them that is there 
 ARPAS = (".arpa", ".arpa.gz")
 _DECLARED = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)")
 _GAPS = re.compile("[ \t]+")  # as KenLM parts them; other white space belongs to the word
+GZIP_MAGIC = b"\x1f\x8b"
+LINES_A_STEP = 10_000  # between two looks at the progress
+MEGABYTE = 1_000_000
 REMEDY = "Run stages 6-9, or: asr-dro lm build --out"
 
 
@@ -135,9 +139,38 @@ def read_unigrams(path: str | os.PathLike) -> list[str]:
     return words
 
 
+def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iterator[str]:
+    """Lines of a UTF-8 text without their newlines, gzip or not; a byte order mark is dropped.
+
+    Raises:
+        UserError: missing, not UTF-8, or a gzip file that was cut; names file and line.
+    """
+    number = shown = 0
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.peek(2)[:2] == GZIP_MAGIC
+            for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, 1):
+                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                yield line.decode().rstrip("\r\n")
+                if progress and number % LINES_A_STEP == 0:
+                    progress.advance(raw.tell() // MEGABYTE - shown)
+                    shown = raw.tell() // MEGABYTE
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Name the text to be read.") from None
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UserError(
+            f"{path}:{number} is not UTF-8 (byte 0x{byte:02x}). "
+            f"Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read after line {number} ({why}).") from None
+
+
 def read_arpa_header(path: str | os.PathLike) -> list[int]:
     """How many n-grams of each order an ARPA file declares, from order 1 on."""
-    return _header(_numbered_lines(path), path)
+    return _header(enumerate(read_text(path), 1), path)
 
 
 def arpa_words(path: str | os.PathLike) -> list[str]:
@@ -146,7 +179,7 @@ def arpa_words(path: str | os.PathLike) -> list[str]:
     Raises:
         UserError: the file is no ARPA file, is damaged or ends early; names the line.
     """
-    lines = _numbered_lines(path)
+    lines = enumerate(read_text(path), 1)
     count = _header(lines, path)[0]
     return [_unigram(line, number, path) for number, line in _section(lines, count, path)]
 
@@ -195,20 +228,6 @@ def _from_arpa(model: Path, name: str) -> dict:
 def characters_of(words: set[str]) -> list[str]:
     """Sorted characters of words or symbols; the space and ``<space>`` are none of them."""
     return sorted(set().union(*words - {SPACE}))
-
-
-def _numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
-    """(number, line) of an ARPA file; damage on the way is one line for the user."""
-    number = 0
-    try:
-        with gzip.open(path) if Path(path).name.endswith(".gz") else open(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                yield number, line.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}:{number} is not UTF-8. Make or copy the file again.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read after line {number} ({why}).") from None
 
 
 def _header(lines: Iterator[tuple[int, str]], path: str | os.PathLike) -> list[int]:

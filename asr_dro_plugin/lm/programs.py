@@ -1,18 +1,69 @@
-"""KenLM's own programs, where they are on PATH: ``lmplz`` estimates, ``build_binary`` packs.
+"""KenLM: its module reads models; its programs estimate them (``lmplz``, ``build_binary`` packs).
 
-kenlm's wheel brings neither.  Source: https://github.com/kpu/kenlm (LGPL), not needed.
+kenlm's wheel brings neither of the programs, which serve where they are on PATH.  Source:
+https://github.com/kpu/kenlm (LGPL), not needed.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from asr_dro_plugin.errors import UserError
 
+EXTRA = "Install it: pip install 'asr-dro[lm]'."
 LMPLZ, BUILD_BINARY = "lmplz", "build_binary"
 SORTING_MEMORY = "1G"  # lmplz would take 80 % of the machine; beyond it, it sorts on disk
+
+
+def import_kenlm():
+    """The package, or an error that names the extra."""
+    try:
+        import kenlm
+    except ImportError:
+        raise UserError(
+            f"Reading a language model needs the package kenlm, which is not here. {EXTRA}"
+        ) from None
+    return kenlm
+
+
+def load_kenlm(path: str | os.PathLike, reader: Callable[[str], Any] | None = None) -> Any:
+    """A model, without KenLM's progress bar; one line where it cannot be read.
+
+    Args:
+        path: ARPA (plain or gzip) or KenLM's binary form.
+        reader: reads it; default ``kenlm.Model``.
+
+    Raises:
+        UserError: KenLM is not installed, or cannot read the file.
+    """
+    reader = reader or import_kenlm().Model
+    try:
+        with silent_stderr():
+            return reader(str(path))
+    except (OSError, RuntimeError) as error:
+        why = " ".join(str(error).split()).rpartition(" threw ")[2]  # before it: C++ names
+        raise UserError(
+            f"{path} is not read by KenLM: {why}. Make it again: asr-dro lm build."
+        ) from None
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """KenLM's C++ draws a progress bar on file descriptor 2; here it does not."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def is_installed(program: str) -> bool:

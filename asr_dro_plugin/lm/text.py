@@ -3,12 +3,10 @@
 A text is plain (one sentence a line) or Kaldi's (an utterance id first), gzip or not.
 """
 
-import gzip
 import io
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,12 +16,9 @@ from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm.files import JOINT, SPECIAL
+from asr_dro_plugin.lm.files import JOINT, MEGABYTE, SPECIAL, read_text
 from asr_dro_plugin.text.normalizers import get_normalizer, recorded, split_tag
 
-GZIP_MAGIC = b"\x1f\x8b"
-LINES_A_STEP = 10_000  # between two looks at the progress
-MEGABYTE = 1_000_000
 COLLECTED = "collect.json"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -114,41 +109,6 @@ def sentences_of(
         raise UserError("--groups needs utterance ids, and --kaldi false says there are none.")
     has_ids = languages is not None if kaldi is None else kaldi
     return Sentences(paths, text_norm, has_ids, languages, need_language)
-
-
-def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iterator[str]:
-    """Lines of a UTF-8 text without their newlines, gzip or not; a byte order mark is dropped.
-
-    Raises:
-        UserError: missing, not UTF-8, or a gzip file that was cut; names file and line.
-    """
-    number = shown = 0
-    try:
-        with open(path, "rb") as raw:
-            for number, line in enumerate(_unpacked(raw), 1):
-                yield (
-                    line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"")
-                    .decode()
-                    .rstrip("\r\n")
-                )
-                if progress and number % LINES_A_STEP == 0:
-                    progress.advance(raw.tell() // MEGABYTE - shown)
-                    shown = raw.tell() // MEGABYTE
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Name the text to be read.") from None
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise UserError(
-            f"{path}:{number} is not UTF-8 (byte 0x{byte:02x}). "
-            f"Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}"
-        ) from None
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read after line {number} ({why}).") from None
-
-
-def _unpacked(raw: io.BufferedReader) -> io.BufferedIOBase:
-    return gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP_MAGIC else raw
 
 
 def collect(sentences: Sentences, out_dir: str | os.PathLike, per: str = JOINT) -> dict[str, int]:

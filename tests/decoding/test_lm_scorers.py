@@ -4,11 +4,12 @@ import kenlm
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.lm_ngram import LN10, NGram, silent_stderr
+from asr_dro_plugin.decoding.lm_ngram import LN10, NGram
 from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import search
 from asr_dro_plugin.decoding.search_frames import search_frames
+from asr_dro_plugin.lm.programs import silent_stderr
 from tests.decoding.brute import all_prefixes, random_frames
 
 WORDS = ["a", "ab", "ba"]

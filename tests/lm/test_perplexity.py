@@ -7,8 +7,7 @@ import pytest
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import JOINT
-from asr_dro_plugin.lm.perplexity import measure, text_norm_of
-from asr_dro_plugin.lm.table import perplexity_table
+from asr_dro_plugin.lm.perplexity import measure, perplexity_table, text_norm_of
 from asr_dro_plugin.lm.text import Sentences, collect, collected
 from tests.lm.plain import log_prob, read_arpa
 

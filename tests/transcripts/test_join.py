@@ -1,7 +1,6 @@
 """One transcript of a recording from its stretches: words keep times, the main language leads."""
 
-from asr_dro_plugin.transcripts.join import join_transcripts
-from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit, join_transcripts
 
 
 def piece(text, lang=None, duration=1.0, fault="", start=0.0):

@@ -18,8 +18,7 @@ from asr_dro_plugin.audio.read_ahead import (
 )
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber
-from asr_dro_plugin.transcripts.join import join_transcripts
-from asr_dro_plugin.transcripts.transcript import Transcript
+from asr_dro_plugin.transcripts.transcript import Transcript, join_transcripts
 
 AUTO_CHUNK = 30.0  # seconds; what is longer is decoded in chunks, whose memory does not grow
 WINDOW = 4  # batches' seconds of audio that are sorted by length together
