@@ -4,3 +4,9 @@ Imports: audio base data decoding espnet espnet.decode espnet.onebatch experimen
     importing lm packing preflight pretrained reporting reporting.page reporting.read
     reporting.terminal scoring stack text transcripts.
 """
+
+import os
+
+from asr_dro_plugin.base.threads import set_thread_defaults
+
+set_thread_defaults(os.environ)  # here: whichever command it is, before PyTorch is imported

@@ -61,6 +61,8 @@ def test_a_package_that_is_not_installed_from_here_comes_from_the_checkout(recip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1] == str(recipe.parents[2] / "asr_dro_plugin/__init__.py")
     assert done.stdout.splitlines()[2] == "C.UTF-8 1 1"
+    granted = source(recipe, SLURM_CPUS_PER_TASK="4")
+    assert granted.stdout.splitlines()[2] == "C.UTF-8 4 1"
 
 
 def test_without_an_environment_it_is_installed_first_and_a_failure_stops_the_script(recipe):

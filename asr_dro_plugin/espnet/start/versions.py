@@ -1,6 +1,7 @@
 """``versions.json``: with which programs an experiment was trained, from its first start on.
 
-    [{"asr-dro": "0.4.0", "git": "504f6ab...", "torch": "2.13.0", ..., "from_update": 0}]
+    [{"asr-dro": "0.4.0", "git": "504f6ab...", "torch": "2.13.0", ..., "cpu": "AMD EPYC 7R13",
+      "threads": "1", "from_update": 0}]
 
 Another entry follows where a later start differs in any of them.
 """
@@ -12,6 +13,8 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+
+import torch
 
 import asr_dro_plugin
 from asr_dro_plugin.base.files import atomic_write
@@ -26,7 +29,10 @@ IMPORTED = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of this process; ``git`` is the commit of a checkout, with ``+`` where changed."""
+    """Versions of this process, and on what it computes (``cpu`` and perhaps ``gpu``, ``threads``).
+
+    ``git`` is the commit of a checkout, with ``+`` where changed.
+    """
     names = [*ALWAYS, *(pair for pair in IMPORTED if pair[1] in sys.modules)]
     found = {"asr-dro": asr_dro_plugin.__version__, "python": platform.python_version()}
     for name, _ in names:
@@ -35,7 +41,18 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     commit = git_commit(Path(asr_dro_plugin.__file__).parent)
-    return found | ({"git": commit} if commit else {})
+    return found | ({"git": commit} if commit else {}) | machine()
+
+
+def machine() -> dict[str, str]:
+    """What computes: sums are in another order on another processor and with other threads."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    found = {"cpu": next(iter(names), platform.machine()), "threads": str(torch.get_num_threads())}
+    return found | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_initialized() else {})
 
 
 def git_commit(folder: Path) -> str | None:
@@ -65,8 +82,15 @@ def record_versions(exp: Path, update: int) -> None:
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         now = versions()
-        if entries and {k: v for k, v in entries[-1].items() if k != "from_update"} == now:
+        before = {k: v for k, v in entries[-1].items() if k != "from_update"} if entries else {}
+        if before == now:
             return
+        if before.get("threads", now["threads"]) != now["threads"]:
+            logging.warning(
+                "This training goes on with %s threads after %s: the weights will not be those of "
+                "a run that was never stopped. --num_threads %s keeps them.",
+                now["threads"], before["threads"], before["threads"],
+            )  # fmt: skip
         with atomic_write(path) as stream:
             json.dump([*entries, {**now, "from_update": update}], stream, indent=1)
             stream.write("\n")

@@ -67,7 +67,7 @@ ngpu=0                   # GPUs for training and decoding
 gpu_inference=           # true or false: decode on a GPU (default: whether ngpu is above 0)
 nj=2                     # parallel parts of the data stages and of decoding
 inference_nj=            # parallel parts of decoding (default: nj)
-num_threads=2            # threads of training on a CPU
+num_threads=${SLURM_CPUS_PER_TASK:-1} # threads of training on a CPU
 
 # shellcheck disable=SC2034 # parse_options.sh prints it
 help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 speed perturbation,

@@ -29,5 +29,6 @@ fi
 
 export PYTHONUNBUFFERED=1
 export LC_ALL=C.UTF-8               # sorts by code point, as Kaldi's files must be; UTF-8 everywhere
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # utils/job.py raises it for a part that asks for more
+# One thread, or what Slurm granted; utils/job.py raises it for a part that asks for more.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"
 unset _root _venv

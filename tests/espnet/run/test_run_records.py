@@ -229,7 +229,17 @@ def test_examples_that_cannot_be_made_are_one_warning_and_change_nothing(
 def test_versions_of_the_first_start_are_kept_and_another_is_added(train, straight, monkeypatch):
     (first,) = json.loads((straight / "versions.json").read_text())
     assert first["torch"] == torch.__version__.partition("+")[0] and first["from_update"] == 0
-    named = {"asr-dro", "python", "espnet", "torch", "numpy", "git", "from_update"}
+    named = {
+        "asr-dro",
+        "python",
+        "espnet",
+        "torch",
+        "numpy",
+        "git",
+        "from_update",
+        "cpu",
+        "threads",
+    }
     assert set(first) - {"espnet-s3prl", "fairseq-fixed", "transformers"} <= named
     shutil.copytree(straight, train.root / "updated", symlinks=True)
     monkeypatch.setattr(versions, "versions", lambda: {"torch": "99"})

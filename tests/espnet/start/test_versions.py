@@ -5,6 +5,8 @@ import logging
 import subprocess
 import sys
 
+import torch
+
 import asr_dro_plugin
 from asr_dro_plugin.espnet.start import versions
 
@@ -61,3 +63,13 @@ def test_a_file_that_cannot_be_written_or_read_is_a_warning(tmp_path, caplog):
     (tmp_path / "versions.json").unlink()
     versions.record_versions(tmp_path, 7)
     assert json.loads((tmp_path / "versions.json").read_text())[0]["from_update"] == 7
+
+
+def test_a_start_with_other_threads_is_recorded_and_said(tmp_path, caplog, monkeypatch):
+    versions.record_versions(tmp_path, 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    with caplog.at_level(logging.WARNING):
+        versions.record_versions(tmp_path, 7)
+    first, second = json.loads((tmp_path / "versions.json").read_text())
+    assert (first["threads"], second["threads"]) == ("1", "3") and first["cpu"]
+    assert "goes on with 3 threads after 1" in caplog.text
