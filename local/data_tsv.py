@@ -16,6 +16,7 @@ from pathlib import Path
 from asr_dro_plugin.data import corpus, splits
 from asr_dro_plugin.data.corpus_options import OptionParser
 from asr_dro_plugin.data.drop_ledger import DropLedger
+from asr_dro_plugin.data.kaldi_names import NamesApart
 from asr_dro_plugin.data.manifests import parse_columns, read_rows
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.text.languages import choose, read_languages
@@ -75,10 +76,22 @@ def read_table(
         group_by: ``lang``, ``lang_corpus`` or a column.
         one_lang: the language of a table without a language column.
     """
+    apart = NamesApart()
     for number, row in read_rows(table, columns):
         where = f"{table}:{number}"
         lang = _language(row.get("lang", one_lang), where)
-        yield _utterance(row, lang, table.parent, group_by, where), _set_name(row, where)
+        utt = _utterance(row, lang, table.parent, group_by, where)
+        _note_names(row, utt, group_by, apart)
+        yield utt, _set_name(row, where)
+
+
+def _note_names(row: dict[str, str], utt: corpus.Utterance, group_by: str, apart: NamesApart):
+    """Speakers, corpora and groups that are two in the table stay two."""
+    if speaker := row.get("speaker", "").strip():
+        apart.note("speaker", speaker, utt.speaker, utt.source)
+    apart.note("corpus", utt.corpus.strip(), corpus.one_word(utt.corpus), utt.source)
+    if group_by not in ("lang", "lang_corpus"):
+        apart.note(group_by, row[group_by].strip() or "none", utt.category, utt.source)
 
 
 def _utterance(

@@ -6,7 +6,6 @@ A corpus script makes ``Utterance`` records, hands each set to ``clean``, and al
 
 import logging
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import spk2utt, write_table
 from asr_dro_plugin.data.drop_ledger import DEFAULT_CAP, DropLedger
+from asr_dro_plugin.data.kaldi_names import as_id
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.normalizers import Normalizer, add_tag, split_tag
 
@@ -47,11 +47,12 @@ class Utterance:
 
 def kaldi_ids(lang: str, speaker: str, utt_id: str) -> tuple[str, str]:
     """Speaker and utterance id in Kaldi's form: both begin with the language, the utterance's id
-    begins with its speaker's, and neither has white space or a slash.
+    begins with its speaker's, and neither has white space or a slash.  Names that may become one
+    are for ``kaldi_names.NamesApart`` to refuse.
 
     ``("deu", "kerstin", "kerstin-0068")`` -> ``("deu_kerstin", "deu_kerstin-0068")``.
     """
-    speaker, utt_id = (re.sub(r"[^\w.-]+", "-", name.strip()) for name in (speaker, utt_id))
+    speaker, utt_id = as_id(speaker), as_id(utt_id)
     prefix = f"{lang}_"
     speaker = prefix + speaker.removeprefix(prefix)
     utt_id = prefix + utt_id.removeprefix(prefix)

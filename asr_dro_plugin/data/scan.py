@@ -5,6 +5,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_dro_plugin.text.steps import is_invisible
+
 
 @dataclass
 class Table:
@@ -85,7 +87,11 @@ def _scan_line(table: Table, number: int, line: bytes) -> None:
 
 def is_legal_id(key: str) -> bool:
     """Whether every reader splits ``key`` off alike: no Unicode blank, no invisible character."""
-    return bool(key) and not any(c.isspace() or unicodedata.category(c)[0] == "C" for c in key)
+    return bool(key) and not any(map(_is_unseen, key))
+
+
+def _is_unseen(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char)[0] == "C" or is_invisible(char)
 
 
 def has_control(value: str) -> bool:

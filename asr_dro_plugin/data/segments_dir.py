@@ -3,17 +3,16 @@
 import json
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import spk2utt, write_table
+from asr_dro_plugin.data.kaldi_names import as_id
 from asr_dro_plugin.errors import UserError
 
 NO_LANGUAGE = "und"  # ISO 639-3: undetermined
-NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def recording_ids(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for path in map(str, paths):
-        name = NOT_IN_IDS.sub("_", Path(path).stem) or "_"
+        name = as_id(Path(path).stem, "_") or "_"
         if name in found:
             raise UserError(
                 f"{found[name]} and {path} would both be the recording '{name}'. Rename one."

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from asr_dro_plugin.text.steps import lower, upper
+
 
 def casing_of(tokens: Iterable[str]) -> str:
     """``upper`` or ``lower`` where a list of tokens has one case, ``mixed`` for both, ``none``.
@@ -30,7 +32,8 @@ def case_remedy(tokens: Sequence[str], unknown: Mapping[str, int]) -> str:
     if case not in ("upper", "lower"):
         return ""
     known = {char for token in tokens if not is_special(token) for char in token}
-    mended = sum(n for char, n in unknown.items() if set(getattr(char, case)()) <= known)
+    cased = lower if case == "lower" else upper
+    mended = sum(n for char, n in unknown.items() if set(cased(char)) <= known)
     if not mended or 2 * mended < sum(unknown.values()):
         return ""
     return (

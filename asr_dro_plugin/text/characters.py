@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.text.languages import read_languages
 from asr_dro_plugin.text.normalizers import split_tag
-from asr_dro_plugin.text.steps import JOINERS, is_mark
+from asr_dro_plugin.text.steps import JOINERS, is_invisible, is_mark
 
 HEADER = "character\tcode_point\tname\tcount\tlanguages\tfirst_utt\tverdict"
 KEPT, STRAY, MARK, RARE, NOT_ALLOWED = "kept", "stray letter", "mark", "rare", "not allowed"
@@ -169,9 +169,12 @@ def _own_scripts(counts: Mapping[str, int], code: str, is_one_language: bool) ->
 
 
 def _verdict(char: str, own: Sequence[frozenset[str]]) -> str:
+    category = unicodedata.category(char)
+    if is_invisible(char) or category == "Me":
+        return MARK
     if char in "'" + JOINERS or is_mark(char):
         return KEPT
-    if unicodedata.category(char)[0] != "L":
+    if category[0] != "L":
         return MARK
     script = script_of(char)
     return KEPT if script in SHARED or any(script in scripts for scripts in own) else STRAY

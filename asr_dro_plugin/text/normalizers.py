@@ -19,6 +19,7 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.steps import (
     APOSTROPHES,
     CharacterTable,
+    by_neighbours,
     lower,
     only_inside_words,
     upper,
@@ -32,6 +33,7 @@ _PUNCTUATION = CharacterTable(without_mark)
 def _without_punctuation(text: str) -> str:
     for written in APOSTROPHES:  # a table for translate() asks for every other character too
         text = text.replace(written, "'")
+    text = by_neighbours(text)
     text = only_inside_words(text.translate(_PUNCTUATION))
     # a mark between letter and accent is gone now, so the two may compose
     return unicodedata.normalize("NFC", " ".join(text.split()))
@@ -50,8 +52,9 @@ def nfc(text: str, lang: str = "") -> str:
 def lower_no_punct(text: str, lang: str = "") -> str:
     """NFC, lower case, no punctuation and no symbols, single spaces.
 
-    An apostrophe inside a word stays (``don't``, ``l'eau``); hyphens, dashes, slashes, underscores
-    and clause marks become a space; other marks vanish.  Combining marks are never touched.
+    An apostrophe inside a word stays (``don't``, ``l'eau``, typed ``l`eau`` too); hyphens, dashes,
+    slashes, underscores and clause marks become a space; other marks vanish, and so does what is
+    invisible by design.  Combining marks of letters are never touched.
     """
     return _without_punctuation(lower(unicodedata.normalize("NFC", text), lang))
 

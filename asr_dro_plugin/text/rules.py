@@ -37,7 +37,9 @@ from asr_dro_plugin.text.steps import (
     ASCII_MARKS,
     DOTTED_I,
     CharacterTable,
+    by_neighbours,
     character_set,
+    composed,
     is_mark,
     lower,
     only_inside_words,
@@ -77,21 +79,26 @@ class Rule:
             steps.strip_marks, frozenset(steps.strip_marks)
         )
         self.alphabet = None if steps.keep is None else character_set(steps.keep, f"{where}: keep")
+        self._named = frozenset(steps.map).union(*self._listed.values())
         self._table = CharacterTable(self._image)
         self._check()
 
     def __call__(self, text: str) -> str:
         """The text normalised."""
         while True:
-            text = self._case(self._composed(text), self._lang).translate(self._table)
+            text = self._composed(self._neighboured(text))
+            text = self._neighboured(self._case(text, self._lang)).translate(self._table)
             if self._marks == "all" and "'" not in self._listed["keep"]:
                 text = only_inside_words(text)
             text = " ".join(text.split())
-            if self._form is None or unicodedata.is_normalized(self._form, text):
+            if self._composed(text) == text:
                 return text  # else what stood between two characters that compose is gone
 
     def _composed(self, text: str) -> str:
-        return text if self._form is None else unicodedata.normalize(self._form, text)
+        return text if self._form is None else composed(text, self._form)
+
+    def _neighboured(self, text: str) -> str:
+        return by_neighbours(text, self._named) if self._marks == "all" else text
 
     def _image(self, char: str) -> str:
         """What takes the place of a character that is cased and composed, for good."""

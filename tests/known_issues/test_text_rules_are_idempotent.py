@@ -28,7 +28,9 @@ RULES = st.fixed_dictionaries(
     },
 )
 EVERY_CHARACTER = [
-    chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) != "Cs"
+    char
+    for char in map(chr, range(sys.maxunicode + 1))
+    if unicodedata.category(char) not in ("Cs", "Co", "Cn")
 ]
 
 

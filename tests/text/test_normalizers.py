@@ -37,10 +37,12 @@ def test_normalising_twice_is_normalising_once(name, text, lang):
 @given(text=DENSE_TEXT)
 def test_a_combining_mark_is_never_lost(text):
     def marks(string):
-        decomposed = unicodedata.normalize("NFD", string)
+        decomposed = unicodedata.normalize(
+            "NFD", unicodedata.normalize("NFC", string).replace("İ", "i")
+        )
         return sum(unicodedata.category(char).startswith("M") for char in decomposed)
 
-    assert marks(lower_no_punct(text, "")) >= marks(text)  # lower() of İ adds one
+    assert marks(lower_no_punct(text, "")) >= marks(text)
 
 
 @given(text=ANY_TEXT, name=st.sampled_from(sorted(NORMALIZERS)))
