@@ -33,7 +33,7 @@ from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.bin.score import main as score_command
 from asr_dro_plugin.scoring import score
 from asr_dro_plugin.scoring.bootstrap import SAMPLES, paired_groups, resampled_groups
-from asr_dro_plugin.scoring.pair_counts import count_pairs
+from asr_dro_plugin.scoring.edit_distance import count_pairs
 from asr_dro_plugin.text.normalizers import lower_no_punct
 
 NUM, NUM_GROUPS, RUNS = 100_000, 143, 3

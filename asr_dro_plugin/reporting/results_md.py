@@ -24,7 +24,7 @@ from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
 )
 from asr_dro_plugin.reporting.words import bracketed, span_words
 from asr_dro_plugin.scoring.report import share_of
-from asr_dro_plugin.scoring.table import percent
+from asr_dro_plugin.scoring.table import REMARKS, amiss, percent
 
 HEADINGS = {"test": "Test sets", "dev": "Development sets"}
 HEADER = (
@@ -44,7 +44,10 @@ RUN_NAMES = {
     "git_commit": "git commit",
 }
 KINDS = ("substitutions", "deletions", "insertions")
-MAX_NAMED = 5
+MEANINGS = {key: REMARKS[key] for key in ("missing", "extra", "duplicates", "empty")} | {
+    "empty_refs": "references without text, where all that is recognised is inserted",
+    "cut": REMARKS["cut"],
+}
 BEYOND_ALL = 10**9  # languages
 
 
@@ -165,20 +168,7 @@ def _spread(report: Mapping, metric: str) -> list[str]:
 
 def remarks(report: Mapping) -> list[str]:
     """What a reader must know besides the figures: what was amiss, and how it was counted."""
-    found = []
-    for key, meaning in (
-        ("missing", "references without hypothesis, counted as deletions"),
-        ("extra", "hypotheses without reference, not counted"),
-        ("duplicates", "ids with several hypotheses, the first one counted"),
-        ("empty", "empty hypotheses, counted as deletions"),
-        ("empty_refs", "references without text, where all that is recognised is inserted"),
-        ("cut", "lines of the hypotheses that are not whole, not counted"),
-    ):
-        entry = report.get(key) or {}
-        count, names = entry.get("count", 0), entry.get("utt_ids") or entry.get("lines") or []
-        if count:
-            more = " \u2026" if count > MAX_NAMED else ""
-            found.append(f"{key}: {count} {meaning}: {' '.join(names[:MAX_NAMED])}{more}")
+    found = amiss(report, MEANINGS)
     if report.get("no_space"):
         found.append(f"compared without spaces: {' '.join(report['no_space'])}")
     return [*found, *_bootstrap(report)]

@@ -11,58 +11,44 @@ Shapes: N utterances, U units, G groups, K figures a unit, S samples.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 SAMPLES, SEED, LEVEL = 1000, 0, 0.95
+ALPHA = 0.05  # of a paired test
 NORMAL_95 = 1.959964  # 97.5 % quantile of the normal distribution
 MIN_UNITS = 5  # fewer speakers or recordings say nothing of their spread
 BLOCK = 1 << 20  # draws held in memory at once (8 MB an array of them)
 
 
 @dataclass(frozen=True)
-class PairedResult:
-    """Rate of b minus rate of a, its 95 % interval, and the chance of such a difference by chance.
+class Difference:
+    """Rate of the second minus rate of the first, 0..1: negative is better than the first.
 
-    ``low`` and ``high`` are None where there is one unit only.
+    ``low`` to ``high`` is its 95 % interval, None where there is one unit only; ``p_value`` is how
+    often chance makes such a difference, of this group alone; ``p_holm`` is corrected for the
+    number of groups (None of micro and macro), and decides.
     """
 
     difference: float
     low: float | None
     high: float | None
     p_value: float
+    p_holm: float | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance would hardly make such a difference."""
+        return (self.p_value if self.p_holm is None else self.p_holm) < ALPHA
 
 
-@dataclass(frozen=True)
-class PairedGroups:
-    """Paired results of each of G groups, of all text pooled, and of the mean over groups."""
+class PairedGroups(NamedTuple):
+    """Differences of each of G groups, of all text pooled, and of the mean over groups."""
 
-    groups: tuple[PairedResult, ...]
-    micro: PairedResult
-    macro: PairedResult
-
-
-def bootstrap_interval(
-    errors: Sequence[float],
-    refs: Sequence[float],
-    units: Sequence | None = None,
-    samples: int = SAMPLES,
-    seed: int = SEED,
-) -> tuple[float, float] | None:
-    """95 % interval of sum(errors) / sum(refs) by the percentile bootstrap; None of one unit.
-
-    Args:
-        errors, refs: (N,) errors and reference units of each utterance.
-        units: (N,) speaker or recording of each, any hashable kind; None: each for itself.
-        samples: times that all units are drawn anew, with replacement.
-        seed: the same seed gives the same interval.
-    """
-    if _num_units(units, len(errors)) < 2:
-        return None
-    groups = np.zeros(len(errors), int)
-    sums_SGK = resampled_groups(_columns(errors, refs), groups, units, samples, seed)
-    low, high = interval(rates(sums_SGK[:, 0, 0], sums_SGK[:, 0, 1]))
-    return float(low), float(high)
+    groups: tuple[Difference, ...]
+    micro: Difference
+    macro: Difference
 
 
 def paired_test(
@@ -72,7 +58,7 @@ def paired_test(
     units: Sequence | None = None,
     samples: int = SAMPLES,
     seed: int = SEED,
-) -> PairedResult:
+) -> Difference:
     """Compare two hypotheses of the same references.
 
     The interval is a bootstrap of the difference; the p value is two-sided, of the test that swaps
@@ -80,7 +66,10 @@ def paired_test(
 
     Args:
         errors_a, errors_b: (N,) errors of each utterance under a and under b.
-        refs, units, samples, seed: as ``bootstrap_interval``.
+        refs: (N,) its reference units.
+        units: (N,) its speaker or recording, of any hashable kind; None: each for itself.
+        samples: times that all units are drawn anew, with replacement.
+        seed: the same seed gives the same interval.
     """
     groups = np.zeros(len(refs), int)
     return paired_groups(errors_a, errors_b, refs, groups, units, samples, seed).micro
@@ -238,13 +227,11 @@ def _flipped(sums_UK: np.ndarray, samples: int, seed: Sequence[int]) -> np.ndarr
     return swapped
 
 
-def _result(
-    difference: float, drawn_S: np.ndarray, swapped: np.ndarray, alone: bool
-) -> PairedResult:
+def _result(difference: float, drawn_S: np.ndarray, swapped: np.ndarray, alone: bool) -> Difference:
     as_large = np.abs(swapped[1:]) >= abs(swapped[0]) - 1e-12
     p_value = (1 + int(as_large.sum())) / len(swapped)
     low, high = (None, None) if alone else map(float, interval(drawn_S))
-    return PairedResult(float(difference), low, high, p_value)
+    return Difference(float(difference), low, high, p_value)
 
 
 def _differences(sums: np.ndarray) -> np.ndarray:

@@ -56,39 +56,27 @@ def intervals_of(
 
     All metrics are drawn together, and every group by itself: the groups are given, not sampled.
     """
-    units = units or Units()
+    units, utterances = units or Units(), score.utterances
     numbers, by_utterance = unit_numbers(score, units)
-    names = score.utterances.group_names
-    group_ids = score.utterances.group_ids
+    names, group_ids = utterances.group_names, utterances.group_ids
+    inside = [group_ids == number for number in range(len(names))]
+    several = np.array([len(np.unique(numbers[mine])) > 1 for mine in inside])
     sums_SGK = resampled_groups(figures(score), group_ids, numbers, samples, seed)
-    drawn = {
-        metric: sums_SGK[..., 2 * column : 2 * column + 2]
-        for column, metric in enumerate(score.metrics)
-    }
-    several = np.array([_several(numbers, group_ids == number) for number in range(len(names))])
-    by_group = {metric: _intervals(rates(*_split(sums)), several) for metric, sums in drawn.items()}
-    some = several.any(keepdims=True)
-    pooled = {
-        metric: _intervals(rates(*_split(sums.sum(axis=1, keepdims=True))), some)[0]
-        for metric, sums in drawn.items()
-    }
-    means = {
-        metric: _intervals(rates(*_split(sums)).mean(axis=1, keepdims=True), some)[0]
-        for metric, sums in drawn.items()
-    }
+    groups: dict[str, dict[str, Interval]] = {name: {} for name in names}
+    total, macro = {}, {}
+    for column, metric in enumerate(score.metrics):
+        errors_SG, refs_SG = sums_SGK[..., 2 * column], sums_SGK[..., 2 * column + 1]
+        rates_SG = rates(errors_SG, refs_SG)
+        for name, found in zip(names, _intervals(rates_SG, several), strict=True):
+            groups[name][metric] = found
+        of_all = rates(errors_SG.sum(axis=1), refs_SG.sum(axis=1)), rates_SG.mean(axis=1)
+        total[metric], macro[metric] = _intervals(np.stack(of_all, 1), several.any().repeat(2))
     if score.has_lid:
-        right = score.utterances.lid_correct
-        by_group["lid"] = [
-            _with_spread(found, right[group_ids == number])
-            for number, found in enumerate(by_group["lid"])
-        ]
-        pooled["lid"] = _with_spread(pooled["lid"], right)
-    groups = {
-        name: {metric: by_group[metric][number] for metric in drawn}
-        for number, name in enumerate(names)
-    }
+        for name, mine in zip(names, inside, strict=True):
+            groups[name]["lid"] = _with_spread(groups[name]["lid"], utterances.lid_correct[mine])
+        total["lid"] = _with_spread(total["lid"], utterances.lid_correct)
     kind = KINDS[0] if len(by_utterance) == len(names) else units.kind
-    return Intervals(kind, samples, seed, by_utterance, groups, pooled, means)
+    return Intervals(kind, samples, seed, by_utterance, groups, total, macro)
 
 
 def figures(score: Score) -> np.ndarray:
@@ -111,19 +99,11 @@ def unit_numbers(score: Score, units: Units) -> tuple[np.ndarray, tuple[str, ...
     return numbers, tuple(utterances.group_names[place] for place in np.flatnonzero(too_few))
 
 
-def _several(numbers: np.ndarray, inside: np.ndarray) -> bool:
-    return len(np.unique(numbers[inside])) > 1
-
-
 def _with_spread(found: Interval, right: np.ndarray) -> Interval:
     """Wilson's interval where every draw is alike: 47 right of 47 does not prove 100 %."""
     if found is None or found[0] != found[1]:
         return found
     return wilson(int(right.sum()), len(right))
-
-
-def _split(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return sums[..., 0], sums[..., 1]
 
 
 def _intervals(drawn_SG: np.ndarray, several: np.ndarray) -> list[Interval]:

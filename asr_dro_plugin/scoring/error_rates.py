@@ -9,27 +9,28 @@ counts words between spaces.  Languages written without spaces lose theirs on bo
 their WER counts characters: where a space stands there is no fact of the language.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from asr_dro_plugin.base.kaldi_io import missing_keys
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.scoring.compared_text import (
-    UNKNOWN,
-    mark_unknown,
-    normalized,
-    part_tag,
+from asr_dro_plugin.scoring.edit_distance import (
+    EditCounts,
+    PairCounts,
+    count_edits,
+    count_pairs,
 )
-from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
-from asr_dro_plugin.scoring.ids import check_ids, lacking
-from asr_dro_plugin.scoring.pair_counts import PairCounts, count_pairs
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
-from asr_dro_plugin.scoring.scores import GroupScore, Score, group_scores
+from asr_dro_plugin.scoring.scores import Score, group_scores
 from asr_dro_plugin.scoring.utterances import Utterances
 from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, label_of, recorded
 
-__all__ = ["UNKNOWN", "GroupScore", "Score", "compare", "normalized", "score"]
 ONE_GROUP = "all"
+TAG = re.compile(r"\[[a-z]{3}\]")
+UNKNOWN = re.compile(r"<unk>|⁇")
+UNKNOWN_SYMBOL = "\ue000"  # private use: no transcript holds it and no normaliser removes it
 
 
 def score(
@@ -62,7 +63,7 @@ def score(
             contradicts its language; hypotheses that share no id with the references.
     """
     normalize = get_normalizer(normalizer)
-    check_ids(references, hypotheses, languages, durations)
+    _check_ids(references, hypotheses, languages, durations)
     utterances, has_lid = _counted(
         references, hypotheses, languages, normalize, no_space, phoneme_map
     )
@@ -72,8 +73,8 @@ def score(
     return Score(
         groups=by_group,
         total=total,
-        missing=lacking(hypotheses, list(references)),
-        extra=lacking(references, list(hypotheses)),
+        missing=tuple(missing_keys(hypotheses, references)),
+        extra=tuple(missing_keys(references, hypotheses)),
         empty=tuple(sorted((is_empty - empty_refs) & hypotheses.keys())),
         empty_refs=tuple(sorted(empty_refs)),
         normalizer=label_of(normalizer),
@@ -93,6 +94,49 @@ def compare(ref: str, hyp: str, lang: str, normalize: Normalizer) -> tuple[EditC
     ref = normalized(ref, lang, normalize)
     hyp = normalized(mark_unknown(hyp), lang, normalize)
     return count_edits(ref, hyp), count_edits(ref.split(), hyp.split())
+
+
+def _check_ids(
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    languages: Mapping[str, str] | None,
+    durations: Mapping[str, float] | None,
+) -> None:
+    """Refuse references without utterances, tables that lack some, hypotheses of another set."""
+    if not references:
+        raise UserError("The reference holds no utterance. Make the data directory again.")
+    if hypotheses and references.keys().isdisjoint(hypotheses):
+        raise UserError(
+            "Reference and hypothesis share no utterance id "
+            f"({min(references)} against {min(hypotheses)}). Are they of the same set?"
+        )
+    for name, table in (("utt2lang", languages), ("utt2dur", durations)):
+        absent = () if table is None else missing_keys(table, references)
+        if absent:
+            raise UserError(
+                f"{name} lacks {len(absent)} of {len(references)} reference utterances "
+                f"(first: {absent[0]}). Make the data directory again."
+            )
+
+
+def normalized(text: str, lang: str, normalize: Normalizer) -> str:
+    """The text that is compared: no tag anywhere, normalised, single spaces between words.
+
+    A tag inside the text is a fault of language identification alone, so it costs no characters.
+    """
+    return " ".join(normalize(TAG.sub(" ", text), lang).split())
+
+
+def part_tag(text: str) -> tuple[str | None, str]:
+    """Leading language tag, or None, and the text without any tag."""
+    found = TAG.match(text)
+    tag, rest = (text[1:4], text[5:]) if found else (None, text)
+    return tag, TAG.sub(" ", rest).strip(" ")
+
+
+def mark_unknown(text: str) -> str:
+    """Every unknown symbol of a recogniser as one character that equals no other."""
+    return UNKNOWN.sub(UNKNOWN_SYMBOL, text)
 
 
 def _counted(

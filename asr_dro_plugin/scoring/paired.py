@@ -6,44 +6,27 @@ keeps the chance of a single false mark at 5 %.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.bootstrap import (
+    ALPHA,
     SAMPLES,
     SEED,
-    PairedResult,
+    Difference,
     holm,
     paired_groups,
     paired_test,
     sampling_units,
 )
+from asr_dro_plugin.scoring.confidence import Units
+from asr_dro_plugin.scoring.scores import Score
 
-ALPHA = 0.05
 # Where a group may differ: Holm asks for p values below ALPHA / groups, which few samples cannot
 # show.  At least so many, and so many more that the smallest p value is half of that.
 MANY_SAMPLES, FINENESS = 10_000, 2
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Second minus first, in rates 0..1: negative is better than the first.
-
-    ``low`` and ``high`` are None where there is one unit only; ``p_value`` is of this group alone,
-    ``p_holm`` corrected for the number of groups (None of micro and macro), and decides.
-    """
-
-    difference: float
-    low: float | None
-    high: float | None
-    p_value: float
-    p_holm: float | None = None
-
-    @property
-    def significant(self) -> bool:
-        """Whether chance would hardly make such a difference."""
-        return (self.p_value if self.p_holm is None else self.p_holm) < ALPHA
 
 
 @dataclass(frozen=True)
@@ -93,13 +76,59 @@ def differences(
         again = (column[inside] for column in (*columns, numbers))
         p_values[number] = paired_test(*again, most, seed).p_value
     table = zip(found.groups, p_values, holm(p_values).tolist(), strict=True)
+    groups = [replace(one, p_value=p_value, p_holm=p_holm) for one, p_value, p_holm in table]
     return Differences(
-        dict(zip(names.tolist(), (_of(*row) for row in table), strict=True)),
-        _of(found.micro, found.micro.p_value),
-        _of(found.macro, found.macro.p_value),
-        len(refs),
+        dict(zip(names.tolist(), groups, strict=True)), found.micro, found.macro, len(refs)
     )
 
 
-def _of(result: PairedResult, p_value: float, p_holm: float | None = None) -> Difference:
-    return Difference(result.difference, result.low, result.high, p_value, p_holm)
+def compare_scores(
+    first: Score,
+    second: Score,
+    units: Units | None = None,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> dict[str, dict]:
+    """The paired test of two scores of the same references, by metric, as ``score.json`` keeps it.
+
+    Each of ``micro``, ``macro`` and ``groups.<name>``: ``rates`` of both, ``difference`` (second
+    minus first: negative is better), ``ci``, ``p_value``, ``significant`` (p < 0.05).  The groups
+    have ``p_holm`` beside, corrected for their number; theirs decides.
+    """
+    if list(first.utterances.refs) != list(second.utterances.refs):
+        raise UserError("Two scores of different references cannot be compared. Score one REF.")
+    drawn = first.utterances.unit_names((units or Units()).of_utt)
+    return {
+        metric: _of_metric(first, second, metric, drawn, samples, seed)
+        for metric in first.utterances.counts
+    }
+
+
+def _of_metric(
+    first: Score, second: Score, metric: str, units: list[str], samples: int, seed: int
+) -> dict:
+    sides = (first, second)
+    counts = [side.utterances.counts[metric] for side in sides]
+    errors = (counts[0].errors, counts[1].errors)
+    found = differences(errors, counts[0].ref, first.utterances.groups(), units, samples, seed)
+    pooled = [getattr(side.total, metric).rate for side in sides]
+    return {
+        "groups": {
+            name: _plain(each, [side.rate(name, metric) for side in sides])
+            for name, each in found.groups.items()
+        },
+        "micro": _plain(found.micro, pooled),
+        "macro": _plain(found.macro, [side.macro(metric) for side in sides]),
+    }
+
+
+def _plain(found: Difference, both: list[float]) -> dict:
+    of_group = {} if found.p_holm is None else {"p_holm": found.p_holm}
+    return {
+        "rates": both,
+        "difference": found.difference,
+        "ci": None if found.low is None else [found.low, found.high],
+        "p_value": found.p_value,
+        "significant": found.significant,
+        **of_group,
+    }

@@ -12,7 +12,7 @@
      "total": {… as one group …},
      "macro": {"cer": 0.1, "wer": 0.3, "lid": 0.9},
      "worst_group": {"cer": {"group": "rus", "rate": 0.2}, …},
-     "summary": {"cer": {… see ``summary.summary`` …}, "wer": {…}},
+     "summary": {"cer": {… see ``summary`` …}, "wer": {…}},
      "bootstrap": {"unit": "speaker", "samples": 1000, "seed": 0, "by_utterance": ["ita"]},
      "confusions": {"chars": [["ß", "s", 12], …], "words": […]},
      "lid_confusion": {"eng": {"eng": 50, "rus": 2, "none": 1}},
@@ -27,27 +27,21 @@ phoneme map was given, and ``unknown_phonemes`` says which characters it lacks.
 
 import json
 import os
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.scoring.confidence import Interval, Units, intervals_of
+from asr_dro_plugin.scoring.confidence import Interval, Intervals, Units, intervals_of
 from asr_dro_plugin.scoring.confusions import confusions, lid_confusion
-from asr_dro_plugin.scoring.edit_distance import EditCounts
+from asr_dro_plugin.scoring.read_texts import Texts
 from asr_dro_plugin.scoring.scores import GroupScore, Score
-from asr_dro_plugin.scoring.summary import BEST_K, as_list, summary
 
+NUM_WORST = 15  # of ML-SUPERB 2.0's challenge
+BEST_K = 15
 KEYS = ("set", "normalizer", "run", "groups", "total", "macro", "worst_group", "missing", "extra")
-
-
-@dataclass(frozen=True)
-class Damage:
-    """What was wrong with the hypothesis files besides their ids (``read_texts.Texts``)."""
-
-    duplicates: Sequence[str] = ()
-    cut: Sequence[str] = ()
 
 
 def build_report(
@@ -55,7 +49,7 @@ def build_report(
     set_name: str,
     run: Mapping[str, str] | None = None,
     units: Units | None = None,
-    damage: Damage | None = None,
+    damage: Texts | None = None,
     best_k: int = BEST_K,
 ) -> dict:
     """The report of one set.
@@ -66,10 +60,10 @@ def build_report(
         run: where the hypotheses come from (``asr_config``, ``inference_config``, ``model_file``,
             ``git_commit``), as far as it is known.
         units: speakers or recordings, which the intervals are over; None: utterances.
-        damage: lines of the hypotheses that were not scored.
+        damage: the hypotheses as they were read, with the lines that were not scored.
         best_k: of how many groups the best are averaged.
     """
-    intervals, damage = intervals_of(score, units), damage or Damage()
+    intervals, damage = intervals_of(score, units), damage or Texts()
     metrics = score.metrics
     found = {
         "set": set_name,
@@ -141,18 +135,52 @@ def _group(group: GroupScore, intervals: Mapping[str, Interval]) -> dict:
         counts = getattr(group, metric)
         if counts is not None:
             mean = {"utterance_mean": group.utterance_mean[metric]}
-            found[metric] = _counts(counts) | {"ci": as_list(intervals[metric])} | mean
+            figures = {"errors": counts.errors, **asdict(counts), "rate": counts.rate}
+            found[metric] = figures | {"ci": as_list(intervals[metric])} | mean
     lid = {"correct": group.lid_correct, "total": group.num_utts, "rate": group.lid}
     has_lid = "lid" in intervals
     return found | {"lid": lid | {"ci": as_list(intervals["lid"])} if has_lid else None}
 
 
-def _counts(counts: EditCounts) -> dict:
-    return {
-        "errors": counts.errors,
-        "substitutions": counts.substitutions,
-        "deletions": counts.deletions,
-        "insertions": counts.insertions,
-        "ref": counts.ref,
-        "rate": counts.rate,
+def summary(score: Score, intervals: Intervals, best_k: int = BEST_K) -> dict[str, dict]:
+    """Figures by metric; rates 0..1.
+
+    micro, micro_ci              all text pooled, and its 95 % interval
+    macro, macro_ci              plain mean of the groups' rates
+    worst, worst_group           the group with most errors (``lid``: lowest accuracy)
+    worst_15, num_worst          mean of the 15 worst groups, or of all if they are fewer
+    best_k, k                    mean of the k best groups, or of all if they are fewer
+    std                          standard deviation between groups (N - 1), 0 of one group
+    utterance_mean               ML-SUPERB's convention: mean of the utterances' rates, over all
+    macro_utterance_mean         the same by group, then the groups' mean
+    """
+    return {metric: _of_metric(score, intervals, metric, best_k) for metric in score.metrics}
+
+
+def _of_metric(score: Score, intervals: Intervals, metric: str, best_k: int) -> dict:
+    rates = [score.rate(group, metric) for group in score.groups]
+    best_first = sorted(rates, reverse=metric == "lid")
+    num_worst, num_best = min(NUM_WORST, len(rates)), min(best_k, len(rates))
+    found = {
+        "micro": score.total.lid if metric == "lid" else getattr(score.total, metric).rate,
+        "micro_ci": as_list(intervals.total[metric]),
+        "macro": score.macro(metric),
+        "macro_ci": as_list(intervals.macro[metric]),
+        "worst": best_first[-1],
+        "worst_group": score.worst(metric),
+        "worst_15": statistics.fmean(best_first[-num_worst:]),
+        "num_worst": num_worst,
+        "best_k": statistics.fmean(best_first[:num_best]),
+        "k": num_best,
+        "std": statistics.stdev(rates) if len(rates) > 1 else 0.0,
     }
+    if metric != "lid":
+        means = [group.utterance_mean[metric] for group in score.groups.values()]
+        found["utterance_mean"] = score.total.utterance_mean[metric]
+        found["macro_utterance_mean"] = statistics.fmean(means)
+    return found
+
+
+def as_list(interval: tuple[float, float] | None) -> list[float] | None:
+    """The interval as JSON has it."""
+    return None if interval is None else list(interval)

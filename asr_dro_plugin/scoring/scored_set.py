@@ -7,15 +7,14 @@ from pathlib import Path
 
 from asr_dro_plugin.errors import SomeLeftOut, UserError, suggestion
 from asr_dro_plugin.scoring.alignments import write_alignments
-from asr_dro_plugin.scoring.comparison import compare_scores
-from asr_dro_plugin.scoring.details import comparison_table, details_table
 from asr_dro_plugin.scoring.error_rates import score
+from asr_dro_plugin.scoring.paired import compare_scores
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
-from asr_dro_plugin.scoring.read_texts import FORMS, read_hypotheses, read_reference
-from asr_dro_plugin.scoring.report import Damage, build_report, write_report
+from asr_dro_plugin.scoring.read_texts import FORMS, Texts, read_hypotheses, read_reference
+from asr_dro_plugin.scoring.report import build_report, write_report
 from asr_dro_plugin.scoring.scores import Score
 from asr_dro_plugin.scoring.set_inputs import check_units, folder_of, read_set_tables
-from asr_dro_plugin.scoring.table import text_table
+from asr_dro_plugin.scoring.table import comparison_table, details_table, text_table
 from asr_dro_plugin.scoring.utterances import write_utterances
 
 
@@ -40,27 +39,26 @@ class ScoredSet:
         )
         check_units(self.tables.units, self.references)
 
-    def score(self, path: str) -> tuple[Score, Damage]:
-        """Score one file or folder of hypotheses; what of it could not be used."""
+    def score(self, path: str) -> tuple[Score, Texts]:
+        """Score one file or folder of hypotheses, which are given too, for what was damaged."""
         references = self.references
         if self.options.partial:
-            references, texts, damage = *self._so_far(Path(path)), Damage()
+            references, found = self._so_far(Path(path))
         else:
             found = read_hypotheses(path, self.forms[1])
-            texts, damage = found.texts, Damage(tuple(found.duplicates), tuple(found.cut))
         phonemes = self.options.phoneme_map
         scored = score(
             references,
-            texts,
+            found.texts,
             self.tables.languages,
             self.options.text_norm,
             self.tables.durations,
             self.tables.no_space,
             PhonemeMap.read(phonemes) if phonemes else None,
         )
-        return scored, damage
+        return scored, found
 
-    def complaints(self, path: str, scored: Score, damage: Damage) -> list[str]:
+    def complaints(self, path: str, scored: Score, damage: Texts) -> list[str]:
         """A sentence where ids do not match, lines were not whole or references are empty."""
         found = []
         if scored.missing or scored.extra or damage.duplicates or damage.cut:
@@ -72,7 +70,7 @@ class ScoredSet:
             )
         return found
 
-    def _so_far(self, path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    def _so_far(self, path: Path) -> tuple[dict[str, str], Texts]:
         """References and hypotheses of the utterances decoded so far."""
         from asr_dro_plugin.transcripts.partial import read_so_far
 
@@ -89,7 +87,7 @@ class ScoredSet:
             f"Partial: {len(so_far)} of {len(self.references)} utterances are decoded, the "
             "longest of each part first.\n"
         )
-        return so_far, texts
+        return so_far, Texts(texts)
 
 
 def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> None:
@@ -142,7 +140,7 @@ def _followed(model_file: str | None) -> str | None:
     return model_file
 
 
-def _of_ids(path: str, reference: str, scored: Score, damage: Damage) -> str:
+def _of_ids(path: str, reference: str, scored: Score, damage: Texts) -> str:
     """What is wrong with the ids and lines of one hypothesis."""
     more = f", gives {len(damage.duplicates)} twice" if damage.duplicates else ""
     if damage.cut:

@@ -17,9 +17,16 @@ CONVENTIONS = (
     "rates (ML-SUPERB's convention). std: between languages (N - 1). In brackets: 95 % intervals.",
 )
 NAMES = {"cer": "CER", "wer": "WER", "per": "PER", "lid": "LID"}
+COMPARISON_NOTE = (
+    "difference: second minus first, in points, with its 95 % interval; p: paired test that swaps",
+    "the two at random; a star: p < 0.05, of groups after Holm's correction for their number.",
+)
+MOST = 20  # confusions that are printed; the JSON has more
+WIDEST = 12  # languages of which a matrix is printed
 MAX_NAME = 20
 MAX_WIDTH = 100
 MAX_NAMED = 5
+NAMED = {"": "(nothing)", " ": "(space)"}
 REMARKS = {
     "missing": "references without hypothesis, counted as deletions",
     "extra": "hypotheses without reference, not counted",
@@ -76,13 +83,7 @@ def title(report: Mapping) -> str:
 
 def remarks(report: Mapping) -> list[str]:
     """What a reader must know besides the figures: ids, texts and lines that were amiss."""
-    found = []
-    for key, meaning in REMARKS.items():
-        listed = report.get(key, {"count": 0})
-        if listed["count"]:
-            some = listed.get("utt_ids") or listed["lines"]
-            more = " …" if listed["count"] > MAX_NAMED else ""
-            found.append(f"{key}: {listed['count']} {meaning}: {' '.join(some[:MAX_NAMED])}{more}")
+    found = amiss(report, REMARKS)
     if report.get("no_space"):
         found.append(
             "no spaces: compared without them, WER counts characters: "
@@ -93,6 +94,23 @@ def remarks(report: Mapping) -> list[str]:
         some = " ".join(f"{char} ({count})" for char, count in counted[:MAX_NAMED])
         found.append(f"phonemes: {len(counted)} characters are not in the map: {some}")
     return [*found, *_drawn(report)]
+
+
+def amiss(report: Mapping, meanings: Mapping[str, str]) -> list[str]:
+    """A line for each list of ids or lines that is not empty, with the first of them.
+
+    Args:
+        report: the score.
+        meanings: key of a list -> what it means to be in it.
+    """
+    found = []
+    for key, meaning in meanings.items():
+        listed = report.get(key) or {"count": 0}
+        if listed["count"]:
+            some = listed.get("utt_ids") or listed.get("lines") or []
+            more = " …" if listed["count"] > MAX_NAMED else ""
+            found.append(f"{key}: {listed['count']} {meaning}: {' '.join(some[:MAX_NAMED])}{more}")
+    return found
 
 
 def _drawn(report: Mapping) -> list[str]:
@@ -150,3 +168,57 @@ def _wrapped(remark: str) -> list[str]:
 
 def _short(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+
+
+def details_table(report: Mapping) -> str:
+    """The most frequent confusions of characters and words, and the LID confusion matrix."""
+    lines: list[str] = []
+    for kind, name in (("chars", "Characters"), ("words", "Words")):
+        rows = [
+            [NAMED.get(ref, ref), NAMED.get(hyp, hyp), str(count)]
+            for ref, hyp, count in report["confusions"][kind][:MOST]
+        ]
+        if rows:
+            lines += [f"{name} taken for others:", ""]
+            lines += [*aligned([["reference", "recognised", "times"], *rows], rules=(1,)), ""]
+    if report["lid_confusion"]:
+        lines += ["Language recognised, a row for each true one:", ""]
+        lines += [*aligned(_lid_rows(report["lid_confusion"]), rules=(1,)), ""]
+    return "\n".join(lines)
+
+
+def comparison_table(comparison: Mapping[str, Mapping]) -> str:
+    """Both rates, difference, interval and p of each group, macro and micro, metric by metric."""
+    lines: list[str] = []
+    for metric, found in comparison.items():
+        rows = [_comparison_row(name, each) for name, each in found["groups"].items()]
+        rows += [_comparison_row("macro", found["macro"]), _comparison_row("total", found["micro"])]
+        header = [f"{NAMES[metric]} %", "first", "second", "difference", "", "p", "Holm", ""]
+        rules = (1, 1 + len(found["groups"]))
+        lines += [*aligned([header, *rows], rules=rules), ""]
+    return "\n".join([*lines, *COMPARISON_NOTE])
+
+
+def _lid_rows(matrix: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
+    """A matrix of a few languages; of many only what was taken for what, most frequent first."""
+    named = sorted({tag for row in matrix.values() for tag in row})
+    if max(len(named), len(matrix)) <= WIDEST:
+        rows = [[lang, *(str(row.get(tag, 0)) for tag in named)] for lang, row in matrix.items()]
+        return [["", *named], *rows]
+    wrong = [(-n, lang, tag) for lang, row in matrix.items() for tag, n in row.items()
+             if tag != lang]  # fmt: skip
+    rows = [[lang, tag, str(-count)] for count, lang, tag in sorted(wrong)[:MOST]]
+    return [["true", "recognised", "times"], *rows]
+
+
+def _comparison_row(name: str, found: Mapping) -> Sequence[str]:
+    holm = found.get("p_holm")
+    return [
+        name,
+        *(percent(rate, 2) for rate in found["rates"]),
+        f"{100 * found['difference']:+.2f}",
+        interval_words(found["ci"]),
+        f"{found['p_value']:.4f}",
+        "" if holm is None else f"{holm:.4f}",
+        "*" if found["significant"] else "",
+    ]

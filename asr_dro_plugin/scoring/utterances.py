@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.base.files import atomic_write
-from asr_dro_plugin.scoring.pair_counts import PairCounts
+from asr_dro_plugin.scoring.edit_distance import PairCounts
 
 COLUMNS = (
     "utt_id", "group", "unit",

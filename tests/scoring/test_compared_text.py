@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_dro_plugin.scoring.compared_text import mark_unknown, normalized, part_tag
+from asr_dro_plugin.scoring.error_rates import mark_unknown, normalized, part_tag
 from asr_dro_plugin.text.normalizers import NORMALIZERS
 
 

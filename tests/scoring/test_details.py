@@ -5,14 +5,12 @@ import pytest
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring import score
 from asr_dro_plugin.scoring.alignments import alignment_lines
-from asr_dro_plugin.scoring.comparison import compare_scores
 from asr_dro_plugin.scoring.confidence import Units, intervals_of
 from asr_dro_plugin.scoring.confusions import confusions, lid_confusion
-from asr_dro_plugin.scoring.details import comparison_table, details_table
+from asr_dro_plugin.scoring.paired import compare_scores
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
-from asr_dro_plugin.scoring.report import build_report
-from asr_dro_plugin.scoring.summary import summary
-from asr_dro_plugin.scoring.table import text_table
+from asr_dro_plugin.scoring.report import build_report, summary
+from asr_dro_plugin.scoring.table import comparison_table, details_table, text_table
 
 
 def test_confusions_are_counted_most_frequent_first():

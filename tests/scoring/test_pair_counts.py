@@ -6,8 +6,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
-from asr_dro_plugin.scoring.pair_counts import count_pairs
+from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits, count_pairs
 
 ALPHABET = "abcdeé दिल中文ё👍\U0001d11e"
 
