@@ -1,4 +1,6 @@
-"""What follows from asr.sh's options: all names, a ``name=value`` a line, or one line of refusal.
+"""What follows from asr.sh's options, as lines that bash evaluates, or one line of refusal.
+
+Names are ``name=value``, lists ``name=(word word)``; all that needs it is quoted.
 
 Takes every option of asr.sh as a word ``name=value``, and ``cmd_backend``.  Both configurations are
 read and judged here, once.  The one file that it may write is the decoding configuration that
@@ -6,6 +8,7 @@ read and judged here, once.  The one file that it may write is the decoding conf
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +18,7 @@ from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin.check_config import check_outcome
 from asr_dro_plugin.decoding.options import check_lm_dir, read_decode_config
 from asr_dro_plugin.errors import run_main
-from asr_dro_plugin.experiment import recipe_checks, recipe_names
+from asr_dro_plugin.experiment import recipe_checks, recipe_lists, recipe_names
 from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.overrides import overrides_from_arguments
 from asr_dro_plugin.text.normalizers import get_normalizer
@@ -45,9 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check_gpus(options, names)
     is_plan = options["dry_run"] == "true"  # which builds every module anyway
     check_outcome(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
+    lines = [f"{name}={shlex.quote(value)}" for name, value in names.items()]
+    lists = recipe_lists.lists_of({**options, **names})
+    lines += [f"{name}=({shlex.join(members)})" for name, members in lists.items()]
     if changes and not is_plan:
         _write_config(Path(names["inference_config"]), given)
-    print("\n".join(f"{name}={value}" for name, value in names.items()))
+    print("\n".join(lines))
     return 0
 
 

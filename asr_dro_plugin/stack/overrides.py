@@ -26,6 +26,18 @@ def join_asr_args(argv: Sequence[str] | None) -> list[str]:
     return words
 
 
+def split_words(arguments: str) -> list[str]:
+    """Words as a shell has them, quotes keeping words together; nothing is evaluated.
+
+    Raises:
+        UserError: an unmatched quote.
+    """
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise UserError(f"Cannot read the arguments '{arguments}': {error}.") from None
+
+
 def overrides_from_arguments(arguments: str) -> list[str]:
     """ESPnet's command-line style as overrides.
 
@@ -36,10 +48,7 @@ def overrides_from_arguments(arguments: str) -> list[str]:
         UserError: a value without an option before it, an option without a value, or one that the
             recipe sets itself.
     """
-    try:
-        words = shlex.split(arguments)
-    except ValueError as error:
-        raise UserError(f"Cannot read the arguments '{arguments}': {error}.") from None
+    words = split_words(arguments)
     options: list[tuple[str, list[str]]] = []
     for word in words:
         if word.startswith("--"):

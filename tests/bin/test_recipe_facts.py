@@ -1,6 +1,7 @@
 """All names of the recipe follow from its options and two configurations; the rest is refused."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def defaults() -> dict[str, str]:
     return dict(found) | {"cmd_backend": "local"}
 
 
+def read(lines: str) -> dict[str, str | list[str]]:
+    """The names and lists that bash would have."""
+    found: dict[str, str | list[str]] = {}
+    for line in lines.splitlines():
+        name, _, value = line.partition("=")
+        is_list = value.startswith("(")
+        found[name] = shlex.split(value[1:-1]) if is_list else "".join(shlex.split(value))
+    return found
+
+
 @pytest.fixture
 def facts(capsys, tmp_path, monkeypatch):
     """``facts(option=value, ...)``: the names, of a recipe folder of the test's own."""
@@ -36,8 +47,7 @@ def facts(capsys, tmp_path, monkeypatch):
         files = {"asr_config": "train.yaml", "inference_config": "decode.yaml"}
         words = {**defaults(), **files, "dry_run": "true", **options}
         assert recipe_facts.main([f"{key}={value}" for key, value in words.items()]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        return dict(line.split("=", 1) for line in lines)
+        return read(capsys.readouterr().out)
 
     return run
 
@@ -173,3 +183,29 @@ def test_a_model_cannot_be_continued_into_its_own_directory(facts, tmp_path):
     assert found["init_groups"] == ""  # an imported model has none
     (tmp_path / "exp/asr_old/groups.txt").touch()
     assert facts(init_exp="exp/asr_old")["init_groups"] == "exp/asr_old/groups.txt"
+
+
+def test_lists_keep_their_words_whole_and_evaluate_nothing(facts):
+    found = facts(local_data_opts="--a 'b c' $(touch_x) \"d\"", asr_args="--optim_conf lr=0.1")
+    assert found["local_data_words"] == ["--a", "b c", "$(touch_x)", "d"]
+    assert found["asr_arg_words"] == ["--optim_conf", "lr=0.1"]
+    assert found["test_dirs"] == [f"dump/raw/{found['test_sets']}"]
+    assert found["init_args"] == found["lm_args"] == []
+    with pytest.raises(UserError, match="'--a 'b': No closing quotation"):
+        facts(local_data_opts="--a 'b")
+
+
+def test_what_training_is_given_follows_from_the_options(facts, tmp_path):
+    (tmp_path / "old").mkdir()
+    for name in ("config.yaml", "groups.txt"):
+        (tmp_path / "old" / name).touch()
+    words = {"init_exp": "old", "token_type": "bpe", "nbpe": "30", "extend_groups": "true"}
+    found = facts(**words)
+    data = " ".join(found["data_args"])
+    assert data.startswith(f"--token_list {found['tokens']} --token_type bpe --non_ling")
+    assert f"--bpemodel {found['bpemodel']} --groups {found['asr_stats_dir']}/groups.txt" in data
+    assert "--valid_data_path_and_name_and_type dump/raw/dev_prompts/text,text,text" in data
+    assert data.endswith(f"--valid_shape_file {found['asr_stats_dir']}/valid/text_shape.bpe")
+    assert found["init_args"] == ["--init_exp", "old", "--extend_groups", "true"]
+    assert found["stats_args"][-4:] == ["--init_groups", "old/groups.txt", *found["init_args"][2:]]
+    assert found["token_files"] == [found["tokens"], found["nlsyms"], found["bpemodel"]]

@@ -1,5 +1,6 @@
-"""utils/stages.sh: a stage is run once, a dry run writes nothing, words stay whole."""
+"""utils/stages.sh: a stage is run once, a dry run writes nothing."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,18 +15,17 @@ skip_stages=
 dry_run=false
 expdir=exp
 factor=2
-given=
+copy=false
 . utils/log.sh
 . utils/parse_options.sh
 . utils/stages.sh
-words_into words given
 options=(--factor "${factor}" --note "a b")
 needs 5 "Run stage 4." in
 if begin 5 demo "in -> out" --input in other --output out -- "${options[@]}"; then
     echo made >>out
     end
 fi
-[ ${#words[@]} = 0 ] || printf '<%s>' "${words[@]}"
+! ${copy} || once 6 whole "out -> copy" --input out --output copy --run cp out copy
 """
 
 
@@ -87,8 +87,11 @@ def test_a_missing_need_names_the_remedy_before_anything_is_noted(demo: Demo) ->
     assert not (demo.folder / "exp").exists()
 
 
-def test_words_keep_their_quotes_and_evaluate_nothing(demo: Demo) -> None:
-    assert demo.says("--given", "--a 'b c' $(touch x) \"d\"").endswith("<--a><b c><$(touch><x)><d>")
-    done = demo.run("--given", "--a 'b")
-    assert done.returncode == 1
-    assert done.stderr.endswith("ERROR: --given has an unmatched quote: --a 'b\n")
+def test_a_stage_of_one_command_is_run_once_and_ends_the_script_where_it_fails(demo: Demo) -> None:
+    words = ["--copy", "true"]
+    (demo.folder / "copy/out").mkdir(parents=True)  # in the way
+    assert demo.run(*words).returncode != 0
+    shutil.rmtree(demo.folder / "copy")
+    assert "Stage 6: out -> copy (begun, but never finished)" in demo.says(*words)
+    assert (demo.folder / "copy").read_text() == "made\n"
+    assert "Stage 6: out -> copy: nothing to do." in demo.says(*words)

@@ -6,6 +6,7 @@
 #         a command that makes data/tokens of dump/text
 #         end
 #     fi
+#     once 5 NAME "text -> tokens" --input ... --output ... --run COMMAND    # the same, one command
 #
 # The body is run where the stage is wanted and was not finished yet with these options, inputs and
 # outputs, which is noted in ${expdir}/.done (utils/stage.py).  A dry run only says what would be.
@@ -87,20 +88,20 @@ end() {
     exec {lock}>&-
 }
 
+# once N NAME WHAT [as of begin]... --run COMMAND...: a stage that is one command, from begin to end.
+once() {
+    local stage_args=()
+    while [ "$1" != --run ]; do stage_args+=("$1") && shift; done
+    shift
+    if begin "${stage_args[@]}"; then
+        "$@"
+        end
+    fi
+}
+
 # listed COMMAND: code 3 says that some items were left out, which the command has listed.
 listed() {
     local code=0
     "$@" || code=$?
     [ "${code}" = 0 ] || [ "${code}" = 3 ] || exit "${code}"
-}
-
-# words_into ARRAY OPTION: the words of the option's value; quotes keep words together, and nothing
-# is evaluated.
-words_into() {
-    local -n _array=$1 _value=$2
-    local _words
-    _words=$(xargs -r -n 1 printf '%s\n' <<<"${_value}") ||
-        die "--$2 has an unmatched quote: ${_value}"
-    _array=()
-    [ -z "${_words}" ] || mapfile -t _array <<<"${_words}"
 }

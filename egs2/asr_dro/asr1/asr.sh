@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The stages, numbered as in ESPnet: 1 data, 2 speed perturbation, 3 format, 4 filter, 5 tokens,
-# 6-9 language model, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing.
+# The stages, numbered as in ESPnet: see help_message, and local/ for what the larger ones do.
 # A stage whose inputs and options are unchanged is skipped; one that was interrupted is done again.
 # shellcheck disable=SC2154 # names that recipe_facts prints, and what cmd.sh and utils/ define
 set -euo pipefail
@@ -69,85 +68,58 @@ nj=2                     # parallel parts of the data stages and of decoding
 inference_nj=            # parallel parts of decoding (default: nj)
 num_threads=${SLURM_CPUS_PER_TASK:-1} # threads of training on a CPU
 
-# shellcheck disable=SC2034 # parse_options.sh prints it
 help_message="Usage: $0 [--option value]...  ESPnet's stage numbers: 1 data, 2 speed perturbation,
 3 format, 4 filter, 5 tokens, 6-9 language model, 10 statistics, 11 training, 12 decoding,
 13 scoring, 14 packing."
-# shellcheck disable=SC2034 # for parse_options.sh
 option_hints=utils/espnet_options.tsv # ESPnet's options that have another name here
-
 . utils/log.sh
 . utils/parse_options.sh
 [ $# -eq 0 ] || die "'$1' is no option. See $0 --help."
 . ./path.sh
-# shellcheck source=egs2/asr_dro/asr1/cmd.sh
 . ./cmd.sh
-. ./db.sh
 . utils/stages.sh
 
 { # bash reads a braced block whole: editing this file harms no run that is under way
 
 # ---- all names that follow from the options, and their refusal: experiment/recipe_names.py ----
-words_into local_data_words local_data_opts
-words_into asr_arg_words asr_args
 options=("cmd_backend=${cmd_backend}")
 for name in "${option_names[@]}"; do options+=("${name}=${!name}"); done
 facts=$(python3 -m asr_dro_plugin.bin.recipe_facts "${options[@]}") || exit 1 # it says why
-while IFS= read -r line; do printf -v "${line%%=*}" '%s' "${line#*=}"; done <<<"${facts}"
-
-# ---- the options of training, for stages 10 and 11 ----
-data_args=()
-for part in train valid; do
-    dset=${part}_set data=--${part}_data_path_and_name_and_type
-    data_args+=(
-        "${data}" "${data_feats}/${!dset}/wav.scp,speech,${audio_type}"
-        "${data}" "${data_feats}/${!dset}/text,text,text"
-        "${data}" "${asr_stats_dir}/${part}/utt2group,group_ids,text_int"
-        "--${part}_shape_file" "${asr_stats_dir}/${part}/speech_shape"
-        "--${part}_shape_file" "${asr_stats_dir}/${part}/text_shape.${token_type}")
-done
-token_args=(--token_list "${tokens}" --token_type "${token_type}"
-    ${nlsyms:+--non_linguistic_symbols "${nlsyms}"} ${bpemodel:+--bpemodel "${bpemodel}"})
-mvn_args=(${stats_file:+--normalize global_mvn --normalize_conf "stats_file=${stats_file}"})
-ssl_args=(${ssl_checkpoint:+--ssl_checkpoint "${ssl_checkpoint}"})
+eval "${facts}" # lines such as asr_exp=exp/asr_mini and data_args=(--token_list ...), all quoted
 
 # ---- 1: the corpus -> Kaldi directories ----
 corpus_args=(--corpus "${corpus}" --name "${data_tag}" --langs "${langs}" --lid "${lid}"
     --text_norm "${text_norm}" --max_drop "${max_drop}"
     ${data_source:+--source "${data_source}"} "${local_data_words[@]}")
-corpus_sets=("data/train_${data_tag}" "data/dev_${data_tag}" "data/test_${data_tag}")
-made_from=(${norm_file:+"${norm_file}"})
 if wanted 1; then
     files=$(local/data.sh --corpus "${corpus}" --list_inputs "${data_source}")
-    mapfile -t -O "${#made_from[@]}" made_from <<<"${files}"
+    mapfile -t corpus_files <<<"${files}"
 fi
 if begin 1 "${data_tag}" "corpus ${corpus} -> data/{train,dev,test}_${data_tag}" \
-    --option "opts=${corpus_args[*]}" --input "${made_from[@]}" --output "${corpus_sets[@]}"; then
+    --option "opts=${corpus_args[*]}" --input ${norm_file:+"${norm_file}"} "${corpus_files[@]}" \
+    --output "${corpus_sets[@]}"; then
     local/data.sh "${corpus_args[@]}"
-    for dset in "${corpus_sets[@]}"; do
-        utils/validate_data_dir.sh --allow_pipes "${allow_pipes}" "${dset}"
-    done
+    utils/validate_data_dir.sh --allow_pipes "${allow_pipes}" "${corpus_sets[@]}"
     end
 fi
 
 # ---- 2: the training set at several speeds ----
-speeds=(--factors "${speed_perturb_factors}")
-if [ -n "${speed_perturb_factors}" ] &&
-    begin 2 "${train_set}" "data/${org_train_set} at other speeds -> data/${train_set}" \
-        --input "data/${org_train_set}" --output "data/${train_set}" -- "${speeds[@]}"; then
-    python3 -m asr_dro_plugin.bin.perturb_speed "${speeds[@]}" \
+if [ -n "${speed_perturb_factors}" ]; then
+    once 2 "${train_set}" "data/${org_train_set} at other speeds -> data/${train_set}" \
+        --option "factors=${speed_perturb_factors}" \
+        --input "data/${org_train_set}" --output "data/${train_set}" \
+        --run python3 -m asr_dro_plugin.bin.perturb_speed --factors "${speed_perturb_factors}" \
         --data_dir "data/${org_train_set}" --out_dir "data/${train_set}"
-    end
 fi
 
 # ---- 3: audio -> 16 kHz mono ----
+format=(--feats_type "${feats_type}" --allow_pipes "${allow_pipes}" --max_drop "${max_drop}")
 for dset in ${data_sets}; do
-    format=(--feats_type "${feats_type}" --allow_pipes "${allow_pipes}" --max_drop "${max_drop}")
     out=${data_feats}/org/${dset}
+    dump=(python3 -m asr_dro_plugin.bin.dump_audio --data_dir "data/${dset}" --out_dir "${out}"
+        "${format[@]}" --num_parts "${nj}")
     if begin 3 "${feats_type}_${dset}" "data/${dset} -> ${out} (16 kHz mono)" \
         --input "data/${dset}" --output "${out}" -- "${format[@]}"; then
-        dump=(python3 -m asr_dro_plugin.bin.dump_audio --data_dir "data/${dset}" --out_dir "${out}"
-            "${format[@]}" --num_parts "${nj}")
         ${train_cmd} --title "stage 3 ${dset}" --num_threads 1 "JOB=1:${nj}" \
             "${data_feats}/org/logs/${dset}/dump.JOB.log" "${dump[@]}" --part JOB
         "${dump[@]}" --merge true
@@ -156,20 +128,18 @@ for dset in ${data_sets}; do
 done
 
 # ---- 4: without what is too short, too long or empty ----
-declare -A role=(["${valid_set}"]=valid ["${train_set}"]=train)
 for dset in ${data_sets}; do
     in=${data_feats}/org/${dset} out=${data_feats}/${dset}
-    known_by=data/${org_train_set} # whose letters are known: not for the training set itself
-    [ "${dset}" != "${train_set}" ] || known_by=
-    filter=(--in_dir "${in}" --out_dir "${out}" --role "${role[${dset}]:-test}"
+    role=test known_by=data/${org_train_set} # whose letters are known
+    [ "${dset}" != "${valid_set}" ] || role=valid
+    [ "${dset}" != "${train_set}" ] || role=train known_by=
+    filter=(--in_dir "${in}" --out_dir "${out}" --role "${role}"
         --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
         --max_drop "${max_drop}" ${known_by:+--train_dir "${known_by}"}
         ${token_list:+--token_list "${token_list}"})
-    if begin 4 "${feats_type}_${dset}" "${in} -> ${out}" --option "filter=${filter[*]}" \
-        --input "${in}" ${known_by:+"${known_by}/text"} --output "${out}"; then
-        python3 -m asr_dro_plugin.bin.filter_data "${filter[@]}"
-        end
-    fi
+    once 4 "${feats_type}_${dset}" "${in} -> ${out}" --option "filter=${filter[*]}" \
+        --input "${in}" ${known_by:+"${known_by}/text"} --output "${out}" \
+        --run python3 -m asr_dro_plugin.bin.filter_data "${filter[@]}"
 done
 
 # ---- 5: the token list ----
@@ -177,65 +147,46 @@ token_text=${bpe_train_text:-${data_feats}/${train_set}/text}
 make_tokens=(--text "${token_text}" --out_dir "${token_dir}" --token_type "${token_type}"
     --nbpe "${nbpe}" --lid "${lid}" ${token_source:+--ssl_checkpoint "${token_source}"}
     ${init_exp:+--init_tokens "${init_exp}/tokens.txt"})
-if [ -z "${token_list}" ] &&
-    begin 5 "${train_set}_${token_name}${continued}" "${token_text} -> ${token_dir}" \
+if [ -z "${token_list}" ]; then
+    once 5 "${train_set}_${token_name}${continued}" "${token_text} -> ${token_dir}" \
         --option "tokens=${make_tokens[*]}" --output "${token_dir}" \
-        --input "${token_text}" ${init_exp:+"${init_exp}/tokens.txt"}; then
-    python3 -m asr_dro_plugin.bin.make_tokens "${make_tokens[@]}"
-    end
+        --input "${token_text}" ${init_exp:+"${init_exp}/tokens.txt"} \
+        --run python3 -m asr_dro_plugin.bin.make_tokens "${make_tokens[@]}"
 fi
 
 # ---- 6-9: n-gram language models of the training text ----
+which=(--stage "${stage}" --stop_stage "${stop_stage}" --skip_stages "${skip_stages}"
+    --dry_run "${dry_run}" --expdir "${expdir}")
+norm=(--text_norm "${text_norm}" --norm_file "${norm_file}")
 if [ -z "${lm_given}" ] && ${use_lm}; then
-    local/lm.sh --stage "${stage}" --stop_stage "${stop_stage}" --skip_stages "${skip_stages}" \
-        --dry_run "${dry_run}" --expdir "${expdir}" --train_dir "data/${org_train_set}" \
-        --valid_dir "data/${valid_set}" --text_norm "${text_norm}" --norm_file "${norm_file}" \
-        --lm_dir "${lm_dir}" --lm_order "${lm_order}" --lm_unit "${lm_unit}"
+    local/lm.sh "${which[@]}" "${norm[@]}" --lm_dir "${lm_dir}" --lm_order "${lm_order}" \
+        --lm_unit "${lm_unit}" --train_dir "data/${org_train_set}" --valid_dir "data/${valid_set}"
 elif wanted 6 || wanted 7 || wanted 8 || wanted 9; then
     log "Stages 6-9: nothing to build: decoding uses ${lm_given:-the acoustic model alone}."
 fi
 
 # ---- 10: what the stack makes of the data: lengths, groups, mean and variance ----
-shapes=(--train_dir "${data_feats}/${train_set}" --valid_dir "${data_feats}/${valid_set}"
-    --tokens "${tokens}" --token_type "${token_type}" --config "${asr_config}"
-    "--asr_args=${asr_args}" --out_dir "${asr_stats_dir}" --max_drop "${max_drop}"
-    ${nlsyms:+--nlsyms "${nlsyms}"} ${bpemodel:+--bpemodel "${bpemodel}"}
-    ${ssl_checkpoint:+--override "ssl_checkpoint=${ssl_checkpoint}"}
-    ${init_groups:+--init_groups "${init_groups}" --extend_groups "${extend_groups}"})
-token_files=("${tokens}" ${nlsyms:+"${nlsyms}"} ${bpemodel:+"${bpemodel}"})
 if begin 10 "${exp_name}" "lengths and groups -> ${asr_stats_dir}" \
-    --option "shapes=${shapes[*]}" "normalize=${normalize}" \
+    --option "shapes=${stats_args[*]}" "normalize=${normalize}" \
     --input "${data_feats}"/{"${train_set}","${valid_set}"} "${asr_config}" "${token_files[@]}" \
     ${init_groups:+"${init_groups}"} --output "${asr_stats_dir}"/{groups.txt,train,valid}; then
-    read -r -a test_dirs <<<"${test_sets}"
-    python3 -m asr_dro_plugin.bin.preflight "${shapes[@]}" --write_shapes true \
-        ${init_exp:+--init_exp "${init_exp}" --extend_groups "${extend_groups}"} \
-        --test_dirs "${test_dirs[@]/#/${data_feats}/}"
-    if [ -n "${stats_file}" ]; then
-        ${train_cmd} --title "stage 10 mean and variance" --num_threads 1 \
-            "${asr_stats_dir}.log/collect_stats.log" \
-            python3 -m asr_dro_plugin.bin.train --collect_stats true --config "${asr_config}" \
-            "${data_args[@]}" "${token_args[@]}" "${ssl_args[@]}" "${asr_arg_words[@]}" --ngpu 0 \
-            --normalize none --groups "${asr_stats_dir}/groups.txt" \
-            --output_dir "${asr_stats_dir}.log/collected"
-        mv "${asr_stats_dir}.log/collected/train/feats_stats.npz" "${asr_stats_dir}/train/"
-    fi
+    python3 -m asr_dro_plugin.bin.preflight "${stats_args[@]}" --write_shapes true \
+        "${init_args[@]}" --test_dirs "${test_dirs[@]}"
+    [ -z "${stats_file}" ] || local/collect_stats.sh "${asr_stats_dir}" --config "${asr_config}" \
+        "${data_args[@]}" "${ssl_args[@]}" "${asr_arg_words[@]}"
     end
 fi
 
 # ---- 11: training ----
-train=(--config "${asr_config}" --output_dir "${asr_exp}" --resume true "${token_args[@]}"
-    --groups "${asr_stats_dir}/groups.txt" "${data_args[@]}" "${mvn_args[@]}" "${ssl_args[@]}"
-    ${init_exp:+--init_exp "${init_exp}" --extend_groups "${extend_groups}"} "${asr_arg_words[@]}")
+train=(--config "${asr_config}" --output_dir "${asr_exp}" --resume true "${data_args[@]}"
+    ${stats_file:+--normalize global_mvn --normalize_conf "stats_file=${stats_file}"}
+    "${ssl_args[@]}" "${init_args[@]}" "${asr_arg_words[@]}")
 where=(--ngpu "${ngpu}") # says where it runs, not what is made: a run goes on when it changes
 [ "${ngpu}" -le 1 ] || where+=(--multiprocessing_distributed true)
 needs 11 "Run stages 5 and 10 first: --stage 5." "${tokens}" "${asr_stats_dir}/groups.txt"
-if ${onebatchtest} && wanted 11; then
-    log "Stage 11: a batch to be learnt by heart -> ${asr_exp}_onebatchtest"
-    ${dry_run} || local/onebatchtest.sh "${asr_exp}_onebatchtest" "${ngpu}" "${num_threads}" \
+if ${onebatchtest} && wanted 11; then # instead of training and all that comes after it
+    exec local/onebatchtest.sh "${dry_run}" "${asr_exp}_onebatchtest" "${ngpu}" "${num_threads}" \
         "${train[@]}" "${where[@]}"
-    log "Done."
-    exit 0
 fi
 if begin 11 "${exp_name}" "training -> ${asr_exp}" \
     --option "train=python3 -m asr_dro_plugin.bin.train ${train[*]}" \
@@ -254,38 +205,29 @@ elif wanted 11 && ${dry_run} && [ -n "${why}" ]; then
 fi
 
 # ---- 12: decoding, with the weight of the language model found on the dev set if wanted ----
-lm_args=() lm_files=()
+lm_files=() texts=() scores=()
 if ${lm_wanted}; then
-    lm_args=(--lm_dir "${lm_dir}")
     mapfile -t lm_files < <(compgen -G "${lm_dir}/*/lm.arpa*" || echo "${lm_dir}")
     needs 12 "Run stages 6 to 9, or give --lm_dir." "${lm_files[0]}"
 fi
 if ${tune_lm}; then
-    tune=(python3 -m asr_dro_plugin.bin.tune_lm --exp "${asr_exp}"
-        --model_file "${inference_asr_model}" --config "${inference_config}"
-        --data_dir "${data_feats}/${valid_set}" --lm_dir "${lm_dir}" --text_norm "${text_norm}"
-        --out "${decode_dir}/decode.yaml")
-    if begin 12 "${exp_name}_${inference_tag}" "weight of the language model on ${valid_set}" \
-        --option "tune=${tune[*]}" --output "${decode_dir}/decode.yaml" \
-        --input "${asr_exp}/${inference_asr_model}" "${inference_config}" \
-        "${data_feats}/${valid_set}/text" ${norm_file:+"${norm_file}"} "${lm_files[@]}"; then
-        ${decode_cmd} --title "stage 12 tune" --gpu "${inference_ngpu}" --num_threads 1 \
-            "${decode_dir}/logs/tune.log" "${tune[@]}" --ngpu "${inference_ngpu}"
-        end
-    fi
+    local/tune_lm.sh "${which[@]}" "${norm[@]}" --exp "${asr_exp}" --lm_dir "${lm_dir}" \
+        --model_file "${inference_asr_model}" --config "${inference_config}" --ngpu \
+        "${inference_ngpu}" --data_dir "${data_feats}/${valid_set}" --out_dir "${decode_dir}"
     inference_config=${decode_dir}/decode.yaml
 fi
 for dset in ${valid_set} ${test_sets}; do
-    out=${decode_dir}/${dset}
+    data=${data_feats}/${dset} out=${decode_dir}/${dset}
+    texts+=("${out}/text" "${data}/text") scores+=("${out}"/{score.json,score.txt,utts.tsv})
     decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}"
         --model_file "${inference_asr_model}" --config "${inference_config}"
-        --data_dir "${data_feats}/${dset}" --out_dir "${out}" "${lm_args[@]}")
+        --data_dir "${data}" --out_dir "${out}" "${lm_args[@]}")
     where=(--num_parts "${inference_nj}" --ngpu "${inference_ngpu}")
-    needs 12 "Run stages 4 and 11 first." "${asr_exp}/config.yaml" "${data_feats}/${dset}/wav.scp"
+    needs 12 "Run stages 4 and 11 first." "${asr_exp}/config.yaml" "${data}/wav.scp"
     if begin 12 "${exp_name}_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \
         --option "decode=${decode[*]}" --output "${out}/text" \
         --input "${asr_exp}"/{"${inference_asr_model}",config.yaml} "${inference_config}" \
-        "${data_feats}/${dset}/wav.scp" "${lm_files[@]}"; then
+        "${data}/wav.scp" "${lm_files[@]}"; then
         utils/write_command.sh "${out}/run.sh" "${decode[@]}"
         ${decode_cmd} --title "stage 12 ${dset}" --gpu "${inference_ngpu}" --num_threads 1 \
             "JOB=1:${inference_nj}" "${out}/logs/decode.JOB.log" \
@@ -297,14 +239,9 @@ done
 
 # ---- 13: error rates, the report ----
 score=(--sets "${valid_set} ${test_sets}" --text_norm "${text_norm}")
-made_from=(${norm_file:+"${norm_file}"}) made=("${asr_exp}"/{RESULTS.md,report.html}) tables=()
-for dset in ${valid_set} ${test_sets}; do
-    made_from+=("${decode_dir}/${dset}/text" "${data_feats}/${dset}/text")
-    made+=("${decode_dir}/${dset}"/{score.json,score.txt,utts.tsv})
-    tables+=("${decode_dir}/${dset}/score.txt")
-done
 if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md and report.html" \
-    --input "${made_from[@]}" --output "${made[@]}" -- "${score[@]}"; then
+    --input ${norm_file:+"${norm_file}"} "${texts[@]}" \
+    --output "${asr_exp}"/{RESULTS.md,report.html} "${scores[@]}" -- "${score[@]}"; then
     listed local/score.sh "${score[@]}" --strict false --exp "${asr_exp}" --dump "${data_feats}" \
         --inference_tag "${inference_tag}" --asr_config "${asr_config}" \
         --inference_config "${inference_config}" --model_file "${asr_exp}/${inference_asr_model}" \
@@ -312,7 +249,7 @@ if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md and 
     listed python3 -m asr_dro_plugin.bin.report "${asr_exp}" --dump "${data_feats}"
     end
 elif wanted 13 && ! ${dry_run}; then
-    for file in "${tables[@]}"; do echo && cat "${file}"; done
+    for dset in ${valid_set} ${test_sets}; do echo && cat "${decode_dir}/${dset}/score.txt"; done
 fi
 
 # ---- 14: the model as one file ----
@@ -322,12 +259,9 @@ pack=(python3 -m asr_dro_plugin.bin.pack "${asr_exp}" --out "${packed}"
     --licence "${model_licence}" "${lm_args[@]}")
 mapfile -t scores < <(compgen -G "${decode_dir}/*/score.json" || true) # for the card
 [ ${#scores[@]} = 0 ] || pack+=(--inference_tag "${inference_tag}")
-if begin 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" \
+once 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" \
     --output "${packed}" --input "${asr_exp}"/{"${inference_asr_model}",config.yaml,groups.txt} \
-    "${inference_config}" "${lm_files[@]}" "${scores[@]}"; then
-    "${pack[@]}"
-    end
-fi
+    "${inference_config}" "${lm_files[@]}" "${scores[@]}" --run "${pack[@]}"
 
 if ${dry_run}; then
     [ ! -e "${tokens}" ] || ssl_args+=(--token_list "${tokens}")

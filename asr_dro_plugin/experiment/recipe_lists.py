@@ -1,0 +1,79 @@
+"""The recipe's lists of words: what training and stage 10 are given, from options and names.
+
+The words and their order stand in the marks of the stages: a change makes stages run again.
+"""
+
+from asr_dro_plugin.experiment.recipe_names import Options
+from asr_dro_plugin.stack.overrides import split_words
+
+
+def lists_of(options: Options) -> dict[str, list[str]]:
+    """Every list that asr.sh needs, by its name there.
+
+    Args:
+        options: all of asr.sh's with the names that follow (``recipe_names.names_of``).
+
+    Raises:
+        UserError: an unmatched quote in ``--local_data_opts`` or ``--asr_args``.
+    """
+    tests = [f"{options['data_feats']}/{name}" for name in options["test_sets"].split()]
+    files = [options[name] for name in ("tokens", "nlsyms", "bpemodel") if options[name]]
+    return {
+        "local_data_words": split_words(options["local_data_opts"]),
+        "asr_arg_words": split_words(options["asr_args"]),
+        "corpus_sets": [f"data/{part}_{options['data_tag']}" for part in ("train", "dev", "test")],
+        "test_dirs": tests,
+        "token_files": files,
+        "stats_args": _stats_args(options),
+        "data_args": _data_args(options),
+        "ssl_args": _given(ssl_checkpoint=options["ssl_checkpoint"]),
+        "init_args": _continued(options, options["init_exp"]),
+        "lm_args": _given(lm_dir=options["lm_dir"]) if options["lm_wanted"] == "true" else [],
+    }
+
+
+def _given(**options: str) -> list[str]:
+    """``--name value`` of those that are not empty."""
+    return [word for name, value in options.items() if value for word in (f"--{name}", value)]
+
+
+def _continued(options: Options, init_exp: str) -> list[str]:
+    return _given(init_exp=init_exp, extend_groups=options["extend_groups"]) if init_exp else []
+
+
+def _stats_args(options: Options) -> list[str]:
+    """What asr-dro preflight is told: sets, tokens and stack."""
+    feats, checkpoint = options["data_feats"], options["ssl_checkpoint"]
+    groups = options["init_groups"]
+    return [
+        *_given(train_dir=f"{feats}/{options['train_set']}"),
+        *_given(valid_dir=f"{feats}/{options['valid_set']}"),
+        *_given(tokens=options["tokens"], token_type=options["token_type"]),
+        *_given(config=options["asr_config"]),
+        f"--asr_args={options['asr_args']}",
+        *_given(out_dir=options["asr_stats_dir"], max_drop=options["max_drop"]),
+        *_given(nlsyms=options["nlsyms"], bpemodel=options["bpemodel"]),
+        *_given(override=f"ssl_checkpoint={checkpoint}" if checkpoint else ""),
+        *_given(init_groups=groups, extend_groups=options["extend_groups"] if groups else ""),
+    ]
+
+
+def _data_args(options: Options) -> list[str]:
+    """Tokens, groups, audio, texts and their lengths, as ESPnet's training takes them."""
+    stats = options["asr_stats_dir"]
+    words = _given(
+        token_list=options["tokens"], token_type=options["token_type"],
+        non_linguistic_symbols=options["nlsyms"], bpemodel=options["bpemodel"],
+        groups=f"{stats}/groups.txt",
+    )  # fmt: skip
+    for part in ("train", "valid"):
+        folder = f"{options['data_feats']}/{options[f'{part}_set']}"
+        for value in (
+            f"{folder}/wav.scp,speech,{options['audio_type']}",
+            f"{folder}/text,text,text",
+            f"{stats}/{part}/utt2group,group_ids,text_int",
+        ):
+            words += [f"--{part}_data_path_and_name_and_type", value]
+        for name in ("speech_shape", f"text_shape.{options['token_type']}"):
+            words += [f"--{part}_shape_file", f"{stats}/{part}/{name}"]
+    return words
