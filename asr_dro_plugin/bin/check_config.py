@@ -32,26 +32,8 @@ def check_outcome(
     """
     if model_file:
         check_model_file(model_file, config, where)
-    if build:
-        _build(config, where)
-
-
-def _parser() -> Parser:
-    parser = Parser(prog="asr-dro check-config", description=__doc__)
-    parser.add_argument("config", help="training configuration (YAML)")
-    parser.add_argument("--inference_config", help="decoding configuration (YAML)")
-    parser.add_argument("--model_file", help="model to decode with: will training make it?")
-    parser.add_argument("--ssl_checkpoint", help="in place of the configuration's")
-    parser.add_argument("--asr_args", default="", help="ESPnet options on top of the configuration")
-    parser.add_argument(
-        "--build",
-        action="store_true",
-        help="also build each module without memory, which takes seconds and finds illegal values",
-    )
-    return parser
-
-
-def _build(config: dict, where: str) -> None:
+    if not build:
+        return
     from asr_dro_plugin.stack.frames import frame_counter
     from asr_dro_plugin.stack.summary import describe
 
@@ -60,6 +42,19 @@ def _build(config: dict, where: str) -> None:
         describe(config, vocab_size=None)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="asr-dro check-config", description=__doc__)
+    add = parser.add_argument
+    add("config", help="training configuration (YAML)")
+    add("--inference_config", help="decoding configuration (YAML)")
+    add("--model_file", help="model to decode with: will training make it?")
+    add("--ssl_checkpoint", help="in place of the configuration's")
+    add("--asr_args", default="", help="ESPnet options on top of the configuration")
+    add("--build", action="store_true", help="also build each module without memory, which takes "
+        "seconds and finds illegal values")  # fmt: skip
+    return parser
 
 
 if __name__ == "__main__":

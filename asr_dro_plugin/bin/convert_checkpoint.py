@@ -7,7 +7,6 @@ fairseq and s3prl with it.  Here they are read as data: nothing of the file is r
 state is left out.
 """
 
-import argparse
 import ast
 import os
 from pathlib import Path
@@ -23,27 +22,12 @@ TASK_KEYS = ("data", "labels", "sample_rate", "normalize", "enable_padding", "ma
              "min_sample_size")  # fmt: skip
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
+def get_parser() -> Parser:
     parser = Parser(prog="asr-dro convert-checkpoint", description=__doc__)
     parser.add_argument("source", metavar="IN", type=Path)
     parser.add_argument("target", metavar="OUT", type=Path)
     parser.add_argument("--layout", choices=LAYOUTS, default="fairseq")
-    return parser.parse_args(argv)
-
-
-def read(path: Path) -> object:
-    """The checkpoint's content; objects in it are data."""
-    if not path.is_file():
-        raise UserError(f"{path} is not a file. Give a fairseq checkpoint (.pt).")
-    return load_as_data(path)
-
-
-def plain(settings: object) -> object:
-    """Dictionaries, lists, numbers and texts of settings, however they were pickled."""
-    try:
-        return as_plain(settings)
-    except RecursionError:
-        raise UserError("IN nests its settings too deep. Give a fairseq checkpoint.") from None
+    return parser
 
 
 def cfg_from_args(args: dict) -> dict:
@@ -63,7 +47,10 @@ def convert(state: dict, layout: str) -> dict:
         isinstance(state, dict) and "model" in state and (state.get("cfg") or state.get("args"))
     ):
         raise UserError("IN is no fairseq checkpoint: it lacks model, or both cfg and args.")
-    cfg = plain(state.get("cfg")) or cfg_from_args(plain(state["args"]))
+    try:
+        cfg = as_plain(state.get("cfg")) or cfg_from_args(as_plain(state["args"]))
+    except RecursionError:
+        raise UserError("IN nests its settings too deep. Give a fairseq checkpoint.") from None
     weights = {name: value.detach().clone() for name, value in state["model"].items()}
     if layout == "s3prl":
         return {"task_cfg": cfg["task"], "model_cfg": cfg["model"], "model_weight": weights}
@@ -80,12 +67,14 @@ def convert(state: dict, layout: str) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
+    args = get_parser().parse_args(argv)
     import torch
 
     if args.target.exists() and os.path.samefile(args.source, args.target):
         raise UserError(f"IN and OUT are both {args.source}. Give another OUT: IN is not touched.")
-    state = convert(read(args.source), args.layout)
+    if not args.source.is_file():
+        raise UserError(f"{args.source} is not a file. Give a fairseq checkpoint (.pt).")
+    state = convert(load_as_data(args.source), args.layout)
     with atomic_write(args.target, "wb") as stream:
         torch.save(state, stream)
     print(f"{args.target}: {args.layout} layout. Use it with --ssl_checkpoint {args.target}.")

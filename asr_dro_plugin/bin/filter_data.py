@@ -21,10 +21,7 @@ def get_parser() -> Parser:
     add("--fs", type=int, default=SAMPLE_RATE, help="sample rate of the dump in Hz")
     add("--max_drop", type=fraction, default=0.05, help="largest share of a language to leave out")
     add("--train_dir", help="filtered training set: characters it lacks are listed")
-    add(
-        "--token_list",
-        help="given tokens.txt: what it lacks is listed, and dropped in train",
-    )
+    add("--token_list", help="given tokens.txt: what it lacks is listed, and dropped in train")
     return parser
 
 
@@ -35,15 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     from asr_dro_plugin.data.filter import FilterLimits, filter_dir
 
     limits = FilterLimits(args.min_wav_duration, args.max_wav_duration, args.min_num_chars, args.fs)
-    filter_dir(
-        args.in_dir,
-        args.out_dir,
-        args.role,
-        limits,
-        args.max_drop,
-        args.train_dir,
-        args.token_list,
-    )
+    dirs = args.in_dir, args.out_dir
+    filter_dir(*dirs, args.role, limits, args.max_drop, args.train_dir, args.token_list)
 
 
 if __name__ == "__main__":

@@ -68,24 +68,19 @@ def _text_options(parser: Parser) -> None:
 
 
 def _collect_options(parser: Parser) -> None:
-    parser.add_argument(
-        "--per", choices=["joint", "language", "both"], default="joint",
-        help="one model of all text, one of each language, or both",
-    )  # fmt: skip
+    parser.add_argument("--per", choices=["joint", "language", "both"], default="joint",
+        help="one model of all text, one of each language, or both")  # fmt: skip
     parser.add_argument("--text_norm", default="none", help=f"what is done to the text: {KINDS}")
 
 
 def _model_options(parser: Parser) -> None:
-    parser.add_argument("--order", type=int, default=3, help="longest n-grams")
-    parser.add_argument("--unit", choices=["word", "char"], default="word", help="of n-grams")
-    parser.add_argument(
-        "--prune", default="0", metavar='"0 0 1"',
-        help="leave out n-grams that occur so often or less, a number for each order",
-    )  # fmt: skip
-    parser.add_argument(
-        "--estimator", choices=["auto", "builtin", "lmplz"], default="auto",
-        help="auto: KenLM's lmplz where it is on PATH, else our own",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("--order", type=int, default=3, help="longest n-grams")
+    add("--unit", choices=["word", "char"], default="word", help="of n-grams")
+    add("--prune", default="0", metavar='"0 0 1"', help="leave out n-grams that occur so often "
+        "or less, a number for each order")  # fmt: skip
+    add("--estimator", choices=["auto", "builtin", "lmplz"], default="auto",
+        help="auto: KenLM's lmplz where it is on PATH, else our own")  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

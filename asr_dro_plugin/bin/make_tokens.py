@@ -25,15 +25,14 @@ def get_parser() -> Parser:
 
 
 def whisper_folder(args: argparse.Namespace) -> str | None:
-    """Where the model lies whose tokens are taken, fetched if need be."""
+    """Where the model lies whose tokens are taken, fetched if need be; None for other tokens."""
     from asr_dro_plugin.base.yaml_files import load_config
     from asr_dro_plugin.stack.ssl_checkpoint import resolve_for
 
-    if args.init_tokens:
+    if args.init_tokens or args.token_type != "hugging_face":
         return None
-    name = args.ssl_checkpoint or (load_config(args.config) if args.config else {}).get(
-        "ssl_checkpoint"
-    )
+    config = load_config(args.config) if args.config else {}
+    name = args.ssl_checkpoint or config.get("ssl_checkpoint")
     return resolve_for({"encoder": "hf_whisper", "ssl_checkpoint": name}).path if name else None
 
 
@@ -61,16 +60,9 @@ def main(argv: list[str] | None = None) -> None:
     from asr_dro_plugin.text.tokens import make_token_list
 
     tokens = make_token_list(
-        read_table(args.text),
-        args.out_dir,
-        args.text,
-        args.token_type,
-        args.nbpe,
-        args.lid,
-        args.word_min_count,
-        args.init_tokens,
-        whisper_folder(args) if args.token_type == "hugging_face" else None,
-    )
+        read_table(args.text), args.out_dir, args.text, args.token_type, args.nbpe, args.lid,
+        args.word_min_count, args.init_tokens, whisper_folder(args),
+    )  # fmt: skip
     report_characters(args)
     logging.info("%s/tokens.txt: %d tokens (%s)", args.out_dir, len(tokens), args.token_type)
 

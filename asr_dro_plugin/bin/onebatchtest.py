@@ -33,23 +33,17 @@ FILES = ("--token_list", "--groups", "--train_shape_file", "--train_data_path_an
 def get_parser() -> Parser:
     """The test's own options; all others are handed on to the training's parser."""
     parser = Parser(prog="asr-dro onebatchtest", description=__doc__, epilog=EPILOG)
-    parser.add_argument("--config", required=True, help="training configuration")
-    parser.add_argument(
-        "--output_dir",
-        help="where onebatchtest.json and onebatchtest.png go (default: exp/onebatchtest_CONFIG)",
-    )
-    parser.add_argument(
-        "--num_utts", help="utterances, the shortest of the planned batch (default: 4)"
-    )
-    parser.add_argument("--max_updates", help="give up after so many updates (default: 1000)")
-    parser.add_argument("--max_seconds", help="give up after so many seconds (default: 600)")
-    parser.add_argument(
-        "--learning_rate",
-        help="constant; it is lowered where the loss grows or stays "
-        "(default: the schedule's max_lr, else the optimizer's)",
-    )
+    add = parser.add_argument
+    add("--config", required=True, help="training configuration")
+    add("--output_dir", help="where onebatchtest.json and onebatchtest.png go (default: "
+        "exp/onebatchtest_CONFIG)")  # fmt: skip
+    add("--num_utts", help="utterances, the shortest of the planned batch (default: 4)")
+    add("--max_updates", help="give up after so many updates (default: 1000)")
+    add("--max_seconds", help="give up after so many seconds (default: 600)")
+    add("--learning_rate", help="constant; it is lowered where the loss grows or stays "
+        "(default: the schedule's max_lr, else the optimizer's)")  # fmt: skip
     for name in FILES:
-        parser.add_argument(name, action="append", default=[], help=argparse.SUPPRESS)
+        add(name, action="append", default=[], help=argparse.SUPPRESS)
     return parser
 
 

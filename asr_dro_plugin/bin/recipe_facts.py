@@ -11,9 +11,11 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+
+import yaml
 
 from asr_dro_plugin.base.devices import device_of
+from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin.check_config import check_outcome
 from asr_dro_plugin.decoding.options import check_lm_dir, read_decode_config
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options |= names
     names |= recipe_names.names_of(options, config, decoding)
     recipe_checks.check_options(options, names, config)
-    _check_language_model(options, decoding)
+    if options["lm_dir"]:
+        check_lm_dir(decoding, options["lm_dir"], options["inference_config"])
     _check_gpus(options, names)
     is_plan = options["dry_run"] == "true"  # which builds every module anyway
     check_outcome(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
@@ -52,14 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     lists = recipe_lists.lists_of({**options, **names})
     lines += [f"{name}=({shlex.join(members)})" for name, members in lists.items()]
     if changes and not is_plan:
-        _write_config(Path(names["inference_config"]), given)
+        with atomic_write(names["inference_config"]) as stream:
+            yaml.safe_dump(dict(given), stream, sort_keys=False, allow_unicode=True)
     print("\n".join(lines))
     return 0
-
-
-def _check_language_model(options: Mapping[str, str], decoding: Mapping) -> None:
-    if options["lm_dir"]:
-        check_lm_dir(decoding, options["lm_dir"], options["inference_config"])
 
 
 def _check_gpus(options: Mapping[str, str], names: Mapping[str, str]) -> None:
@@ -67,15 +66,6 @@ def _check_gpus(options: Mapping[str, str], names: Mapping[str, str]) -> None:
     is_local = options["cmd_backend"] == "local" and options["dry_run"] == "false"
     if is_local and int(options["stop_stage"]) >= 11:
         device_of(max(int(options["ngpu"]), int(names["inference_ngpu"])))
-
-
-def _write_config(path: Path, config: Mapping) -> None:
-    import yaml
-
-    from asr_dro_plugin.base.files import atomic_write
-
-    with atomic_write(path) as stream:
-        yaml.safe_dump(dict(config), stream, sort_keys=False, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -21,19 +21,14 @@ MAX_NAMED = 3
 def get_parser() -> Parser:
     """All options of the command."""
     parser = Parser(prog="asr-dro report", description=__doc__, epilog=EPILOG)
-    parser.add_argument("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
-    parser.add_argument("--out", metavar="FILE", help="the page (default of one: EXP/report.html)")
-    parser.add_argument(
-        "--set", metavar="NAME", help="set shown in full (default: the first test set)"
-    )
-    parser.add_argument("--inference_tag", metavar="TAG", help="this decoding only (default: all)")
-    parser.add_argument(
-        "--dump", metavar="DIR", help="folder of the data sets (default: where training read them)"
-    )
-    parser.add_argument(
-        "--audio", type=_count, default=12, metavar="N",
-        help="worst utterances with sound, 0 for none (default: %(default)s)",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
+    add("--out", metavar="FILE", help="the page (default of one: EXP/report.html)")
+    add("--set", metavar="NAME", help="set shown in full (default: the first test set)")
+    add("--inference_tag", metavar="TAG", help="this decoding only (default: all)")
+    add("--dump", metavar="DIR", help="folder of the data sets (default: where training read them)")
+    add("--audio", type=_count, default=12, metavar="N",
+        help="worst utterances with sound, 0 for none (default: %(default)s)")  # fmt: skip
     parser.add_switch("--results", "write EXP/RESULTS.md too", default=True)
     parser.add_switch("--strict", "fail before writing where a file is damaged")
     return parser

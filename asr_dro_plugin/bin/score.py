@@ -1,7 +1,7 @@
 """Score one set, compare two hypotheses, collect an experiment's scores, or compare experiments."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.errors import UserError, run_main, suggestion
@@ -38,68 +38,51 @@ def get_parser() -> Parser:
     one = parser.add_argument_group("one set")
     one.add_argument("--hyp", "--predictions_dir", metavar="HYP", help="instead of HYP")
     one.add_argument("--compare", metavar="HYP2", help="a second hypothesis, tested against HYP")
-    _add_tables(parser.add_argument_group("what is known of the utterances"))
+    _add_tables(parser.add_argument_group("what is known of the utterances").add_argument)
     _add_output(parser.add_argument_group("what is written"))
-    one.add_argument(
-        "--text_norm", "--normalizer", default="lower_no_punct",
-        help=f"what is done to both texts: {KINDS} (default: %(default)s)",
-    )  # fmt: skip
-    one.add_argument(
-        "--strict", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-        help="exit with 1 where something is missing, extra, double, cut, or a reference empty "
-        "(default: false: 3)",
-    )  # fmt: skip
-    one.add_argument(
-        "--partial", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-        help="score what a decoding has written so far, in parts/ beside --hyp (default: false)",
-    )  # fmt: skip
+    one.add_argument("--text_norm", "--normalizer", default="lower_no_punct",
+        help=f"what is done to both texts: {KINDS} (default: %(default)s)")  # fmt: skip
+    _add_switch(one, "--strict", "exit with 1 where something is missing, extra, double, cut, or "
+                "a reference empty (default: false: 3)")  # fmt: skip
+    _add_switch(one, "--partial", "score what a decoding has written so far, in parts/ beside "
+                "--hyp (default: false)")  # fmt: skip
     parser.add_argument("--name", "--set", help="set's name (default: folder of REF)")
     parser.add_argument("--inference_tag", help="with --spread: which decoding, if several")
     return parser
 
 
-def _add_tables(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--groups", "--utt2lang", metavar="FILE",
-        help="language (or another group) of each utterance (default: utt2lang beside REF, "
-        "else all are one group); none: one group",
-    )  # fmt: skip
-    group.add_argument(
-        "--utt2dur", help="its seconds (default: utt2dur or utt2num_samples beside REF)"
-    )
-    group.add_argument(
-        "--units", "--utt2spk", metavar="FILE",
-        help="its speaker or recording, which the intervals are drawn by (default: utt2spk "
-        "beside REF, else utterances); none: utterances",
-    )  # fmt: skip
-    group.add_argument(
-        "--languages", metavar="FILE",
-        help="table that says which languages are written without spaces (default: "
-        "local/languages.tsv); none: all have spaces",
-    )  # fmt: skip
-    group.add_argument(
-        "--phoneme_map", metavar="FILE",
-        help="count PER too: lines of symbol, tab, its phonemes; the longest symbol matches",
-    )  # fmt: skip
-    group.add_argument(
-        "--format", metavar="FORM[,FORM]",
-        help="kaldi, folder, jsonl or trn, of both or of REF,HYP (default: by ending and content)",
-    )  # fmt: skip
+def _add_switch(group: argparse._ArgumentGroup, name: str, words: str) -> None:
+    """``--name`` alone stands for true."""
+    group.add_argument(name, type=boolean, nargs="?", const=True, default=False,
+        metavar="true|false", help=words)  # fmt: skip
+
+
+def _add_tables(add: Callable) -> None:
+    add("--groups", "--utt2lang", metavar="FILE", help="language (or another group) of each "
+        "utterance (default: utt2lang beside REF, else all are one group); none: one "
+        "group")  # fmt: skip
+    add("--utt2dur", help="its seconds (default: utt2dur or utt2num_samples beside REF)")
+    add("--units", "--utt2spk", metavar="FILE", help="its speaker or recording, which the "
+        "intervals are drawn by (default: utt2spk beside REF, else utterances); none: "
+        "utterances")  # fmt: skip
+    add("--languages", metavar="FILE", help="table that says which languages are written without "
+        "spaces (default: local/languages.tsv); none: all have spaces")  # fmt: skip
+    add("--phoneme_map", metavar="FILE", help="count PER too: lines of symbol, tab, its phonemes; "
+        "the longest symbol matches")  # fmt: skip
+    add("--format", metavar="FORM[,FORM]", help="kaldi, folder, jsonl or trn, of both or of "
+        "REF,HYP (default: by ending and content)")  # fmt: skip
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--json", metavar="FILE", help="every figure and count")
-    group.add_argument("--utts", metavar="FILE", help="one line an utterance, tabs between")
-    group.add_argument("--alignments", metavar="FILE", help="REF over HYP, as sclite prints them")
-    group.add_argument(
-        "--details", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-        help="print what is taken for what, characters, words and languages (default: false)",
-    )  # fmt: skip
-    group.add_argument(
-        "--best_k", type=int, default=15, metavar="K", help="mean of the K best (default: 15)"
-    )
+    add = group.add_argument
+    add("--json", metavar="FILE", help="every figure and count")
+    add("--utts", metavar="FILE", help="one line an utterance, tabs between")
+    add("--alignments", metavar="FILE", help="REF over HYP, as sclite prints them")
+    _add_switch(group, "--details", "print what is taken for what, characters, words and "
+                "languages (default: false)")  # fmt: skip
+    add("--best_k", type=int, default=15, metavar="K", help="mean of the K best (default: 15)")
     for name in RUN_OPTIONS:
-        group.add_argument(f"--{name}", metavar="…", help="noted in the score and in RESULTS.md")
+        add(f"--{name}", metavar="…", help="noted in the score and in RESULTS.md")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,7 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         word = unknown[0].split("=")[0]
         parser.error(f"unknown option {word}.{suggestion(word, parser._option_string_actions)}")
     if args.results:
-        return write_results(args.results)
+        from asr_dro_plugin.reporting import results_md
+
+        print(f"Wrote {results_md.write_results(args.results)}")
+        return 0
     if args.spread:
         return print_spread(args)
     texts = [*filter(None, [args.ref]), *args.texts, *filter(None, [args.hyp])]
@@ -121,16 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.ref, args.hyp = texts
     from asr_dro_plugin.scoring.scored_set import score_set
 
-    run = {name: getattr(args, name) for name in RUN_OPTIONS}
-    score_set(args, run)
-    return 0
-
-
-def write_results(exp: str) -> int:
-    """Write ``RESULTS.md`` and say where it is."""
-    from asr_dro_plugin.reporting import results_md
-
-    print(f"Wrote {results_md.write_results(exp)}")
+    score_set(args, {name: getattr(args, name) for name in RUN_OPTIONS})
     return 0
 
 

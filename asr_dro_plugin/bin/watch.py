@@ -18,11 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="asr-dro watch", description=__doc__)
-    parser.add_argument("exp", type=Path, help="folder of the training, exp/asr_train_...")
-    parser.add_argument(
-        "--once", action="store_true", help="one page with all languages, then done"
-    )
-    parser.add_argument("--interval", type=_seconds, default=2.0, help="seconds between looks")
+    add = parser.add_argument
+    add("exp", type=Path, help="folder of the training, exp/asr_train_...")
+    add("--once", action="store_true", help="one page with all languages, then done")
+    add("--interval", type=_seconds, default=2.0, help="seconds between looks")
     return parser
 
 
