@@ -1,5 +1,6 @@
 """Sound files and small Kaldi directories that the tests of the data stages write."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -69,4 +70,56 @@ def write_flac(path: Path, samples: np.ndarray, rate: int = 16000) -> Path:
     """Write FLAC and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate, format="FLAC")
+    return path
+
+
+def mux(
+    path: Path,
+    parts: list[tuple[float, np.ndarray]],
+    rate: int,
+    codec: str,
+    picture: bool = False,
+    jitter: float = 0.0,
+    container: str | None = None,
+) -> Path:
+    """Write sound whose time stamps are given.
+
+    Args:
+        path: the file; its ending chooses the container.
+        parts: (start in seconds, (N,) samples) of stretches, in order.
+        rate: Hz.
+        codec: FFmpeg's name.
+        picture: whether a video track begins at 0.
+        jitter: seconds by which stamps are off at most.
+        container: FFmpeg's name of the format, where the ending does not say it.
+    """
+    import av
+
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w", format=container) as out:
+        if picture:
+            film = out.add_stream("mpeg4", rate=5)
+            film.width = film.height = 16
+            film.pix_fmt = "yuv420p"
+        sound = out.add_stream(codec, rate=rate)
+        sound.layout = "mono"
+        base = Fraction(1, rate)
+        size = sound.codec_context.frame_size or 1024
+        if picture:
+            image = av.VideoFrame.from_ndarray(np.zeros((24, 16), np.uint8), format="yuv420p")
+            out.mux(film.encode(image))
+            out.mux(film.encode(None))
+        to_encoder = av.AudioResampler(
+            format=sound.codec_context.format.name, layout="mono", rate=rate
+        )
+        for start, samples in parts:
+            pcm = np.rint(np.pad(samples, (0, -len(samples) % size)) * 32767).astype(np.int16)
+            for n, piece in enumerate(pcm.reshape(-1, size)):
+                frame = av.AudioFrame.from_ndarray(piece[None], format="s16", layout="mono")
+                frame.sample_rate, frame.time_base = rate, base
+                for made in to_encoder.resample(frame):
+                    off = rng.uniform(-jitter, jitter) if n or start else 0
+                    made.pts, made.time_base = round((start + off) * rate) + n * size, base
+                    out.mux(sound.encode(made))
+        out.mux(sound.encode(None))
     return path

@@ -1,21 +1,28 @@
-"""Audio that libsndfile does not read, decoded forwards by FFmpeg's libraries in the PyAV wheel."""
+"""Audio that libsndfile does not read, decoded forwards by FFmpeg's libraries in the PyAV wheel.
+
+Frames lie where the container's time stamps put them (``timeline``); what is between them is
+silence.  A bad packet is silence of its own length, counted; see ``faults``.
+"""
 
 import io
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.audio.declared import Declared
+from asr_dro_plugin.audio.faults import AudioError, Losses
+from asr_dro_plugin.audio.mixing import Mixer, cancelled_note, mean_of
+from asr_dro_plugin.audio.packets import Lost, Packets, words_of
+from asr_dro_plugin.audio.timeline import Timeline
 
 RAW_FORMATS = {".g722": "g722"}  # no header: the name's ending is all there is to know
-
-
-class AudioError(UserError):
-    """One file that cannot be decoded; the message names it, the fact and the remedy."""
-
-    def __init__(self, message: str, reason: str = "unreadable audio") -> None:
-        super().__init__(message)
-        self.reason = reason
+FROM_ZERO = {"matroska", "mov"}  # whose stamps count from the file's beginning
+CLOCK = 600.0  # seconds: stamps that begin later are a clock of their own, that of a live stream
+MAX_GAP = 3600.0  # seconds of silence that a jump of the time stamps may mean
+SHORT = 0.1  # seconds that may be missing at the end: stamps are rounded, padding is cut off
+BLOCK = 1 << 20  # samples of silence made at a time
 
 
 def raw_format(name: str) -> str | None:
@@ -39,21 +46,49 @@ class AudioStream:
         self._open()
 
     def _open(self) -> None:
+        self._container = self._opened()
+        stream = self._container.streams.audio[0]
+        self.samplerate, self.channels = stream.codec_context.rate, stream.codec_context.channels
+        self._formats = set(self._container.format.name.split(","))
+        self.losses = Losses(self.name, self.samplerate)
+        self._total: int | None = None  # samples there should be, once the end is reached
+        self._declared = Declared(self._source, self._container, stream, self._formats)
+        self._origin = self._zero(self._container.start_time) * self.samplerate
+        self._tick = float(stream.time_base) * self.samplerate  # samples
+        self._timeline = Timeline(self.samplerate)
+        self._mixer = Mixer(self.channels, self.samplerate)
+        holes = self._declared.holes()
+        packets = Packets(self.name, self._container, stream, self._formats, holes)
+        self._mono = self._blocks(packets)
+        self._failure: AudioError | None = None
+        self._held = np.zeros(0, np.float32)  # decoded, mono; may still be needed
+        self._held_from = 0  # sample number of _held[0]
+
+    def _opened(self):
+        """PyAV's container, with a track of sound."""
         try:
-            self._container = self._av.open(self._source, format=raw_format(self.name))
+            container = self._av.open(self._source, format=raw_format(self.name))
         except (self._av.error.FFmpegError, ValueError) as error:
             raise AudioError(
                 f"{self.name} cannot be decoded, neither by libsndfile ({self._refusal}) nor by "
-                f"FFmpeg ({_words(error)}). Convert it to WAV or FLAC, or leave it out."
+                f"FFmpeg ({words_of(error)}). Convert it to WAV or FLAC, or leave it out."
             ) from None
-        if not self._container.streams.audio:
-            self.close()
-            raise AudioError(f"{self.name} has no audio track. Correct its path, or leave it out.")
-        context = self._container.streams.audio[0].codec_context
-        self.samplerate, self.channels = context.rate, context.channels
-        self._frames = self._container.decode(audio=0)
-        self._held = np.zeros(0, np.float32)  # decoded, mono; may still be needed
-        self._held_from = 0  # sample number of _held[0]
+        context = container.streams.audio[0].codec_context if container.streams.audio else None
+        if context and context.rate and context.channels:
+            return container
+        container.close()
+        lack = "no sample rate or channels" if context else "no audio track"
+        raise AudioError(f"{self.name} has {lack}. Correct its path, or leave it out.")
+
+    def _zero(self, start_time: int | None) -> float:
+        """The time stamp in seconds that is the file's beginning."""
+        start = (start_time or 0) / self._av.time_base
+        if not self._formats & FROM_ZERO:
+            return start
+        if start <= CLOCK:
+            return min(start, 0.0)
+        self.losses.say(f"begins at {start:.2f} s of its clock, from where times are counted")
+        return start
 
     def close(self) -> None:
         """Close the file."""
@@ -61,18 +96,37 @@ class AudioStream:
 
     def count(self) -> int:
         """Samples up to the end, by decoding: a container's own duration is rounded or a guess."""
-        num_samples = 0
-        while (block := self._next()) is not None:
-            num_samples += len(block)
-        return num_samples
+        for _ in self._mono:
+            pass
+        self.losses.check(0, self._total)
+        return self._timeline.end
 
     def read(self, first: int, last: int | None) -> np.ndarray:
-        """(N,) float32 from sample ``first`` to ``last``; going back starts over."""
+        """(N,) float32 from sample ``first`` to ``last``; going back starts over.
+
+        Raises:
+            AudioError: the file is damaged, more than a reader may go over.
+        """
         if first < self._held_from:
             self.close()
             if not isinstance(self._source, str):
                 self._source.seek(0)
             self._open()
+        held = self._up_to(first, last)
+        keep = min(max(0, first - self._held_from), len(held))
+        if last is None:  # nothing comes after it: do not hold a whole recording twice
+            self._held, self._held_from = np.zeros(0, np.float32), self._held_from + len(held)
+            found = held[keep:]
+        else:
+            self._held, self._held_from = held[keep:], self._held_from + keep
+            found = self._held[: max(0, last - self._held_from)].copy()
+        self.losses.check(first, first + len(found))
+        if self._total is not None:
+            self.losses.check(0, self._total)
+        return found
+
+    def _up_to(self, first: int, last: int | None) -> np.ndarray:
+        """All that is held once ``last`` is decoded; what ends before ``first`` is forgotten."""
         blocks, held_to = [self._held], self._held_from + len(self._held)
         while last is None or held_to < last:
             if (block := self._next()) is None:
@@ -82,43 +136,109 @@ class AudioStream:
                 blocks, self._held_from = [], held_to
             else:
                 blocks.append(block)
-        held = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-        keep = min(max(0, first - self._held_from), len(held))
-        if last is None:  # nothing comes after it: do not hold a whole recording twice
-            self._held, self._held_from = np.zeros(0, np.float32), held_to
-            return held[keep:]
-        self._held, self._held_from = held[keep:], self._held_from + keep
-        return self._held[: max(0, last - self._held_from)].copy()
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
     def _next(self) -> np.ndarray | None:
-        """The next decoded block (N,), or None at the end."""
+        """The next block, None at the end; what failed once fails each time."""
+        if self._failure:
+            raise self._failure
         try:
-            frame = next(self._frames, None)
-        except self._av.error.EOFError:
+            return next(self._mono, None)
+        except AudioError as error:
+            self._failure = error
+            raise
+
+    def _blocks(self, packets: Packets) -> Iterator[np.ndarray]:
+        """Decoded blocks (N,), silence included, to the end."""
+        before = None
+        for event in chain(packets, [None]):
+            if before is not None:
+                yield from self._placed(before, event)
+            before = event
+        self._account(packets)
+        yield self._mixer.rest()
+        if self._mixer.num_cancelled:
+            seconds = self._mixer.num_cancelled / self.samplerate
+            self.losses.say(cancelled_note(seconds))
+
+    def _placed(self, event, after) -> Iterator[np.ndarray]:
+        """A frame or a lost packet, with the silence before it."""
+        if isinstance(event, Lost):
+            self.losses.add(self._timeline.end, event.length, 1)
+            self._timeline.skip(event.length)
+            yield from self._silence(event.length)
+            return
+        place = self._timeline.end
+        at, following = self._stamp(event), self._stamp(after)
+        silence, left_out = self._timeline.place(at, event.samples, following)
+        if silence:
+            self._note_gap(place, silence)
+            yield from self._silence(silence)
+        yield self._mixer.add(self._channels(event)[:, left_out:])
+
+    def _stamp(self, event) -> int | None:
+        """The time stamp in samples, of a container that has its own."""
+        if event is None or event.pts is None or self._declared.counts_alone:
             return None
-        except self._av.error.FFmpegError as error:
+        return round(event.pts * self._tick - self._origin)
+
+    def _note_gap(self, place: int, length: int) -> None:
+        seconds = length / self.samplerate
+        if seconds > MAX_GAP:
             raise AudioError(
-                f"{self.name} is damaged (FFmpeg: {_words(error)}). Copy it again, or leave it out."
-            ) from None
-        if frame is None:
-            return None
-        if frame.sample_rate != self.samplerate:
-            raise AudioError(f"{self.name} changes its sample rate midway. Convert it to WAV.")
-        return _frame_to_mono(frame)
+                f"{self.name} has a jump of {seconds:.0f} s in its time stamps, at "
+                f"{place / self.samplerate:.2f} s. Cut it apart there, or convert it to WAV."
+            )
+        if not self._declared.is_whole:
+            self._refuse_lossless(place)
+            self.losses.add(place, length)
+        elif seconds > SHORT or not place:
+            self.losses.add_gap(place, length)
+
+    def _refuse_lossless(self, place: int) -> None:
+        if "flac" in self._formats:
+            raise AudioError(
+                f"{self.name} is damaged at {place / self.samplerate:.2f} s (FFmpeg: frames are "
+                "missing). Copy it again, or leave it out."
+            )
+
+    def _silence(self, length: int) -> Iterator[np.ndarray]:
+        for start in range(0, length, BLOCK):
+            width = min(BLOCK, length - start)
+            yield self._mixer.add(np.zeros((self.channels, width), np.float32))
+
+    def _channels(self, frame) -> np.ndarray:
+        """(C, N) float32 of a decoded frame; one with other channels than the first is mixed."""
+        block = _frame_to_channels(frame)
+        if len(block) == self.channels:
+            return block
+        return np.tile(mean_of(block), (self.channels, 1))
+
+    def _account(self, packets: Packets) -> None:
+        """What came against what the container says."""
+        end, steps = self._timeline.end, self._timeline.steps_back
+        if steps and "ogg" not in self._formats:  # one stream after the other is its way
+            self.losses.say(
+                f"has time stamps that begin anew {steps} times; each part follows on the last"
+            )
+        if packets.num_strange:
+            self.losses.say(f"has {packets.num_strange} packets that are no sound")
+        origin = round(self._origin) if self._formats & FROM_ZERO else 0
+        short = self._declared.short_of(end + origin, packets.num_samples)
+        if short > SHORT * self.samplerate:
+            self.losses.say(f"ends {short / self.samplerate:.2f} s before its header says")
+            self.losses.add(end, short)
+            end += short
+        self._total = end
 
 
-def _frame_to_mono(frame) -> np.ndarray:
-    """Mean over channels of a decoded frame, whatever its sample format, as (N,) float32."""
+def _frame_to_channels(frame) -> np.ndarray:
+    """(C, N) float32 of a decoded frame, whatever its sample format."""
     array = frame.to_ndarray()
     if not frame.format.is_planar:
         array = array.reshape(-1, len(frame.layout.channels)).T
     if array.dtype == np.uint8:
-        array = (array.astype(np.float32) - 128) / 128
-    elif array.dtype.kind == "i":
-        array = array.astype(np.float32) / -float(np.iinfo(array.dtype).min)
-    return array.mean(axis=0, dtype=np.float32)
-
-
-def _words(error: Exception) -> str:
-    """An FFmpeg error's own words, without the path that PyAV adds."""
-    return str(getattr(error, "strerror", None) or error)
+        return (array.astype(np.float32) - 128) / 128
+    if array.dtype.kind == "i":
+        return array.astype(np.float32) / -np.float32(np.iinfo(array.dtype).min)
+    return array.astype(np.float32, copy=False)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from asr_dro_plugin.audio.files import ARK_POINTER, is_pipe
 from asr_dro_plugin.audio.read_ahead import Location
+from asr_dro_plugin.audio.sources import ARK_POINTER, is_pipe
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
 from asr_dro_plugin.errors import UserError
 

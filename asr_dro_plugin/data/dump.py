@@ -5,7 +5,6 @@ record, ``parts/part.<k>.json``.  ``merge`` makes the tables, and only when the 
 is there and speaks of the same input.  From a part's start to the merge ``wav.scp`` is absent.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -19,6 +18,8 @@ import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio import files as audio
+from asr_dro_plugin.audio.silence import has_sound
+from asr_dro_plugin.audio.sources import is_pipe
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data.drop_ledger import DropLedger
@@ -125,31 +126,33 @@ def _progress(settings: DumpSettings, part: int, items: list[Item]) -> Progress:
 def _convert_all(items: list[Item], settings: DumpSettings) -> Iterator[tuple[Item, object]]:
     """Each item with its int16 samples and clipped count, or with what makes it unusable."""
     for path, group in itertools.groupby(items, key=lambda item: item.path):
-        group = list(group)
-        spans = [(item.start, item.end) for item in group]
-        with contextlib.closing(audio.read_pieces(path, spans, settings.allow_pipes)) as pieces:
-            yield from _convert_pieces(group, pieces, settings.fs)
-
-
-def _convert_pieces(items: list[Item], pieces: Iterator, fs: int) -> Iterator[tuple[Item, object]]:
-    """The items of one recording; what cannot be read of it ends all that follow, too."""
-    failure = None
-    for item in items:
         try:
-            result = failure or to_pcm(item, *next(pieces), fs)
+            recording = audio.AudioFile(path, settings.allow_pipes)
         except audio.AudioError as error:
-            result = failure = Unusable(error.reason, str(error))
-        except Unusable as unusable:
-            result = unusable
-        yield item, result
+            yield from ((item, Unusable(error.reason, str(error))) for item in group)
+            continue
+        with recording:
+            for item in group:
+                yield item, _converted(item, recording, settings.fs)
+
+
+def _converted(item: Item, recording: audio.AudioFile, fs: int) -> object:
+    """One stretch of a recording; damage elsewhere in it does no harm."""
+    try:
+        samples = recording.read(item.start, item.end)
+        return to_pcm(item, samples, recording.sample_rate, fs)
+    except audio.AudioError as error:
+        return Unusable(error.reason, str(error))
+    except Unusable as unusable:
+        return unusable
 
 
 def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndarray, int]:
     """(N,) float32 at ``rate`` to int16 at ``fs``, and how many samples had to be clipped.
 
     Raises:
-        Unusable: no sample, a value that is not finite, a segment that runs past the recording,
-            or so much beyond full scale that the file's scale must be wrong.
+        Unusable: no sample, no sound in them, a value that is not finite, a segment that runs past
+            the recording, or so much beyond full scale that the file's scale must be wrong.
     """
     if not len(samples):
         raise Unusable("zero-length audio", item.path)
@@ -157,6 +160,8 @@ def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndar
         raise Unusable("segment ends after its recording", item.path)
     if not np.isfinite(samples).all():
         raise Unusable("samples that are not numbers", item.path)
+    if not has_sound(samples):
+        raise Unusable("no sound", item.path)
     scaled = np.rint(audio.resample(samples, rate * item.speed, fs) * FULL_SCALE)
     if not len(scaled):
         raise Unusable("zero-length audio", item.path)
@@ -198,7 +203,7 @@ def _what_needs_raw(item: Item, fs: int) -> str:
         return "is cut by segments"
     if item.speed != 1.0:
         return f"has a speed factor of {item.speed:g}"
-    if audio.is_pipe(item.path) or (not os.path.exists(item.path) and ":" in item.path):
+    if is_pipe(item.path) or (not os.path.exists(item.path) and ":" in item.path):
         return "is not a plain file"
     info = audio.probe(item.path)
     if info.sample_rate != fs:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_dro_plugin.audio.files import is_pipe
+from asr_dro_plugin.audio.sources import is_pipe
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.data.utt_tables import check_same_ids
 from asr_dro_plugin.errors import UserError

@@ -2,11 +2,13 @@
 
 import argparse
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, read_ahead
+from asr_dro_plugin.audio.silence import has_sound
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.base.progress import Progress
@@ -84,6 +86,8 @@ def aligned(
 
 def _one(utterance: SpeechItem, text: str, align: Callable, strict: bool) -> Transcript:
     best, fault = Hypothesis(text, 0.0), ""
+    if not utterance.fault and not has_sound(utterance.samples):
+        logging.warning("%s has no sound: the times of its text mean nothing.", utterance.utt_id)
     try:
         found = align(utterance, text)
         best = Hypothesis(text, found.score, None, None, found.words, found.chars)

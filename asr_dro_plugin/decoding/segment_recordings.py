@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, load
+from asr_dro_plugin.audio.silence import has_sound
 from asr_dro_plugin.audio.vad import find_speech
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data.segments_dir import Recording, Segment, summary, to_thousandths
@@ -122,6 +123,8 @@ def _cut(utterance: SpeechItem, text: str | None, cutter: Callable) -> tuple[lis
     """The pieces, or why there are none."""
     if utterance.fault:
         return [], utterance.fault
+    if not has_sound(utterance.samples):
+        return [], "no speech was found: it has no sound"
     try:
         segments = cutter(utterance, text)
     except UserError as error:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_dro_plugin.audio.ffmpeg_stream import AudioStream, _frame_to_mono, raw_format
+from asr_dro_plugin.audio.ffmpeg_stream import AudioStream, _frame_to_channels, raw_format
 from tests.sounds import encode, noise
 
 
@@ -51,9 +51,9 @@ def test_every_sample_format_becomes_the_same_float(sample_format, planar):
     frame = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(array.astype(dtype)), format=sample_format + planar, layout="stereo"
     )
-    mono = _frame_to_mono(frame)
-    assert mono.dtype == np.float32
-    np.testing.assert_allclose(mono, [0.25, -0.25, 0.25], atol=1e-6)
+    channels = _frame_to_channels(frame)
+    assert channels.dtype == np.float32
+    np.testing.assert_allclose(channels, stereo, atol=1e-6)
 
 
 def test_raw_formats_go_by_the_name():

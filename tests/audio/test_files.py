@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from asr_dro_plugin.audio import files as audio
 from asr_dro_plugin.audio.files import AudioError
+from asr_dro_plugin.audio.sound_file import SoundFileReader
 from tests.sounds import encode, noise, pitch_of, tone, write_flac
 
 CONTAINERS = [
@@ -86,13 +87,13 @@ def test_pieces_equal_the_same_stretch_of_the_whole(tmp_path, name):
 def test_a_piece_reads_only_what_it_needs(tmp_path, monkeypatch):
     path = write_flac(tmp_path / "long.flac", noise(60.0, 8000), 8000)
     wanted = []
-    real = audio._Decoder._read_block
+    real = SoundFileReader._read_block
 
     def counted(self, frames):
         wanted.append(frames)
         return real(self, frames)
 
-    monkeypatch.setattr(audio._Decoder, "_read_block", counted)
+    monkeypatch.setattr(SoundFileReader, "_read_block", counted)
     assert len(audio.read(path, 50.0, 51.5)[0]) == 12000
     assert sum(wanted) == 12000
 

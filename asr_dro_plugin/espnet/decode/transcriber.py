@@ -12,6 +12,7 @@ import torch
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import SpeechItem
+from asr_dro_plugin.audio.silence import has_sound
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
 from asr_dro_plugin.decoding.align import align_tokens
 from asr_dro_plugin.decoding.chunks import plan_chunks, refuse_uncounted, stitch
@@ -85,6 +86,9 @@ class Transcriber:
         for number, utterance in enumerate(utterances):
             if fault := utterance.fault or self._too_short(utterance):
                 made[number] = without_text(utterance, fault)
+            elif not has_sound(utterance.samples):
+                logging.warning("%s has no sound: its text is empty.", utterance.utt_id)
+                made[number] = without_text(utterance, "")
             elif self._is_long(utterance):
                 made[number] = self._long(utterance)
             else:
@@ -222,7 +226,7 @@ def no_progress(_total: int, _title: str) -> AbstractContextManager:
 
 
 def without_text(utterance: SpeechItem, fault: str) -> Transcript:
-    """An empty transcript that says why."""
+    """An empty transcript that says why; no fault is nothing to be said."""
     duration = round(utterance.duration, 6) if len(utterance.samples) else None
     return Transcript(utterance.utt_id, (Hypothesis("", 0.0),), None, duration, fault)
 

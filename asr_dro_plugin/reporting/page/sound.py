@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.audio.files import ARK_POINTER, read, resample
+from asr_dro_plugin.audio.files import read, resample
+from asr_dro_plugin.audio.sources import ARK_POINTER
 from asr_dro_plugin.data.wav_scp import Item
 
 LONGEST = 20.0  # seconds embedded of one utterance

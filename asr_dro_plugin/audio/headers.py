@@ -1,0 +1,124 @@
+"""How many bytes of samples an uncompressed file's header declares, and how many there are.
+
+libsndfile takes the smaller of the two in silence, and a declared size of zero, which is what a
+recorder leaves that could not go back to its header, for an empty file.
+Sources: RIFF (IBM and Microsoft, 1991), EBU Tech 3306 (RF64), Sony's Wave64, Apple's CAF 1.0,
+Sun's ``audio(7)``, NIST SPHERE.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+STREAMED_SIZE = 0.99 * 0x7FFFF000  # writers to a pipe declare this or more, not knowing the size
+UNKNOWN = -1
+W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
+SAMPLE_COUNT = re.compile(rb"sample_count -i (\d+)")
+SAMPLE_BYTES = re.compile(rb"sample_n_bytes -i (\d+)")
+NUM_CHANNELS = re.compile(rb"channel_count -i (\d+)")
+
+
+class DataSize(NamedTuple):
+    """Bytes of samples, as declared and as present.
+
+    Attributes:
+        declared: ``UNKNOWN`` where the header says that it does not know.
+        present: from the samples' first byte to the end of the file.
+        patch: (offset, bytes) which, written into the header, make libsndfile read to the end.
+    """
+
+    declared: int
+    present: int
+    patch: tuple[int, bytes] = (0, b"")
+
+
+def data_size(stream: BinaryIO) -> DataSize | None:
+    """What a file's header declares; None for a format that is not known here."""
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    head = stream.read(1024)
+    for magic, read in READERS.items():
+        if head.startswith(magic):
+            try:
+                found = read(stream, head, size)
+            except struct.error:  # a header that is cut off: the decoder says so
+                return None
+            return found and found._replace(declared=_known(found.declared))
+    return None
+
+
+def _known(declared: int) -> int:
+    return UNKNOWN if declared < 0 or declared >= STREAMED_SIZE else declared
+
+
+def _chunks(stream: BinaryIO, at: int, end: int, form: str, align: int) -> Iterator[tuple]:
+    """(id, size, offset of the body) of each chunk; ``form`` is the struct of id and size."""
+    head = struct.calcsize(form)
+    while at + head <= end:
+        stream.seek(at)
+        name, size = struct.unpack(form, stream.read(head))
+        yield name, size, at + head
+        at += head + -(-max(size, 0) // align) * align
+
+
+def _riff(stream: BinaryIO, head: bytes, size: int) -> DataSize | None:
+    form = ">4sI" if head.startswith(b"RIFX") else "<4sI"
+    large = None  # RF64 keeps the size in 64 bits, in a chunk of its own
+    for name, declared, body in _chunks(stream, 12, size, form, 2):
+        if name == b"ds64":
+            stream.seek(body + 8)
+            large = struct.unpack("<Q", stream.read(8))[0], body + 8
+        if name == b"data" and large:
+            return DataSize(large[0], size - body, (large[1], struct.pack("<Q", size - body)))
+        if name == b"data":
+            empty = declared == 0 and _are_chunks(stream, body, size, form)
+            return DataSize(declared, 0 if empty else size - body, (body - 4, b"\xff" * 4))
+    return None
+
+
+def _are_chunks(stream: BinaryIO, at: int, end: int, form: str) -> bool:
+    """Whether what is left of a file is chunks up to its end, and so no samples."""
+    for name, size, body in _chunks(stream, at, end, form, 2):
+        if not name.isascii() or not name.decode().isprintable():
+            return False
+        at = body + size + size % 2
+    return at in (end, end + 1)
+
+
+def _au(_stream: BinaryIO, head: bytes, size: int) -> DataSize:
+    start, declared = struct.unpack_from(">II", head, 4)
+    return DataSize(declared, max(size - start, 0), (8, b"\xff" * 4))
+
+
+def _w64(stream: BinaryIO, _head: bytes, size: int) -> DataSize | None:
+    at = 40
+    while at + 24 <= size:
+        stream.seek(at)
+        name, whole = struct.unpack("<16sQ", stream.read(24))
+        if name == W64_DATA:
+            return DataSize(whole - 24 if whole else UNKNOWN, size - at - 24)
+        at += max(24, -(-whole // 8) * 8)
+    return None
+
+
+def _caf(stream: BinaryIO, _head: bytes, size: int) -> DataSize | None:
+    for name, declared, body in _chunks(stream, 8, size, ">4sq", 1):
+        if name == b"data":
+            return DataSize(declared if declared > 0 else UNKNOWN, size - body)
+    return None
+
+
+def _nist(_stream: BinaryIO, head: bytes, size: int) -> DataSize | None:
+    found = [pattern.search(head) for pattern in (SAMPLE_COUNT, SAMPLE_BYTES, NUM_CHANNELS)]
+    if None in found or b"embedded" in head:  # compressed: its bytes tell nothing
+        return None
+    count, width, channels = (int(each[1]) for each in found)
+    start = int(head[8:16]) if head[8:16].strip().isdigit() else 1024
+    return DataSize(count * width * channels or UNKNOWN, max(size - start, 0))
+
+
+READERS = {
+    b"RIFF": _riff, b"RIFX": _riff, b"RF64": _riff, b".snd": _au, b"riff.\x91\xcf\x11": _w64,
+    b"caff": _caf, b"NIST_1A": _nist,
+}  # fmt: skip
