@@ -11,13 +11,14 @@ import logging
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from asr_dro_plugin.data import corpus, splits
 from asr_dro_plugin.data.corpus_options import OptionParser
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.kaldi_names import NamesApart
-from asr_dro_plugin.data.manifests import parse_columns, read_rows
+from asr_dro_plugin.data.manifests import JSON_LINES, parse_columns, read_rows
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.text.languages import choose, read_languages
 from asr_dro_plugin.text.normalizers import get_normalizer
@@ -81,6 +82,8 @@ def read_table(
         where = f"{table}:{number}"
         lang = _language(row.get("lang", one_lang), where)
         utt = _utterance(row, lang, table.parent, group_by, where)
+        if utt.start is None and table.suffix.lower() in JSON_LINES:
+            utt = replace(utt, end=utt.duration)  # as NeMo reads a duration without an offset
         _note_names(row, utt, group_by, apart)
         yield utt, _set_name(row, where)
 

@@ -47,6 +47,16 @@ def probe(path: str | os.PathLike, allow_pipes: bool = False) -> AudioInfo:
         return recording.info()
 
 
+def probe_header(path: str | os.PathLike) -> AudioInfo | None:
+    """``probe`` of a file whose header tells its length; None where only decoding would.
+
+    Raises:
+        AudioError: as ``probe``.
+    """
+    with AudioFile(path) as recording:
+        return recording.info() if recording.is_told else None
+
+
 def read(
     path: str | os.PathLike,
     start: float | None = None,
@@ -127,6 +137,11 @@ class AudioFile:
         self._reader.close()
         if self._was_read:
             self._reader.losses.tell()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the length is known without decoding."""
+        return self._decoder == "libsndfile" or self._num_bytes is not None
 
     def info(self) -> AudioInfo:
         """Sizes: from libsndfile's reading of the header, else counted."""

@@ -47,16 +47,18 @@ def perturb(data_dir: str, out_dir: str, factors: list[str]) -> None:
     from pathlib import Path
 
     from asr_dro_plugin.base.kaldi_io import read_table, write_table
-    from asr_dro_plugin.data.utt_tables import UttTables
+    from asr_dro_plugin.data.utt_tables import CARRIED, UttTables
 
     keyed = "segments" if Path(data_dir, "segments").is_file() else "wav.scp"
-    data = UttTables.read(data_dir, ["utt2spk", "utt2lang", "utt2category", keyed])
+    required = ["utt2spk", "utt2lang", "utt2category", keyed]
+    data = UttTables.read(data_dir, required, optional=(*CARRIED, "utt2dur"))
     tables: dict[str, dict[str, str]] = {name: {} for name in [*data.tables, "utt2speed"]}
     for factor in factors:
         prefix = "" if float(factor) == 1 else f"sp{factor}-"
         for name, table in data.tables.items():
-            mark = prefix if name == "utt2spk" else ""
-            tables[name].update({prefix + utt: mark + value for utt, value in table.items()})
+            tables[name].update(
+                {prefix + u: _of_copy(name, v, factor, prefix) for u, v in table.items()}
+            )
         tables["utt2speed"].update(dict.fromkeys((prefix + u for u in data.utt_ids), factor))
     if keyed == "segments":
         write_table(Path(out_dir, "wav.scp"), read_table(Path(data_dir, "wav.scp")))
@@ -65,6 +67,13 @@ def perturb(data_dir: str, out_dir: str, factors: list[str]) -> None:
     out = UttTables(Path(out_dir), tables)
     out.write(out_dir, out.utt_ids)
     logging.info("%s: %d utterances at %d speeds", out_dir, len(out.utt_ids), len(factors))
+
+
+def _of_copy(name: str, value: str, factor: str, prefix: str) -> str:
+    """A table's value for a copy: its speaker is another, and it is shorter or longer."""
+    if name == "utt2dur" and prefix:
+        return f"{float(value) / float(factor):.3f}"
+    return prefix + value if name == "utt2spk" else value
 
 
 def main(argv: list[str] | None = None) -> None:

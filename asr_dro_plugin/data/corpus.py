@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from asr_dro_plugin.audio.files import probe, probe_header
 from asr_dro_plugin.base.kaldi_io import spk2utt, write_table
+from asr_dro_plugin.data import claims
 from asr_dro_plugin.data.drop_ledger import DEFAULT_CAP, DropLedger
 from asr_dro_plugin.data.kaldi_names import as_id
 from asr_dro_plugin.errors import UserError
@@ -27,9 +29,10 @@ class Utterance:
     """One utterance on its way into a data directory.
 
     ``audio`` is a file; ``start`` and ``end`` (seconds) cut the utterance out of a longer
-    recording.  ``duration`` is in seconds, None until measured.  ``category`` is the group.
-    ``source`` is ``file:line`` where it came from, for messages.  ``corpus`` is where it was
-    published, one word (``local/corpora.tsv`` lists licences by it).
+    recording; an ``end`` alone cuts off what follows it, if anything does.  ``duration`` is in
+    seconds, None until measured.  ``category`` is the group.  ``source`` is ``file:line`` where it
+    came from, for messages.  ``corpus`` is where it was published, one word
+    (``local/corpora.tsv`` lists licences by it).
     """
 
     utt_id: str
@@ -88,7 +91,7 @@ def clean(
     """Normalise texts, measure missing durations, and drop what cannot be used.
 
     Dropped, each with its reason in ``ledger``: missing audio, unreadable audio, zero length,
-    empty text after normalisation.
+    a duration or piece that the file's header belies, empty text after normalisation.
 
     Args:
         utterances: of one set.
@@ -103,11 +106,15 @@ def clean(
         text = normalize(text if tag == utt.lang else utt.text, utt.lang)
         try:
             seconds = _duration(utt, measure)
+            utt, fault = held_to_its_claim(utt)
         except UserError as error:
             reason = "unreadable audio" if os.path.exists(utt.audio) else "missing audio"
             ledger.add(utt.utt_id, utt.lang, reason, str(error))
             continue
-        if seconds <= 0:
+        if seconds > 0 and fault:
+            reason = claims.NOT_AS_DECLARED if utt.start is None else claims.BEYOND
+            ledger.add(utt.utt_id, utt.lang, reason, f"{utt.audio}: {fault}")
+        elif seconds <= 0:
             ledger.add(utt.utt_id, utt.lang, "zero length", utt.audio)
         elif not text:
             ledger.add(utt.utt_id, utt.lang, "empty text", f"{utt.source} {utt.text!r}")
@@ -128,10 +135,27 @@ def _duration(utt: Utterance, measure: Callable[[str], float]) -> float:
     return min(utt.end or whole, whole) - (utt.start or 0.0)
 
 
+def held_to_its_claim(utt: Utterance) -> tuple[Utterance, str]:
+    """A declared duration against the file's header, where that tells; what decodes, stage 3 does.
+
+    Returns:
+        The utterance, without an ``end`` where the file ends there too, and what is wrong with it.
+    """
+    if utt.duration is None or not os.path.getsize(utt.audio):
+        return utt, ""
+    info = probe_header(utt.audio)
+    if info is None:
+        return utt, ""
+    if utt.start is not None:
+        return utt, claims.fault_of_end(utt.start + utt.duration, info.duration, info.sample_rate)
+    fault = claims.fault(utt.duration, info.duration, info.sample_rate)
+    if utt.end is None or utt.end > info.duration:
+        return replace(utt, end=None), fault
+    return (utt, "") if fault else (replace(utt, end=None), "")
+
+
 def audio_duration(path: str) -> float:
     """Seconds of audio in a file, from its header where it tells."""
-    from asr_dro_plugin.audio.files import probe
-
     return probe(path).duration
 
 

@@ -22,6 +22,7 @@ from asr_dro_plugin.audio.silence import has_sound
 from asr_dro_plugin.audio.sources import is_pipe
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.data import claims
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.data.wav_scp import Item, read_items
@@ -29,7 +30,6 @@ from asr_dro_plugin.errors import UserError
 
 FULL_SCALE = 32768
 MAX_CLIPPED = 0.1  # more of an utterance beyond full scale is no overshoot but a wrong scale
-SEGMENT_SLACK = 0.5  # seconds a segment may end after its recording, as in Kaldi
 FEATS_TYPES = ("raw", "raw_copy")
 
 
@@ -76,7 +76,7 @@ def _part_of(items: list[Item], part: int, num_parts: int) -> list[Item]:
 def fingerprint(settings: DumpSettings) -> str:
     """Hash of the settings and of the tables that name the sound."""
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
-    for name in ("wav.scp", "segments", "utt2speed", "text"):
+    for name in ("wav.scp", "segments", "utt2speed", "utt2dur", "text"):
         path = Path(settings.data_dir, name)
         digest.update(f"{name}\n".encode())
         digest.update(path.read_bytes() if path.is_file() else b"")
@@ -152,12 +152,12 @@ def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndar
 
     Raises:
         Unusable: no sample, no sound in them, a value that is not finite, a segment that runs past
-            the recording, or so much beyond full scale that the file's scale must be wrong.
+            the recording, another duration than the one declared, or so much beyond full scale
+            that the file's scale must be wrong.
     """
     if not len(samples):
         raise Unusable("zero-length audio", item.path)
-    if item.end is not None and item.end - (item.start or 0) - len(samples) / rate > SEGMENT_SLACK:
-        raise Unusable("segment ends after its recording", item.path)
+    _check_length(item, len(samples) / rate, rate)
     if not np.isfinite(samples).all():
         raise Unusable("samples that are not numbers", item.path)
     if not has_sound(samples):
@@ -169,6 +169,16 @@ def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndar
     if num_clipped > MAX_CLIPPED * len(scaled):
         raise Unusable("samples far beyond full scale", item.path)
     return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16), num_clipped
+
+
+def _check_length(item: Item, seconds: float, rate: int) -> None:
+    """What was cut must be there whole, and a whole file as long as it was declared."""
+    if item.end is not None and item.end - (item.start or 0) - seconds > claims.SEGMENT_SLACK:
+        raise Unusable(claims.BEYOND, item.path)
+    if item.start is not None or item.declared is None:
+        return
+    if fault := claims.fault(item.declared, seconds / item.speed, rate * item.speed):
+        raise Unusable(claims.NOT_AS_DECLARED, f"{item.path}: {fault}")
 
 
 def _check_copies(settings: DumpSettings, part: int, items: list[Item]) -> dict:

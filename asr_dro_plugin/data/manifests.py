@@ -25,6 +25,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "corpus": ("corpus", "corpus_name", "dataset"),
 }
 REQUIRED = ("path", "transcript")
+JSON_LINES = (".json", ".jsonl", ".ndjson")
 
 
 def parse_columns(option: str) -> dict[str, str]:
@@ -55,7 +56,7 @@ def read_rows(path: str | Path, columns: Mapping[str, str]) -> Iterator[tuple[in
     """
     path = Path(path)
     lines = read_lines(path)
-    if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
+    if path.suffix.lower() in JSON_LINES:
         rows = _json_rows(path, lines)
     else:
         rows = _delimited_rows(path, lines)

@@ -22,6 +22,7 @@ class Item:
     start: float | None = None
     end: float | None = None
     speed: float = 1.0
+    declared: float | None = None  # seconds, of utt2dur, at its speed
 
 
 def read_items(
@@ -47,12 +48,16 @@ def read_items(
                 "Name files instead, or allow it with --allow_pipes true."
             )
     speeds = _read_speeds(data_dir / "utt2speed")
+    declared = _read_durations(data_dir / "utt2dur")
     if (data_dir / "segments").is_file():
         source, items = "segments", list(_read_segments(data_dir / "segments", recordings, speeds))
         items.sort(key=lambda item: (item.path, item.start, item.utt_id))
     else:
         source = "wav.scp"
-        items = [Item(utt, path, speed=speeds.get(utt, 1.0)) for utt, path in recordings.items()]
+        items = [
+            Item(utt, path, speed=speeds.get(utt, 1.0), declared=declared.get(utt))
+            for utt, path in recordings.items()
+        ]
         items.sort(key=lambda item: item.utt_id.encode())
     if need_text:
         sounds = {item.utt_id: item.path for item in items}
@@ -72,6 +77,21 @@ def _read_speeds(path: Path) -> dict[str, float]:
         if not 0.1 <= speeds[utt_id] <= 10:
             raise UserError(f"{path} gives '{utt_id}' the speed '{word}'. Use 0.1 to 10.")
     return speeds
+
+
+def _read_durations(path: Path) -> dict[str, float]:
+    if not path.is_file():
+        return {}
+    found = {}
+    for number, (utt_id, word) in enumerate(read_table(path).items(), 1):
+        try:
+            found[utt_id] = float(word)
+        except ValueError:
+            raise UserError(
+                f"{path}:{number} gives '{utt_id}' the duration '{word}', no number of seconds. "
+                f"Correct it, or remove {path}."
+            ) from None
+    return found
 
 
 def _read_segments(path: Path, recordings: dict, speeds: dict) -> Iterator[Item]:
