@@ -53,7 +53,7 @@ def read_set_tables(
     languages_path = _named_or_beside(languages, recipe_file(TABLE))
     return SetTables(
         languages=read_table(groups_path, allow_empty_value=False) if groups_path else None,
-        durations=_durations(utt2dur, folder),
+        durations=read_durations(folder, utt2dur),
         units=_units(units_path) if units_path else Units(),
         no_space=_no_space(languages_path) if languages_path else frozenset(),
     )
@@ -96,8 +96,8 @@ def _no_space(path: Path) -> frozenset[str]:
     return frozenset(iso for iso, lang in read_languages(path).items() if lang.no_space)
 
 
-def _durations(utt2dur: str | None, folder: Path) -> dict[str, float] | None:
-    """Seconds by utterance, from the file named or the one beside the reference, if any."""
+def read_durations(folder: Path, utt2dur: str | None = None) -> dict[str, float] | None:
+    """Seconds by utterance, from the file named or the one in the folder, if any."""
     path = Path(utt2dur or folder / "utt2dur")
     scale = 1.0
     if not utt2dur and not path.exists():

@@ -1,4 +1,4 @@
 """The model card of a packed model.
 
-Imports: audio base data experiment objectives reporting reporting.read stack text.
+Imports: audio data experiment objectives reporting reporting.read scoring stack text.
 """

@@ -3,7 +3,6 @@
 Files that are not there leave their facts out; nothing is guessed.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.base.kaldi_io import read_table
-from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import METRICS, SEEN
+from asr_dro_plugin.experiment import METRICS
 from asr_dro_plugin.experiment import metrics as metrics_file
+from asr_dro_plugin.reporting.read.data_sets import table_of
+from asr_dro_plugin.reporting.read.facts import read_seen
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS
 from asr_dro_plugin.stack.frames import frame_counter
@@ -58,29 +57,6 @@ def features_of(config: Mapping) -> dict:
     }  # fmt: skip
 
 
-def read_seen(exp: Path) -> list[dict]:
-    """Rows of ``seen.json``: group, corpus, utterances, seconds, labels; none where it is absent.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = exp / SEEN
-    if not path.exists():
-        return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [
-            {
-                "group": str(row["group"]), "corpus": str(row["corpus"]),
-                "utterances": int(row["utterances"]), "seconds": float(row["seconds"]),
-                "labels": int(row["labels"]),
-            }
-            for row in rows
-        ]  # fmt: skip
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}). Put it back, or remove it.") from None
-
-
 def training_facts(exp: Path, config: Mapping) -> dict:
     """What was trained on and how long, repeats included."""
     seen = read_seen(exp)
@@ -119,8 +95,8 @@ def training_data(config: Mapping, recipe: Path, folder: Path | None) -> list[Ce
     if folder is None:
         return []
     samples = _lengths(config, recipe, folder)
-    tables = {name: _table(folder / name) for name in ("utt2spk", "utt2corpus", "utt2speed")}
-    langs = _table(folder / "utt2lang") or _table(folder / "utt2category")
+    tables = {name: table_of(folder / name) for name in ("utt2spk", "utt2corpus", "utt2speed")}
+    langs = table_of(folder / "utt2lang") or table_of(folder / "utt2category")
     as_recorded = {u for u in samples if float(tables["utt2speed"].get(u, 1)) == 1} or set(samples)
     cells = defaultdict(list)
     for utt_id in sorted(as_recorded):
@@ -138,18 +114,14 @@ def training_data(config: Mapping, recipe: Path, folder: Path | None) -> list[Ce
 def _lengths(config: Mapping, recipe: Path, folder: Path) -> dict[str, int]:
     """Samples of each utterance that was trained on."""
     shapes = config.get("train_shape_file") or []
-    given = _table(recipe / shapes[0]) if shapes else {}
-    given = given or _table(folder / "utt2num_samples")
+    given = table_of(recipe / shapes[0]) if shapes else {}
+    given = given or table_of(folder / "utt2num_samples")
     return {utt_id: int(value.split(",")[0]) for utt_id, value in given.items()}
 
 
 def _speakers(utts: Sequence[str], utt2spk: Mapping[str, str]) -> int | None:
     speakers = {utt2spk.get(utt_id) for utt_id in utts}
     return None if None in speakers or len(speakers) == len(utts) > 1 else len(speakers)
-
-
-def _table(path: Path) -> dict[str, str]:
-    return read_table(path) if path.is_file() else {}
 
 
 def stack_of(config: Mapping) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.reporting.card.facts import Cell
 from asr_dro_plugin.reporting.read.score_files import rate_of
+from asr_dro_plugin.scoring.confusions import NO_TAG, confused_pairs
+from asr_dro_plugin.scoring.table import percent
 
 FEW_HOURS = 10.0  # of a language; below, words outside the training text are mostly misspelt
 NUM_CONFUSIONS = 3
@@ -60,8 +62,8 @@ def _of_scores(langs: Sequence[str], report: Mapping) -> list[str]:
     if len(rates) > 1:
         best, worst = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
         found.append(
-            f"**Languages differ**: the CER on {report['set']} goes from {_percent(rates[best])} "
-            f"({best}) to {_percent(rates[worst])} ({worst})."
+            f"**Languages differ**: the CER on {report['set']} goes from {percent(rates[best])} % "
+            f"({best}) to {percent(rates[worst])} % ({worst})."
         )
     unscored = sorted(set(langs) - set(rates))
     if unscored:
@@ -72,18 +74,11 @@ def _of_scores(langs: Sequence[str], report: Mapping) -> list[str]:
 def _of_identification(report: Mapping) -> list[str]:
     """Which languages are taken for which; without the matrix, how often each is missed."""
     matrix = report.get("lid_confusion") or {}
-    pairs = [
-        (count, ref, hyp)
-        for ref, row in matrix.items()
-        for hyp, count in row.items()
-        if ref != hyp and count
-    ]
+    pairs = sorted(confused_pairs(matrix), key=lambda pair: (-pair[2], *pair[:2]))
     if pairs:
-        totals = {ref: sum(row.values()) for ref, row in matrix.items()}
-        worst = sorted(pairs, key=lambda p: (-p[0], p[1:]))[:NUM_CONFUSIONS]
         words = [
-            f"{ref} as {hyp if hyp != 'none' else 'no language'} ({n} of {totals[ref]})"
-            for n, ref, hyp in worst
+            f"{ref} as {hyp if hyp != NO_TAG else 'no language'} ({n} of {round(n / share)})"
+            for ref, hyp, n, share in pairs[:NUM_CONFUSIONS]
         ]
         return [f"**Language taken for another**, most often: {', '.join(words)}."]
     missed = {n: rate_of(g, "lid") for n, g in report["groups"].items()}
@@ -91,7 +86,7 @@ def _of_identification(report: Mapping) -> list[str]:
     if not missed:
         return []
     worst = min(missed, key=missed.__getitem__)
-    return [f"**Language not recognised**: {worst} in {_percent(1 - missed[worst])} of the cases."]
+    return [f"**Language not recognised**: {worst} in {percent(1 - missed[worst])} % of the cases."]
 
 
 def _of_text(config: Mapping, report: Mapping | None) -> list[str]:
@@ -115,10 +110,6 @@ def _of_audio(cells: Sequence[Cell]) -> str:
     longest = max((cell.longest for cell in cells), default=0.0)
     seen = f" Training utterances were at most {longest:.1f} s long." if longest else ""
     return f"**Audio** is taken at 16 kHz; lower rates lack what the model listens for.{seen}"
-
-
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f} %"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from asr_dro_plugin.reporting.card.limits import limits
 from asr_dro_plugin.reporting.read.facts import settings_of, versions_line
 from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
 from asr_dro_plugin.reporting.words import short_names
+from asr_dro_plugin.scoring.table import percent
 from asr_dro_plugin.text.languages import Language
 
 
@@ -55,13 +56,14 @@ class Run:
 
 def write_card(run: Run) -> str:
     """The whole file."""
+    first = run.reports[0] if run.reports else None
     sections = {
         "": _what_it_is(run),
         "Results": _results(run),
         "Use": _use(run),
         "Training data": _data(run),
         "Training": _training(run),
-        "Limits": [f"- {line}" for line in _limits(run)],
+        "Limits": [f"- {line}" for line in limits(run.langs, run.cells, first, run.config)],
         "Licence": _licence(run),
         "Citation": [CITATION],
     }
@@ -88,20 +90,18 @@ def _what_it_is(run: Run) -> list[str]:
         what = "Speech recognition."
     method = run.config.get("objective") or "ctc"
     method = OBJECTIVES[method].words if method in OBJECTIVES else method
+    tag = f" It writes the language's tag first (`[{run.langs[0]}] …`)." if _has_tags(run) else ""
     lines = [
         f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
-        f"parameters) was trained with {method}, by asr-dro on ESPnet. It writes the language's "
-        f"tag first (`[{run.langs[0]}] …`)." if run.langs and _has_tags(run) else
-        f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
-        f"parameters) was trained with {method}, by asr-dro on ESPnet."
-    ]  # fmt: skip
+        f"parameters) was trained with {method}, by asr-dro on ESPnet.{tag}"
+    ]
     if run.reports:
         lines += ["", _worst(run.reports[0], run.titles[0])]
     return lines
 
 
 def _has_tags(run: Run) -> bool:
-    return f"[{run.langs[0]}]" in (run.config.get("token_list") or ())
+    return bool(run.langs) and f"[{run.langs[0]}]" in (run.config.get("token_list") or ())
 
 
 def _named(lang: str, run: Run) -> str:
@@ -110,27 +110,20 @@ def _named(lang: str, run: Run) -> str:
 
 def _worst(report: Mapping, title: str) -> str:
     name, group = worst_of(report)
-    line = f"**The worst language is {name}: CER {_rate(group, 'cer')}** on {title}"
-    if report["macro"].get("cer") is None:
-        return line + "."
-    return f"{line}; the mean over its {len(report['groups'])} languages is {_macro(report)}."
+    worst = _with_interval(rate_of(group, "cer"), interval_of(group, "cer"))
+    macro = _with_interval(report["macro"]["cer"], macro_interval(report, "cer"))
+    return (
+        f"**The worst language is {name}: CER {worst}** on {title}; the mean over its "
+        f"{len(report['groups'])} languages is {macro}."
+    )
 
 
-def _rate(group: Mapping, metric: str) -> str:
-    rate, interval = rate_of(group, metric), interval_of(group, metric)
-    if rate is None:
-        return "not measured"
-    return f"{100 * rate:.1f} %" + (f" (95 %: {_interval(interval)})" if interval else "")
-
-
-def _macro(report: Mapping) -> str:
-    interval = macro_interval(report, "cer")
-    words = f"{100 * report['macro']['cer']:.1f} %"
-    return words + (f" (95 %: {_interval(interval)})" if interval else "")
+def _with_interval(rate: float, interval: tuple[float, float] | None) -> str:
+    return f"{percent(rate)} %" + (f" (95 %: {_interval(interval)})" if interval else "")
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
-    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}" if interval else "-"
+    return f"{percent(interval[0])} to {percent(interval[1])}" if interval else "-"
 
 
 def _results(run: Run) -> list[str]:
@@ -144,9 +137,9 @@ def _results(run: Run) -> list[str]:
     for report, title in zip(run.reports, run.titles):
         rows = [_row(name, group) for name, group in sorted(report["groups"].items())]
         macro = report["macro"]
-        figures = [_figure(macro.get("cer")), _interval(macro_interval(report, "cer"))]
-        figures += [_figure(macro.get("wer")), _interval(macro_interval(report, "wer"))]
-        rows.append(["mean", "", "", *figures, _figure(macro.get("lid"))])
+        figures = [percent(macro.get("cer")), _interval(macro_interval(report, "cer"))]
+        figures += [percent(macro.get("wer")), _interval(macro_interval(report, "wer"))]
+        rows.append(["mean", "", "", *figures, percent(macro.get("lid"))])
         rows.append(_row("total", report["total"]))
         lines += ["", f"### {title}", ""]
         header = ["language", "utterances", "minutes", "CER", "95 %", "WER", "95 %", "LID"]
@@ -159,12 +152,8 @@ def _row(name: str, group: Mapping) -> list[str]:
     minutes = f"{group['duration'] / 60:.1f}" if group.get("duration") is not None else "-"
     cells = [name, str(group["num_utts"]), minutes]
     for metric in ("cer", "wer"):
-        cells += [_figure(rate_of(group, metric)), _interval(interval_of(group, metric))]
-    return [*cells, _figure(rate_of(group, "lid"))]
-
-
-def _figure(rate: float | None) -> str:
-    return "-" if rate is None else f"{100 * rate:.1f}"
+        cells += [percent(rate_of(group, metric)), _interval(interval_of(group, metric))]
+    return [*cells, percent(rate_of(group, "lid"))]
 
 
 def _left_out(report: Mapping) -> list[str]:
@@ -220,7 +209,7 @@ def _data(run: Run) -> list[str]:
 
 def _seen(run: Run) -> list[str]:
     rows = [
-        [row["group"], UNKNOWN if row["corpus"] == NOT_NAMED else row["corpus"],
+        [row["group"], _corpus_of(row),
          str(row["utterances"]), f"{row['seconds'] / 3600:.2f}"]
         for row in run.training["seen"]
     ]  # fmt: skip
@@ -228,6 +217,10 @@ def _seen(run: Run) -> list[str]:
     rows.append(["total", "", str(run.training["items_seen"]), hours])
     header = ["group", "corpus", "utterances seen", "hours seen"]
     return ["What training passed over, repetitions included:", "", *table(header, rows)]
+
+
+def _corpus_of(seen: Mapping) -> str:
+    return UNKNOWN if seen["corpus"] == NOT_NAMED else seen["corpus"]
 
 
 def _training(run: Run) -> list[str]:
@@ -243,11 +236,6 @@ def _training(run: Run) -> list[str]:
     return [*lines, "", f"Trained with {versions_line(run.versions)}."]
 
 
-def _limits(run: Run) -> list[str]:
-    report = run.reports[0] if run.reports else None
-    return limits(run.langs, run.cells, report, run.config)
-
-
 def _licence(run: Run) -> list[str]:
     if run.licence == UNKNOWN:
         lines = ["The licence of the model was not stated when it was packed."]
@@ -257,8 +245,7 @@ def _licence(run: Run) -> list[str]:
         name, licence = run.pretrained
         lines.append(f"Training began from {name} ({licence}).")
     keys = {(c.corpus, c.lang) for c in run.cells} or {
-        (row["corpus"].replace(NOT_NAMED, UNKNOWN) if row["corpus"] == NOT_NAMED else row["corpus"],
-         row["group"]) for row in run.training["seen"]
+        (_corpus_of(row), row["group"]) for row in run.training["seen"]
     }  # fmt: skip
     sources: dict[tuple[str, str, str], list[str]] = {}
     for corpus, lang in sorted(keys):

@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.reporting.compare import compare
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.part_advice import advice_part
 from asr_dro_plugin.reporting.page.part_comparison import comparison_part
-from asr_dro_plugin.reporting.page.part_confusion import confusion_part
 from asr_dro_plugin.reporting.page.part_data import data_part
-from asr_dro_plugin.reporting.page.part_errors import errors_part
+from asr_dro_plugin.reporting.page.part_errors import confusion_part, errors_part
 from asr_dro_plugin.reporting.page.part_languages import languages_part
 from asr_dro_plugin.reporting.page.part_making import making_part
 from asr_dro_plugin.reporting.page.part_summary import summary_part
@@ -23,8 +21,9 @@ from asr_dro_plugin.reporting.page.part_utterances import utterances_part
 from asr_dro_plugin.reporting.page.parts import Material, section
 from asr_dro_plugin.reporting.read.data_sets import recipe_of
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment, faults_of
+from asr_dro_plugin.reporting.read.utterances import ScoredUtterance
 from asr_dro_plugin.reporting.words import short_names
-from asr_dro_plugin.scoring.paired import Differences
+from asr_dro_plugin.scoring.paired import Differences, differences
 from asr_dro_plugin.text.languages import Language, read_languages
 
 POLICY = (
@@ -32,17 +31,17 @@ POLICY = (
     "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
 PAGE_SIZE = 7_000_000  # bytes; the utterances' own text comes on top
-PARTS = (
-    ("summary", "In short", summary_part),
-    ("languages", "Languages", languages_part),
-    ("comparison", "Differences", comparison_part),
-    ("advice", "What to try", advice_part),
-    ("utterances", "Utterances", utterances_part),
-    ("errors", "Mistakes", errors_part),
-    ("lid", "Mix-ups", confusion_part),
-    ("training", "Training", training_part),
-    ("data", "Data", data_part),
-    ("making", "How made", making_part),
+PARTS = (  # key, name, how it is made, the systems that it needs to be there
+    ("summary", "In short", summary_part, 0),
+    ("languages", "Languages", languages_part, 0),
+    ("comparison", "Differences", comparison_part, 2),
+    ("advice", "What to try", advice_part, 1),
+    ("utterances", "Utterances", utterances_part, 1),
+    ("errors", "Mistakes", errors_part, 1),
+    ("lid", "Mix-ups", confusion_part, 1),
+    ("training", "Training", training_part, 0),
+    ("data", "Data", data_part, 0),
+    ("making", "How made", making_part, 0),
 )
 
 
@@ -105,6 +104,31 @@ def _comparisons(systems: Sequence[Decoding]) -> dict[Decoding, Differences | st
     return found
 
 
+def compare(base: Sequence[ScoredUtterance], other: Sequence[ScoredUtterance]) -> Differences:
+    """The differences of CER, other minus base, over the utterances of both (one paired test).
+
+    Raises:
+        UserError: no utterance in common, or references that were counted differently.
+    """
+    theirs = {utterance.utt_id: utterance for utterance in other}
+    pairs = [(each, theirs[each.utt_id]) for each in base if each.utt_id in theirs]
+    if not pairs:
+        raise UserError("The two decodings have no utterance in common.")
+    for one, two in pairs:
+        if one.ref != two.ref:
+            raise UserError(
+                f"The references of '{one.utt_id}' differ. Score both with the same "
+                "--text_norm and the same reference."
+            )
+    ours, others = zip(*pairs, strict=True)
+    return differences(
+        ([each.errors for each in ours], [each.errors for each in others]),
+        [each.ref_chars for each in ours],
+        [each.group for each in ours],
+        [each.unit for each in ours],
+    )
+
+
 def _labels(systems: Sequence[Decoding]) -> dict[Decoding, str]:
     """As short as tells the systems apart: by the decoding, the experiment, or both."""
     experiments = list(dict.fromkeys(system.experiment for system in systems))
@@ -150,10 +174,12 @@ def page(material: Material) -> str:
 
 def _parts(material: Material) -> list[tuple[str, str, Markup]]:
     """(key, name, content) in the page's order; sound gets the room that the others leave."""
-    made = {key: part(material) for key, _, part in PARTS if part is not utterances_part}
-    taken = sum(len(content.encode()) for content in made.values() if content is not None)
-    made["utterances"] = utterances_part(material, PAGE_SIZE - taken)
-    return [(key, name, made[key]) for key, name, _ in PARTS if made[key] is not None]
+    there = [each for each in PARTS if len(material.systems) >= each[3]]
+    made = {key: part(material) for key, _, part, _ in there if part is not utterances_part}
+    taken = sum(len(content.encode()) for content in made.values())
+    if material.systems:
+        made["utterances"] = utterances_part(material, PAGE_SIZE - taken)
+    return [(key, name, made[key]) for key, name, _, _ in there]
 
 
 def _subtitle(material: Material, names: Sequence[str]) -> Markup:

@@ -21,11 +21,9 @@ from asr_dro_plugin.scoring.table import percent
 MARKS = {True: "\u25bc better", False: "\u25b2 worse"}
 
 
-def comparison_part(material: Material) -> Markup | None:
-    """The systems side by side; None where there is one alone."""
+def comparison_part(material: Material) -> Markup:
+    """The systems, two at least, side by side."""
     title = "Is it really better?"
-    if len(material.systems) < 2:
-        return None
     first, *others = material.systems
     base = material.labels[first]
     lead = (

@@ -1,35 +1,36 @@
-"""What is taken for what: the most frequent confusions of characters and words."""
+"""What is taken for what: characters, words, and languages (a matrix, or the pairs of many)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.parts import (
     Material,
     cell,
     missing,
-    one_of_several,
     section,
     table,
 )
 from asr_dro_plugin.reporting.read.experiment import Decoding
+from asr_dro_plugin.scoring.confusions import NO_TAG, confused_pairs
+from asr_dro_plugin.scoring.table import percent
 
 SHOWN = 15
 KINDS = {"chars": "Characters", "words": "Words"}
+MATRIX_UP_TO = 20  # languages; above, a list of pairs is what can be read
+PAIRS = 25
+Counts = Mapping[str, Mapping[str, int]]
 SPACE = "\u2423"  # an open box, as printers write a space
 
 
-def errors_part(material: Material) -> Markup | None:
-    """None where nothing was scored."""
-    if not material.systems:
-        return None
+def errors_part(material: Material) -> Markup:
+    """Characters and words, system by system."""
     lead = (
         "The commonest mistakes over all languages. Letters that sound alike point to spelling, "
         "which a language model mends; left-out spaces to word boundaries; the same word again and "
         "again to a transcript convention."
     )
-    blocks = [(material.labels[system], _block(system)) for system in material.systems]
     return section(
-        "errors", "What is taken for what?", lead, one_of_several("errors", "System", blocks)
+        "errors", "What is taken for what?", lead, material.each_system("errors", _block)
     )
 
 
@@ -60,3 +61,72 @@ def _table(pairs: Sequence[Sequence], title: str) -> Markup:
 def _seen(piece: str | None) -> Markup | str:
     """A character or word; what is empty was left out or invented."""
     return piece.replace(" ", SPACE) if piece else el("small", "nothing")
+
+
+def confusion_part(material: Material) -> Markup:
+    """Languages, system by system; they are not named by every model."""
+    title = "Which languages are taken for which?"
+    lead = (
+        "The model names the language before the text. Rows are the language that was spoken, "
+        "columns what it was taken for."
+    )
+    blocks = material.each_system("lid", lambda system: _lid_block(material, system))
+    return section("lid", title, lead, blocks)
+
+
+def _lid_block(material: Material, system: Decoding) -> Markup:
+    counts = system.report.get("lid_confusion")
+    if not counts:
+        named = system.report["total"].get("lid") is not None
+        how = (
+            "Score the set again (stage 13); the score is of an older version."
+            if named
+            else "The transcripts carry no language tags; stage 1 adds them with --lid true."
+        )
+        return missing("what languages were named", how)
+    if len(counts) <= MATRIX_UP_TO:
+        return _matrix(material, counts, system)
+    return _pairs(material, counts, system)
+
+
+def _matrix(material: Material, counts: Counts, system: Decoding) -> Markup:
+    langs = sorted(counts)
+    others = sorted({named for row in counts.values() for named in row} - {*langs, NO_TAG})
+    columns = [*langs, *others]
+    columns += [NO_TAG] if any(row.get(NO_TAG) for row in counts.values()) else []
+    rows = []
+    for lang in langs:
+        total = sum(counts[lang].values())
+        cells = [_share(counts[lang].get(named, 0), total, named == lang) for named in columns]
+        rows.append([material.language_cell(lang), *cells])
+    caption = f"Languages named, {system.set_name}, {system.tag}: % of each row's utterances"
+    return el(
+        "div", table(["spoken", *columns], rows, caption, class_="matrix"),
+        el("p", f"{caption}. Pointing at a cell gives the count.", class_="note"),
+    )  # fmt: skip
+
+
+def _share(count: int, total: int, right: bool) -> Markup:
+    if not count:
+        return el("td", "\u00b7", class_="zero")
+    share = count / total
+    return el(
+        "td", percent(share, 0 if share >= 0.1 else 1), title=f"{count} of {total}",
+        class_="right" if right else "wrong", style=f"--share:{share:.2f}",
+    )  # fmt: skip
+
+
+def _pairs(material: Material, counts: Counts, system: Decoding) -> Markup:
+    pairs = confused_pairs(counts)
+    if not pairs:
+        return el("p", "Every language was named rightly.")
+    rows = [
+        [material.language_cell(lang),
+         cell("no language" if named == NO_TAG else material.language(named)),
+         cell(percent(share), share), cell(count)]
+        for lang, named, count, share in pairs[:PAIRS]
+    ]  # fmt: skip
+    heads = ["spoken", "taken for", "% of the spoken", "utterances"]
+    caption = f"Most frequent confusions, {system.set_name}, {system.tag}"
+    more = f"The {len(rows)} most frequent of {len(pairs)} pairs."
+    return el("div", table(heads, rows, caption, sort=True), el("p", more, class_="note"))

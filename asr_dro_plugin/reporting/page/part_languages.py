@@ -9,7 +9,6 @@ from asr_dro_plugin.reporting.page.parts import (
     cell,
     filter_box,
     missing,
-    one_of_several,
     section,
     swatch,
     table,
@@ -50,12 +49,12 @@ def languages_part(material: Material) -> Markup:
         "The thin line is the 95 % interval: a short one means that the figure is sure. "
         "A click on a column's title sorts by it."
     )
-    blocks = [(material.labels[system], _table(material, system)) for system in material.systems]
+    tables = material.each_system("languages", lambda system: _table(material, system))
     legend = el(
         "p", swatch("sub", "substitutions"), swatch("del", "deletions"),
         swatch("ins", "insertions"), swatch("ci", "95 % interval"), class_="legend",
     )  # fmt: skip
-    return section("languages", title, lead, legend, one_of_several("languages", "System", blocks))
+    return section("languages", title, lead, legend, tables)
 
 
 def _table(material: Material, system: Decoding) -> Markup:

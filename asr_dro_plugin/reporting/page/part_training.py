@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from asr_dro_plugin.reporting.page.curves import Line, line_chart
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.parts import (
     Material,
@@ -13,7 +12,7 @@ from asr_dro_plugin.reporting.page.parts import (
     table,
 )
 from asr_dro_plugin.reporting.page.sound import data_url
-from asr_dro_plugin.reporting.page.svg import NUM_COLOURS, hour_bar, scale_of
+from asr_dro_plugin.reporting.page.svg import NUM_COLOURS, Line, hour_bar, line_chart, scale_of
 from asr_dro_plugin.reporting.read.experiment import Experiment
 from asr_dro_plugin.reporting.read.history import History
 from asr_dro_plugin.reporting.words import hours_words

@@ -9,7 +9,7 @@ from pathlib import Path
 from asr_dro_plugin.data.wav_scp import Item, read_items
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.page.markup import Markup, el
-from asr_dro_plugin.reporting.page.parts import Material, missing, one_of_several, section, swatch
+from asr_dro_plugin.reporting.page.parts import Material, missing, section, swatch
 from asr_dro_plugin.reporting.page.sound import (
     LONGEST,
     data_url,
@@ -49,14 +49,12 @@ class SoundBudget:
         return fits
 
 
-def utterances_part(material: Material, room: int) -> Markup | None:
-    """A list for each system; None where nothing was scored.
+def utterances_part(material: Material, room: int) -> Markup:
+    """A list for each system.
 
     Args:
         room: bytes that sound and pictures may take.
     """
-    if not material.systems:
-        return None
     count = len(material.systems)
     most = SHOWN_ALONE if count == 1 else SHOWN_OF_EACH
     budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0, room)
@@ -68,14 +66,10 @@ def utterances_part(material: Material, room: int) -> Markup | None:
         "p", swatch("sub", "taken for another"), swatch("del", "left out"),
         swatch("ins", "invented"), class_="legend",
     )  # fmt: skip
-    blocks = [
-        (material.labels[system], _block(material, system, most, budget))
-        for system in material.systems
-    ]
-    return section(
-        "utterances", "The worst utterances", lead, legend,
-        one_of_several("utterances", "System", blocks),
-    )  # fmt: skip
+    blocks = material.each_system(
+        "utterances", lambda system: _block(material, system, most, budget)
+    )
+    return section("utterances", "The worst utterances", lead, legend, blocks)
 
 
 def _block(material: Material, system: Decoding, most: int, budget: SoundBudget) -> Markup:

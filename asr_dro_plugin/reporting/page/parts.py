@@ -1,6 +1,6 @@
 """Pieces that every part of the page is made of: sections, tables, notes on what is missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_dro_plugin.reporting.page.markup import Markup, el
@@ -45,6 +45,11 @@ class Material:
         name = el("span", known.name, class_="name") if known else None
         return el("th", code, " " if name else None, name, scope="row", data_v=code)
 
+    def each_system(self, key: str, block: Callable[[Decoding], Markup]) -> Markup:
+        """A block for each system, of which a menu shows one; ``key`` names them on the page."""
+        blocks = [(self.labels[system], block(system)) for system in self.systems]
+        return one_of_several(key, "System", blocks)
+
 
 def section(key: str, title: str, lead: object, *body: object) -> Markup:
     """A section that the contents can point to; ``lead`` says in plain words what is to be seen."""
@@ -73,7 +78,6 @@ def table(
     caption: str,
     sort: bool = False,
     class_: str = "",
-    attributes: Mapping[str, object] | None = None,
 ) -> Markup:
     """A table in a box of its own that scrolls: sideways, and down where there are many rows.
 

@@ -1,4 +1,4 @@
 """What a run left in its experiment, read for a report.
 
-Imports: audio base experiment scoring text.
+Imports: base experiment scoring text.
 """

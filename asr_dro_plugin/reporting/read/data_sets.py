@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.kaldi_io import read_table
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.set_inputs import read_durations
 from asr_dro_plugin.text.normalizers import split_tag
 
 
@@ -78,9 +77,9 @@ def read_set(folder: Path) -> DataSet:
     Raises:
         UserError: damaged tables.
     """
-    durations = _durations(folder)
-    texts = _optional(folder / "text")
-    langs = _optional(folder / "utt2lang")
+    durations = read_durations(folder) or {}
+    texts = table_of(folder / "text")
+    langs = table_of(folder / "utt2lang")
     return DataSet(
         folder.name,
         tuple(durations.values()),
@@ -89,15 +88,6 @@ def read_set(folder: Path) -> DataSet:
     )
 
 
-def _durations(folder: Path) -> dict[str, float]:
-    path, scale = folder / "utt2dur", 1.0
-    if not path.exists():
-        path, scale = folder / "utt2num_samples", 1.0 / SAMPLE_RATE
-    try:
-        return {utt_id: float(value) * scale for utt_id, value in _optional(path).items()}
-    except ValueError as error:
-        raise UserError(f"{path} holds something other than a number ({error}).") from None
-
-
-def _optional(path: Path) -> dict[str, str]:
+def table_of(path: Path) -> dict[str, str]:
+    """A table; empty where there is none."""
     return read_table(path) if path.exists() else {}

@@ -3,7 +3,6 @@
 What is there but damaged is noted in ``faults`` and left out.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG, SEEN
+from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.reporting.read.data_sets import (
     DataSet,
     dump_folder,
@@ -20,7 +19,7 @@ from asr_dro_plugin.reporting.read.data_sets import (
     recipe_of,
     training_folder,
 )
-from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_of
+from asr_dro_plugin.reporting.read.facts import read_config, read_seen
 from asr_dro_plugin.reporting.read.history import History, read_history
 from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
 from asr_dro_plugin.reporting.read.utterances import ScoredUtterance, read_utterances
@@ -92,16 +91,6 @@ class Experiment:
         return self.attempt(lambda: read_lines(path), []) if path.exists() else []
 
     @cached_property
-    def command(self) -> str | None:
-        """The training's command."""
-        return command_of(self.path)
-
-    @cached_property
-    def versions(self) -> list[dict]:
-        """What the training recorded of its versions, start by start where they changed."""
-        return versions_of(self.path, self.config)
-
-    @cached_property
     def decodings(self) -> list[Decoding]:
         """All that were scored, test sets first."""
         found = [(path, self.attempt(lambda p=path: read_score(p)))
@@ -120,8 +109,7 @@ class Experiment:
     @cached_property
     def seen(self) -> list[dict]:
         """Rows of ``seen.json``: what training passed over, repeats included; or empty."""
-        path = self.path / SEEN
-        return self.attempt(lambda: _read_seen(path), []) if path.exists() else []
+        return self.attempt(lambda: read_seen(self.path), [])
 
     @cached_property
     def training_set(self) -> DataSet | None:
@@ -138,16 +126,6 @@ class Experiment:
         """Durations and lengths of a set; None where its data directory is not here."""
         folder = self.set_folder(set_name)
         return self.attempt(lambda: read_set(folder)) if folder else None
-
-
-def _read_seen(path: Path) -> list[dict]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [dict(row, seconds=float(row["seconds"])) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(
-            f"{path} is no count of what was seen ({error}). Remove it; training writes it anew."
-        ) from None
 
 
 def faults_of(experiments: Iterable[Experiment]) -> list[str]:

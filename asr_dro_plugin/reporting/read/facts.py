@@ -13,7 +13,7 @@ import yaml
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG, LOG, VERSIONS
+from asr_dro_plugin.experiment import CONFIG, LOG, SEEN, VERSIONS
 
 ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
 TORCH_LINE = re.compile(r"pytorch\.version=([^\s,]+)")
@@ -102,6 +102,31 @@ def _short(version: str) -> str:
     """A commit by its first letters; a version as it is."""
     is_commit = len(version) >= 40 and version.rstrip("+").isalnum()
     return version[:10] + ("+" if version.endswith("+") else "") if is_commit else version
+
+
+def read_seen(exp: Path) -> list[dict]:
+    """Rows of ``seen.json``: group, corpus, utterances, seconds, labels; none where it is absent.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = exp / SEEN
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            {
+                "group": str(row["group"]), "corpus": str(row["corpus"]),
+                "utterances": int(row["utterances"]), "seconds": float(row["seconds"]),
+                "labels": int(row["labels"]),
+            }
+            for row in rows
+        ]  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is no count of what was seen ({error}). Remove it; training writes it anew."
+        ) from None
 
 
 def settings_of(config: Mapping) -> list[tuple[str, str]]:

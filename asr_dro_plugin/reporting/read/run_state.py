@@ -1,15 +1,16 @@
 """Where a training stands, from the files of its experiment alone."""
 
+import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import CONFIG, LOG, METRICS
 from asr_dro_plugin.experiment.metrics import Record
+from asr_dro_plugin.reporting.read.facts import read_config
 from asr_dro_plugin.reporting.read.history import History, read_history
 from asr_dro_plugin.reporting.read.train_log import TrainLog
 
@@ -31,7 +32,7 @@ class RunState:
         condition: ``running``, ``waiting`` (nothing reported yet), ``silent``, ``finished`` or
             ``ended``; ``words`` says it to a reader.
         done, total: batches; ``total`` None where it is not known.
-        updates: optimizer steps; None where only TensorBoard's files tell.
+        updates: optimizer steps; None before the first report.
         seconds_left: None where it cannot be told.
         sign_age, checkpoint_age: seconds since the last sign of life and checkpoint.
     """
@@ -85,7 +86,7 @@ class RunWatcher:
             max_epoch=max_epoch,
             done=done,
             total=total,
-            updates=newest.step if newest and (self.exp / METRICS).exists() else None,
+            updates=newest.step if newest else None,
             seconds_left=max(0.0, (total - done) * rate) if is_on else None,
             sign_age=None if sign is None else max(0.0, now - sign),
             checkpoint_age=None if checkpoint is None else max(0.0, now - checkpoint),
@@ -128,15 +129,10 @@ class RunWatcher:
         return max(counted, self.log.num_skipped)
 
     def _settings(self) -> dict:
-        path = self.exp / CONFIG
-        changed = _modified(path)
+        changed = _modified(self.exp / CONFIG)
         if changed is not None and changed != self._config_mark:
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            try:
-                self._config = yaml.load(path.read_text(encoding="utf-8"), loader) or {}
-            except (OSError, yaml.YAMLError):
-                return self._config  # being written
-            self._config_mark = changed
+            with contextlib.suppress(UserError):  # being written
+                self._config, self._config_mark = read_config(self.exp), changed
         return self._config
 
     def _live(self) -> tuple[int, int] | None:
@@ -147,24 +143,17 @@ class RunWatcher:
         except (OSError, ValueError):
             return None
 
-    def _sources(self) -> Iterator[Path]:
-        yield self.exp / METRICS
-        yield from sorted(self.exp.glob("tensorboard/*/events.out.tfevents.*"))
-
-    def _mark(self) -> list[tuple[str, int, int]]:
+    def _mark(self) -> tuple[int, int] | None:
         """Changes where the history may have."""
-        found = []
-        for path in self._sources():
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            found.append((path.name, status.st_size, status.st_mtime_ns))
-        return found
+        with contextlib.suppress(OSError):
+            status = (self.exp / METRICS).stat()
+            return status.st_size, status.st_mtime_ns
+        return None
 
     def _last_sign(self) -> float | None:
-        names = (LOG, f"{LOG}.progress", "checkpoint.pth")
-        paths = [*self._sources(), *(self.exp / name for name in names)]
+        names = (METRICS, LOG, f"{LOG}.progress", "checkpoint.pth")
+        paths = [self.exp / name for name in names]
+        paths += self.exp.glob("tensorboard/*/events.out.tfevents.*")
         return max(filter(None, map(_modified, paths)), default=None)
 
 

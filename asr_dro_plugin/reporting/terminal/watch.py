@@ -37,8 +37,7 @@ def watch(exp: Path, once: bool, interval: float, stream: TextIO | None = None) 
     watcher = RunWatcher(exp)
     _refuse_other_folders(exp, watcher)
     if once:
-        look = Look(_size().columns, None, _has_unicode(stream), _has_colour(stream))
-        print("\n".join(render(watcher.state(), look)), file=stream)
+        print("\n".join(render(watcher.state(), _look(stream, None))), file=stream)
     elif stream.isatty():
         _on_terminal(watcher, interval, stream)
     else:
@@ -80,9 +79,7 @@ def _on_terminal(watcher: RunWatcher, interval: float, stream: TextIO) -> None:
                 break
             _wait(interval, state, stream)
             state = watcher.state()
-    look = Look(_size().columns, None, _has_unicode(stream), _has_colour(stream))
-    height = max(10, _size().lines - 1)
-    page = render(state, Look(look.width, height, look.unicode, look.colour))
+    page = render(state, _look(stream, max(10, _size().lines - 1)))
     print("\n".join(page), file=stream, flush=True)
 
 
@@ -97,9 +94,7 @@ def _wait(seconds: float, state: RunState, stream: TextIO) -> None:
 
 
 def _draw(state: RunState, stream: TextIO) -> None:
-    size = _size()
-    look = Look(size.columns, size.lines - 1, _has_unicode(stream), _has_colour(stream))
-    lines = [f"{line}{CLEAR_LINE}" for line in render(state, look)]
+    lines = [f"{line}{CLEAR_LINE}" for line in render(state, _look(stream, _size().lines - 1))]
     stream.write(HOME + "\n".join(lines) + CLEAR_BELOW)
     stream.flush()
 
@@ -127,9 +122,7 @@ def _size() -> os.terminal_size:
     return shutil.get_terminal_size((100, 40))
 
 
-def _has_unicode(stream: TextIO) -> bool:
-    return "utf" in (getattr(stream, "encoding", "") or "").lower()
-
-
-def _has_colour(stream: TextIO) -> bool:
-    return stream.isatty() and "NO_COLOR" not in os.environ
+def _look(stream: TextIO, height: int | None) -> Look:
+    unicode = "utf" in (getattr(stream, "encoding", "") or "").lower()
+    colour = stream.isatty() and "NO_COLOR" not in os.environ
+    return Look(_size().columns, height, unicode, colour)

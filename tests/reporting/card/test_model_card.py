@@ -10,13 +10,13 @@ from asr_dro_plugin.experiment.metrics import Record
 from asr_dro_plugin.reporting.card.facts import (
     Cell,
     languages_of,
-    read_seen,
     training_data,
     training_facts,
 )
 from asr_dro_plugin.reporting.card.front_matter import front_matter
 from asr_dro_plugin.reporting.card.limits import limits
 from asr_dro_plugin.reporting.card.model_card import Run, write_card
+from asr_dro_plugin.reporting.read.facts import read_seen
 from asr_dro_plugin.reporting.read.score_files import read_score
 from tests.packs import CONFIG, SEEN, TOKENS, write_experiment, write_score
 
@@ -175,7 +175,7 @@ def test_languages_are_those_of_the_tags_else_of_the_groups():
 def test_seen_json_that_is_damaged_is_named(tmp_path):
     assert read_seen(tmp_path) == []
     (tmp_path / "seen.json").write_text('[{"group": "deu"}]')
-    with pytest.raises(UserError, match="seen.json is damaged"):
+    with pytest.raises(UserError, match="seen.json is no count of what was seen"):
         read_seen(tmp_path)
 
 

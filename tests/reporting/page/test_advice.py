@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from asr_dro_plugin.reporting import advice
+from asr_dro_plugin.reporting.page import part_advice as advice
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment
 from asr_dro_plugin.reporting.read.utterances import ScoredUtterance
 from tests.reporting.made import make_experiment, score_of, utterance_rows

@@ -8,7 +8,7 @@ import pytest
 
 from asr_dro_plugin.bin.score import main as score_command
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.reporting.compare import compare
+from asr_dro_plugin.reporting.page.build import compare
 from asr_dro_plugin.reporting.read.utterances import ScoredUtterance, read_utterances
 
 
