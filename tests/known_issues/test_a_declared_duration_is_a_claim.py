@@ -62,13 +62,8 @@ def test_a_file_shorter_than_declared_is_dropped_in_stage_1_by_its_header(tmp_pa
 @pytest.mark.parametrize("ending", ["mp3", "ogg", "flac"])
 def test_what_decodes_is_compared_in_stage_3(tmp_path, ending):
     sounds = {f"eng_{n}": tmp_path / f"{n}.{ending}" for n in range(3)}
-    for seconds, path in zip((2.58, 1.5, 3.0), sounds.values(), strict=True):
+    for seconds, path in zip((0.79, 1.5, 3.0), sounds.values(), strict=True):
         soundfile.write(path, noise(seconds), 16000, format=ending.upper())
-    if ending != "flac":  # whose header tells, so that a cut one is refused as damaged
-        whole = sounds["eng_0"].read_bytes()
-        sounds["eng_0"].write_bytes(whole[: len(whole) // 2])
-    else:
-        write_flac(sounds["eng_0"], noise(0.79))
     data_dir(tmp_path / "data", sounds, utt2dur={"eng_0": "2.58", "eng_1": "1.5", "eng_2": "1.0"})
     assert set(dumped()) == {"eng_1"}
     listed = Path("dump/set/dropped.tsv").read_text()
