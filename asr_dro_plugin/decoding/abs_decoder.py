@@ -31,8 +31,7 @@ class TokenPath:
 class AbsDecoder(ABC):
     """Decodes batches; what it needs besides the emission it is built with.
 
-    Attributes:
-        language: which languages may be found.
+    ``language`` says which languages may be found.
     """
 
     language: LanguageChoice

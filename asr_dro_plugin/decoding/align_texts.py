@@ -67,11 +67,8 @@ def aligned(
 ) -> Iterator[Transcript]:
     """A transcript with words for each location; one that cannot be aligned has its fault.
 
-    Args:
-        locations: where the utterances' sound is.
-        texts: utt_id -> text.
-        align: places a text in an utterance, or raises ``UserError``.
-        strict: whether the first fault is the end.
+    ``texts`` is utt_id -> text; ``align`` places a text in an utterance, or raises ``UserError``;
+    with ``strict`` the first fault is the end.
     """
     for name, fault in _alone(locations, texts).items():
         if strict:
@@ -109,12 +106,10 @@ def _alone(locations: Sequence[Location], texts: Mapping[str, str]) -> dict[str,
 def write_aligned(
     results: Iterator[Transcript], out: str | None, kind: str
 ) -> tuple[dict[str, float], int]:
-    """Write each result as it comes, name some faults on stderr; scores, number of faults.
+    """Write each result of ``aligned`` as it comes, name some faults on stderr.
 
-    Args:
-        results: of ``aligned``.
-        out: a folder, which gets tables of scores and faults too; None for the terminal.
-        kind: ctm or json.
+    A folder ``out`` gets tables of scores and faults too; without one, all goes to the terminal.
+    ``kind`` is ctm or json.  Gives each score, and the number of faults.
     """
     name = {"ctm": "ctm", "json": "align.jsonl"}[kind]
     scores: dict[str, float] = {}

@@ -28,13 +28,10 @@ def build_decoder(
     strict: bool = False,
     where: str = "the decoding configuration",
 ) -> AbsDecoder:
-    """The decoder of a configuration.
+    """The decoder of a configuration that ``read_decode_config`` gave.
 
     Args:
-        config: what ``read_decode_config`` gave.
-        tokens: the V symbols of the recogniser.
-        token_type: char, bpe or word.
-        blank_id: column of the blank.
+        tokens: the V symbols of the recogniser; ``token_type``: char, bpe or word.
         lm_dir: folder of language models, or one's file; for mode lm.
         strict: whether words of the language model that the tokens cannot write are an error.
         where: the configuration's name in messages.

@@ -107,8 +107,7 @@ def emission_in_chunks(
         emission_of: the model, for a list of utterances.
         samples: (N,) at ``SAMPLE_RATE``, long enough for a frame.
         frame_shift: seconds a frame of the model.
-        chunk_length_s: as in ``plan_chunks``.
-        stride_s: as in ``plan_chunks``.
+        chunk_length_s, stride_s: as in ``plan_chunks``.
     """
     align_to = round(frame_shift * SAMPLE_RATE)
     chunks = plan_chunks(len(samples), chunk_length_s, stride_s, align_to, SAMPLE_RATE)

@@ -45,11 +45,7 @@ def add_decode_options(parser: Parser) -> None:
 class Model:
     """A trained model that is there; nothing of it is loaded.
 
-    Attributes:
-        exp: the experiment.
-        file: name of the model file.
-        device: where it is to compute.
-        experiment: the experiment's ``config.yaml``.
+    ``file`` is the name of the model file, ``experiment`` the experiment's ``config.yaml``.
     """
 
     exp: str
@@ -59,11 +55,7 @@ class Model:
 
 
 def model_of(args: argparse.Namespace, tokenizer: bool = False) -> Model:
-    """The model of a command line with ``add_model_options``.
-
-    Args:
-        args: the command line.
-        tokenizer: whether the tokenizer's model is needed too.
+    """The model of a command line with ``add_model_options``; ``tokenizer``: with its tokenizer's.
 
     Raises:
         UserError: no such GPU, no experiment, no such model file, a file that the experiment's
@@ -82,12 +74,8 @@ def model_of(args: argparse.Namespace, tokenizer: bool = False) -> Model:
 class Request:
     """How a model is to decode.
 
-    Attributes:
-        model: which.
-        config: the decoding configuration with what the command line changes in it.
-        decoder: reads emissions; None for ESPnet's own search.
-        lm_dir: folder of language models.
-        strict: whether a fault of one utterance ends all.
+    ``config`` is the decoding configuration with what the command line changes in it; ``decoder``
+    reads emissions, None for ESPnet's own search; with ``strict`` one utterance's fault ends all.
     """
 
     model: Model
@@ -114,12 +102,10 @@ def request_of(
     option: str,
     timed: Collection[str] = NEED_TIMES,
 ) -> Request:
-    """What a command line with both groups of options asks for.
+    """What a command line with both groups of options, ``config`` and ``strict`` asks for.
 
     Args:
-        args: the command line, with ``config`` and ``strict``.
-        formats: what is written, given with ``option``.
-        option: its name, for messages.
+        formats: what is written, given with ``option``, whose name messages say.
         timed: formats for which words need times.
 
     Raises:
@@ -147,12 +133,7 @@ def settings_of(
     """All settings of decoding: ``--config``, over it the options, and times where needed.
 
     Without ``--config`` the mode is greedy, or lm where ``--lm_dir`` is given, or beam where
-    ``--nbest`` is.
-
-    Args:
-        args: the command line, parsed with ``add_decode_options``.
-        formats: what is written.
-        timed: formats for which words need times.
+    ``--nbest`` is.  ``timed`` are the formats for which words need times.
 
     Raises:
         UserError: as ``read_decode_config``.

@@ -28,15 +28,7 @@ FLOOR = -100.0  # natural log of what cannot be: flashlight adds numbers, and -i
 class FlashlightSearch:
     """The best words of each utterance, one utterance at a time.
 
-    Args:
-        files: the language model.
-        tokens: the V symbols, characters and ``<space>``.
-        spelling: of the tokens.
-        blank_id: column of the blank.
-        config: ``read_decode_config``'s.
-
-    Attributes:
-        left_out: words that the tokens cannot spell.
+    The V ``tokens`` are characters and ``<space>``; ``left_out`` are words that they cannot spell.
 
     Raises:
         UserError: flashlight-text is not installed, or no word can be spelled.
@@ -82,12 +74,7 @@ class FlashlightSearch:
         )
 
     def __call__(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[TokenPath]]:
-        """The n best of each utterance.
-
-        Args:
-            log_probs: (N, T, V) natural logarithms.
-            lengths: (N,).
-        """
+        """The n best of each utterance, of natural logarithms (N, T, V) and lengths (N,)."""
         return [
             self._one(frames[:length]) for frames, length in zip(log_probs, lengths, strict=True)
         ]

@@ -27,12 +27,10 @@ SPACES = ("<space>", "▁")
 
 @dataclass(frozen=True)
 class LanguageChoice:
-    """Which languages may be found.
+    """Which languages may be found, of a model with these V tokens.
 
     Args:
         rule: ``free``, ``forced`` (each utterance's is given) or ISO codes with spaces between.
-        tokens: the V symbols.
-        blank_id: column of the blank.
 
     Raises:
         UserError: a language for which the model has no tag.
@@ -85,9 +83,7 @@ class LanguageChoice:
     def allowed(self, num: int, langs: Sequence[str | None] | None) -> np.ndarray:
         """Which tags (in the order of ``tags``) each utterance may have, (num, G) bool.
 
-        Args:
-            num: B.
-            langs: the given languages; read where the rule is forced.
+        The given ``langs`` are read where the rule is forced.
         """
         codes = list(self.tags)
         if self.is_free:
@@ -113,8 +109,7 @@ class LanguageChoice:
         """The tag's column of each utterance (B,), None of a model without tags.
 
         Args:
-            log_probs: (B, T, V).
-            lengths: (B,).
+            log_probs, lengths: (B, T, V) and (B,).
             langs: the given languages, where the rule is forced.
         """
         if not self.tags:
@@ -150,13 +145,9 @@ class LanguageChoice:
 def fold(
     log_probs: np.ndarray, columns: Sequence[int], blank_id: int, frames: np.ndarray | None = None
 ) -> np.ndarray:
-    """A copy in which the mass of ``columns`` belongs to the blank.
+    """A copy of log probabilities (B, T, V) in which the mass of ``columns`` belongs to the blank.
 
-    Args:
-        log_probs: (B, T, V).
-        columns: which symbols.
-        blank_id: column of the blank.
-        frames: (B, T) bool, where to do it; None for everywhere.
+    ``frames`` (B, T) bool says where to do it; None for everywhere.
     """
     folded = log_probs.copy()
     where = np.ones(log_probs.shape[:2], bool) if frames is None else frames

@@ -34,9 +34,7 @@ from asr_dro_plugin.text.tokens import SPACE
 class LmDecoder(AbsDecoder):
     """The likeliest text under both models: acoustic log probability plus the n-gram's bonus.
 
-    Args:
-        language: decides the tag.
-        models: the searches, by language.
+    ``language`` decides the tag; ``models`` are the searches, by language.
     """
 
     def __init__(self, language: LanguageChoice, models: "LanguageModels") -> None:
@@ -106,12 +104,9 @@ def _behind(head: tuple[int, ...], path: TokenPath) -> TokenPath:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which units of a language model the recogniser's tokens cannot write.
+    """Which units of a language model (words, or symbols of a character model) cannot be written.
 
-    Args:
-        name: of the language model.
-        num_units: words of a word model, symbols of a character model.
-        left_out: those that cannot be written.
+    ``left_out`` are those that the recogniser's tokens cannot write.
     """
 
     name: str
@@ -149,11 +144,9 @@ class LanguageModels:
     """Searches by language.
 
     Args:
-        lm_dir: the folder of language models.
         config: ``read_decode_config``'s, of mode lm.
         beam: our own search with its settings.
-        tokens: the V symbols.
-        token_type: char, bpe or word.
+        token_type: char, bpe or word, of the V tokens.
         strict: whether a unit that cannot be written is an error.
 
     Attributes:

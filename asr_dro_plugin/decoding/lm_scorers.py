@@ -40,10 +40,7 @@ class Weights:
 class TokenScorer:
     """A model whose units the tokens spell one by one: characters, or words that are tokens.
 
-    Args:
-        lm: the model.
-        units: V tuples of units; a ``<space>`` that begins the text does not count.
-        weights: alpha, beta, unk_score.
+    ``units`` are V tuples of units; a ``<space>`` that begins the text does not count.
     """
 
     def __init__(self, lm: NGram, units: list[tuple[str, ...]], weights: Weights) -> None:
@@ -129,11 +126,7 @@ class TokenScorer:
 class WordScorer:
     """A word model over tokens that spell words: a word is scored where the next one begins.
 
-    Args:
-        lm: the model.
-        lexicon: which words there are; an ``OpenLexicon`` allows every spelling.
-        spelling: of the tokens.
-        weights: alpha, beta, unk_score.
+    The lexicon says which words there are; an ``OpenLexicon`` allows every spelling.
     """
 
     def __init__(

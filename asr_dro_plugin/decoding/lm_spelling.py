@@ -61,12 +61,7 @@ class Spelling:
 class Lexicon:
     """A tree of the words that may be found, walked by tokens: all segmentations of a word.
 
-    Args:
-        words: the words of the language model.
-        spelling: of the recogniser's tokens.
-
-    Attributes:
-        left_out: words that the tokens cannot spell.
+    ``left_out`` are the words that the tokens cannot spell.
 
     Raises:
         UserError: no word can be spelled.
@@ -169,8 +164,7 @@ class Lexicon:
 class OpenLexicon:
     """Every spelling is a word: the tree of a lexicon, grown by what a search has tried.
 
-    Args:
-        known: words that the language model knows; their nodes have the lower numbers.
+    The nodes of ``known``, words that the language model knows, have the lower numbers.
     """
 
     is_open = True

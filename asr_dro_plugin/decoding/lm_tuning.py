@@ -125,10 +125,8 @@ def tune(
     Args:
         request: the model and a decoder of mode lm.
         trials: those so far, which grow.
-        data_dir: the dev set.
         text_norm: what both texts go through before they are scored.
-        store: an empty one.
-        fill: computes its emissions, once something is to be tried; gives the faults.
+        fill: computes the emissions of an empty store once something is to be tried; the faults.
         alphas, betas: the values of the grid, or the ranges.
         num: so many points spread over the ranges; None for the grid.
     """

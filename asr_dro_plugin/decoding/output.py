@@ -13,13 +13,7 @@ from asr_dro_plugin.transcripts.transcript import Transcript
 
 
 def check_output(out: str | None, formats: Sequence[str], number: int) -> None:
-    """Several formats, or files of several recordings, need a folder.
-
-    Args:
-        out: the folder; None for the terminal.
-        formats: what is to be written.
-        number: of recordings.
-    """
+    """Several formats, or files of several recordings (``number``), need a folder ``out``."""
     if out is not None:
         return
     if len(formats) > 1:

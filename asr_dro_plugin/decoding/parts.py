@@ -54,11 +54,9 @@ def read_durations(data_dir: Path) -> dict[str, float]:
 
 
 class Locations:
-    """``wav.scp`` of a directory; an utterance that it lacks has a place where nothing is.
+    """``wav.scp`` of a directory, with languages by utterance id.
 
-    Args:
-        data_dir: the dumped data.
-        langs: utterance id -> language; may be empty.
+    An utterance that the table lacks has a place where nothing is.
     """
 
     def __init__(self, data_dir: Path, langs: Mapping[str, str]) -> None:
@@ -105,12 +103,7 @@ def source_of(
 ) -> dict[str, str]:
     """What decides the transcripts, by content; a directory that was moved stays the same.
 
-    Args:
-        exp: the experiment.
-        model_file: its model.
-        config: the decoding configuration with what the command line changes.
-        data_dir: the dumped data.
-        lm_dir: folder of language models.
+    ``config`` is the decoding configuration with what the command line changes.
     """
     read_experiment_config(exp)
     files = {

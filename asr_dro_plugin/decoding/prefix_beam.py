@@ -109,11 +109,9 @@ def search(
     """The n best prefixes of each utterance of the batch, best first, in the batch's order.
 
     Args:
-        frames: what to search.
         beam_size: K, prefixes kept in a frame.
         nbest: how many to give; fewer where the search found fewer.
         beam_threshold: natural logs behind the best at which a prefix is dropped.
-        scorer: a language model.
     """
     beam = _Beam(len(frames.lengths), frames.log_probs.shape[1], beam_size, scorer)
     smallest = np.exp(-beam_threshold)

@@ -73,7 +73,6 @@ def cut(stretches: Sequence[Stretch], lengths: Lengths, duration: float) -> list
 
     Args:
         stretches: in order, not overlapping; cut only between them.
-        lengths: what is wanted.
         duration: of the recording.
     """
     if not stretches:
@@ -176,8 +175,7 @@ def voiced(
     Args:
         best: (T,) the likeliest column of each frame.
         silent: columns that are no sound: the blank, the space, language tags.
-        frame_shift: seconds.
-        pause: seconds; blanks shorter than this lie between the letters of words.
+        frame_shift, pause: seconds; blanks shorter than ``pause`` lie between the letters of words.
     """
     runs = runs_of(~np.isin(best, list(silent)))
     return joined([(start * frame_shift, end * frame_shift) for start, end in runs], pause)
@@ -188,11 +186,7 @@ def with_quiet_cuts(
 ) -> list[Stretch]:
     """Stretches of regions; those longer than ``longest`` s may be cut where they are quietest.
 
-    Args:
-        regions: stretches of speech.
-        samples: (N,) at 16 kHz, the recording.
-        longest: seconds.
-        every: seconds from one possible cut to the next.
+    ``samples`` (N,) at 16 kHz are the recording; ``every`` so many seconds is a possible cut.
     """
     found: list[Stretch] = []
     for start, end in regions:
@@ -245,7 +239,6 @@ def cut_words(
 
     Args:
         words: in order, with times.
-        lengths: what is wanted.
         duration: seconds of the recording.
         pause: seconds between two words from which on a cut may lie there.
         cut_speech: whether stretches that are too long may be cut between any two words.

@@ -99,13 +99,10 @@ def cut_all(
     cutter: Callable[[SpeechItem, str | None], list[Segment]],
     strict: bool,
 ) -> dict[str, Recording]:
-    """Every recording with its pieces, or with the fault for which it has none.
+    """Every recording (name -> file) with its pieces, or with the fault for which it has none.
 
-    Args:
-        paths: name -> file.
-        texts: name -> text of those that have one.
-        cutter: cuts one, or raises ``UserError``.
-        strict: whether the first fault is the end.
+    ``cutter`` cuts one, along its text if it has one, or raises ``UserError``; with ``strict`` the
+    first fault is the end.
     """
     found: dict[str, Recording] = {}
     with Progress(len(paths), "segment") as bar:

@@ -15,14 +15,10 @@ COMPRESSION = 6  # gzip's own default; 9 takes twice the time for one per cent
 
 
 def write_arpa(path: str | os.PathLike, corpus: Corpus, model: Sequence[Grams]) -> None:
-    """Write a model as gzip-compressed ARPA, whole or not at all.
+    """Write a model (its orders, from 1 on) as gzip-compressed ARPA, whole or not at all.
 
-    KenLM reads no file without 2-grams, so that a model of order 1 declares 0 of them.
-
-    Args:
-        path: the file, ``.arpa.gz``.
-        corpus: the text that the n-grams point into.
-        model: its orders, from 1 on.
+    KenLM reads no file without 2-grams, so that a model of order 1 declares 0 of them.  The n-grams
+    point into ``corpus``.
     """
     with deterministic_gzip(path) as stream:
         head = [f"ngram {grams.order}={len(grams.log_probs)}\n" for grams in model]

@@ -95,9 +95,7 @@ def build_lm(
 
     Args:
         text: a collected text: one sentence a line, words separated by single spaces.
-        out_dir: the folder of the models.
         name: ``joint`` or an ISO code.
-        settings: order, unit, pruning, estimator.
         text_norm: what was done to the text, noted in lm.json.
 
     Returns:

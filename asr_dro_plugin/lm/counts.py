@@ -71,11 +71,9 @@ def symbols_of(sentence: str, unit: str) -> list[str]:
 
 
 def encode(path: str | os.PathLike, unit: str) -> Corpus:
-    """Read a collected text as ids.
+    """A collected text as ids: one sentence a line, words separated by single spaces.
 
-    Args:
-        path: one sentence a line, words separated by single spaces.
-        unit: ``word`` or ``char``.
+    ``unit`` is ``word`` or ``char``.
     """
     known: defaultdict[str, int] = defaultdict()
     known.default_factory = known.__len__

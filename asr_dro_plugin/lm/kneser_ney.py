@@ -70,9 +70,7 @@ def interpolated(
     """Probabilities of one order, and the gammas of their contexts.
 
     Args:
-        counts: the n-grams.
-        kept: (K,) bool, which of them are not pruned.
-        discounts: of this order.
+        kept: (K,) bool, which of the n-grams are not pruned.
         lower: (K of order n-1,) probabilities of that order.
 
     Returns:
@@ -91,11 +89,8 @@ def interpolated(
 def estimate(corpus: Corpus, order: int, prune: Sequence[int] = (0,)) -> Iterator[Grams]:
     """The model's n-grams, one order after the other; fewer where the text has no longer ones.
 
-    Args:
-        corpus: the text.
-        order: the highest order.
-        prune: n-grams of order n that occur at most ``prune[n - 1]`` times are left out; 0 for
-            order 1, not falling, the last for all higher orders.
+    n-grams of order n that occur at most ``prune[n - 1]`` times are left out; 0 for order 1, not
+    falling, the last for all higher orders.
     """
     lower = np.array([1 / (len(corpus.words) - 1)])  # <s> is never predicted
     waiting: Grams | None = None

@@ -79,12 +79,9 @@ def estimate_all(
     binary: bool = False,
     strict: bool = False,
 ) -> tuple[list[str], list[str]]:
-    """Estimate a model of each collected text.
+    """Estimate a model of each text that ``text.collect`` wrote, in ``out_dir/<name>/``.
 
     Args:
-        text_dir: what ``text.collect`` wrote.
-        out_dir: gets ``<name>/`` of each text.
-        settings: of all of them.
         binary: whether to make lm.bin too, where build_binary is on PATH.
         strict: stop at the first text that no model can be made of.
 

@@ -114,13 +114,8 @@ def sentences_of(
 def collect(sentences: Sentences, out_dir: str | os.PathLike, per: str = JOINT) -> dict[str, int]:
     """Write the text of each model, ``out_dir/<name>.txt``, and ``collect.json`` when all is there.
 
-    Args:
-        sentences: what to read.
-        out_dir: gets the texts; those of an earlier run are removed.
-        per: ``joint`` (one text of all), ``language`` (one each), or ``both``.
-
-    Returns:
-        Number of sentences of each name.
+    Texts of an earlier run are removed.  ``per`` is ``joint`` (one text of all), ``language`` (one
+    each), or ``both``.  Gives the number of sentences of each name.
 
     Raises:
         UserError: nothing is left to write, or a language cannot name a file.

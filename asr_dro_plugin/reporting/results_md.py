@@ -74,9 +74,7 @@ def write_results(
 def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> str:
     """The whole file; test, development and other sets in sections of their own.
 
-    Args:
-        reports: (inference tag, set) -> score, test sets first.
-        exp: the experiment's folder.
+    ``reports`` is (inference tag, set) -> score, test sets first.
     """
     lines = [f"# Results of {Path(os.path.abspath(exp)).name}", "", *LEGEND, ""]
     lines += [*_left_out(reports, exp), *_training(exp)]

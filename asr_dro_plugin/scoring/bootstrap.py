@@ -154,9 +154,7 @@ def sampling_units(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which units to draw: those given, but single utterances in groups of too few units.
 
-    Args:
-        groups: (N,) group of each utterance, 0 .. G-1.
-        units: (N,) its speaker or recording.
+    ``groups`` (N,) are 0 .. G-1, ``units`` (N,) the speaker or recording of each utterance.
 
     Returns:
         Units (N,) as numbers, and (G,) bool: groups whose utterances are drawn one by one.

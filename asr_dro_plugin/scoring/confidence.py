@@ -24,9 +24,7 @@ KINDS = ("utterance", "speaker", "recording")
 class Units:
     """What is drawn: utterances, or all of a speaker or recording together.
 
-    Args:
-        kind: one of ``KINDS``.
-        of_utt: utterance id -> unit; None for utterances.
+    ``kind`` is one of ``KINDS``; ``of_utt`` is utterance id -> unit, None for utterances.
     """
 
     kind: str = "utterance"

@@ -99,9 +99,7 @@ def remarks(report: Mapping) -> list[str]:
 def amiss(report: Mapping, meanings: Mapping[str, str]) -> list[str]:
     """A line for each list of ids or lines that is not empty, with the first of them.
 
-    Args:
-        report: the score.
-        meanings: key of a list -> what it means to be in it.
+    ``meanings`` is key of a list -> what it means to be in it.
     """
     found = []
     for key, meaning in meanings.items():

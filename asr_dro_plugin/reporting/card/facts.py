@@ -87,10 +87,8 @@ def _number_in(link: Path, pattern: str) -> int | None:
 def training_data(config: Mapping, recipe: Path, folder: Path | None) -> list[Cell]:
     """The training set by language and corpus; empty where its folder is not there any more.
 
-    Args:
-        config: of the training; its shape file says which utterances were trained on.
-        recipe: where its paths start.
-        folder: the data directory of the training set.
+    The shape file of ``config``, whose paths start in ``recipe``, says which utterances of the data
+    directory ``folder`` were trained on.
     """
     if folder is None:
         return []

@@ -46,12 +46,8 @@ def front_matter(
 ) -> str:  # fmt: skip
     """The block between the two lines of dashes, and those.
 
-    Args:
-        name: of the model.
-        langs: ISO 639-3 codes.
-        licence: of the model, as the user wrote it.
-        reports: scores that the card shows.
-        titles: what each of them is of.
+    ``langs`` are ISO 639-3 codes, ``licence`` is the model's as the user wrote it, ``titles`` say
+    what each of the scores ``reports`` is of.
     """
     data = {
         **({"language": list(langs)} if langs else {}),

@@ -19,13 +19,9 @@ def limits(
     report: Mapping | None,
     config: Mapping,
 ) -> list[str]:
-    """Sentences for the card.
+    """Sentences for the card, of a model that knows ``langs`` and was trained on ``cells``.
 
-    Args:
-        langs: that the model knows.
-        cells: its training data.
-        report: the score that the card speaks of; None without one.
-        config: of the training.
+    ``report`` is the score that the card speaks of; None without one.
     """
     found = _of_data(cells)
     if report is None:

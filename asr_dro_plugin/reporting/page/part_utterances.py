@@ -50,11 +50,7 @@ class SoundBudget:
 
 
 def utterances_part(material: Material, room: int) -> Markup:
-    """A list for each system.
-
-    Args:
-        room: bytes that sound and pictures may take.
-    """
+    """A list for each system; sound and pictures may take ``room`` bytes."""
     count = len(material.systems)
     most = SHOWN_ALONE if count == 1 else SHOWN_OF_EACH
     budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0, room)
@@ -149,9 +145,7 @@ def _utterance(
 def aligned(pieces: Sequence[AlignedPiece], text: str) -> Markup:
     """Reference over hypothesis, piece by piece; lines break between words.
 
-    Args:
-        pieces: kind, of the reference, of the hypothesis.
-        text: says in which direction it is written.
+    ``text`` says in which direction it is written.
     """
     words: list[list[Markup]] = [[]]
     for whole in pieces:

@@ -98,11 +98,8 @@ def histogram_end(values: Sequence[float]) -> float:
 def histogram(values: Sequence[float], end: float, unit: str, label: str) -> Markup:
     """How many values lie where; what is beyond the axis is counted into the last bar.
 
-    Args:
-        values: not empty, none negative.
-        end: of the axis.
-        unit: word under the axis.
-        label: what a screen reader says.
+    ``values`` are not empty, none is negative; ``unit`` is the word under the axis, ``label`` is
+    what a screen reader says.
     """
     width, height = HISTOGRAM
     counts = [0] * BINS
@@ -127,9 +124,7 @@ def histogram(values: Sequence[float], end: float, unit: str, label: str) -> Mar
 def dots(rates: Sequence[float | None], end: float) -> Markup:
     """A dot for each rate on one axis, in the systems' colours; the first is a ring.
 
-    Args:
-        rates: one a system, None where it has none.
-        end: rate at the right end; what is beyond lies there.
+    A system without a rate has None; what is beyond the right ``end`` lies there.
     """
     middle, drawn = BAR_HEIGHT / 2, []
     for index, rate in reversed(list(enumerate(rates))):  # the first is drawn above the others

@@ -29,11 +29,7 @@ from asr_dro_plugin.reporting.read.utterances import ScoredUtterance, read_utter
 class Decoding:
     """One set, decoded in one way by one model: what the rows of a comparison are.
 
-    Attributes:
-        experiment: whose model it is.
-        tag: the decoding's folder (ESPnet's inference tag).
-        set_name: the data set.
-        report: its ``score.json``.
+    ``tag`` is the decoding's folder (ESPnet's inference tag), ``report`` its ``score.json``.
     """
 
     experiment: "Experiment"
