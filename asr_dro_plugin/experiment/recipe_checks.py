@@ -1,8 +1,10 @@
 """What options of the recipe exclude or lack, told before anything is read or made."""
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
@@ -67,14 +69,28 @@ def _data_problems(options: Options, names: Options) -> Iterator[str]:
     if options["feats_type"] != "raw" and options["speed_perturb_factors"]:
         yield "--speed_perturb_factors changes the audio and needs --feats_type raw."
     does_stage_1 = int(options["stage"]) <= 1 <= int(options["stop_stage"])
-    if (
-        does_stage_1
-        and "1" not in names["skip_stages"].split()
-        and names["org_train_set"] != f"train_{names['data_tag']}"
-    ):
+    if not does_stage_1 or "1" in names["skip_stages"].split():
+        return
+    tag, source = names["data_tag"], options["data_source"]
+    if names["org_train_set"] != f"train_{tag}":
+        yield f"Stage 1 makes train_{tag}; for sets of your own begin with --stage 2."
+    before = source_before(options["expdir"], tag)
+    if source and before and os.path.exists(before) and not os.path.samefile(source, before):
         yield (
-            f"Stage 1 makes train_{names['data_tag']}; for sets of your own begin with --stage 2."
+            f"data/train_{tag} was made from {before}, which other runs may use. Name the sets of "
+            f"{source} otherwise: --data_tag {options['corpus']}_{Path(source).stem}."
         )
+
+
+def source_before(expdir: str, tag: str) -> str | None:
+    """The ``--source`` that stage 1 made the sets of a tag from; None where no mark says so."""
+    try:
+        mark = json.loads(Path(expdir, ".done", f"1_{tag}.json").read_text(encoding="utf-8"))
+        words = mark["options"]["opts"].split()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    sources = [value for option, value in pairwise(words) if option == "--source"]
+    return sources[0] if sources else None
 
 
 def _token_problems(options: Options, names: Options, config: Mapping) -> Iterator[str]:

@@ -86,10 +86,15 @@ def _data_tag(options: Options) -> str:
         "" if options["text_norm"] == "lower_no_punct" else norm,
         re.sub(r"--[a-z_-]+", "", options["local_data_opts"]),
     ]
-    tag = re.sub(r"[^A-Za-z0-9.]+", "_", " ".join(words)).strip("_")
+    return options["corpus"] + _joined(" ".join(words))
+
+
+def _joined(words: str) -> str:
+    """``_`` and the words as a part of a name; nothing of nothing, a number of what is long."""
+    tag = re.sub(r"[^A-Za-z0-9.]+", "_", words).strip("_")
     if len(tag) > LONGEST_TAG:
         tag = str(_cksum(f"{tag}\n".encode()))
-    return options["corpus"] + (f"_{tag}" if tag else "")
+    return f"_{tag}" if tag else ""
 
 
 def _cksum(data: bytes) -> int:
@@ -135,7 +140,7 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
     tag = options["asr_tag"] or "_".join(
         [_stem(options["asr_config"], ".yaml"), options["feats_type"], names["data_tag"],
          names["token_name"] + ("_sp" if options["speed_perturb_factors"] else "")]
-    ) + names["continued"]  # fmt: skip
+    ) + names["continued"] + _joined(_stem(options["ssl_checkpoint"])) + _changes(options)  # fmt: skip
     exp = options["asr_exp"] or f"{options['expdir']}/asr_{tag}"
     name = _stem(exp)
     stats = options["asr_stats_dir"] or f"{options['expdir']}/asr_stats_{name.removeprefix('asr_')}"
@@ -154,6 +159,11 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
         "init_groups": groups if options["init_exp"] and os.path.exists(groups) else "",
         "ssl_files": options["ssl_checkpoint"] if os.path.exists(options["ssl_checkpoint"]) else "",
     }
+
+
+def _changes(options: Options) -> str:
+    """``--asr_args`` in the experiment's name, as in ESPnet: another run is another folder."""
+    return _joined(re.sub(r"--|[ =|]", lambda found: "_" * (found[0] == "--"), options["asr_args"]))
 
 
 def _decoding_names(

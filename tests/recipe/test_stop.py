@@ -32,14 +32,25 @@ def start(recipe):
     return begin
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_saves_itself_and_the_same_command_goes_on(start, recipe, number):
-    name = f"train_asr_stop{int(number)}.yaml"
+def stop_the_terminal(process):
+    """Ctrl-C: the signal reaches every process of the terminal's group."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def stop_the_process(process):
+    """kill PID."""
+    process.terminate()
+
+
+@pytest.mark.parametrize("stop", [stop_the_terminal, stop_the_process])
+def test_a_stopped_run_saves_itself_and_the_same_command_goes_on(start, recipe, stop):
+    name = f"train_asr_{stop.__name__}.yaml"
     process, exp, command = start(name, save_interval_steps=5, max_epoch=4, num_workers=1)
     before = max(int(path.name.split(".")[1]) for path in exp.glob("checkpoint.0*.pth"))
-    os.killpg(process.pid, number)  # Ctrl-C, or a cluster that ends the job
+    stop(process)
     out, _ = process.communicate(timeout=120)
-    assert process.returncode not in (0, 1), out[-2000:]
+    assert process.returncode == 75, out[-2000:]
+    assert "stage 11 train: stopped, and all of it is saved" in out
     assert "All of it is saved in" in (exp / "train.log").read_text()
     state = torch.load(exp / "checkpoint.pth", weights_only=True)
     assert state["asr_dro"]["position"]["steps"] >= before

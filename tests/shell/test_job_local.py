@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tool_modules import load_tool
+
 STUBBORN = """\
 trap '' TERM
 echo $$ >> pids
@@ -109,7 +111,8 @@ def test_a_command_that_cannot_be_started_is_reported(job) -> None:
 
 def test_a_part_killed_by_a_signal_has_failed(job) -> None:
     code, err = finish(job("x.log", "bash", "-c", "kill -9 $$"))
-    assert code == 1 and "failed with code 137" in err
+    assert code == 1 and "killed from outside (code 137), often for lack of memory" in err
+    assert "Give the same command again" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -147,12 +150,24 @@ def test_an_interrupted_job_leaves_no_process(job, tmp_path: Path, number: int) 
     assert f"# Ended (code {128 + signal.SIGTERM})" in (tmp_path / "x.1.log").read_text()
 
 
+def test_a_part_that_saves_itself_when_stopped_makes_it_75(job, tmp_path: Path) -> None:
+    program = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(75))\n"
+    program += "open('on', 'w').close()\ntime.sleep(600)"
+    process = job("--title", "training", "x.log", sys.executable, "-c", program)
+    wait_until((tmp_path / "on").exists)
+    process.send_signal(signal.SIGINT)
+    code, err = finish(process)
+    assert code == 75 and "training: stopped, and all of it is saved." in err
+    code, err = finish(job("x.log", "bash", "-c", "exit 75"))  # stopped by someone else
+    assert code == 75 and "was stopped and has saved all it did" in err and err.count("\n") == 1
+
+
 def test_a_second_signal_does_not_wait_for_the_grace(job, tmp_path: Path) -> None:
     process = job("--grace", "60", "x.log", "bash", "-c", STUBBORN)
     pids = tmp_path / "pids"
     wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 3)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(0.7)  # a person; one Ctrl-C can reach a process twice
     process.send_signal(signal.SIGINT)
     assert finish(process, 10)[0] == -signal.SIGINT
     assert not [pid for pid in map(int, pids.read_text().split()) if alive(pid)]
@@ -207,12 +222,24 @@ def on_a_terminal(utils: Path, folder: Path, *words: str) -> str:
     return shown.decode()
 
 
+def test_time_left_is_told_once_there_is_a_rate(monkeypatch) -> None:
+    bar = load_tool("utils/jobs/bar")
+    now = 0.0
+    monkeypatch.setattr(bar.time, "monotonic", lambda: now)
+    drawn, said = bar.Bar("stage 11 train"), []
+    for now, done in ((40.0, 1), (70.0, 2), (72.0, 6), (90.0, 26)):  # noqa: B007  slow to start
+        said.append(drawn.remaining(done, 1000))
+    assert said == ["0:40 gone", "1:10 gone", "1:46:01 left", "32:28 left"]
+    assert drawn.remaining(1000, 1000) == "1:30 gone"
+
+
 def test_one_bar_sums_the_parts_and_leaves_no_file(utils: Path, tmp_path: Path) -> None:
     words = ("--title", "stage 3 dump", "JOB=1:2", "x.JOB.log", sys.executable, "-c", REPORTING)
     shown = on_a_terminal(utils, tmp_path, *words)
     bars = shown.replace("\n", "").split("\r")
     assert all(line.startswith("stage 3 dump  [") for line in bars if line.strip())
-    assert any(re.search(r"\[#+\.+\]  \d+/~?200  \d+ %  \d+:\d\d left", line) for line in bars)
+    assert any(re.search(r"\[#+\.+\]  \d+/~?200  \d+ %  \d+:\d\d (gone|left)", line)
+               for line in bars)  # fmt: skip
     assert "200/200  100 %" in shown
     assert sorted(os.listdir(tmp_path)) == ["x.1.log", "x.2.log"]
 

@@ -10,8 +10,9 @@ command.  The command is run as it is given, without a shell.  LOG begins with h
 command and ends with the exit code; the log before it is kept as LOG.1.  A part may write
 "done total note" to $ASR_DRO_PROGRESS_FILE; one bar on stderr shows all parts.  Exits with 0 when
 every part did, with 1 and the failed part's last lines when not (with 74, the disk is full, or 75,
-stopped and saved, where that is what all failed parts ended with), and by the same signal when
-interrupted, after every part has been ended; USR1 and USR2 are passed on to the commands.
+stopped and saved, where that is what all failed parts ended with).  Interrupted, it ends every part
+and then itself: with 75 where the parts have saved all they did, else by the same signal.  USR1 and
+USR2 are passed on to the commands.
 Python >= 3.9, standard library only.
 """
 
@@ -27,7 +28,10 @@ from jobs import bar, local, slurm, slurm_conf
 OPTIONS = {"backend": "local", "conf": "conf/slurm.conf", "title": "", "grace": "5"}
 RESOURCES = ("gpu", "mem", "num_threads", "max_jobs_run", "time")
 TAIL_LINES, MAX_REPORTED = 20, 3
-TELLING_CODES = {74, 75}  # sysexits.h: an input/output error, a temporary failure
+SAVED, KILLED = 75, 137  # stopped with everything saved (EX_TEMPFAIL); 128 + SIGKILL
+TELLING_CODES = {74, SAVED}  # sysexits.h: an input/output error, a temporary failure
+SAME_SIGNAL = 0.5  # seconds in which one Ctrl-C or scancel reaches a process more than once
+GO_ON = "Give the same command again to go on."
 
 
 class UsageError(Exception):
@@ -120,15 +124,18 @@ class Interruption:
     """Notes which signal came first, and whether another one did."""
 
     def __init__(self):
-        self.number, self.count = 0, 0
+        self.number, self.first, self.count = 0, 0.0, 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup and background jobs stay so
                 signal.signal(number, self.note)
 
     def note(self, number, _frame):
         """The handler."""
-        self.number = self.number or number
-        self.count += 1
+        now = time.monotonic()
+        if not self.number:
+            self.number, self.first = number, now
+        if self.count == 0 or now - self.first > SAME_SIGNAL:
+            self.count += 1
 
     def hurry(self):
         """Whether the user has asked a second time."""
@@ -181,19 +188,31 @@ def report_failures(backend, parts, indices):
     """Print each failed part's exit code, reason, log and last lines."""
     failed = [number for number, code in sorted(backend.codes.items()) if code > 0]
     for number in failed[:MAX_REPORTED]:
-        log = os.path.relpath(parts[number]["log"])
-        reason = backend.reason(number)
         part = f"part {indices[number]} of {len(parts)}" if len(parts) > 1 else "the command"
-        words = f" ({reason})" if reason else ""
-        lines = "\n".join("    " + line for line in tail(log))
-        fact = f"{part} failed with code {backend.codes[number]}{words}"
-        print(f"ERROR: {fact}. The end of {log}:\n{lines}", file=sys.stderr)
+        log = os.path.relpath(parts[number]["log"])
+        words = failure(part, backend.codes[number], backend.reason(number), log)
+        print(f"ERROR: {words}", file=sys.stderr)
     if len(failed) > MAX_REPORTED:
         rest = ", ".join(os.path.relpath(parts[n]["log"]) for n in failed[MAX_REPORTED:][:10])
         print(f"ERROR: {len(failed) - MAX_REPORTED} more parts failed: {rest}", file=sys.stderr)
     not_run = len(parts) - sum(code >= 0 for code in backend.codes.values())
     if not_run:
         print(f"ERROR: {not_run} of {len(parts)} parts were not started any more.", file=sys.stderr)
+
+
+def failure(part, code, reason, log):
+    """What a failed part is told of: how to go on where its log cannot say, else the log's end."""
+    words = f" ({reason})" if reason else ""
+    if code == SAVED:
+        return f"{part} was stopped and has saved all it did{words}; see {log}. {GO_ON}"
+    if code == KILLED:
+        words = words or ", often for lack of memory"
+        return (
+            f"{part} was killed from outside (code 137){words}; its log, {log}, ends there. Free "
+            f"memory, or ask for more with --mem in cmd.sh or conf/slurm.conf. {GO_ON}"
+        )
+    lines = "\n".join("    " + line for line in tail(log))
+    return f"{part} failed with code {code}{words}. The end of {log}:\n{lines}"
 
 
 def remove_progress_files(parts):
@@ -220,6 +239,9 @@ def main(arguments):
         if not watch(backend, parts, title, interruption):
             print(f"\nInterrupted: ending {title}.", file=sys.stderr)
             backend.stop(interruption.hurry)
+            if exit_code(backend) == SAVED:
+                print(f"{title}: stopped, and all of it is saved. {GO_ON}", file=sys.stderr)
+                return SAVED
         elif backend.failed:
             report_failures(backend, parts, indices)
     finally:

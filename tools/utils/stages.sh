@@ -99,6 +99,15 @@ once() {
     fi
 }
 
+# uses EXP: keeps an experiment from being moved aside until this script has ended
+# (utils/prepare_exp.sh).
+uses() {
+    local held
+    mkdir -p "${expdir}/.done"
+    exec {held}>>"${expdir}/.done/${1##*/}.used"
+    flock --shared "${held}"
+}
+
 # listed COMMAND: code 3 says that some items were left out, which the command has listed.
 listed() {
     local code=0

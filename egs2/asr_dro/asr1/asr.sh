@@ -5,6 +5,9 @@
 set -euo pipefail
 export ASR_DRO_CALLER_DIR=${ASR_DRO_CALLER_DIR:-$PWD} # a user's relative paths start there
 cd "$(dirname "${BASH_SOURCE[0]}")"
+# A stop of this process is passed on to the job that it waits for, which saves itself first.
+[ "${ASR_DRO_SUPERVISOR:-}" = "${PPID}" ] || [ ! -d /proc/self ] ||
+    exec utils/supervise.py ./asr.sh "$@"
 
 # What to do
 stage=1                  # first stage
@@ -194,6 +197,7 @@ if begin 11 "${exp_name}" "training -> ${asr_exp}" \
     "${data_feats}/${train_set}"/{text,wav.scp} ${init_exp:+"${init_exp}/config.yaml"} \
     ${ssl_files:+"${ssl_files}"} --output "${asr_exp}"/{"${inference_asr_model}",config.yaml}; then
     utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
+    uses "${asr_exp}"
     cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
     utils/write_command.sh "${asr_exp}/run.sh" \
         python3 -m asr_dro_plugin.bin.train "${train[@]}" "${where[@]}"
@@ -206,6 +210,7 @@ fi
 
 # ---- 12: decoding, with the weight of the language model found on the dev set if wanted ----
 lm_files=() texts=() scores=()
+${dry_run} || uses "${asr_exp}" # no other run may move it aside now
 if ${lm_wanted}; then
     mapfile -t lm_files < <(compgen -G "${lm_dir}/*/lm.arpa*" || echo "${lm_dir}")
     needs 12 "Run stages 6 to 9, or give --lm_dir." "${lm_files[0]}"

@@ -5,7 +5,7 @@ set -euo pipefail
 export ASR_DRO_CALLER_DIR=${ASR_DRO_CALLER_DIR:-$PWD}
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-./asr.sh \
+exec ./asr.sh \
     --corpus prompts \
     --lid true \
     --asr_config conf/train_asr_ctc_dro_mini.yaml \

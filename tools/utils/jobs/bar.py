@@ -6,6 +6,9 @@ import time
 WIDTH = 20
 PLAIN_SECONDS = 30.0  # between two lines where stderr is no terminal
 DRAW_SECONDS = 0.25
+# A rate is told by as many steps and seconds after the first report: before that the start-up and
+# the slow first steps would promise days.
+RATE_STEPS, RATE_SECONDS = 5, 5.0
 
 
 def clock(seconds):
@@ -50,7 +53,7 @@ class Bar:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.started = self.drawn = time.monotonic()
-        self.first_done = None
+        self.first = None
         self.length = 0
 
     def line(self, done, total, estimated, note=""):
@@ -68,13 +71,14 @@ class Bar:
 
     def remaining(self, done, total):
         """Time left by the mean rate, in words; before there is a rate, the time gone."""
-        elapsed = time.monotonic() - self.started
-        if self.first_done is None:
-            self.first_done = done  # what an earlier run had done already is no rate of ours
-        rate = (done - self.first_done) / elapsed if elapsed > 0 else 0
-        if done >= total or rate <= 0:
-            return f"{clock(elapsed)} gone"
-        return f"{clock((total - done) / rate)} left"
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (done, now)  # what an earlier run had done already is no rate of ours
+        steps, seconds = done - self.first[0], now - self.first[1]
+        few = steps < min(RATE_STEPS, total - self.first[0]) or seconds < RATE_SECONDS
+        if done >= total or few:
+            return f"{clock(now - self.started)} gone"
+        return f"{clock((total - done) * seconds / steps)} left"
 
     def show(self, done, total, estimated=False, note=""):
         """Draw, if it is time to."""

@@ -17,6 +17,7 @@ import sys
 import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+SAVED = 75  # EX_TEMPFAIL: stopped, with everything saved
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)  # to the command, which knows what they mean
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -89,6 +90,7 @@ class Part:
         self.spec = spec
         self.stopped_by = 0
         self.hurry = False
+        self.codes = {}  # of what has ended below, by process id
 
     def stop(self, number, _frame):
         """Signal handler: the first asks the part to end, the second insists."""
@@ -132,25 +134,31 @@ class Part:
         code = self.wait(child.pid)
         child.returncode = code  # already reaped here: keeps Popen from waiting again
         self.end_descendants()
-        return 128 + self.stopped_by if self.stopped_by else code
+        if self.stopped_by:
+            return SAVED if self.codes.get(child.pid) == SAVED else 128 + self.stopped_by
+        return code
 
     def wait(self, pid):
         """Exit code of ``pid``; when this process is told to stop, does not wait any longer."""
         pause = 0.005
         while not self.stopped_by:
-            for ended, status in reap():
-                if ended == pid:
-                    return exit_code(status)
+            self.reap()
+            if pid in self.codes:
+                return self.codes[pid]
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return 0
+
+    def reap(self):
+        """Collect what has ended and its exit codes."""
+        self.codes.update((pid, exit_code(status)) for pid, status in reap())
 
     def end_descendants(self):
         """Terminate all that is left below; kill it after the grace, or when told a second time."""
         deadline = time.monotonic() + self.spec["grace"]
         number = signal.SIGTERM
         while signal_all(number):
-            reap()
+            self.reap()
             late = self.hurry or time.monotonic() > deadline
             number = signal.SIGKILL if late else 0  # TERM is said once
             time.sleep(0.02)

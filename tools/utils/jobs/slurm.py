@@ -177,6 +177,7 @@ class SlurmBackend:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not hurry():
             code, out, err = call("squeue", *self.question())
+            self.poll()  # the exit codes that the parts leave
             if (not code and not out) or "Invalid job id" in err:
                 return
             time.sleep(0.3)
