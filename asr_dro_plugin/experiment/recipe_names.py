@@ -140,7 +140,7 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
     tag = options["asr_tag"] or "_".join(
         [_stem(options["asr_config"], ".yaml"), options["feats_type"], names["data_tag"],
          names["token_name"] + ("_sp" if options["speed_perturb_factors"] else "")]
-    ) + names["continued"] + _joined(_stem(options["ssl_checkpoint"])) + _changes(options)  # fmt: skip
+    ) + names["continued"] + _changes(options)  # fmt: skip
     exp = options["asr_exp"] or f"{options['expdir']}/asr_{tag}"
     name = _stem(exp)
     stats = options["asr_stats_dir"] or f"{options['expdir']}/asr_stats_{name.removeprefix('asr_')}"
@@ -162,8 +162,9 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
 
 
 def _changes(options: Options) -> str:
-    """``--asr_args`` in the experiment's name, as in ESPnet: another run is another folder."""
-    return _joined(re.sub(r"--|[ =|]", lambda found: "_" * (found[0] == "--"), options["asr_args"]))
+    """``--ssl_checkpoint`` and, as in ESPnet, ``--asr_args`` in the experiment's name."""
+    changed = re.sub(r"--|[ =|]", lambda found: "_" * (found[0] == "--"), options["asr_args"])
+    return _joined(_stem(options["ssl_checkpoint"])) + _joined(changed)
 
 
 def _decoding_names(

@@ -1,5 +1,6 @@
 """All names of the recipe follow from its options and two configurations; the rest is refused."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -209,3 +210,29 @@ def test_what_training_is_given_follows_from_the_options(facts, tmp_path):
     assert found["init_args"] == ["--init_exp", "old", "--extend_groups", "true"]
     assert found["stats_args"][-4:] == ["--init_groups", "old/groups.txt", *found["init_args"][2:]]
     assert found["token_files"] == [found["tokens"], found["nlsyms"], found["bpemodel"]]
+
+
+def test_the_experiments_name_tells_its_changes_and_its_pretrained_model(facts):
+    assert facts(asr_args="--max_epoch 5")["exp_name"] == "asr_train_raw_prompts_char_max_epoch5"
+    ssl = TRAINING.replace("conv_ctc", "hf_wav2vec2") + "input_size: 1\n"
+    two = facts(ssl, asr_args="--max_epoch 5 --optim_conf lr=0.1", ssl_checkpoint="a/xlsr.pt")
+    assert two["exp_name"] == "asr_train_raw_prompts_char_xlsr.pt_max_epoch5_optim_conflr0.1"
+    assert two["asr_stats_dir"] == f"exp/{two['exp_name'].replace('asr_', 'asr_stats_', 1)}"
+    long = facts(asr_args="--max_epoch 5 " * 9)["exp_name"]
+    assert re.fullmatch(r"asr_train_raw_prompts_char_\d+", long)
+    assert facts(asr_args="--max_epoch 5", asr_tag="mine")["exp_name"] == "asr_mine"
+
+
+def test_a_second_table_does_not_rewrite_the_sets_of_the_first(facts, tmp_path):
+    for name in ("a.tsv", "b.tsv"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "exp" / ".done").mkdir(parents=True)
+    mark = {"options": {"opts": f"--corpus tsv --name tsv --langs  --source {tmp_path}/a.tsv"}}
+    (tmp_path / "exp" / ".done" / "1_tsv.json").write_text(json.dumps(mark))
+    assert facts(corpus="tsv", data_source="a.tsv")["data_tag"] == "tsv"
+    with pytest.raises(UserError, match=r"was made from .*a\.tsv, .* --data_tag tsv_b\."):
+        facts(corpus="tsv", data_source="b.tsv")
+    assert facts(corpus="tsv", data_source="b.tsv", data_tag="tsv_b")["data_tag"] == "tsv_b"
+    assert facts(corpus="tsv", data_source="b.tsv", stage="2")["data_tag"] == "tsv"
+    (tmp_path / "a.tsv").unlink()  # nobody can make those sets again
+    assert facts(corpus="tsv", data_source="b.tsv")["data_tag"] == "tsv"
