@@ -21,9 +21,9 @@ FEW_STEPS = (
 def test_an_ssl_option_ends_in_a_table(recipe, tiny_ssl, name, layout):
     words = ["--asr_config", f"conf/train_asr_{name}.yaml", "--asr_args", FEW_STEPS]
     words += ["--ssl_checkpoint", str(getattr(tiny_ssl, layout)), "--nj", "1"]
-    words += ["--test_sets", "dev_tsv", "--stage", "10"]
+    words += ["--test_sets", "dev_tsv", "--stage", "10", "--asr_tag", name]
     output = recipe.run(*words).stdout
-    exp = recipe.path / f"exp/asr_train_asr_{name}_raw_tsv_char"
+    exp = recipe.path / f"exp/asr_{name}"
     assert "dev_tsv" in (exp / "RESULTS.md").read_text()
     assert "deu" in output and "eng" in output
     log = (exp / "train.log").read_text()
@@ -37,8 +37,8 @@ def test_adapters_that_are_saved_alone_end_in_a_table_and_a_pack(recipe, tiny_ss
     words = ["--asr_config", "conf/train_asr_xlsr_lora_tiny.yaml", "--nj", "1", "--stage", "5"]
     words += ["--ssl_checkpoint", str(tiny_ssl.hf), "--stop_stage", "14"]
     few = "--max_epoch 1 --num_iters_per_epoch 3 --save_strategy adapter_only"
-    recipe.run(*words, "--test_sets", "dev_tsv", "--asr_args", few)
-    exp = recipe.path / "exp/asr_train_asr_xlsr_lora_tiny_raw_tsv_char"
+    recipe.run(*words, "--test_sets", "dev_tsv", "--asr_args", few, "--asr_tag", "lora")
+    exp = recipe.path / "exp/asr_lora"
     assert "dev_tsv" in (exp / "RESULTS.md").read_text()
     assert (exp / f"{exp.name}.zip").stat().st_size > 0
 
@@ -49,8 +49,8 @@ def test_a_whisper_ends_in_a_table_and_a_pack(recipe, make_tiny_whisper):
     words = ["--asr_config", "conf/train_asr_whisper_small_ce_tiny.yaml", "--nj", "1"]
     words += ["--ssl_checkpoint", str(folder), "--stage", "5", "--stop_stage", "14"]
     few = "--max_epoch 1 --num_iters_per_epoch 3"
-    recipe.run(*words, "--test_sets", "dev_tsv", "--asr_args", few)
-    exp = recipe.path / f"exp/asr_train_asr_whisper_small_ce_tiny_raw_tsv_{folder.name}"
+    recipe.run(*words, "--test_sets", "dev_tsv", "--asr_args", few, "--asr_tag", "whisper")
+    exp = recipe.path / "exp/asr_whisper"
     assert "dev_tsv" in (exp / "RESULTS.md").read_text()
     assert (exp / f"{exp.name}.zip").stat().st_size > 0
 

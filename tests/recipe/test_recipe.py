@@ -2,9 +2,7 @@
 
 import json
 import os
-import signal
 import subprocess
-import time
 import zipfile
 
 import pytest
@@ -111,38 +109,6 @@ def test_a_mistake_is_refused_with_a_hint_before_anything_is_made(fresh_recipe, 
     assert done.stdout.startswith("ERROR: ") and done.stdout.count("\n") == 1
     assert hint in done.stdout
     assert fresh_recipe.files() == before
-
-
-def test_an_interrupted_training_leaves_no_mark_and_no_process_and_goes_on(recipe):
-    words = ["--stage", "10", "--stop_stage", "11", "--asr_exp", "exp/asr_interrupted"]
-    words += ["--asr_args", "--max_epoch 30", "--num_threads", "1"]
-    command = ["./run.sh", "--corpus", "tsv", "--data_source", str(recipe.table)]
-    process = subprocess.Popen(
-        [*command, "--asr_config", str(recipe.config), *words], cwd=recipe.path,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    exp = recipe.path / "exp/asr_interrupted"
-    try:
-        deadline = time.monotonic() + 240
-        while not (exp / "2epoch.pth").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert "exp/asr_interrupted" in running_commands()  # the look below can see it
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(60) != 0
-    finally:
-        process.kill()
-    assert not (recipe.path / "exp/.done/11_asr_interrupted.json").exists()
-    assert "exp/asr_interrupted" not in running_commands()
-    assert "Going on from" in recipe.run(*words).stdout
-    log = (exp / "train.log").read_text()
-    assert "The training was resumed using" in log
-    assert " 1epoch results" not in log and "30epoch results" in log
-    assert not list((recipe.path / "exp").glob("asr_interrupted.before_*"))
-
-
-def running_commands() -> str:
-    """The command lines of all processes."""
-    return subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True).stdout
 
 
 def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):

@@ -54,7 +54,11 @@ def test_a_stopped_run_saves_itself_and_the_same_command_goes_on(start, recipe, 
     assert "All of it is saved in" in (exp / "train.log").read_text()
     state = torch.load(exp / "checkpoint.pth", weights_only=True)
     assert state["asr_dro"]["position"]["steps"] >= before
+    assert not (recipe.path / f"exp/.done/11_{exp.name}.json").exists()
+    running = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True).stdout
+    assert f"exp/{exp.name}" not in running
     again = subprocess.run(command, cwd=recipe.path, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stdout[-3000:]
     log = (exp / "train.log").read_text()
     assert f"{state['asr_dro']['position']['steps']} steps done" in log
+    assert not list(exp.parent.glob(f"{exp.name}.before_*"))

@@ -59,7 +59,7 @@ def test_bpe_without_language_tags_on_audio_left_in_place_by_beam_search(base):
 def test_words_at_three_speeds_with_the_mean_of_the_training_set(base):
     words = ["--speed_perturb_factors", "0.9 1.0 1.1", "--token_type", "word", "--nj", "1"]
     base.run(*words, "--asr_args", "--normalize global_mvn")
-    exp = base.path / "exp/asr_short_raw_tsv_word_sp"
+    exp = base.path / "exp/asr_short_raw_tsv_word_sp_normalizeglobal_mvn"
     assert score(base, exp.name)["total"]["wer"]["ref"] > 0
     assert len((base.path / "dump/raw/train_tsv_sp/text").read_text().splitlines()) == 3 * 48
     config = yaml.safe_load((exp / "config.yaml").read_text())
