@@ -18,7 +18,8 @@ from asr_dro_plugin.data import claims
 from asr_dro_plugin.data.drop_ledger import DEFAULT_CAP, DropLedger
 from asr_dro_plugin.data.kaldi_names import as_id
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.text.normalizers import Normalizer, add_tag, split_tag
+from asr_dro_plugin.text.markup import MarkupCounts
+from asr_dro_plugin.text.normalizers import Normalizer, add_tag, markup_remedy, split_tag
 
 SETS = ("train", "dev", "test")
 SPLIT_COPY = "split.tsv"
@@ -100,10 +101,12 @@ def clean(
         measure: path -> seconds, raises UserError; by default from the file's header.
     """
     measure = measure or audio_duration
-    kept = []
+    kept, markup = [], MarkupCounts()
     for utt in utterances:
         tag, text = split_tag(utt.text.strip())  # a tag that is there already is not text
-        text = normalize(text if tag == utt.lang else utt.text, utt.lang)
+        text = text if tag == utt.lang else utt.text
+        markup.add(text, utt.lang, utt.source or utt.utt_id, normalize)
+        text = normalize(text, utt.lang)
         try:
             seconds = _duration(utt, measure)
             utt, fault = held_to_its_claim(utt)
@@ -121,6 +124,8 @@ def clean(
         else:
             group = utt.category or utt.lang
             kept.append(replace(utt, text=text, duration=seconds, category=group))
+    if remark := markup.remark(markup_remedy(normalize)):
+        logging.warning("%s", remark)
     return kept
 
 

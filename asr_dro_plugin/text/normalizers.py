@@ -71,8 +71,13 @@ NORMALIZERS: dict[str, Normalizer] = {
     "lower_no_punct": lower_no_punct,
     "upper_no_punct": upper_no_punct,
 }
-
-
+# the same as a YAML says it
+_AS_STEPS = {
+    none: "unicode: none",
+    nfc: "",
+    lower_no_punct: "case: lower, punctuation: all",
+    upper_no_punct: "case: upper, punctuation: all",
+}
 CONF = Path("conf")
 PREFIX, SUFFIXES, RECORD = "text_norm_", (".yaml", ".yml"), ".json"
 KINDS = f"{', '.join(NORMALIZERS)}, or a YAML of steps (conf/text_norm_NAME.yaml or its NAME)"
@@ -115,6 +120,15 @@ def recorded(name: str) -> str:
 def label_of(name: str) -> str:
     """What tables call a normaliser: its name, and for a YAML its content's fingerprint too."""
     return getattr(get_normalizer(name), "label", name)
+
+
+def markup_remedy(normalize: Normalizer) -> str:
+    """What to do about bracketed words and entities under a normaliser."""
+    if normalize in _AS_STEPS:
+        steps = ", ".join(filter(None, [_AS_STEPS[normalize], "markup: drop"]))
+        return f'To take them off, run this again with --text_norm "{{{steps}}}" (docs/data.md).'
+    where = getattr(normalize, "where", "the rule of --text_norm")
+    return f"Add markup: drop to {where}, or map them there (docs/data.md)."
 
 
 def _file_of(name: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.casing import casing_of
+from asr_dro_plugin.text.markup import is_markup
 from asr_dro_plugin.text.steps import is_mark
 
 WORDS = {
@@ -13,11 +14,13 @@ WORDS = {
     "case": ("keep", "lower", "upper"),
     "others": ("report", "drop", "space"),
     "marks": ("none", "ascii", "all"),
+    "markup": ("keep", "drop"),
 }
-STEPS = ("unicode", "case", "map", "punctuation", "strip_marks", "keep", "others")
+STEPS = ("markup", "unicode", "case", "map", "punctuation", "strip_marks", "keep", "others")
 BESIDE = ("languages", "vocabulary", "name")
 UNTOUCHED = ("marks", "none")
 LISTED = ("keep", "drop", "space")  # the sets of `punctuation`
+OTHERS = "others"  # of `markup`: what is not mapped
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Steps:
         punctuation: ``marks`` (a word) and the sets ``keep``, ``drop`` and ``space``.
         strip_marks: ``none``, ``all``, or the marks to strip.
         keep: the alphabet as written; None: every character.
+        markup: bracketed word or entity -> text, and ``others``: keep or drop.
     """
 
     unicode: str = "nfc"
@@ -39,6 +43,7 @@ class Steps:
     strip_marks: str = "none"
     keep: str | None = None
     others: str = "report"
+    markup: dict[str, str] = field(default_factory=dict)
 
 
 def plain_steps(steps: Steps, default: Steps | None = None) -> dict:
@@ -53,8 +58,9 @@ def steps_of_language(default: Steps, own: object, where: str, vocabulary: str |
         raise UserError(f"{where} must be a mapping of step: value.")
     check_keys(own, STEPS, where)
     joined = {**asdict(default), **own}
-    if isinstance(own.get("map"), Mapping):
-        joined["map"] = {**default.map, **own["map"]}
+    for name in ("map", "markup"):
+        if isinstance(own.get(name), Mapping):
+            joined[name] = {**getattr(default, name), **own[name]}
     return read_steps(joined, where, vocabulary)
 
 
@@ -68,6 +74,8 @@ def read_steps(content: Mapping, where: str, vocabulary: str | None) -> Steps:
             found[key] = _word(found[key], WORDS[key], f"{where}: {key}")
     if "map" in found:
         found["map"] = _mapping(found["map"], where)
+    if "markup" in found:
+        found["markup"] = _markup(found["markup"], f"{where}: markup")
     if "punctuation" in found:
         found["punctuation"] = _punctuation(found["punctuation"], f"{where}: punctuation")
     if "strip_marks" in found:
@@ -112,6 +120,23 @@ def _mapping(value: object, where: str) -> dict[str, str]:
                 "quote digits and marks."
             )
     return dict(value)
+
+
+def _markup(value: object, where: str) -> dict[str, str]:
+    """``others`` and the mapped ones; nothing for ``keep``."""
+    if not isinstance(value, Mapping):
+        value = {OTHERS: value}
+    word = _word(value.get(OTHERS, "keep"), WORDS["markup"], where)
+    images = {written: image for written, image in value.items() if written != OTHERS}
+    for written, image in images.items():
+        if not isinstance(image, str):
+            raise UserError(f"{where} has '{written}': {image!r}. Write a text in quotes.")
+        if not is_markup(str(written)):
+            raise UserError(
+                f"{where} has '{written}', which is no bracketed word and no entity. Write it as "
+                'the text does, in quotes: "<COMMA>", "[laughter]", "&amp;".'
+            )
+    return images | ({OTHERS: word} if word != "keep" else {})
 
 
 def _punctuation(value: object, where: str) -> dict[str, str]:

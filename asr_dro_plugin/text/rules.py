@@ -1,5 +1,6 @@
 """Text normalisers that a YAML describes (``conf/text_norm_<name>.yaml``), compiled once.
 
+    markup: keep            # <COMMA> [laughter] {noise} &amp;: keep (default), drop, or a mapping
     unicode: nfc            # none, nfc (default), nfkc
     case: lower             # keep (default), lower, upper; vocabulary: as the list in `vocabulary`
     map: {ё: е}             # one character -> any text
@@ -23,9 +24,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.text.markup import BRACKETS, MarkupStep
 from asr_dro_plugin.text.rule_words import (
     BESIDE,
     LISTED,
+    OTHERS,
     STEPS,
     Steps,
     check_keys,
@@ -68,6 +71,8 @@ class Rule:
 
     def __init__(self, steps: Steps, where: str, lang: str = "") -> None:
         self.steps, self.where, self._lang = steps, where, lang
+        images = {key: text for key, text in steps.markup.items() if key != OTHERS}
+        self.markup = MarkupStep(images, steps.markup.get(OTHERS) == "drop")
         self._form = None if steps.unicode == "none" else steps.unicode.upper()
         self._case = CASES[steps.case]
         self._marks = steps.punctuation.get("marks", "none")
@@ -86,13 +91,16 @@ class Rule:
     def __call__(self, text: str) -> str:
         """The text normalised."""
         while True:
-            text = self._composed(self._neighboured(text))
+            text = self._composed(self._neighboured(self._unmarked(text)))
             text = self._neighboured(self._case(text, self._lang)).translate(self._table)
             if self._marks == "all" and "'" not in self._listed["keep"]:
                 text = only_inside_words(text)
             text = " ".join(text.split())
-            if self._composed(text) == text:
-                return text  # else what stood between two characters that compose is gone
+            if self._composed(text) == text == self._unmarked(text):
+                return text  # else what stood between two that compose, or in brackets, is gone
+
+    def _unmarked(self, text: str) -> str:
+        return self.markup(text) if self.steps.markup else text
 
     def _composed(self, text: str) -> str:
         return text if self._form is None else composed(text, self._form)
@@ -156,6 +164,12 @@ class Rule:
             found = self._step(char)
             again = self._pass(found)
             self._refuse_unless(again == found, f"map gives '{image}' for '{char}'", again)
+        for written, image in self.steps.markup.items():
+            if {*image, *self._pass(image)} & {*BRACKETS, "&"}:
+                raise UserError(
+                    f"{self.where}: markup gives '{image}' for '{written}', of which come "
+                    "brackets again. Write what is said."
+                )
         for char in sorted((self.alphabet or frozenset()) | self._listed["keep"]):
             again = self._pass(char)
             self._refuse_unless(again == char or char.isspace(), f"keep has '{char}'", again)
@@ -220,6 +234,10 @@ class TextRules:
             where = f"{self.where}: {own}" if own in self._steps and own else self.where
             self._rules[own] = Rule(self._steps.get(own, self._steps[""]), where, own)
         return self._rules[own]
+
+    def settles_markup(self, written: str, lang: str = "") -> bool:
+        """Whether the step ``markup`` of a language does something with a bracketed word."""
+        return self.rule(lang).markup(written) != written
 
     @property
     def content(self) -> dict:
