@@ -28,11 +28,18 @@ def pitch_of(samples: np.ndarray, rate: int) -> float:
     return float(power.argmax() * rate / len(samples))
 
 
-def encode(path: Path, samples: np.ndarray, rate: int, codec: str, container: str | None = None):
+def encode(
+    path: Path,
+    samples: np.ndarray,
+    rate: int,
+    codec: str,
+    container: str | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
     """Write one channel with one of FFmpeg's encoders; returns the path."""
     import av
 
-    with av.open(str(path), "w", format=container) as out:
+    with av.open(str(path), "w", format=container, options=options or {}) as out:
         stream = out.add_stream(codec, rate=rate)
         stream.layout = "mono"
         pcm = np.rint(samples * 32767).astype(np.int16)[None]

@@ -21,7 +21,7 @@ RAW_FORMATS = {".g722": "g722"}  # no header: the name's ending is all there is 
 FROM_ZERO = {"matroska", "mov"}  # whose stamps count from the file's beginning
 CLOCK = 600.0  # seconds: stamps that begin later are a clock of their own, that of a live stream
 MAX_GAP = 3600.0  # seconds of silence that a jump of the time stamps may mean
-SHORT = 0.1  # seconds that may be missing at the end: stamps are rounded, padding is cut off
+SHORT = 0.1  # seconds at either end that say nothing: stamps are rounded, padding is cut off
 BLOCK = 1 << 20  # samples of silence made at a time
 
 
@@ -83,10 +83,10 @@ class AudioStream:
     def _zero(self, start_time: int | None) -> float:
         """The time stamp in seconds that is the file's beginning."""
         start = (start_time or 0) / self._av.time_base
-        if not self._formats & FROM_ZERO:
+        if not self._formats & FROM_ZERO or start <= SHORT:
             return start
         if start <= CLOCK:
-            return min(start, 0.0)
+            return 0.0
         self.losses.say(f"begins at {start:.2f} s of its clock, from where times are counted")
         return start
 
@@ -192,7 +192,7 @@ class AudioStream:
         if not self._declared.is_whole:
             self._refuse_lossless(place)
             self.losses.add(place, length)
-        elif seconds > SHORT or not place:
+        elif seconds > SHORT:
             self.losses.add_gap(place, length)
 
     def _refuse_lossless(self, place: int) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 STREAMED_SIZE = 0.99 * 0x7FFFF000  # writers to a pipe declare this or more, not knowing the size
 UNKNOWN = -1
+AU_SIZE = 8  # offset of the declared size in an AU header
 W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 SAMPLE_COUNT = re.compile(rb"sample_count -i (\d+)")
 SAMPLE_BYTES = re.compile(rb"sample_n_bytes -i (\d+)")
@@ -26,11 +27,13 @@ class DataSize(NamedTuple):
         declared: ``UNKNOWN`` where the header says that it does not know.
         present: from the samples' first byte to the end of the file.
         patch: (offset, bytes) which, written into the header, make libsndfile read to the end.
+        behind: bytes after the declared ones that are nothing which the format knows.
     """
 
     declared: int
     present: int
     patch: tuple[int, bytes] = (0, b"")
+    behind: int = 0
 
 
 def data_size(stream: BinaryIO) -> DataSize | None:
@@ -72,8 +75,10 @@ def _riff(stream: BinaryIO, head: bytes, size: int) -> DataSize | None:
         if name == b"data" and large:
             return DataSize(large[0], size - body, (large[1], struct.pack("<Q", size - body)))
         if name == b"data":
-            empty = declared == 0 and _are_chunks(stream, body, size, form)
-            return DataSize(declared, 0 if empty else size - body, (body - 4, b"\xff" * 4))
+            end = min(body + declared + declared % 2, size)
+            behind = 0 if _are_chunks(stream, end, size, form) else size - end
+            present = size - body if declared or behind else 0
+            return DataSize(declared, present, (body - 4, b"\xff" * 4), behind)
     return None
 
 
@@ -88,7 +93,9 @@ def _are_chunks(stream: BinaryIO, at: int, end: int, form: str) -> bool:
 
 def _au(_stream: BinaryIO, head: bytes, size: int) -> DataSize:
     start, declared = struct.unpack_from(">II", head, 4)
-    return DataSize(declared, max(size - start, 0), (8, b"\xff" * 4))
+    return DataSize(
+        declared, max(size - start, 0), (AU_SIZE, b"\xff" * 4), max(size - start - declared, 0)
+    )
 
 
 def _w64(stream: BinaryIO, _head: bytes, size: int) -> DataSize | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from asr_dro_plugin.audio import ogg_pages
 from asr_dro_plugin.audio.faults import MAX_LOST, AudioError, Losses
-from asr_dro_plugin.audio.headers import UNKNOWN, DataSize, data_size
+from asr_dro_plugin.audio.headers import AU_SIZE, UNKNOWN, DataSize, data_size
 from asr_dro_plugin.audio.mixing import Mixer, cancelled_note
 from asr_dro_plugin.audio.sources import Source, stream_of
 
@@ -101,20 +101,38 @@ def open_sound(name: str, source: Source) -> tuple[SoundFileReader | None, str]:
 
     with stream_of(source) as stream:
         declared = data_size(stream)
+        stream.seek(0)
+        if _is_mpeg(stream.read(3)):
+            return None, "inexact for MPEG audio"
     missing = _check_length(name, declared)
     if reason := _ogg_reason(name, source):
         return None, reason
-    if declared and not declared.declared and declared.present and declared.patch[1]:
-        source = _patched(source, declared)
+    behind = declared.behind if declared else 0
+    if declared and _hides_samples(declared):
+        source, behind = _patched(source, declared), 0
     try:
         sound = soundfile.SoundFile(source)
     except (soundfile.LibsndfileError, TypeError, OSError) as error:
         return None, " ".join(str(getattr(error, "error_string", error)).split())
     missing = max(missing, _check_log(name, sound))
     if sound.frames < UNKNOWN_LENGTH and sound.seekable() and sound.format not in INEXACT_FORMATS:
-        return SoundFileReader(name, sound, missing), ""
+        reader = SoundFileReader(name, sound, missing)
+        if behind:
+            reader.losses.say(f"has {behind} bytes behind its sound, which are left out")
+        return reader, ""
     sound.close()
     return None, f"inexact for this {sound.format} {sound.subtype}"
+
+
+def _is_mpeg(head: bytes) -> bool:
+    """Whether a file begins as MP3 and ADTS do, of which libsndfile is not asked: it talks."""
+    return head == b"ID3" or head[:1] == b"\xff" and head[1:] >= b"\xe0"
+
+
+def _hides_samples(size: DataSize) -> bool:
+    """Whether there are samples behind those that the header declares; AU has nothing else."""
+    has_more = size.present and (not size.declared or size.patch[0] == AU_SIZE and size.behind)
+    return bool(has_more and size.patch[1])
 
 
 def _check_length(name: str, size: DataSize | None) -> float:

@@ -50,8 +50,11 @@ def test_every_subtype_gives_the_mean_over_channels(
     ("a.mp4", "aac", None, 22050, 0.11),
     ("a.webm", "libopus", None, 48000, 0.01),
     ("a.mp3", "libmp3lame", None, 32000, 0.06),
+    ("a.mkv", "aac", None, 16000, 0.07),
 ])  # fmt: skip
-def test_ffmpeg_containers_keep_pitch_and_length(tmp_path, name, codec, container, rate, slack):
+def test_ffmpeg_containers_keep_pitch_and_length(
+    tmp_path, name, codec, container, rate, slack, caplog
+):
     path = encode(tmp_path / name, tone(1.5, rate), rate, codec, container)
     samples, read_rate = audio.read(path)
     info = audio.probe(path)
@@ -60,6 +63,7 @@ def test_ffmpeg_containers_keep_pitch_and_length(tmp_path, name, codec, containe
     assert abs(info.duration - 1.5) < slack
     assert pitch_of(samples, rate) == pytest.approx(440, abs=2)
     assert samples.std() == pytest.approx(0.4 / 2**0.5, rel=0.1)
+    assert not caplog.text  # an ordinary file is read without a word
 
 
 def test_raw_g722_is_measured_without_decoding(tmp_path):
