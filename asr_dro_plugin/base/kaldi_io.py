@@ -9,11 +9,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.foreign_files import HEAD, not_utf8, refuse_foreign
 from asr_dro_plugin.errors import UserError
 
 
 def read_lines(path: str | os.PathLike) -> list[str]:
-    """Lines of a UTF-8 text file without their newlines; a byte order mark is dropped."""
+    """Lines of a UTF-8 text file without their newlines; a byte order mark is dropped.
+
+    Raises:
+        UserError: no such file; no UTF-8, with what it is and the command that converts it.
+    """
     path = Path(path)
     try:
         raw = path.read_bytes()
@@ -21,15 +26,13 @@ def read_lines(path: str | os.PathLike) -> list[str]:
         raise UserError(f"{path} does not exist. Run the stage that makes it.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from None
+    refuse_foreign(path, raw[:HEAD])
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
         content = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}:{line} is not UTF-8 (byte 0x{raw[error.start]:02x}). "
-            f"Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}"
-        ) from None
+        raise not_utf8(path, line, raw[error.start]) from None
     lines = content.split("\n")  # not splitlines: U+2028 and friends belong to the text
     if lines and not lines[-1]:
         lines.pop()

@@ -5,10 +5,13 @@ transcript offset corpus``), whatever the header calls them.
 """
 
 import csv
+import functools
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from asr_dro_plugin.base.foreign_files import new_name
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError, suggestion
 
@@ -26,6 +29,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 REQUIRED = ("path", "transcript")
 JSON_LINES = (".json", ".jsonl", ".ndjson")
+# What a JSON value of ours may be besides text.  A number for a text has lost its zeros, or more.
+_KINDS: dict[str, tuple[type | tuple, str]] = {
+    **dict.fromkeys(("path", "transcript", "utt_id", "lang", "split"), ((), "text in quotes")),
+    **dict.fromkeys(("speaker", "corpus"), (int, "text in quotes or a whole number")),
+    **dict.fromkeys(("duration", "offset"), ((int, float), "a number of seconds")),
+}
 
 
 def parse_columns(option: str) -> dict[str, str]:
@@ -66,7 +75,29 @@ def read_rows(path: str | Path, columns: Mapping[str, str]) -> Iterator[tuple[in
         if row.keys() != keys:  # JSON lines may differ in their keys
             keys = frozenset(row)
             names = map_header(list(row), columns, f"{path}:{number}")
-        yield number, {names.get(key, key): value for key, value in row.items()}
+        where = f"{path}:{number}"
+        yield number, dict(_column(names.get(k, k), k, v, where) for k, v in row.items())
+
+
+def _column(ours: str, key: str, value: object, where: str) -> tuple[str, str]:
+    """Our name, and the value as text; null is nothing, and so is NaN, as pandas writes it.
+
+    Raises:
+        UserError: a number for a text, a list or an object for anything of ours.
+    """
+    if isinstance(value, str):
+        return ours, value
+    if value is None or value != value:
+        return ours, ""
+    kind = _KINDS.get(ours, (object, ""))
+    if isinstance(value, kind[0]) and not (isinstance(value, bool) and ours in _KINDS):
+        return ours, str(value)
+    shown = json.dumps(value, ensure_ascii=False)
+    shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
+    raise UserError(
+        f"{where} has {shown} as '{key}', which must be {kind[1]}. Mend it, or name another "
+        f'column: --columns "{ours}=HEADER".'
+    )
 
 
 def map_header(header: list[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
@@ -93,17 +124,52 @@ def map_header(header: list[str], columns: Mapping[str, str], where: str) -> dic
     return names
 
 
-def _json_rows(path: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def _json_rows(path: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, object]]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        where = f"{path}:{number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=functools.partial(_object, where))
         except ValueError as error:
-            raise UserError(f"{path}:{number} is not JSON ({error}). Mend the line.") from None
+            if lines[0].lstrip()[:1] in ("[", "{") and _is_document(lines):
+                raise UserError(f"{path} {_ONE_DOCUMENT}: {_to_lines(path)}") from None
+            raise UserError(f"{where} is not JSON ({error}). Mend the line.") from None
+        if isinstance(row, list) and len(lines) == 1 and all(isinstance(r, dict) for r in row):
+            raise UserError(f"{path} {_ONE_DOCUMENT}: {_to_lines(path)}")
         if not isinstance(row, dict):
-            raise UserError(f"{path}:{number} is not a JSON object. Mend the line.")
-        yield number, {key: "" if value is None else str(value) for key, value in row.items()}
+            raise UserError(f"{where} is not a JSON object. Mend the line.")
+        yield number, row
+
+
+def _object(where: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise UserError(f"{where} gives '{twice}' twice. Keep one.")
+    return row
+
+
+_ONE_DOCUMENT = "is one JSON document, not one object a line. Convert it and give the new file"
+
+
+def _is_document(lines: list[str]) -> bool:
+    """Whether it is one list of objects over several lines."""
+    try:
+        whole = json.loads("\n".join(lines))
+    except ValueError:
+        return False
+    return isinstance(whole, list) and all(isinstance(row, dict) for row in whole)
+
+
+def _to_lines(path: Path) -> str:
+    """The command that makes JSON lines of a list."""
+    program = (
+        "import json,sys; [print(json.dumps(row)) for row in json.load(open(sys.argv[1],'rb'))]"
+    )
+    names = [shlex.quote(str(name)) for name in (path, new_name(path))]
+    return f'python3 -c "{program}" {names[0]} > {names[1]}'
 
 
 def _delimited_rows(path: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_dro_plugin.base.foreign_files import HEAD, what_it_is
 from asr_dro_plugin.text.steps import is_invisible
 
 
@@ -35,6 +36,9 @@ def scan(path: Path) -> Table:
     """Read a table, collecting damage instead of raising."""
     table = Table(path)
     raw = path.read_bytes()
+    if told := what_it_is(path, raw[:HEAD]):
+        table.note("foreign", 1, told.rstrip("."))
+        return table
     if raw.startswith(b"\xef\xbb\xbf"):
         table.note("bom", 1, "begins with a byte order mark")
         raw = raw[3:]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_dro_plugin.base.foreign_files import convert_one_byte
 from asr_dro_plugin.base.kaldi_io import spk2utt
 from asr_dro_plugin.data.scan import Table, is_legal_id, scan
 
@@ -50,7 +51,8 @@ class Report:
 
 
 REMEDIES = {
-    "utf8": "Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}",
+    "utf8": "{convert}",
+    "foreign": "Then check again.",
     "id": "Rename it where the directory is made.",
     "duplicate": "Keep one line for each id; " + FIX,
 }
@@ -91,7 +93,7 @@ class _Validation:
         if cases:
             line, words = cases[0]
             more = f" (and {len(cases) - 1} more)" if len(cases) > 1 else ""
-            remedy = remedy.format(directory=self.directory, path=path)
+            remedy = remedy.format(directory=self.directory, convert=convert_one_byte(path))
             self.report.problems.append(f"{path}:{line} {words}{more}. {remedy}")
 
     def read(self) -> None:
@@ -104,7 +106,7 @@ class _Validation:
                 )
                 continue
             table = self.tables[name] = scan(path)
-            if not table.rows:
+            if not table.rows and "foreign" not in table.damage:
                 self.report.problems.append(f"{path} holds no entry. Run the stage that makes it.")
             for kind, cases in table.damage.items():
                 self.add(path, cases, REMEDIES.get(kind, FIX))

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_dro_plugin.base.foreign_files import GZIP, HEAD, not_utf8, refuse_foreign
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError, suggestion
@@ -148,7 +149,9 @@ def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iter
     number = shown = 0
     try:
         with open(path, "rb") as raw:
-            packed = raw.peek(2)[:2] == GZIP_MAGIC
+            head = raw.peek(HEAD)
+            packed = head[:2] == GZIP_MAGIC
+            refuse_foreign(path, head, passed=(GZIP,))
             for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, 1):
                 line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 yield line.decode().rstrip("\r\n")
@@ -158,11 +161,7 @@ def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iter
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Name the text to be read.") from None
     except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise UserError(
-            f"{path}:{number} is not UTF-8 (byte 0x{byte:02x}). "
-            f"Convert it, for example: iconv -f LATIN1 -t UTF-8 {path}"
-        ) from None
+        raise not_utf8(path, number, error.object[error.start]) from None
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read after line {number} ({why}).") from None

@@ -138,7 +138,7 @@ def test_a_gzip_that_was_cut_and_bytes_that_are_no_text_are_one_line(tmp_path):
     (tmp_path / "y.arpa").write_bytes(ARPA.encode("utf-16"))
     with pytest.raises(UserError, match="x.arpa.gz cannot be read after line"):
         arpa_words(tmp_path / "x.arpa.gz")
-    with pytest.raises(UserError, match="y.arpa:1 is not UTF-8"):
+    with pytest.raises(UserError, match="y.arpa is UTF-16 text, not UTF-8"):
         read_arpa_header(tmp_path / "y.arpa")
 
 
