@@ -23,7 +23,7 @@ from rapidfuzz.distance import Levenshtein
 
 from asr_dro_plugin.decoding import build
 from asr_dro_plugin.decoding.greedy import tokens_to_text
-from asr_dro_plugin.decoding.lm_ngram import LN10
+from asr_dro_plugin.decoding.lm_scorers import LN10
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.lm.build import LmSettings, build_lm

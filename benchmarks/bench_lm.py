@@ -20,8 +20,7 @@ import time
 import warnings
 from pathlib import Path
 
-from asr_dro_plugin.lm.arpa import write_arpa
-from asr_dro_plugin.lm.build import LmSettings, build_lm
+from asr_dro_plugin.lm.build import LmSettings, build_lm, write_arpa
 from asr_dro_plugin.lm.counts import encode
 from asr_dro_plugin.lm.files import LmFiles, find_lm
 from asr_dro_plugin.lm.kneser_ney import estimate

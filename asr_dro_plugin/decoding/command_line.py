@@ -138,7 +138,8 @@ def settings_of(
     Raises:
         UserError: as ``read_decode_config``.
     """
-    given = load_config(args.config) if args.config else {"mode": _default_mode(args)}
+    default = "lm" if args.lm_dir else "beam" if args.nbest else "greedy"
+    given = load_config(args.config) if args.config else {"mode": default}
     for key in ("lang", "nbest", "chunk_length", "stride"):
         if getattr(args, key) is not None:
             given[key] = getattr(args, key)
@@ -148,9 +149,3 @@ def settings_of(
         asked = given.pop("times", None) is True
         return {**read_decode_config(given, where), "times": times or asked}
     return read_decode_config({**given, **({"times": True} if times else {})}, where)
-
-
-def _default_mode(args: argparse.Namespace) -> str:
-    if args.lm_dir:
-        return "lm"
-    return "beam" if args.nbest else "greedy"

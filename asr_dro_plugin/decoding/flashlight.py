@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
-from asr_dro_plugin.decoding.lm_ngram import LN10
-from asr_dro_plugin.decoding.lm_scorers import Weights
+from asr_dro_plugin.decoding.lm_scorers import LN10, Weights
 from asr_dro_plugin.decoding.lm_spelling import Spelling, refuse_none
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.files import UNKNOWN, LmFiles

@@ -5,7 +5,7 @@ Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, secti
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,16 +27,15 @@ NOT_TEXT = frozenset({BLANK, SOS_EOS})
 TAG = re.compile(r"\[[a-z]{3}\]")
 
 
+@dataclass(frozen=True)
 class GreedyDecoder(AbsDecoder):
     """The likeliest symbol of each frame, collapsed; the score is that path's log probability.
 
-    Args:
-        language: where it is not free, the tags are taken out of the frames, and the decided one
-            stands in front.
+    Where ``language`` is not free, the tags are taken out of the frames, and the decided one stands
+    in front.
     """
 
-    def __init__(self, language: LanguageChoice) -> None:
-        self.language = language
+    language: LanguageChoice
 
     def __call__(
         self, emission: Emission, langs: Sequence[str | None] | None = None

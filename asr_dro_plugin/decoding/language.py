@@ -125,17 +125,15 @@ class LanguageChoice:
 
     def scores(self, log_probs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Log probability (B, G) that the first label is each tag."""
-        nothing = np.logaddexp.reduce(log_probs[:, :, self._silent()], axis=-1).astype(float)
+        spaces = [index for index, token in enumerate(self.tokens) if token in SPACES]
+        silent = log_probs[:, :, [self.blank_id, *spaces]]
+        nothing = np.logaddexp.reduce(silent, axis=-1).astype(float)
         before = np.zeros_like(nothing)
         before[:, 1:] = np.cumsum(nothing, axis=1)[:, :-1]
         inside = np.arange(log_probs.shape[1]) < lengths[:, None]
         begins = np.where(inside, before, -np.inf)[:, :, None]
         tags = log_probs[:, :, list(self.tags.values())]
         return np.logaddexp.reduce(begins + tags, axis=1)
-
-    def _silent(self) -> list[int]:
-        spaces = [index for index, token in enumerate(self.tokens) if token in SPACES]
-        return [self.blank_id, *spaces]
 
     def without_tags(self, log_probs: np.ndarray) -> np.ndarray:
         """Log probabilities whose blank holds the tags' mass and whose tags have none."""

@@ -20,8 +20,7 @@ import numpy as np
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, arrays_of
 from asr_dro_plugin.decoding.flashlight import FlashlightSearch, import_flashlight
 from asr_dro_plugin.decoding.language import LanguageChoice, fold, leading_spaces
-from asr_dro_plugin.decoding.lm_ngram import NGram
-from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
+from asr_dro_plugin.decoding.lm_scorers import NGram, TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
 from asr_dro_plugin.emissions import Emission
@@ -241,17 +240,14 @@ class LanguageModels:
             return found
         lm, weights = NGram(files.model), self._weights()
         if is_char:
-            return FusedSearch(self.beam, self.blank_id, TokenScorer(lm, self._units(), weights))
-        lexicon = Lexicon(files.words(), spelling)
-        if self.config["lexicon"]:
+            is_text = enumerate(spelling.is_text)
+            units = [spelling.units(token) if use else () for token, use in is_text]
+            return FusedSearch(self.beam, self.blank_id, TokenScorer(lm, units, weights))
+        kind = Lexicon if self.config["lexicon"] else OpenLexicon
+        lexicon = kind(files.words(), spelling)
+        if not lexicon.is_open:
             self._note(name, lexicon.num_words + len(lexicon.left_out), lexicon.left_out)
-        else:
-            lexicon = OpenLexicon(lexicon)
         return FusedSearch(self.beam, self.blank_id, WordScorer(lm, lexicon, spelling, weights))
-
-    def _units(self) -> list[tuple[str, ...]]:
-        numbers = range(len(self.spelling.texts))
-        return [self.spelling.units(i) if self.spelling.is_text[i] else () for i in numbers]
 
     def _note_characters(self, name: str) -> None:
         """Count the characters of the model's text that no token can write."""

@@ -6,15 +6,19 @@ et al. 2014, algorithm 1 (words are scored where they end); Ortmanns et al., "La
 Look-Ahead for Large Vocabulary Speech Recognition", 1996 (here with unigrams).
 """
 
+import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from asr_dro_plugin.decoding.lm_ngram import NO_CONTEXT, START, NGram
-from asr_dro_plugin.decoding.lm_spelling import ROOT, Lexicon, OpenLexicon, Spelling
+from asr_dro_plugin.decoding.lm_spelling import ROOT, Lexicon, Spelling
+from asr_dro_plugin.lm.files import UNKNOWN
+from asr_dro_plugin.lm.programs import import_kenlm, load_kenlm
 from asr_dro_plugin.text.tokens import SPACE
 
-UNKNOWN = "<unk>"
+LN10 = math.log(10)
+START, NO_CONTEXT = 0, 1
 MAX_CACHED = 1 << 22  # numbers in a table; a fuller one is begun anew with the next batch
 
 
@@ -35,6 +39,47 @@ class Weights:
     def most(self) -> float:
         """The factor that one unit can gain a prefix at most (probabilities are at most 1)."""
         return float(np.exp(max(0.0, self.word_score, self.word_score + self.unk_score)))
+
+
+class NGram:
+    """Scores of words by state; equal histories are one state, numbered as they are met.
+
+    Args:
+        path: ARPA (plain or gzip) or KenLM's binary form.
+
+    Raises:
+        UserError: KenLM is not installed, or cannot read the file.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._kenlm, self._model = import_kenlm(), load_kenlm(path)
+        self.forget()
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._model
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def forget(self) -> None:
+        """Drop the states met so far; numbers given before are void."""
+        start, empty = self._kenlm.State(), self._kenlm.State()
+        self._model.BeginSentenceWrite(start)
+        self._model.NullContextWrite(empty)
+        self._states, self._ids = [start, empty], {start: START, empty: NO_CONTEXT}
+
+    def score(self, state: int, word: str) -> tuple[float, int]:
+        """Log probability of a word after a state, and the state after it."""
+        after = self._kenlm.State()
+        value = self._model.BaseScore(self._states[state], word, after)
+        number = self._ids.setdefault(after, len(self._states))
+        if number == len(self._states):
+            self._states.append(after)
+        return value * LN10, number
+
+    def end(self, state: int) -> float:
+        """Log probability that the sentence ends after a state."""
+        return self.score(state, "</s>")[0]
 
 
 class TokenScorer:
@@ -129,14 +174,10 @@ class WordScorer:
     The lexicon says which words there are; an ``OpenLexicon`` allows every spelling.
     """
 
-    def __init__(
-        self, lm: NGram, lexicon: Lexicon | OpenLexicon, spelling: Spelling, weights: Weights
-    ) -> None:
+    def __init__(self, lm: NGram, lexicon: Lexicon, spelling: Spelling, weights: Weights) -> None:
         self.lm, self.lexicon, self.spelling = lm, lexicon, spelling
-        known = lexicon.known if lexicon.is_open else lexicon
-        words = filter(None, map(known.word, range(len(known))))
-        scores = {word: lm.score(NO_CONTEXT, word)[0] for word in words}
-        self._unigrams = known.look_ahead(scores)
+        scores = {word: lm.score(NO_CONTEXT, word)[0] for word in filter(None, lexicon.words)}
+        self._unigrams = lexicon.look_ahead(scores)
         self._unknown = lm.score(NO_CONTEXT, UNKNOWN)[0]
         self.reweigh(weights)
 
@@ -176,14 +217,11 @@ class WordScorer:
         node, ends = self.node[row, slot], self.spelling.starts[token]
         gain = np.zeros(len(row))
         at = ends & (node != ROOT)
-        gain[at] = self._gains(self.state[row[at], slot[at]], node[at])
+        pairs = zip(self.state[row[at], slot[at]].tolist(), node[at].tolist(), strict=True)
+        gain[at] = [self._ending(*pair)[2] for pair in pairs]
         child = self.lexicon.known_child(np.where(ends, ROOT, node), token)
         gain += self._look_ahead(child) - self._look_ahead(node)
         return np.exp(gain)
-
-    def _gains(self, states: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-        pairs = zip(states.tolist(), nodes.tolist(), strict=True)
-        return np.array([self._ending(*pair)[2] for pair in pairs])
 
     def _ending(self, state: int, node: int) -> tuple[float, int, float]:
         """Log probability of the word that ends at a node, the state after it, its bonus."""

@@ -5,6 +5,7 @@ pieces whose ``▁`` begins a word (bpe), or words.  The units of a character mo
 and ``<space>``.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -61,7 +62,8 @@ class Spelling:
 class Lexicon:
     """A tree of the words that may be found, walked by tokens: all segmentations of a word.
 
-    ``left_out`` are the words that the tokens cannot spell.
+    ``words`` has the word that ends at each node, None within words; ``left_out`` are the words
+    that the tokens cannot spell.
 
     Raises:
         UserError: no word can be spelled.
@@ -71,24 +73,21 @@ class Lexicon:
 
     def __init__(self, words: Iterable[str], spelling: Spelling) -> None:
         self.spelling = spelling
-        self._words: list[str | None] = [None]
+        self.words: list[str | None] = [None]
         self._parents: list[int] = [ROOT]
         self._letters: list[str] = [""]
         self.left_out: list[str] = []
         edges = self._grow(sorted(set(words)))
-        self.num_words = sum(word is not None for word in self._words)
+        self.num_words = sum(word is not None for word in self.words)
         refuse_none(self.num_words, self.left_out)
         keys = np.array([edge[0] for edge in edges], np.int64)
         order = np.argsort(keys)
         self._keys = keys[order]
         self._children = np.array([edge[1] for edge in edges], np.int64)[order]
 
-    def __len__(self) -> int:
-        return len(self._words)
-
     def word(self, node: int) -> str | None:
         """The word that ends here, None within words."""
-        return self._words[node]
+        return self.words[node]
 
     def child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Node after each node and token, -1 where no word goes on so; see ``known_child``."""
@@ -113,9 +112,9 @@ class Lexicon:
 
     def look_ahead(self, scores: dict[str, float]) -> np.ndarray:
         """The best score of a word below each node; 0 at the root, where no word has begun."""
-        best = np.full(len(self), -np.inf)
-        for node in range(len(self) - 1, ROOT, -1):  # children have larger numbers
-            word = self._words[node]
+        best = np.full(len(self.words), -np.inf)
+        for node in range(len(self.words) - 1, ROOT, -1):  # children have larger numbers
+            word = self.words[node]
             own = -np.inf if word is None else scores[word]
             best[node] = max(best[node], own)
             best[self._parents[node]] = max(best[self._parents[node]], best[node])
@@ -133,16 +132,16 @@ class Lexicon:
             if not _can_spell(word, inner, first, bool(separators), longest):
                 self.left_out.append(word)
                 continue
-            del path[_common(before, word) + 1 :]
+            del path[len(os.path.commonprefix([before, word])) + 1 :]
             for end in range(len(path), len(word) + 1):
                 edges += self._new_node(word[:end], path, inner, first, longest)
-            self._words[path[-1]] = before = word
+            self.words[path[-1]] = before = word
         return edges
 
     def _new_node(self, prefix, path, inner, first, longest) -> list[tuple[int, int]]:
         """A node for a prefix; edges from every prefix of it that one token is short of it."""
-        node, size = len(self._words), len(self.spelling.texts)
-        self._words.append(None)
+        node, size = len(self.words), len(self.spelling.texts)
+        self.words.append(None)
         self._parents.append(path[-1])
         self._letters.append(prefix[-1])
         edges = [(ROOT * size + token, node) for token in first.get(prefix, ())]
@@ -161,34 +160,26 @@ class Lexicon:
         return found
 
 
-class OpenLexicon:
-    """Every spelling is a word: the tree of a lexicon, grown by what a search has tried.
+class OpenLexicon(Lexicon):
+    """Every spelling is a word: the tree of the known words, grown by what a search has tried.
 
-    The nodes of ``known``, words that the language model knows, have the lower numbers.
+    The nodes of words that the language model knows have the lower numbers.
     """
 
     is_open = True
 
-    def __init__(self, known: Lexicon) -> None:
-        self.known, self.spelling = known, known.spelling
+    def __init__(self, words: Iterable[str], spelling: Spelling) -> None:
+        super().__init__(words, spelling)
         self.forget()
 
-    def __len__(self) -> int:
-        return len(self.known) + len(self._words)
-
     def forget(self) -> None:
-        """Begin anew; nodes that are not of the lexicon are void."""
-        self._words: list[str] = []
+        """Begin anew; nodes that are not of the known words are void."""
+        del self._parents[len(self.words) :], self._letters[len(self.words) :]
         self._nodes: dict[tuple[int, int], int] = {}
 
     def word(self, node: int) -> str:
         """What is spelled up to this node."""
-        num_known = len(self.known)
-        return self.known.spelled(node) if node < num_known else self._words[node - num_known]
-
-    def known_child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """See ``Lexicon``."""
-        return self.known.known_child(nodes, tokens)
+        return self.spelled(node)
 
     def child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Node after each node and token; new ones are made."""
@@ -198,10 +189,10 @@ class OpenLexicon:
         return children
 
     def _child(self, node: int, token: int) -> int:
-        child = self._nodes.get((node, token))
-        if child is None:
-            child = self._nodes[node, token] = len(self)
-            self._words.append(self.word(node) + self.spelling.texts[token])
+        child = self._nodes.setdefault((node, token), len(self._letters))
+        if child == len(self._letters):
+            self._parents.append(node)
+            self._letters.append(self.spelling.texts[token])
         return child
 
 
@@ -213,12 +204,6 @@ def refuse_none(spelled: object, left_out: Sequence[str]) -> None:
             f"{' '.join(left_out[:3])}). It is of another alphabet, or normalised otherwise "
             "(text_norm)."
         )
-
-
-def _common(one: str, two: str) -> int:
-    """Length of the common beginning."""
-    pairs = zip(one, two)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(two)))
 
 
 def _can_spell(word: str, inner: dict, first: dict, can_part: bool, longest: int) -> bool:

@@ -91,8 +91,10 @@ def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> 
         return {"batch_duration": KEYS["batch_duration"].default, **given}
     for name in given:
         _check_name(name, mode, where)
-    config = {name: given.get(name, _default(key, mode)) for name, key in _keys_of(mode).items()}
-    config = {name: _checked(name, value, where) for name, value in config.items()}
+    config = {}
+    for name, key in _keys_of(mode).items():
+        default = key.default[mode] if isinstance(key.default, Mapping) else key.default
+        config[name] = _checked(name, given.get(name, default), where)
     if config.get("lm_unit") == "char" and "lexicon" not in given:
         config["lexicon"] = False
     _check_contradictions(config, where)
@@ -101,10 +103,6 @@ def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> 
 
 def _keys_of(mode: str) -> dict[str, Key]:
     return {name: key for name, key in KEYS.items() if mode in key.modes}
-
-
-def _default(key: Key, mode: str) -> Any:
-    return key.default[mode] if isinstance(key.default, Mapping) else key.default
 
 
 def _check_name(name: object, mode: str, where: str) -> None:

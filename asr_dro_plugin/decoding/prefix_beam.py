@@ -13,6 +13,7 @@ logarithm or exponential a candidate.  Shapes: N utterances, K prefixes, C candi
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -56,6 +57,7 @@ class Scorer(Protocol):
         """
 
 
+@dataclass(frozen=True)
 class BeamDecoder(AbsDecoder):
     """The prefixes with most probability over all their alignments.
 
@@ -68,18 +70,12 @@ class BeamDecoder(AbsDecoder):
         nbest: hypotheses an utterance.
     """
 
-    def __init__(
-        self,
-        language: LanguageChoice,
-        beam_size: int = 20,
-        beam_size_token: int | None = 20,
-        beam_threshold: float = 25.0,
-        blank_threshold: float = 0.999,
-        nbest: int = 1,
-    ) -> None:
-        self.language, self.nbest = language, nbest
-        self.beam_size, self.beam_threshold = beam_size, beam_threshold
-        self.beam_size_token, self.blank_threshold = beam_size_token, blank_threshold
+    language: LanguageChoice
+    beam_size: int
+    beam_size_token: int | None
+    beam_threshold: float
+    blank_threshold: float
+    nbest: int
 
     def __call__(
         self, emission: Emission, langs: Sequence[str | None] | None = None

@@ -49,9 +49,7 @@ def search_frames(
     """Choose the frames and the tokens to search.
 
     Args:
-        log_probs: (B, T, V) natural logarithms; what is past a length is not read.
-        lengths: (B,) frames.
-        blank_id: column of the blank.
+        log_probs: (B, T, V) natural logarithms; what is past the lengths (B,) is not read.
         beam_size_token: C; None for all tokens.
         blank_threshold: in (0, 1]; 1 leaves no frame out.
     """

@@ -45,7 +45,6 @@ class Cutter:
     """Cuts one recording after the other.
 
     Args:
-        lengths: what is wanted of the pieces.
         pause: shortest pause to cut in, seconds.
         cut_speech: whether longer stretches are cut where it does least harm.
         low_score: a text fits badly whose characters' mean log probability is below this.

@@ -68,14 +68,11 @@ def units_of(
         mean = sum(span.score for _, span in said) / len(said)
         limit = math.inf if duration is None else duration
         text = "".join(text for text, _ in said)
-        return Unit(text, min(offset + start, limit), min(offset + end, limit), _confidence(mean))
+        confidence = min(1.0, math.exp(mean))  # rounding may leave a log probability above 0
+        return Unit(text, min(offset + start, limit), min(offset + end, limit), confidence)
 
     words = _words(spans, tokens, token_type)
     return tuple(map(unit, words)), tuple(unit([char]) for word in words for char in word)
-
-
-def _confidence(log_prob: float) -> float:
-    return min(1.0, math.exp(log_prob))  # rounding may leave a log probability above 0
 
 
 def _words(
@@ -129,13 +126,10 @@ class Aligned:
 
 
 class TextAligner:
-    """Places texts in emissions of one model.
+    """Places texts in emissions of a model with these symbols, spelled as ``token_type`` says.
 
-    Args:
-        tokens: the model's symbols by id.
-        token_type: char, bpe or word.
-        bpemodel: its sentencepiece model, for bpe.
-        normalize: what brings a text into the form of the model's training text.
+    ``bpemodel`` is its sentencepiece model, for bpe; ``normalize`` brings a text into the form of
+    the model's training text.
     """
 
     def __init__(

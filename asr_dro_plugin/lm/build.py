@@ -1,17 +1,19 @@
 """A language model's folder from its text: whole or absent, the same bytes from the same text."""
 
+import contextlib
+import gzip
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.lm.arpa import deterministic_gzip, write_arpa
-from asr_dro_plugin.lm.counts import encode, symbols_of
+from asr_dro_plugin.lm.counts import Corpus, encode, symbols_of, word_ids
 from asr_dro_plugin.lm.files import (
     SPECIAL,
     LmFiles,
@@ -32,6 +34,8 @@ from asr_dro_plugin.lm.programs import (
 ESTIMATORS = ("auto", "builtin", "lmplz")
 UNITS = ("word", "char")
 MAX_ORDER = 6  # of the KenLM that kenlm's and flashlight-text's wheels are built with
+ROWS_AT_ONCE = 100_000
+COMPRESSION = 6  # gzip's own default; 9 takes twice the time for one per cent
 ARPA, BINARY, UNIGRAMS, ABOUT = "lm.arpa.gz", "lm.bin", "unigrams.txt", "lm.json"
 
 
@@ -141,7 +145,7 @@ def _built_in(text: str | os.PathLike, folder: Path, settings: LmSettings) -> di
     return {
         **_figures(settings, sizes, corpus.num_sentences, corpus.num_tokens),
         "estimator": "modified_kneser_ney",
-        "discounts": [_rounded(grams) for grams in model],
+        "discounts": [[round(each, 6) for each in grams.discounts.values] for grams in model],
         "fallback_orders": [grams.order for grams in model if grams.discounts.fallback],
         "characters": _write_words(folder, corpus.words[len(SPECIAL) :]),
     }
@@ -197,10 +201,6 @@ def _figures(settings: LmSettings, sizes: Sequence[int], sentences: int, tokens:
     }
 
 
-def _rounded(grams: Grams) -> list[float]:
-    return [round(value, 6) for value in grams.discounts.values]
-
-
 def _write_words(folder: Path, words: list[str]) -> list[str]:
     """Write unigrams.txt; the characters that its words have."""
     with atomic_write(folder / UNIGRAMS) as stream:
@@ -213,3 +213,50 @@ def _replace(new: Path, target: Path) -> None:
     if target.exists():
         os.rename(target, new.parent / "old")
     os.rename(new, target)
+
+
+def write_arpa(path: str | os.PathLike, corpus: Corpus, model: Sequence[Grams]) -> None:
+    """Write a model (its orders, from 1 on) as gzip-compressed ARPA, whole or not at all.
+
+    KenLM reads no file without 2-grams, so that a model of order 1 declares 0 of them.  The n-grams
+    point into ``corpus``.
+    """
+    with deterministic_gzip(path) as stream:
+        head = [f"ngram {grams.order}={len(grams.log_probs)}\n" for grams in model]
+        none = len(model) == 1
+        stream.write("".join(["\\data\\\n", *head, "ngram 2=0\n" * none]).encode())
+        for grams in model:
+            stream.write(f"\n\\{grams.order}-grams:\n".encode())
+            for lines in _lines(corpus, grams):
+                stream.write(lines.encode())
+        stream.write(b"\n\\2-grams:\n" * none + b"\n\\end\\\n")
+
+
+@contextlib.contextmanager
+def deterministic_gzip(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """A gzip file without name and time, written atomically."""
+    with (
+        atomic_write(path, "wb") as raw,
+        gzip.GzipFile("", "wb", COMPRESSION, fileobj=raw, mtime=0) as stream,
+    ):
+        yield stream
+
+
+def _lines(corpus: Corpus, grams: Grams) -> Iterator[str]:
+    """The lines of one order, many at a time."""
+    form = "%.7g\t" + " ".join(["%s"] * grams.order)
+    form += "\n" if grams.backoffs is None else "\t%.7g\n"
+    for begin in range(0, len(grams.log_probs), ROWS_AT_ONCE):
+        rows = slice(begin, begin + ROWS_AT_ONCE)
+        columns = [grams.log_probs[rows].tolist(), *_words(corpus, grams, rows)]
+        if grams.backoffs is not None:
+            columns.append(grams.backoffs[rows].tolist())
+        yield "".join(map(form.__mod__, zip(*columns, strict=True)))
+
+
+def _words(corpus: Corpus, grams: Grams, rows: slice) -> list[list[str]]:
+    """A column for each place in the n-grams."""
+    if grams.order == 1:
+        return [corpus.words[rows]]
+    ids = word_ids(corpus, grams.first[rows], grams.order)
+    return [[corpus.words[index] for index in column] for column in ids.T.tolist()]

@@ -12,7 +12,7 @@ every context the probabilities sum to one.  Letters: V words, K n-grams of an o
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,15 +102,10 @@ def estimate(corpus: Corpus, order: int, prune: Sequence[int] = (0,)) -> Iterato
         )
         probs, gammas = interpolated(counts, kept, discounts, lower)
         if waiting:
-            yield _with_backoffs(waiting, gammas[is_kept])
+            yield replace(waiting, backoffs=np.log10(np.minimum(gammas[is_kept], 1.0)))
         if length == 1:
             probs[BEGIN_ID] = 1.0  # as lmplz writes it; nobody asks for it
         log_probs = np.log10(np.minimum(probs[kept], 1.0))
         waiting = Grams(length, counts.first[kept], log_probs, None, discounts)
         lower, is_kept = probs, kept
     yield waiting
-
-
-def _with_backoffs(grams: Grams, gammas: np.ndarray) -> Grams:
-    log_gammas = np.log10(np.minimum(gammas, 1.0))
-    return Grams(grams.order, grams.first, grams.log_probs, log_gammas, grams.discounts)

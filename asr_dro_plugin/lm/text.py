@@ -129,7 +129,7 @@ def collect(sentences: Sentences, out_dir: str | os.PathLike, per: str = JOINT) 
     with ExitStack() as files:
         streams: dict[str, io.TextIOBase] = {}
         for lang, sentence in sentences:
-            for name in _names(lang, per):
+            for name in {"joint": [JOINT], "language": [lang], "both": [JOINT, lang]}[per]:
                 if name not in streams:
                     streams[name] = files.enter_context(atomic_write(_text_of(out, name)))
                 streams[name].write(sentence + "\n")
@@ -161,10 +161,6 @@ def collected(text_dir: str | os.PathLike) -> tuple[str, dict[str, Path]]:
     raise UserError(
         f"{text_dir} holds no finished texts. Run stage 6, or: asr-dro lm collect --out {text_dir}"
     )
-
-
-def _names(lang: str, per: str) -> list[str]:
-    return {"joint": [JOINT], "language": [lang], "both": [JOINT, lang]}[per]
 
 
 def _text_of(out: Path, name: str) -> Path:

@@ -20,6 +20,7 @@ from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     rate_of,
     role_of,
     score_paths,
+    summary_of,
     worst_of,
 )
 from asr_dro_plugin.reporting.words import bracketed, span_words
@@ -148,7 +149,7 @@ def _with_interval(name: str, rate: float | None, interval: Interval | None) -> 
 
 def _spread(report: Mapping, metric: str) -> list[str]:
     """What a newer score's summary has beyond macro and worst."""
-    found = (report.get("summary") or {}).get(metric) or {}
+    found = summary_of(report, metric)
     words = []
     for key, number, name in (("worst_15", "num_worst", "worst"), ("best_k", "k", "best")):
         if key in found and len(report["groups"]) > found.get(number, BEYOND_ALL):
@@ -184,24 +185,23 @@ def _bootstrap(report: Mapping) -> list[str]:
 
 def _rows(report: Mapping) -> list[list[str]]:
     """The header, one row a language, sorted by name, then macro, worst and total."""
-    has_per = report["macro"].get("per") is not None
-    rows = [_row(lang, group, has_per) for lang, group in sorted(report["groups"].items())]
+    rows = [_row(lang, group) for lang, group in sorted(report["groups"].items())]
     name, worst = worst_of(report)
-    last = [_row(f"worst: {name}", worst, has_per), _row("total", report["total"], has_per)]
-    header = [*HEADER, "PER %"] if has_per else [*HEADER]
-    return [header, *rows, _macro_row(report, has_per), *last]
+    last = [_row(f"worst: {name}", worst), _row("total", report["total"])]
+    table = [[*HEADER, "PER %"], *rows, _macro_row(report), *last]
+    return table if report["macro"].get("per") is not None else [row[:-1] for row in table]
 
 
-def _macro_row(report: Mapping, has_per: bool) -> list[str]:
+def _macro_row(report: Mapping) -> list[str]:
     macro, blank = report["macro"], [""] * 3
     return [
         "macro", *blank, percent(macro["cer"]), span_words(macro_interval(report, "cer")), *blank,
         percent(macro["wer"]), span_words(macro_interval(report, "wer")), percent(macro["lid"]),
-        *([percent(macro["per"])] if has_per else []),
+        percent(macro.get("per")),
     ]  # fmt: skip
 
 
-def _row(name: str, group: Mapping, has_per: bool) -> list[str]:
+def _row(name: str, group: Mapping) -> list[str]:
     cer, duration = group["cer"], group["duration"]
     return [
         name,
@@ -214,7 +214,7 @@ def _row(name: str, group: Mapping, has_per: bool) -> list[str]:
         percent(rate_of(group, "wer")),
         span_words(interval_of(group, "wer")),
         percent(rate_of(group, "lid")),
-        *([percent(rate_of(group, "per"))] if has_per else []),
+        percent(rate_of(group, "per")),
     ]
 
 

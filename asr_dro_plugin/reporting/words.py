@@ -1,5 +1,6 @@
 """Figures as a reader sees them."""
 
+import os
 from collections.abc import Sequence
 
 from asr_dro_plugin.scoring.table import percent
@@ -52,16 +53,11 @@ def short_names(names: Sequence[str]) -> list[str]:
     if len(parts) < 2 or max(map(len, names)) <= LONG_NAME:
         return list(names)
     shortest = min(map(len, parts))
-    head = _shared(parts, shortest)
-    tail = _shared([part[::-1] for part in parts], shortest - head)
+    head = len(os.path.commonprefix(parts))
+    tail = min(len(os.path.commonprefix([part[::-1] for part in parts])), shortest - head)
     while shortest - head - tail < 1:  # no name may vanish
         head, tail = (head - 1, tail) if head else (head, tail - 1)
     return ["_".join(part[head : len(part) - tail]) for part in parts]
-
-
-def _shared(parts: Sequence[Sequence[str]], most: int) -> int:
-    same = (len({part[index] for part in parts}) == 1 for index in range(most))
-    return next((index for index, equal in enumerate(same) if not equal), most)
 
 
 def plural(count: int, word: str) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from rapidfuzz.distance import Levenshtein
 
 from asr_dro_plugin.base.files import atomic_write
-from asr_dro_plugin.scoring.utterances import Utterances
+from asr_dro_plugin.scoring.scores import Utterances
 
 Column = tuple[str, str, str]  # reference, hypothesis, and C, S, D or I
 MARKS = {"equal": "C", "replace": "S", "delete": "D", "insert": "I"}

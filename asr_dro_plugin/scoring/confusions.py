@@ -7,7 +7,7 @@ from itertools import chain
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_dro_plugin.scoring.utterances import Utterances
+from asr_dro_plugin.scoring.scores import Utterances
 
 MOST = 200  # of each kind are kept
 NO_TAG = "none"

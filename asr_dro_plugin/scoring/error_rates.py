@@ -23,8 +23,7 @@ from asr_dro_plugin.scoring.edit_distance import (
     count_pairs,
 )
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
-from asr_dro_plugin.scoring.scores import Score, group_scores
-from asr_dro_plugin.scoring.utterances import Utterances
+from asr_dro_plugin.scoring.scores import Score, Utterances, group_scores
 from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, label_of, recorded
 
 ONE_GROUP = "all"

@@ -56,14 +56,10 @@ def differences(
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> Differences:
-    """The paired test of two hypotheses of N utterances.
+    """The paired test of two hypotheses of N utterances: ``errors`` (N,) of both, ``refs`` (N,).
 
-    Args:
-        errors: (N,) errors of the first and of the second.
-        refs: (N,) reference units.
-        groups: (N,) group of each utterance.
-        units: (N,) its speaker or recording, or its own id.
-        samples, seed: as ``bootstrap.paired_groups``.
+    Each utterance has a group, and a unit: its speaker or recording, or its own id.  ``samples``
+    and ``seed`` are as ``bootstrap.paired_groups`` takes them.
     """
     names, group_ids = np.unique(np.asarray(groups), return_inverse=True)
     numbers, _ = sampling_units(group_ids, units)

@@ -14,7 +14,7 @@ none.  That is noted and the rest is read.  A reference must be whole.
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -137,14 +137,10 @@ def _read_folder(path: Path) -> Texts:
     found = Texts()
     for file in sorted(path.rglob("*.txt")):
         name = file.relative_to(path).as_posix().removesuffix(".txt")
-        found.add(unescape_id(name), " ".join(_words(read_lines(file))))
+        found.add(unescape_id(name), " ".join(" ".join(read_lines(file)).split()))
     if not found.texts:
         raise UserError(f"{path} holds no .txt file. Give a folder of one {{id}}.txt an utterance.")
     return found
-
-
-def _words(lines: Iterable[str]) -> list[str]:
-    return [word for line in lines for word in line.split()]
 
 
 def _kaldi(line: str, is_reference: bool) -> Line | None:

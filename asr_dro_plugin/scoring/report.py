@@ -65,6 +65,8 @@ def build_report(
     """
     intervals, damage = intervals_of(score, units), damage or Texts()
     metrics = score.metrics
+    langs = {metric: score.worst(metric) for metric in metrics}
+    worst = {m: {"group": lang, "rate": score.rate(lang, m)} for m, lang in langs.items()}
     found = {
         "set": set_name,
         "normalizer": score.normalizer,
@@ -75,7 +77,7 @@ def build_report(
         },
         "total": _group(score.total, intervals.total),
         "macro": {"lid": None} | {metric: score.macro(metric) for metric in metrics},
-        "worst_group": {"lid": None} | {metric: _worst(score, metric) for metric in metrics},
+        "worst_group": {"lid": None} | worst,
         "summary": summary(score, intervals, best_k),
         "bootstrap": {
             "unit": intervals.kind,
@@ -118,11 +120,6 @@ def read_report(path: str | os.PathLike) -> dict:
 def share_of(counts: Mapping, kind: str) -> float:
     """One kind's part of a rate; of an empty reference the insertions are all of it."""
     return counts["rate"] * counts[kind] / max(counts["errors"], 1)
-
-
-def _worst(score: Score, metric: str) -> dict:
-    lang = score.worst(metric)
-    return {"group": lang, "rate": score.rate(lang, metric)}
 
 
 def _listed(utt_ids: Sequence[str]) -> dict:

@@ -12,10 +12,9 @@ from asr_dro_plugin.scoring.paired import compare_scores
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.read_texts import FORMS, Texts, read_hypotheses, read_reference
 from asr_dro_plugin.scoring.report import build_report, write_report
-from asr_dro_plugin.scoring.scores import Score
+from asr_dro_plugin.scoring.scores import Score, write_utterances
 from asr_dro_plugin.scoring.set_inputs import check_units, folder_of, read_set_tables
 from asr_dro_plugin.scoring.table import comparison_table, details_table, text_table
-from asr_dro_plugin.scoring.utterances import write_utterances
 
 
 class ScoredSet:

@@ -51,11 +51,12 @@ def read_set_tables(
     groups_path = _named_or_beside(groups, folder / "utt2lang")
     units_path = _named_or_beside(units, folder / "utt2spk")
     languages_path = _named_or_beside(languages, recipe_file(TABLE))
+    known = read_languages(languages_path) if languages_path else {}
     return SetTables(
         languages=read_table(groups_path, allow_empty_value=False) if groups_path else None,
         durations=read_durations(folder, utt2dur),
         units=_units(units_path) if units_path else Units(),
-        no_space=_no_space(languages_path) if languages_path else frozenset(),
+        no_space=frozenset(iso for iso, lang in known.items() if lang.no_space),
     )
 
 
@@ -90,10 +91,6 @@ def _units(path: Path) -> Units:
     if len(set(of_utt.values())) == len(of_utt):
         return Units()
     return Units("speaker" if "spk" in path.name else "recording", of_utt)
-
-
-def _no_space(path: Path) -> frozenset[str]:
-    return frozenset(iso for iso, lang in read_languages(path).items() if lang.no_space)
 
 
 def read_durations(folder: Path, utt2dur: str | None = None) -> dict[str, float] | None:

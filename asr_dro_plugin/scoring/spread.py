@@ -29,7 +29,8 @@ def spread_table(reports: Mapping[str, Mapping]) -> str:
     rows = [_row(lang, [_group_rates(report["groups"][lang]) for report in several])
             for lang in langs]  # fmt: skip
     rows.append(_row("macro", [report["macro"] for report in several]))
-    rows.append(_row("worst", [_worst_rates(report) for report in several]))
+    worst = [report["worst_group"] for report in several]
+    rows.append(_row("worst", [_group_rates(each) for each in worst]))
     rows.append(_row("total", [_group_rates(report["total"]) for report in several]))
     head = (
         f"Set {first[1]['set']}, text normalised by '{first[1]['normalizer']}': "
@@ -67,10 +68,6 @@ def _group_rates(group: Mapping) -> dict:
     return {metric: group[metric] and group[metric]["rate"] for metric in ("cer", "wer", "lid")}
 
 
-def _worst_rates(report: Mapping) -> dict:
-    return {metric: worst and worst["rate"] for metric, worst in report["worst_group"].items()}
-
-
 def _row(name: str, rates: Sequence[Mapping]) -> list[str]:
     cells = [name]
     for metric in ("cer", "wer", "lid"):
@@ -78,11 +75,8 @@ def _row(name: str, rates: Sequence[Mapping]) -> list[str]:
         if None in values:
             cells += ["-", "-"] if metric == "lid" else ["-"] * 4
             continue
-        cells += [percent(statistics.fmean(values)), percent(_std(values))]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        cells += [percent(statistics.fmean(values)), percent(spread)]
         if metric != "lid":
             cells += [percent(min(values)), percent(max(values))]
     return cells
-
-
-def _std(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0

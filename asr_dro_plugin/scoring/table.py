@@ -51,7 +51,8 @@ def text_table(report: Mapping) -> str:
     """The terminal's table: the set's name above, what the columns mean and what is amiss below."""
     rows = score_rows(report)
     lines = aligned([HEADER, *rows], rules=(1, 1 + len(report["groups"])))
-    notes = [line for remark in remarks(report) for line in _wrapped(remark)]
+    how = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    notes = [line for each in remarks(report) for line in textwrap.wrap(each, MAX_WIDTH, **how)]
     more = aligned(_summary_rows(report), rules=(1,)) if "summary" in report else []
     legend = [*LEGEND, *(CONVENTIONS if more else ())]
     return "\n".join([f"{title(report)}:", "", *lines, "", *more, "", *legend, *notes])
@@ -125,7 +126,8 @@ def _drawn(report: Mapping) -> list[str]:
 
 def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
     """``text_table.aligned`` with names of at most ``MAX_NAME`` characters in the first column."""
-    return plain_table.aligned([[_short(row[0]), *row[1:]] for row in rows], rules)
+    names = [row[0] if len(row[0]) <= MAX_NAME else row[0][: MAX_NAME - 1] + "…" for row in rows]
+    return plain_table.aligned([[name, *row[1:]] for name, row in zip(names, rows)], rules)
 
 
 def percent(rate: float | None, decimals: int = 1) -> str:
@@ -156,16 +158,6 @@ def _macro_row(report: Mapping) -> list[str]:
         "macro", *blank, percent(macro["cer"]), interval_words(interval), *blank,
         percent(macro["wer"]), percent(macro["lid"]),
     ]  # fmt: skip
-
-
-def _wrapped(remark: str) -> list[str]:
-    return textwrap.wrap(
-        remark, MAX_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
 def details_table(report: Mapping) -> str:

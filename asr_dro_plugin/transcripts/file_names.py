@@ -6,7 +6,7 @@ in the form ``%2F``, as in a URL.  So ``rec/a 1`` lies in ``rec%2Fa%201.txt``.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
 from asr_dro_plugin.errors import UserError
@@ -17,8 +17,7 @@ ESCAPED = re.compile(r"(?:%[0-9A-F]{2})+")
 
 def escape_id(utt_id: str) -> str:
     """The id as one word that is a legal file name; ``unescape_id`` gives the id back."""
-    kept = "".join(char if _is_kept(char) else _escaped(char) for char in utt_id)
-    return _escaped(".") + kept[1:] if kept.startswith(".") else kept
+    return _with_escapes(utt_id, _is_kept)
 
 
 def unescape_id(name: str) -> str:
@@ -41,7 +40,7 @@ def file_names(utt_ids: Iterable[str], ending: str = ".txt") -> dict[str, str]:
     names = {}
     for utt_id, stem in stems.items():
         alone = counts[stem.casefold()] == 1
-        names[utt_id] = (stem if alone else _without_upper_case(utt_id)) + ending
+        names[utt_id] = (stem if alone else _with_escapes(utt_id, _is_lower)) + ending
         if not utt_id or len(names[utt_id].encode()) > LONGEST_NAME:
             raise UserError(
                 f"The id '{utt_id}' cannot be a file's name ({len(stem.encode())} bytes). "
@@ -63,8 +62,10 @@ def _decoded(match: re.Match) -> str:
     return unquote_to_bytes(match[0]).decode("utf-8", "surrogateescape")
 
 
-def _without_upper_case(utt_id: str) -> str:
-    stem = "".join(
-        char if char.casefold() == char and _is_kept(char) else _escaped(char) for char in utt_id
-    )
+def _is_lower(char: str) -> bool:
+    return char.casefold() == char and _is_kept(char)
+
+
+def _with_escapes(utt_id: str, may_stay: Callable[[str], bool]) -> str:
+    stem = "".join(char if may_stay(char) else _escaped(char) for char in utt_id)
     return _escaped(".") + stem[1:] if stem.startswith(".") else stem

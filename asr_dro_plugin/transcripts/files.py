@@ -17,7 +17,7 @@ same memory.
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
@@ -156,16 +156,13 @@ class TranscriptFiles:
                 shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            for file, header, line in self._one_files():
+            one_files = [each for name in self.formats for each in ONE_FILE.get(name, ())]
+            for file, header, line in one_files:
                 stream = stack.enter_context(atomic_write(self.folder / file))
                 stream.write(header)
                 self._open.append((stream, line))
             self._stack = stack.pop_all()
         return self
-
-    def _one_files(self) -> Iterator[tuple[str, str, Line]]:
-        for name in self.formats:
-            yield from ONE_FILE.get(name, ())
 
     def _folder_of(self, name: str) -> Path:
         return self.folder / name if self.folders else self.folder

@@ -4,8 +4,7 @@ import kenlm
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.lm_ngram import LN10, NGram
-from asr_dro_plugin.decoding.lm_scorers import TokenScorer, Weights, WordScorer
+from asr_dro_plugin.decoding.lm_scorers import LN10, NGram, TokenScorer, Weights, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import search
 from asr_dro_plugin.decoding.search_frames import search_frames
@@ -52,8 +51,7 @@ def scorer_of(kind, path, spelling, weights):
     if kind == "char":
         units = [spelling.units(i) if use else () for i, use in enumerate(spelling.is_text)]
         return TokenScorer(lm, units, weights)
-    known = Lexicon(WORDS, spelling)
-    lexicon = known if kind == "lexicon" else OpenLexicon(known)
+    lexicon = (Lexicon if kind == "lexicon" else OpenLexicon)(WORDS, spelling)
     return WordScorer(lm, lexicon, spelling, weights)
 
 

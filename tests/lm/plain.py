@@ -4,7 +4,7 @@ import gzip
 import itertools
 from collections import Counter, defaultdict
 
-from asr_dro_plugin.lm.arpa import write_arpa
+from asr_dro_plugin.lm.build import write_arpa
 from asr_dro_plugin.lm.counts import encode
 from asr_dro_plugin.lm.kneser_ney import FALLBACK, estimate
 

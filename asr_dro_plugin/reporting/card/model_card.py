@@ -82,7 +82,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _what_it_is(run: Run) -> list[str]:
-    names = [_named(lang, run) for lang in run.langs]
+    known = run.languages
+    names = [f"{known[lang].name} ({lang})" if lang in known else lang for lang in run.langs]
     what = f"Speech recognition in {len(names)} languages: {', '.join(names)}."
     if len(names) == 1:
         what = f"Speech recognition in {names[0]}."
@@ -90,7 +91,9 @@ def _what_it_is(run: Run) -> list[str]:
         what = "Speech recognition."
     method = run.config.get("objective") or "ctc"
     method = OBJECTIVES[method].words if method in OBJECTIVES else method
-    tag = f" It writes the language's tag first (`[{run.langs[0]}] …`)." if _has_tags(run) else ""
+    tokens, tag = run.config.get("token_list") or (), ""
+    if run.langs and f"[{run.langs[0]}]" in tokens:
+        tag = f" It writes the language's tag first (`[{run.langs[0]}] …`)."
     lines = [
         f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
         f"parameters) was trained with {method}, by asr-dro on ESPnet.{tag}"
@@ -98,14 +101,6 @@ def _what_it_is(run: Run) -> list[str]:
     if run.reports:
         lines += ["", _worst(run.reports[0], run.titles[0])]
     return lines
-
-
-def _has_tags(run: Run) -> bool:
-    return bool(run.langs) and f"[{run.langs[0]}]" in (run.config.get("token_list") or ())
-
-
-def _named(lang: str, run: Run) -> str:
-    return f"{run.languages[lang].name} ({lang})" if lang in run.languages else lang
 
 
 def _worst(report: Mapping, title: str) -> str:

@@ -11,12 +11,11 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.part_advice import advice_part
 from asr_dro_plugin.reporting.page.part_comparison import comparison_part
-from asr_dro_plugin.reporting.page.part_data import data_part
 from asr_dro_plugin.reporting.page.part_errors import confusion_part, errors_part
 from asr_dro_plugin.reporting.page.part_languages import languages_part
 from asr_dro_plugin.reporting.page.part_making import making_part
 from asr_dro_plugin.reporting.page.part_summary import summary_part
-from asr_dro_plugin.reporting.page.part_training import training_part
+from asr_dro_plugin.reporting.page.part_training import data_part, training_part
 from asr_dro_plugin.reporting.page.part_utterances import utterances_part
 from asr_dro_plugin.reporting.page.parts import Material, section
 from asr_dro_plugin.reporting.read.data_sets import recipe_of

@@ -1,5 +1,6 @@
 """HTML and SVG as text, escaped by construction: a transcript can never become a tag."""
 
+import base64
 from collections.abc import Iterable
 from html import escape
 
@@ -40,3 +41,8 @@ def join(children: object) -> Markup:
     if isinstance(children, str) or not isinstance(children, Iterable):
         return Markup(escape(str(children)))
     return Markup("".join([join(child) for child in children]))
+
+
+def data_url(kind: str, content: bytes) -> str:
+    """A URL that holds the content itself."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -15,7 +15,7 @@ from asr_dro_plugin.reporting.page.svg import dot_class, dots, scale_of
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.score_files import rate_of
 from asr_dro_plugin.reporting.words import listed, plural, range_words, signed
-from asr_dro_plugin.scoring.paired import Difference, Differences
+from asr_dro_plugin.scoring.paired import Differences
 from asr_dro_plugin.scoring.table import percent
 
 MARKS = {True: "\u25bc better", False: "\u25b2 worse"}
@@ -111,11 +111,8 @@ def _cell(material: Material, other: Decoding, lang: str) -> Markup:
     each = found.groups.get(lang) if isinstance(found, Differences) else None
     if each is None:
         return cell(percent(rate), rate)
+    sure = f"{range_words(each.low, each.high)} points, p = {each.p_value:.2g}"
     mark = MARKS[each.difference < 0] if each.significant else ""
     class_ = ("better" if each.difference < 0 else "worse") if each.significant else None
     return el("td", percent(rate), " ", el("small", f"{signed(each.difference)} {mark}".strip()),
-              data_v=rate, class_=class_, title=_sure(each))  # fmt: skip
-
-
-def _sure(each: Difference) -> str:
-    return f"{range_words(each.low, each.high)} points, p = {each.p_value:.2g}"
+              data_v=rate, class_=class_, title=sure)  # fmt: skip

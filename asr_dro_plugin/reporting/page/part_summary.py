@@ -10,7 +10,7 @@ from asr_dro_plugin.reporting.read.score_files import (
     interval_of,
     macro_interval,
     rate_of,
-    summary_figure,
+    summary_of,
     worst_of,
 )
 from asr_dro_plugin.reporting.words import (
@@ -74,7 +74,7 @@ def _cards(material: Material, report: Mapping) -> Markup:
         _card("Mean over languages", "WER", macro["wer"], macro_interval(report, "wer")),
     ]  # fmt: skip
     if len(report["groups"]) > MANY:
-        worst_15 = summary_figure(report, "cer", "worst_15")
+        worst_15 = summary_of(report, "cer").get("worst_15")
         cards.insert(2, _card("Mean of the worst 15", "CER", worst_15, None))
     if total.get("lid"):
         cards.append(_card("Of all utterances", "LID", rate_of(total, "lid"),
@@ -146,19 +146,16 @@ def _sets(material: Material) -> Markup | None:
     ]
     if not others:
         return None
+    alone = len(material.experiments) == 1
     rows = [
-        [el("th", decoding.set_name, scope="row"), cell(_where(material, decoding)),
+        [el("th", decoding.set_name, scope="row"),
+         cell(decoding.tag if alone else f"{decoding.experiment.name}, {decoding.tag}"),
          *_figures(decoding)]
         for decoding in others
     ]  # fmt: skip
     caption = "Other sets and decodings"
     heads = ["set", "system", "macro CER %", "worst CER %", "macro WER %", "macro LID %"]
     return el("details", el("summary", caption), table(heads, rows, caption, sort=True))
-
-
-def _where(material: Material, decoding: Decoding) -> str:
-    alone = len(material.experiments) == 1
-    return decoding.tag if alone else f"{decoding.experiment.name}, {decoding.tag}"
 
 
 EXPLANATION = el(

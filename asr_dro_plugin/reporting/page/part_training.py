@@ -1,8 +1,9 @@
-"""How the training went: error, weight and loss of each group, and what was seen."""
+"""How the training went: error, weight, loss of each group, what was seen; what data is like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
-from asr_dro_plugin.reporting.page.markup import Markup, el
+from asr_dro_plugin.reporting.page.markup import Markup, data_url, el
 from asr_dro_plugin.reporting.page.parts import (
     Material,
     cell,
@@ -11,11 +12,19 @@ from asr_dro_plugin.reporting.page.parts import (
     section,
     table,
 )
-from asr_dro_plugin.reporting.page.sound import data_url
-from asr_dro_plugin.reporting.page.svg import NUM_COLOURS, Line, hour_bar, line_chart, scale_of
+from asr_dro_plugin.reporting.page.svg import (
+    NUM_COLOURS,
+    Line,
+    histogram,
+    histogram_end,
+    hour_bar,
+    line_chart,
+    scale_of,
+)
+from asr_dro_plugin.reporting.read.data_sets import DataSet
 from asr_dro_plugin.reporting.read.experiment import Experiment
 from asr_dro_plugin.reporting.read.history import History
-from asr_dro_plugin.reporting.words import hours_words
+from asr_dro_plugin.reporting.words import hours_words, plural
 
 WORST, BEST = 4, 2  # groups in colour where there are more than colours
 PICTURES, PICTURE_SIZE = 3, 300_000  # number, bytes each
@@ -31,6 +40,10 @@ CHARTS = (
     ("train", "loss_", "Training loss of each language",
      "The mean CTC loss of an utterance, in nats; longer utterances have more.", False, True),
 )  # fmt: skip
+MEASURES = {  # unit -> (of a data set, what a screen reader says)
+    "seconds": (attrgetter("durations"), "How long the utterances are:"),
+    "characters": (attrgetter("lengths"), "How long the transcripts are:"),
+}
 OVERALL = (("train", "training"), ("valid", "development"))
 
 
@@ -99,9 +112,12 @@ def _chart(
 ) -> Markup | None:  # fmt: skip
     lines, x_name = _lines(history, phase, [(f"{prefix}{group}", group) for group in groups])
     drawn = line_chart(lines, colours, x_name, f"{title}, a line each", per_cent, may_be_log)
-    if drawn is None:
-        return None
-    return el("figure", el("figcaption", el("strong", title), el("br"), meaning), drawn)
+    return _figure(title, meaning, drawn)
+
+
+def _figure(title: str, meaning: str, drawn: Markup | None) -> Markup | None:
+    caption = el("figcaption", el("strong", title), el("br"), meaning)
+    return drawn and el("figure", caption, drawn)
 
 
 def _lines(
@@ -125,14 +141,11 @@ def _overall(history: History) -> Markup | None:
     ]
     title = "Loss over all languages"
     names = [line.name for line in lines]
-    drawn = line_chart(lines, names, "epoch", title, may_be_log=True)
-    if drawn is None:
-        return None
     meaning = (
         "Training and development set. Where the second rises while the first falls, the model "
         "learns its training set by heart."
     )
-    return el("figure", el("figcaption", el("strong", title), el("br"), meaning), drawn)
+    return _figure(title, meaning, line_chart(lines, names, "epoch", title, may_be_log=True))
 
 
 def _seen(experiment: Experiment) -> Markup:
@@ -150,7 +163,9 @@ def _seen(experiment: Experiment) -> Markup:
     rows = [
         [el("th", lang, scope="row"), cell(hour_bar((there or seen).get(lang, 0), end),
                                            (there or seen).get(lang, 0)),
-         _hours(there.get(lang)), _hours(seen.get(lang)), _passes(there.get(lang), seen.get(lang))]
+         _hours(there.get(lang)), _hours(seen.get(lang)),
+         cell(f"{seen[lang] / there[lang]:.1f}") if there.get(lang) and lang in seen else
+         cell("-", 0)]
         for lang in langs
     ]  # fmt: skip
     heads = ["language", "hours", "in the training set", ("seen", "with repeats"),
@@ -166,10 +181,6 @@ def _hours(hours: float | None) -> Markup:
     return cell("-", 0) if hours is None else cell(hours_words(hours), f"{hours:.6f}")
 
 
-def _passes(there: float | None, seen: float | None) -> Markup:
-    return cell(f"{seen / there:.1f}") if there and seen is not None else cell("-", 0)
-
-
 def _augmentation(experiment: Experiment) -> Markup | None:
     """Pictures that training made of what augmentation does, where there are any."""
     found = sorted(experiment.path.glob("augmentation/epoch*/*.png"))
@@ -183,3 +194,51 @@ def _augmentation(experiment: Experiment) -> Markup | None:
     ]  # fmt: skip
     lead = "Before and after, of a few utterances; masked stretches must not hide whole words."
     return el("details", el("summary", "What augmentation does"), el("p", lead), images)
+
+
+def data_part(material: Material) -> Markup:
+    """Histograms of each set that any experiment was trained on or decoded."""
+    title, sets = "What is the data like?", _sets(material)
+    if not sets:
+        how = (
+            "Make the report from the recipe's folder, or name the folder of the data sets: "
+            "--dump dump/raw."
+        )
+        return section("data", title, None, missing("the data directories", how))
+    lead = (
+        "A model does worst on what it met least: compare the training set with what it is tested "
+        "on. The axes are the same for all sets; the last bar holds whatever is longer."
+    )
+    ends = {
+        unit: max((histogram_end(values) for each in sets if (values := read(each))), default=1.0)
+        for unit, (read, _) in MEASURES.items()
+    }
+    return section(
+        "data", title, lead, el("div", [_card(each, ends) for each in sets], class_="grid")
+    )
+
+
+def _sets(material: Material) -> list[DataSet]:
+    """Training sets first, then those decoded; each folder once."""
+    found: dict[DataSet, None] = {}
+    for experiment in material.experiments:
+        if experiment.training_set:
+            found[experiment.training_set] = None
+    for experiment in material.experiments:
+        for decoding in experiment.decodings:
+            if data_set := experiment.data_set(decoding.set_name):
+                found[data_set] = None
+    return list(found)
+
+
+def _card(data_set: DataSet, ends: Mapping[str, float]) -> Markup:
+    count = max(len(data_set.durations), len(data_set.lengths))
+    facts = [plural(count, "utterance"), plural(len(set(data_set.langs)), "language")]
+    if data_set.durations:
+        facts.append(hours_words(data_set.hours))
+    pictures = [
+        histogram(values, ends[unit], unit, f"{what} {data_set.name}, {unit}")
+        for unit, (read, what) in MEASURES.items()
+        if (values := read(data_set))
+    ]
+    return el("div", el("h3", data_set.name), el("p", ", ".join(facts)), pictures, class_="card")

@@ -83,11 +83,9 @@ def table(
 
     Args:
         heads: titles of the columns, or (title, what it means).
-        rows: the cells.
         caption: what the table shows; read aloud, not shown.
         sort: whether a click on a title sorts.
-        class_: more classes.
-    """  # fmt: skip
+    """
     head = el("thead", el("tr", [_head(each, sort) for each in heads]))
     body = el("tbody", [el("tr", row) for row in rows])
     classes = " ".join(filter(None, ["sortable" if sort else "", class_])) or None

@@ -203,11 +203,10 @@ def line_chart(
     Args:
         lines: all of them; those that are not in ``colours`` are thin and grey.
         colours: names of lines in colour, each with a label at its end, in the colours' order.
-        x_name: under the axis.
-        label: what a screen reader says.
+        x_name: under the axis; ``label``: what a screen reader says.
         per_cent: whether values are shares, shown as percentages.
         may_be_log: a logarithmic axis where the values span much.
-    """  # fmt: skip
+    """
     points = {line.name: line.finite() for line in lines}
     points = {name: (xs, ys) for name, (xs, ys) in points.items() if xs}
     if not points:

@@ -53,7 +53,6 @@ class Experiment:
     """One experiment's folder.
 
     Attributes:
-        path: the folder.
         name: unique among the experiments of a report.
         dump: where the data sets lie; None to look where the training's configuration says.
         faults: what was there and could not be read, a line each.

@@ -40,7 +40,8 @@ class History:
 
     def groups(self) -> list[str]:
         """Names of the groups that validation scored, sorted."""
-        return sorted(n.removeprefix("cer_") for n in self.names("valid") if _is_group(n))
+        names = set(self.names("valid")) - {"cer_ctc"}  # which is ESPnet's, of the whole set
+        return sorted(n.removeprefix("cer_") for n in names if n.startswith("cer_"))
 
     def series(self, phase: str, name: str, whole: bool = True) -> Series:
         """A figure over the training; empty where it was never reported.
@@ -62,11 +63,6 @@ class History:
 
     def _of(self, phase: str) -> list[Record]:
         return [record for record in self.records if record.phase == phase]
-
-
-def _is_group(name: str) -> bool:
-    """``cer_<group>``; ``cer_ctc`` is ESPnet's figure of the whole set."""
-    return name.startswith("cer_") and name != "cer_ctc"
 
 
 def read_history(exp: str | os.PathLike) -> History:

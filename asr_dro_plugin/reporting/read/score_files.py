@@ -122,15 +122,13 @@ def interval_of(group: Mapping, metric: str) -> Interval | None:
 
 def macro_interval(report: Mapping, metric: str) -> Interval | None:
     """95 % interval of the mean over languages."""
-    found = (report.get("summary") or {}).get(metric) or {}
-    return tuple(found["macro_ci"]) if found.get("macro_ci") else None
+    found = summary_of(report, metric).get("macro_ci")
+    return tuple(found) if found else None
 
 
-def summary_figure(report: Mapping, metric: str, name: str) -> float | None:
-    """``worst_15``, ``std`` … of the score's summary, if it is there and a number."""
-    value = ((report.get("summary") or {}).get(metric) or {}).get(name)
-    value = value.get("rate") if isinstance(value, Mapping) else value
-    return value if isinstance(value, int | float) else None
+def summary_of(report: Mapping, metric: str) -> Mapping:
+    """``macro_ci``, ``worst_15``, ``std`` … of a metric; empty of an older score."""
+    return (report.get("summary") or {}).get(metric) or {}
 
 
 def worst_of(report: Mapping, metric: str = "cer") -> tuple[str, Mapping]:

@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.scoring.utterances import COLUMNS
+from asr_dro_plugin.scoring.scores import COLUMNS
 
 SHORT = 10  # characters; below this a single slip makes a high rate
 EACH_LANGUAGE = 3  # utterances among the worst that any language may have, however many there are

@@ -72,7 +72,8 @@ def curve(
     is_log = values.min() > 0 and values.max() > 10 * values.min()
     scale = np.log if is_log else np.asarray
     low, high = (float(scale(value)) for value in (values.min(), values.max()))
-    labels = _labels(values.min(), values.max(), height)
+    # The greatest value on the first row, the least on the last one.
+    labels = [f"{values.max():.4g}", *[""] * (height - 2), f"{values.min():.4g}"][:height]
     margin = max(map(len, labels)) + 1
     columns, left = width - margin - 1, min(x.min() for x, _, _ in known)
     right = max(x.max() for x, _, _ in known)
@@ -89,8 +90,3 @@ def curve(
     ends = f"{math.floor(left)}", f"epoch {right:.3g}"  # a part of the first epoch begins at 0
     gap = glyphs.axis[2] * max(1, columns - sum(map(len, ends)) - 2)
     return [*rows, f"{'':>{margin}}{glyphs.axis[1]}{ends[0]} {gap} {ends[1]}"]
-
-
-def _labels(low: float, high: float, height: int) -> list[str]:
-    """The greatest value on the first row, the least on the last one."""
-    return [f"{high:.4g}", *[""] * (height - 2), f"{low:.4g}"] if height > 1 else [f"{high:.4g}"]

@@ -141,13 +141,10 @@ def _losses(state: RunState, look: Look) -> list[str]:
     rows = curve(lines, min(look.width, 110), CURVE_ROWS, glyphs)
     if not rows:
         return []
-    latest = [f"{glyphs.line} training {_last(steps.values, epochs.values)}"]
+    last = next((f"{each.values[-1]:.4g}" for each in (steps, epochs) if len(each.values)), "-")
+    latest = [f"{glyphs.line} training {last}"]
     latest += [f"{glyphs.mark} dev {valid.values[-1]:.4g}"] if len(valid.values) else []
     return [look.cut(f"Loss   {'   '.join(latest)}"), *map(look.cut, rows), ""]
-
-
-def _last(*columns: np.ndarray) -> str:
-    return next((f"{column[-1]:.4g}" for column in columns if len(column)), "-")
 
 
 def _fractions(steps, epochs) -> np.ndarray:

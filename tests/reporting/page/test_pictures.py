@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asr_dro_plugin.data.wav_scp import Item
 from asr_dro_plugin.reporting.page import svg
-from asr_dro_plugin.reporting.page.sound import mp3, png, read_sound, spectrogram
+from asr_dro_plugin.reporting.page.part_utterances import mp3, png, read_sound, spectrogram
 from asr_dro_plugin.reporting.page.svg import MOST_POINTS, Line, line_chart
 from tests.sounds import pitch_of, tone, write_flac
 

@@ -1,6 +1,6 @@
 """A log is read while it grows, and anew where it begins anew."""
 
-from asr_dro_plugin.reporting.read.train_log import TrainLog
+from asr_dro_plugin.reporting.read.run_state import TrainLog
 
 HEAD = "# host, 2026-11-21 14:00:15+00:00, bash exp/asr/run.sh\n"
 
