@@ -299,7 +299,9 @@ class Ours:
         from espnet2.train.distributed_utils import DistributedOption
 
         clock = Clock()
-        factory = self.task.build_iter_factory(self.args, DistributedOption(), "train")
+        factory = self.task.build_iter_factory(
+            args=self.args, distributed_option=DistributedOption(), mode="train"
+        )
         self.number += 1
         self.model.train()
         self.model.freezing.at_update(0)

@@ -83,7 +83,7 @@ def decode_part(args: argparse.Namespace, formats: Sequence[str]) -> None:
         logging.info("%s goes on after %d of %d.", path, len(transcripts.done), len(utt_ids))
     decode_parts.warn_of_unknown_groups(data_dir, request.model.experiment)
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.decode.data_dir import decode_rest
+    from asr_dro_plugin.espnet.decode.transcribers import decode_rest
 
     locations = decode_parts.Locations(data_dir, langs)
     decode_rest(request, transcripts, utt_ids, durations, locations)

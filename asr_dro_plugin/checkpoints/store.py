@@ -22,9 +22,7 @@ from asr_dro_plugin.checkpoints.file import (
     sums_path,
 )
 from asr_dro_plugin.checkpoints.state import snapshot
-from asr_dro_plugin.errors import DiskFull, TrainingStopped, UserError
-
-__all__ = ["CheckpointStore", "DiskFull", "TrainingStopped", "save_checkpoint"]
+from asr_dro_plugin.errors import UserError
 
 NAME = "checkpoint.pth"
 NUMBERED = re.compile(r"checkpoint\.(\d{8,})\.pth")

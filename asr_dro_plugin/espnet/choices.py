@@ -42,19 +42,13 @@ PREPARED = {
 
 # Two choices that ESPnet does not have; DROASRTask adds them to its class_choices_list.
 objective_choices = ClassChoices(
-    "objective",
-    {name: load_class(objective.path) for name, objective in objectives.OBJECTIVES.items()},
-    type_check=AbsObjective,
-    default=objectives.DEFAULT,
-    optional=True,
-)
+    "objective", {name: load_class(each.path) for name, each in objectives.OBJECTIVES.items()},
+    AbsObjective, default=objectives.DEFAULT, optional=True,
+)  # fmt: skip
 sampler_choices = ClassChoices(
-    "sampler",
-    {name: load_class(path) for name, path in samplers.SAMPLERS.items()},
-    type_check=AbsBatchSampler,
-    default=samplers.DEFAULT,
-    optional=True,
-)
+    "sampler", {name: load_class(path) for name, path in samplers.SAMPLERS.items()},
+    AbsBatchSampler, default=samplers.DEFAULT, optional=True,
+)  # fmt: skip
 
 
 def register() -> None:

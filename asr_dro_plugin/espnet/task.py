@@ -17,7 +17,6 @@ from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.tasks.asr import ASRTask, frontend_choices
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.dataset import AbsDataset
-from espnet2.train.distributed_utils import DistributedOption
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
@@ -28,7 +27,7 @@ from asr_dro_plugin.espnet.batches.iterators import build_planned_factory
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
 from asr_dro_plugin.espnet.model.losses import use_blank
 from asr_dro_plugin.espnet.parts.whisper_preprocessor import keep_tokenizer, use_whispers_tokens
-from asr_dro_plugin.espnet.process.spawned_ranks import is_child, parent_of_children
+from asr_dro_plugin.espnet.process.signals import is_child, parent_of_children
 from asr_dro_plugin.espnet.run.trainer import DROTrainer
 from asr_dro_plugin.espnet.start.adapter_training import begin as begin_adapters
 from asr_dro_plugin.espnet.start.checks import (
@@ -189,17 +188,11 @@ class DROASRTask(ASRTask):
         return model
 
     @classmethod
-    def build_iter_factory(
-        cls,
-        args: argparse.Namespace,
-        distributed_option: DistributedOption,
-        mode: str,
-        kwargs: dict | None = None,
-    ) -> AbsIterFactory:
+    def build_iter_factory(cls, *, args: argparse.Namespace, mode: str, **given) -> AbsIterFactory:
         """ESPnet's, with a line on the seconds it took."""
         if mode == "train":
             START.end("optimizer")
-        factory = super().build_iter_factory(args, distributed_option, mode, kwargs)
+        factory = super().build_iter_factory(args=args, mode=mode, **given)
         START.end(f"{mode} plan" if args.iterator_type == "task" else f"{mode} data and plan")
         return factory
 

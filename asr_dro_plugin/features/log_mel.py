@@ -13,22 +13,15 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.features.mel import mel_filters, window_of
 from asr_dro_plugin.features.settings import LogMelSettings
 
-__all__ = ["LogMel", "LogMelSettings", "filters_of", "transform_window", "window_for"]
-
 BLOCK = 128  # frames that are transformed at once: what fits the processor's cache
 
 
 def filters_of(settings: LogMelSettings) -> np.ndarray:
     """(D, F) float64: the mel filters of the settings."""
     return mel_filters(
-        settings.n_mels,
-        settings.n_fft,
-        settings.sample_rate,
-        settings.f_min,
-        settings.highest,
-        settings.mel_scale,
-        settings.mel_norm == "slaney",
-    )
+        settings.n_mels, settings.n_fft, settings.sample_rate, settings.f_min, settings.highest,
+        settings.mel_scale, settings.mel_norm == "slaney",
+    )  # fmt: skip
 
 
 def window_for(settings: LogMelSettings) -> np.ndarray:

@@ -39,16 +39,12 @@ def mel_filters(
         area: divide each by half its width in Hz, so that all have the same area ("slaney").
     """
     ends = hz_to_mel(f_min, scale), hz_to_mel(f_max, scale)
-    low, centre, high = _thirds(mel_to_hz(np.linspace(*ends, n_mels + 2), scale))
+    points = mel_to_hz(np.linspace(*ends, n_mels + 2), scale)[:, None]
+    low, centre, high = points[:-2], points[1:-1], points[2:]
     bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
     rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
     filters = np.maximum(0.0, np.minimum(rising, falling))
     return filters * (2.0 / (high - low)) if area else filters
-
-
-def _thirds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower end, centre and upper end of each filter, (D, 1) each."""
-    return points[:-2, None], points[1:-1, None], points[2:, None]
 
 
 def window_of(name: str, length: int, periodic: bool) -> np.ndarray:

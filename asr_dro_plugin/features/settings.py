@@ -125,12 +125,8 @@ class LogMelSettings:
         """Samples that the shortest utterance with a frame must have."""
         if not self.center:
             return self.n_fft
-        if self.pad_mode == "reflect":
-            return max(self.n_fft // 2 + 1, self._fewest_counted())
-        return self._fewest_counted()
-
-    def _fewest_counted(self) -> int:
-        return self.hop_length if self.frame_count == "floor" else 1
+        counted = self.hop_length if self.frame_count == "floor" else 1
+        return max(self.n_fft // 2 + 1, counted) if self.pad_mode == "reflect" else counted
 
     def num_frames(self, num_samples):
         """Valid frames of ``num_samples``: ints, numpy arrays and tensors alike; never negative."""

@@ -125,10 +125,33 @@ class HFWav2Vec2Net(nn.Module):
     def load_weights(self, given: Mapping[str, torch.Tensor], where: str | Path) -> None:
         """Take weights by the names of transformers' model; ``where`` they are from, for messages.
 
+        Every weight of the network there must have its place; with fewer ``layers`` some are left.
+
         Raises:
-            UserError: a weight that is missing or has another shape.
+            UserError: names the first weight that is missing, left over, or has another shape.
         """
-        load_body(self.model, given, where, whole=self.layers in ("last", "weighted"))
+        wanted = self.model.state_dict()
+        bodies = tuple({name.split(".")[0] for name in wanted})
+        missing = sorted(wanted.keys() - given.keys() - {MASK})
+        left = sorted(name for name in given if name.split(".")[0] in bodies and name not in wanted)
+        if missing:
+            raise UserError(
+                f"{where} lacks {len(missing)} weights of its network (first: {missing[0]}). Fetch "
+                "it again, or give another model."
+            )
+        if left and self.layers in ("last", "weighted"):
+            raise UserError(
+                f"{where} holds {len(left)} weights that its settings have no place for (first: "
+                f"{left[0]}). Fetch it again, or give another model."
+            )
+        for name, tensor in wanted.items():
+            if name in given and given[name].shape != tensor.shape:
+                raise UserError(
+                    f"{name} is {tuple(given[name].shape)} in {where} and {tuple(tensor.shape)} by "
+                    "its settings. Fetch it again, or give another model."
+                )
+            if name in given:
+                tensor.copy_(given[name])
 
     def num_frames(self, num_samples: torch.Tensor) -> torch.Tensor:
         """Frames that the convolutions give for so many samples."""
@@ -278,43 +301,6 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
     model = AutoModel.from_config(config, attn_implementation=attention)
     use_wide_linear(model)
     return model
-
-
-def load_body(
-    model: nn.Module, given: Mapping[str, torch.Tensor], where: str | Path, whole: bool
-) -> None:
-    """Copy weights into ``model``, every one by name and shape.
-
-    Args:
-        where: the folder or file that they are from.
-        whole: every weight of the network there must have its place; without, layers may be left
-            over.
-
-    Raises:
-        UserError: names the first weight that does not fit.
-    """
-    wanted = model.state_dict()
-    bodies = tuple({name.split(".")[0] for name in wanted})
-    missing = sorted(wanted.keys() - given.keys() - {MASK})
-    left = sorted(name for name in given if name.split(".")[0] in bodies and name not in wanted)
-    if missing:
-        raise UserError(
-            f"{where} lacks {len(missing)} weights of its network (first: {missing[0]}). Fetch it "
-            "again, or give another model."
-        )
-    if whole and left:
-        raise UserError(
-            f"{where} holds {len(left)} weights that its settings have no place for (first: "
-            f"{left[0]}). Fetch it again, or give another model."
-        )
-    for name, tensor in wanted.items():
-        if name in given and given[name].shape != tensor.shape:
-            raise UserError(
-                f"{name} is {tuple(given[name].shape)} in {where} and {tuple(tensor.shape)} by "
-                "its settings. Fetch it again, or give another model."
-            )
-        if name in given:
-            tensor.copy_(given[name])
 
 
 def import_transformers() -> None:

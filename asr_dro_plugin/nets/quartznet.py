@@ -10,6 +10,7 @@ Padded frames enter neither convolutions nor batch norms nor the gates (``frame_
 Shapes: B utterances, T frames in, S frames out, D input features, C channels, N valid frames.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -156,17 +157,11 @@ class Gate(torch.nn.Module):
         return frames.scaled(x, torch.sigmoid(self.excite(narrow)))
 
 
-class ResidualPath(torch.nn.Module):
+def residual_path(in_channels: int, out_channels: int) -> torch.nn.Sequential:
     """Pointwise convolution and batch norm, also where the channels stay as many."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = torch.nn.Conv1d(in_channels, out_channels, 1, bias=False)
-        self.norm = torch.nn.BatchNorm1d(out_channels, EPS, MOMENTUM)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Frames in, as many frames out."""
-        return self.norm(self.conv(x))
+    conv = torch.nn.Conv1d(in_channels, out_channels, 1, bias=False)
+    norm = torch.nn.BatchNorm1d(out_channels, EPS, MOMENTUM)
+    return torch.nn.Sequential(OrderedDict(conv=conv, norm=norm))
 
 
 class QuartzNetBlock(torch.nn.Module):
@@ -177,7 +172,7 @@ class QuartzNetBlock(torch.nn.Module):
         channels = [in_channels] + [shape.filters] * (shape.repeat - 1)
         self.subblocks = torch.nn.ModuleList(SubBlock(size, shape) for size in channels)
         self.gate = Gate(shape.filters) if shape.se else None
-        self.residual = ResidualPath(in_channels, shape.filters) if shape.residual else None
+        self.residual = residual_path(in_channels, shape.filters) if shape.residual else None
         self.dropout = torch.nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor, frames: Layout) -> tuple[torch.Tensor, Layout]:

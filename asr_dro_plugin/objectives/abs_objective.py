@@ -12,11 +12,15 @@ from asr_dro_plugin.objectives.checks import (
     require_given,
     signature_with_bases,
 )
-from asr_dro_plugin.objectives.log import read_log
 from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState, decode_names
 from asr_dro_plugin.objectives.totals import (
+    BATCHES,
+    FRAMES,
+    LABELS,
     LOSS,
     NUM_ROWS,
+    SECONDS,
+    SKIPPED,
     UTTERANCES,
     sum_by_group,
     sum_over_ranks,
@@ -220,18 +224,48 @@ class AbsObjective(GroupState):
         return self.batches[0]
 
     @property
-    def batches_since_update(self) -> torch.Tensor:
-        """Training batches observed since q moved last, int64 scalar."""
-        return self.batches[1]
-
-    @property
     def group_weights(self) -> torch.Tensor:
         """q, float32 (G,), on the simplex."""
         return in_single(self.relative_weights, self.num_groups)
 
     def read_log(self, reset: bool = True) -> dict[str, list[float]]:
-        """Figures since the last reset, on the host; see ``log.read_log``."""
-        return read_log(self, reset)
+        """Figures since the last reset, in one transfer; lists of G or (the last four) of one.
+
+        ``loss``: mean loss of an utterance, ``batch_loss``: mean sum of a batch that held the group
+        (both NaN for a group not seen); ``group_weights``: q now; ``utterances``, ``batches``,
+        ``frames``, ``labels``, ``seconds`` of finite losses, ``skipped``: utterances of others;
+        ``num_updates``, ``num_clipped``: since the last reset; ``mean_loss``: running mean of the
+        groups' signal; ``stability``: below 2 q settles, above it swings (empty: no such bound).
+        """
+        counters = torch.stack([self.num_updates, self.num_clipped])
+        parts = [
+            (self.log + self.pending).flatten(),
+            self.group_weights.double(),
+            (counters - self.logged).double(),
+            self.mean_loss[None],
+        ]
+        values = torch.cat(parts).tolist()
+        num_groups = self.num_groups
+        rows = [values[k * num_groups : (k + 1) * num_groups] for k in range(NUM_ROWS + 1)]
+        if reset:
+            # What is pending stays so, and has been told.
+            torch.neg(self.pending, out=self.log)
+            self.logged.copy_(counters)
+        return {
+            "loss": _ratios(rows[LOSS], rows[UTTERANCES]),
+            "batch_loss": _ratios(rows[LOSS], rows[BATCHES]),
+            "group_weights": rows[NUM_ROWS],
+            "utterances": rows[UTTERANCES],
+            "batches": rows[BATCHES],
+            "frames": rows[FRAMES],
+            "labels": rows[LABELS],
+            "seconds": rows[SECONDS],
+            "skipped": rows[SKIPPED],
+            "num_updates": values[-3:-2],
+            "num_clipped": values[-2:-1],
+            "mean_loss": values[-1:],
+            "stability": self.stability(),
+        }
 
     @torch.no_grad()
     def extend_from(self, state: dict[str, torch.Tensor], prefix: str = "") -> str:
@@ -263,3 +297,7 @@ def in_single(values: torch.Tensor, divisor: int = 1) -> torch.Tensor:
     if values.is_cpu:  # numpy starts an operation in a fraction of torch's time
         return torch.from_numpy((values.numpy() / divisor).astype(np.float32))
     return (values / divisor).float()
+
+
+def _ratios(sums: list[float], counts: list[float]) -> list[float]:
+    return [total / count if count else float("nan") for total, count in zip(sums, counts)]

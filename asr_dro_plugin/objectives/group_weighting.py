@@ -9,12 +9,15 @@ import torch
 from asr_dro_plugin.base.settings import check_number, check_word
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives import reference as reference_run
-from asr_dro_plugin.objectives import signals
 from asr_dro_plugin.objectives.abs_objective import WEIGHTS, AbsObjective
 from asr_dro_plugin.objectives.checks import absolute_or_relative
-from asr_dro_plugin.objectives.totals import LABELS, SECONDS
+from asr_dro_plugin.objectives.totals import BATCHES, FRAMES, LABELS, LOSS, SECONDS, UTTERANCES
 from asr_dro_plugin.objectives.weights import TINY, move, stability
 
+# Row of the totals that counts how often a group was seen, by ``signal``, else by ``agg``.
+COUNT_ROWS = {"frames": FRAMES, "labels": LABELS}
+AGG_ROWS = {"sum": BATCHES, "mean": UTTERANCES}
+NEEDS = {"frames": ("frames",), "labels": ("labels", "durations")}  # of every batch, by signal
 SIGNALS = ("sum", "frames", "labels", "excess", "dev_cer")
 LARGEST_STEP_SIZE = 1e20
 ROUND_LIMIT_PER_GROUP = 20  # batches
@@ -27,7 +30,9 @@ class GroupWeighting(AbsObjective):
     A member adds its ``step``.  Keys, as in ``objective_conf`` and its ``experimental``:
         step_size, step_size_rel: eta, or eta = step_size_rel / (G * running mean of the losses).
         agg: a group's loss is the ``sum`` over its utterances in a batch, or their ``mean``.
-        signal: what moves q: ``sum``, ``frames``, ``labels``, ``excess``, ``dev_cer``.
+        signal: what moves q: the loss by ``agg`` (``sum``), a ``frames``, or a ``labels`` times the
+            mean labels of a batch's seconds over all groups; ``excess`` over a reference run;
+            ``dev_cer`` of the last validation.
         reference, reference_at: for ``excess``, see ``reference``; ``step`` or ``end``.
         acts_on: q weighs the ``loss``, the ``sampling`` of the groups, or ``both``.
         update: once all groups were seen (``round``), or after every ``batch``.
@@ -59,7 +64,7 @@ class GroupWeighting(AbsObjective):
         **keys,
     ) -> None:
         super().__init__(num_groups, **keys)
-        check_word("agg", agg, signals.AGG_ROWS)
+        check_word("agg", agg, AGG_ROWS)
         check_word("signal", signal, SIGNALS)
         check_word("acts_on", acts_on, ("loss", "sampling", "both"))
         check_word("update", update, ("round", "batch"))
@@ -73,14 +78,14 @@ class GroupWeighting(AbsObjective):
         self.cap = float(check_number("cap", cap, above=0, infinite=True))
         most = ROUND_LIMIT_PER_GROUP * num_groups if round_limit is None else round_limit
         self.round_limit = check_number("round_limit", most, whole=True, least=0)
-        self._count_row = signals.COUNT_ROWS.get(signal, signals.AGG_ROWS[agg])
-        self.signal_needs = signals.NEEDS.get(signal, ())
+        self._count_row = COUNT_ROWS.get(signal, AGG_ROWS[agg])
+        self.signal_needs = NEEDS.get(signal, ())
         self._check_signal()
         self._add_reference(reference, reference_at)
         self._add_size_adjustment(size_adjustment, group_sizes)
 
     def _check_signal(self) -> None:
-        if self.signal in signals.COUNT_ROWS and self.length_norm != "none":
+        if self.signal in COUNT_ROWS and self.length_norm != "none":
             raise UserError(
                 f"signal: {self.signal} divides losses that length_norm: {self.length_norm} has "
                 "divided already. Use signal: sum with agg: mean, or length_norm: none."
@@ -168,24 +173,26 @@ class GroupWeighting(AbsObjective):
         """With ``signal: dev_cer`` q moves here, once a validation; else the CER is only kept."""
         super().observe_dev(cer_G)
         if self.signal == "dev_cer":
-            loss_G = signals.dev_cer_signal(self.dev_signal)
+            loss_G = dev_cer_signal(self.dev_signal)
             self._update_where(True, loss_G)
 
     def _pending_loss(self) -> torch.Tensor:
         """Loss of each group by the chosen signal; of a group not seen NaN."""
+        summed_G = self.pending[LOSS]
         match self.signal:
-            case "frames":
-                loss_G = signals.frames_signal(self.pending)
-            case "labels":
+            case "frames":  # a slow language is not an easy one
+                loss_G = summed_G / self.pending[FRAMES]
+            case "labels":  # a common factor, so that step sizes tuned for sum stay comparable
                 labels, seconds = self.speech_seen
-                loss_G = signals.labels_signal(self.pending, labels / seconds * self.duration)
-            case "excess":
+                loss_G = summed_G / self.pending[LABELS] * (labels / seconds * self.duration)
+            case "excess":  # what could still be gained (DoReMi, Xie et al. 2023, arXiv:2305.10429)
                 reference_G = reference_run.look_up(
                     self.reference_steps, self.reference_losses, self.num_batches
                 )
-                loss_G = signals.excess_signal(self.pending, self.agg, reference_G)
+                mean_G = summed_G / self.pending[AGG_ROWS[self.agg]]
+                loss_G = (mean_G - reference_G).clamp(min=0.0)
             case _:
-                loss_G = signals.sum_signal(self.pending, self.agg)
+                loss_G = summed_G / self.pending[AGG_ROWS[self.agg]]
         if self.size_adjustment:
             loss_G = loss_G + self.adjustment
         return loss_G
@@ -229,3 +236,15 @@ class GroupWeighting(AbsObjective):
         if step_size is None:
             step_size = self.step_size_rel / (self.num_groups * max(mean_loss, 1e-30))
         return [stability(step_size, mean_loss, self.num_groups, self.smoothing)]
+
+
+def dev_cer_signal(cer_G: torch.Tensor) -> torch.Tensor:
+    """The CER of the last validation: what is optimised is what is reported.
+
+    An infinite one (the model gave NaN for an utterance) counts as the worst of the finite ones:
+    the group is among the worst, but by how much nobody knows.
+    """
+    cer_G = cer_G.double()
+    worst = cer_G.nan_to_num(-1.0, -1.0, -1.0).amax()
+    cer_G = torch.where(cer_G == float("inf"), worst, cer_G)
+    return torch.where(cer_G >= 0, cer_G, float("nan"))

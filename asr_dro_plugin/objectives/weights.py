@@ -1,4 +1,4 @@
-"""The mathematics of the group weights q: how a step moves them, where they come to rest."""
+"""The mathematics of the group weights q: how a step moves them, and when they settle."""
 
 import torch
 
@@ -41,26 +41,6 @@ def raise_to_floor(q_G: torch.Tensor, floor: float) -> torch.Tensor:
     raised_G = torch.arange(len(q_G), device=q_G.device) * floor - head_G
     factor = (1.0 - raised_G / (1.0 - head_G)).amin()
     return (q_G * factor).clamp(min=floor)
-
-
-def default_floor(num_groups: int) -> float:
-    """Smallest weight where none is chosen: a hundredth of the uniform one."""
-    return 0.01 / num_groups
-
-
-def fixed_point(loss_G: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Weights at which CTC-DRO stands still under constant losses, float64 (G,).
-
-    On the active set A (the groups of largest loss), ``q_g = loss_g (1 + |A| smoothing) /
-    sum_A loss - smoothing``; the others are at zero.  A is the largest set whose weights are all
-    positive.
-    """
-    sorted_G, order_G = loss_G.double().sort(descending=True)
-    size_G = torch.arange(1, len(loss_G) + 1, device=loss_G.device)
-    level_G = (1 + size_G * smoothing) / sorted_G.cumsum(0)  # weight + smoothing a nat, by size
-    active = int((sorted_G * level_G > smoothing).sum())
-    q_G = (sorted_G * level_G[active - 1] - smoothing).clamp(min=0)
-    return torch.empty_like(q_G).scatter_(0, order_G, q_G)
 
 
 def stability(step_size: float, mean_loss: float, num_groups: int, smoothing: float) -> float:

@@ -10,8 +10,8 @@ import torch
 
 from asr_dro_plugin.checkpoints import store as checkpoints
 from asr_dro_plugin.checkpoints.file import read_checkpoint
-from asr_dro_plugin.checkpoints.store import CheckpointStore, DiskFull
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.checkpoints.store import CheckpointStore
+from asr_dro_plugin.errors import DiskFull, UserError
 
 
 def state_of(number: int, take: int = 1) -> dict:

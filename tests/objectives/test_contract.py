@@ -175,7 +175,7 @@ def test_after_the_round_limit_the_groups_seen_move_and_the_others_keep_their_lo
     seen = torch.tensor([240.0, 450.0, math.nan])
     expected = update_group_weights(UNIFORM, seen, 1e-3, 0.1, cap=1e9, floor=1e-10)
     torch.testing.assert_close(q_of(objective), expected, atol=1e-6, rtol=1e-6)
-    assert objective.batches_since_update == 0 and not objective.pending.any()
+    assert objective.batches[1] == 0 and not objective.pending.any()
 
 
 def test_a_round_limit_of_zero_waits_for_ever():

@@ -9,9 +9,24 @@ from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.objectives.update import update_group_weights
-from asr_dro_plugin.objectives.weights import fixed_point, raise_to_floor, stability
+from asr_dro_plugin.objectives.weights import raise_to_floor, stability
 
 UNCAPPED = {"cap": 1e9, "floor": 0.0}
+
+
+def fixed_point(loss_G: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Weights at which CTC-DRO stands still under constant losses, float64 (G,).
+
+    On the active set A (the groups of largest loss), ``q_g = loss_g (1 + |A| smoothing) /
+    sum_A loss - smoothing``; the others are at zero.  A is the largest set whose weights are all
+    positive.
+    """
+    sorted_G, order_G = loss_G.double().sort(descending=True)
+    size_G = torch.arange(1, len(loss_G) + 1, device=loss_G.device)
+    level_G = (1 + size_G * smoothing) / sorted_G.cumsum(0)  # weight + smoothing a nat, by size
+    active = int((sorted_G * level_G > smoothing).sum())
+    q_G = (sorted_G * level_G[active - 1] - smoothing).clamp(min=0)
+    return torch.empty_like(q_G).scatter_(0, order_G, q_G)
 
 
 def by_hand(q, losses, step_size, smoothing, cap=1.0, floor=0.0):

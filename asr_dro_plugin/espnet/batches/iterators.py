@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from espnet2.tasks.abs_task import IteratorOptions
 from torch.utils.data import DataLoader
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.batches.batch_loading import Batch, BatchDataset, EpochSteps, as_is
+from asr_dro_plugin.espnet.batches.loaders import Batch, BatchDataset, as_is
 from asr_dro_plugin.espnet.batches.planned_data import read_planned_data
 from asr_dro_plugin.samplers import build_sampler
 from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
@@ -95,8 +95,10 @@ class PlannedIterFactory(AbsIterFactory):
         epoch = epoch if self.train else 1
         self._cursor = self._start_of(epoch)
         own = batches_of_rank(self._batches_from(self._cursor), self.rank, self.world_size)
-        steps = EpochSteps(self.utt_ids, own, skip, self.rank, self.world_size)
-        return self._loader(epoch, steps)
+        steps = list(enumerate(own))[skip:]
+        return self._loader(
+            epoch, [(step * self.world_size + self.rank, self._named(b)) for step, b in steps]
+        )
 
     def state_dict(self) -> dict:
         """Where the current epoch began, in plain numbers."""
@@ -117,7 +119,10 @@ class PlannedIterFactory(AbsIterFactory):
     def longest_batch(self) -> list[str]:
         """Names of the batch of ``plan`` that takes most memory, padding included."""
         longest = max(self.plan(), key=lambda batch: len(batch) * self.durations[batch].max())
-        return [self.utt_ids[index] for index in longest]
+        return self._named(longest)
+
+    def _named(self, batch: np.ndarray) -> list[str]:
+        return [self.utt_ids[index] for index in batch.tolist()]
 
     def load(self, utt_ids: Sequence[str]) -> Batch:
         """One batch outside of any epoch; draws nothing from the global generators.
@@ -127,7 +132,8 @@ class PlannedIterFactory(AbsIterFactory):
         """
         return next(iter(self._loader(0, [(0, list(utt_ids))])))
 
-    def _loader(self, epoch: int, items: Iterable[tuple[int, Sequence[str]]]) -> DataLoader:
+    def _loader(self, epoch: int, items: Sequence[tuple[int, Sequence[str]]]) -> DataLoader:
+        """Of batches: each its number among those of all ranks, and its utterances."""
         return DataLoader(
             BatchDataset(self.dataset, self.collate_fn, self.seed, epoch),
             batch_size=None,

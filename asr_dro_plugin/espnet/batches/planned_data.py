@@ -149,19 +149,13 @@ def group_file_of(iter_options: IteratorOptions) -> Path | None:
 
 def numbers(words: Sequence[str], utt_ids: Sequence[str], where: Path) -> np.ndarray:
     """(N,) of int64; a word that is no number is refused with its utterance."""
-    try:
-        return np.array(list(map(int, words)), dtype=np.int64)
-    except ValueError:
-        bad = next(number for number, word in enumerate(words) if not _is_number(word))
-        raise UserError(
-            f"{where} gives '{utt_ids[bad]}' the value '{words[bad]}', which is no whole number. "
-            "Run stage 10 again."
-        ) from None
-
-
-def _is_number(word: str) -> bool:
-    try:
-        int(word)
-    except ValueError:
-        return False
-    return True
+    found = []
+    for utt_id, word in zip(utt_ids, words, strict=True):
+        try:
+            found.append(int(word))
+        except ValueError:
+            raise UserError(
+                f"{where} gives '{utt_id}' the value '{word}', which is no whole number. "
+                "Run stage 10 again."
+            ) from None
+    return np.array(found, dtype=np.int64)

@@ -12,6 +12,7 @@ from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.decoding.language import FORCED, LanguageChoice
 from asr_dro_plugin.espnet.decode.inference import Recogniser
 from asr_dro_plugin.espnet.decode.transcriber import (
+    NAN_FAULT,
     Transcriber,
     TranscriberSettings,
     finite,
@@ -60,7 +61,7 @@ class AttentionTranscriber(Transcriber):
 
     def _written(self, utterance: SpeechItem, path: TokenPath | None) -> Transcript:
         if path is None:
-            return without_text(utterance, "the model gives NaN for it")
+            return without_text(utterance, NAN_FAULT)
         text, score = self._text(path.ids), finite(path.score)
         lang, words = split_tag(text)
         if self.recogniser.untagged_lang:

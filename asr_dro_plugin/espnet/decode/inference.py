@@ -73,10 +73,8 @@ class Recogniser:
 def _padded(speech: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """(B, N) float32 with zeros behind each utterance, and (B,) its samples."""
     lengths = np.array([len(samples) for samples in speech])
-    padded = np.zeros((len(speech), lengths.max()), dtype=np.float32)
-    for row, samples in zip(padded, speech, strict=True):
-        row[: len(samples)] = samples
-    return padded, lengths
+    rows = [np.pad(samples, (0, lengths.max() - len(samples))) for samples in speech]
+    return np.stack(rows).astype(np.float32), lengths
 
 
 def load_recogniser(

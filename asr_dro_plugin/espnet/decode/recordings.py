@@ -91,7 +91,11 @@ def transcribe_recordings(
             said[number].append(transcript)
         for recording, transcripts in zip(window, said, strict=True):
             whole = regions_of is None or recording.fault
-            yield transcripts[0] if whole else _joined(recording, transcripts)
+            if whole:
+                yield transcripts[0]
+            else:
+                duration = round(recording.duration, 6)
+                yield join_transcripts(recording.utt_id, duration, transcripts)
 
 
 def _windows(recordings: Iterable[SpeechItem], seconds: float) -> Iterator[list[SpeechItem]]:
@@ -133,7 +137,3 @@ def _in_batches(
         numbers = [int(name) for name in batch]
         found.update(zip(numbers, transcriber([pieces[n] for n in numbers]), strict=True))
     return [found[number] for number in range(len(pieces))]
-
-
-def _joined(recording: SpeechItem, transcripts: Sequence[Transcript]) -> Transcript:
-    return join_transcripts(recording.utt_id, round(recording.duration, 6), transcripts)

@@ -1,10 +1,10 @@
 """Emissions of a data directory, computed once."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from asr_dro_plugin.audio.read_ahead import Location, SpeechItem, batches_of, read_ahead
+from asr_dro_plugin.audio.read_ahead import SpeechItem, batches_of, read_ahead
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.command_line import Request
 from asr_dro_plugin.decoding.lm_tuning import EmissionStore
@@ -14,54 +14,29 @@ from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
 
 
 def fill_store(request: Request, data_dir: Path, store: EmissionStore) -> dict[str, str]:
-    """Fill a store with a data directory's emissions; the faults of those that have none.
+    """Fill an empty store with a data directory's emissions; the faults of those that have none.
 
     Raises:
         UserError: as ``load_recogniser``; not one can be decoded, or with ``strict`` one cannot.
     """
-    model = request.model
+    model, faults = request.model, {}
     recogniser = load_recogniser(model.exp, model.file, model.device)
-    faults = store_emissions(
-        recogniser, store, Locations(data_dir, {}), read_durations(data_dir),
-        request.config["batch_duration"], f"emissions {data_dir.name}",
-    )  # fmt: skip
-    if faults and request.strict:
-        utt_id, fault = next(iter(faults.items()))
-        raise UserError(f"{utt_id}: {fault} (--strict true).")
-    if not len(store):
-        raise UserError(f"No utterance of {data_dir} can be decoded. See the warnings above.")
-    return faults
-
-
-def store_emissions(
-    recogniser: Recogniser,
-    store: EmissionStore,
-    locations: Mapping[str, Location],
-    durations: Mapping[str, float],
-    batch_duration: float,
-    title: str,
-) -> dict[str, str]:
-    """Fill a store; returns the faults of the utterances that have no emission.
-
-    Args:
-        recogniser: the model.
-        store: an empty store.
-        locations: where each utterance lies.
-        durations: seconds of each.
-        batch_duration: padded seconds of a batch.
-        title: what the progress says.
-    """
-    faults: dict[str, str] = {}
+    locations, durations = Locations(data_dir, {}), read_durations(data_dir)
     utt_ids = sorted(durations, key=lambda utt_id: (-durations[utt_id], utt_id))
-    batches = batches_of(utt_ids, durations, batch_duration)
+    batches = batches_of(utt_ids, durations, request.config["batch_duration"])
     places = ([locations[utt_id] for utt_id in batch] for batch in batches)
-    with Progress(len(utt_ids), title) as bar:
+    with Progress(len(utt_ids), f"emissions {data_dir.name}") as bar:
         for batch in read_ahead(places):
             whole = _without_faults(recogniser, batch, faults)
             if whole:
                 emission = recogniser.emission([each.samples for each in whole])
                 store.add([each.utt_id for each in whole], emission)
             bar.advance(len(batch))
+    if faults and request.strict:
+        utt_id, fault = next(iter(faults.items()))
+        raise UserError(f"{utt_id}: {fault} (--strict true).")
+    if not len(store):
+        raise UserError(f"No utterance of {data_dir} can be decoded. See the warnings above.")
     return faults
 
 

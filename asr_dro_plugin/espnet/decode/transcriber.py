@@ -25,6 +25,7 @@ from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit
 
 IMPOSSIBLE = -1e9
+NAN_FAULT = "the model gives NaN for it"
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,10 @@ class Transcriber:
     def _long(self, utterance: SpeechItem) -> Transcript:
         """The log probabilities of all chunks put together, then decoded once."""
         shift = self.recogniser.frames.frame_shift
-        chunks = plan_chunks(
-            len(utterance.samples),
-            self.settings.chunk_length,
-            self.settings.stride,
-            round(shift * SAMPLE_RATE),
-            SAMPLE_RATE,
-        )
-        size = max(1, int(self.settings.batch_duration / self.settings.chunk_length))
+        length, stride = self.settings.chunk_length, self.settings.stride
+        hop, num_samples = round(shift * SAMPLE_RATE), len(utterance.samples)
+        chunks = plan_chunks(num_samples, length, stride, hop, SAMPLE_RATE)
+        size = max(1, int(self.settings.batch_duration / length))
         pieces: list[torch.Tensor] = []
         with (self.progress or no_progress)(len(chunks), utterance.utt_id) as bar:
             for first in range(0, len(chunks), size):
@@ -159,20 +156,16 @@ class Transcriber:
 
     def _read(self, emission: Emission, batch: Sequence[SpeechItem]) -> list[Transcript]:
         """Transcripts of a batch's emission; NaN is the fault of its utterance."""
-        broken = _is_nan(emission)
-        sound = [number for number, is_nan in enumerate(broken) if not is_nan]
-        made = {
-            number: without_text(batch[number], "the model gives NaN for it")
-            for number, is_nan in enumerate(broken)
-            if is_nan
-        }
+        made = [without_text(utterance, NAN_FAULT) for utterance in batch]
+        sound = [number for number, is_nan in enumerate(_is_nan(emission)) if not is_nan]
+        if len(sound) < len(batch):
+            log_probs, lengths = emission.log_probs[sound], emission.lengths[sound]
+            emission = replace(emission, log_probs=log_probs, lengths=lengths)
         if sound:
-            rows = emission if len(sound) == len(batch) else _rows(emission, sound)
-            kept = [batch[number] for number in sound]
-            found = self.decoder(rows, [each.lang or self.lang for each in kept])
+            found = self.decoder(emission, [batch[number].lang or self.lang for number in sound])
             for row, (number, paths) in enumerate(zip(sound, found, strict=True)):
-                made[number] = self._transcript(batch[number], paths, rows, row)
-        return [made[number] for number in range(len(batch))]
+                made[number] = self._transcript(batch[number], paths, emission, row)
+        return made
 
     def _transcript(
         self, utterance: SpeechItem, paths: Sequence[TokenPath], emission: Emission, row: int
@@ -203,14 +196,9 @@ class Transcriber:
         except UserError as error:
             logging.warning("%s: words without times (%s)", utterance.utt_id, error)
             return hypothesis
-        words, chars = units_of(
-            spans,
-            self.recogniser.tokens,
-            self.recogniser.token_type,
-            emission.frame_shift,
-            utterance.offset,
-            utterance.offset + utterance.duration,
-        )
+        tokens, start = (self.recogniser.tokens, self.recogniser.token_type), utterance.offset
+        end = start + utterance.duration
+        words, chars = units_of(spans, *tokens, emission.frame_shift, start, end)
         return replace(hypothesis, words=_rounded(words), chars=_rounded(chars))
 
 
@@ -241,15 +229,3 @@ def _is_nan(emission: Emission) -> list[bool]:
     nan = emission.log_probs[:, :, 0].isnan()
     frames = torch.arange(nan.shape[1], device=nan.device)
     return (nan & (frames < emission.lengths.to(nan.device)[:, None])).any(dim=1).tolist()
-
-
-def _rows(emission: Emission, rows: Sequence[int]) -> Emission:
-    """Some of a batch."""
-    index = list(rows)
-    return Emission(
-        emission.log_probs[index],
-        emission.lengths[index],
-        emission.frame_shift,
-        emission.blank_id,
-        emission.tokens,
-    )

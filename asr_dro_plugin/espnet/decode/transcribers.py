@@ -1,16 +1,20 @@
-"""The transcriber that a decoding configuration asks for."""
+"""The transcriber that a decoding configuration asks for, and stage 12, which puts it to work."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from asr_dro_plugin.audio.read_ahead import batches_of, read_ahead
+from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for
 from asr_dro_plugin.decoding.command_line import Request
+from asr_dro_plugin.decoding.parts import Locations, log_faults
 from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
 from asr_dro_plugin.espnet.decode.inference import load_recogniser
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
 from asr_dro_plugin.experiment.model_files import read_experiment_config
+from asr_dro_plugin.transcripts.partial import GrowingHypotheses
 
 
 def load_requested(request: Request) -> Transcriber:
@@ -46,3 +50,34 @@ def load_transcriber(
     if recogniser.model.ctc is None:
         return AttentionTranscriber(recogniser, decoder.language, settings)
     return Transcriber(recogniser, decoder, settings, decoder.language.only)
+
+
+def decode_rest(
+    request: Request,
+    transcripts: GrowingHypotheses,
+    utt_ids: Sequence[str],
+    durations: Mapping[str, float],
+    locations: Locations,
+) -> None:
+    """Decode what is left of one part of a data directory, batch by batch.
+
+    They are planned over all utterances, so that a batch's company stays the same after a kill.
+
+    Args:
+        request: the model, and how it decodes.
+        transcripts: the part's file, which may hold some already.
+        utt_ids: the part.
+        durations: seconds of each utterance.
+        locations: where each lies.
+    """
+    transcriber = load_requested(request)
+    batches = batches_of(utt_ids, durations, request.config["batch_duration"])
+    left = [batch for batch in batches if not transcripts.done.issuperset(batch)]
+    places = ([locations[utt_id] for utt_id in batch] for batch in left)
+    with transcripts, Progress(len(utt_ids), f"decode {locations.path.parent.name}") as bar:
+        bar.advance(len(utt_ids) - sum(map(len, left)))
+        for batch in read_ahead(places):
+            found = transcriber(batch)
+            log_faults(found, request.strict)
+            transcripts.add(found)
+            bar.advance(len(batch))

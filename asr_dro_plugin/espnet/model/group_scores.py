@@ -71,11 +71,6 @@ class GroupScores:
         return self.sums[0]
 
     @property
-    def num_infeasible_G(self) -> np.ndarray:
-        """Utterances (G,) that CTC cannot align."""
-        return self.sums[5]
-
-    @property
     def cer_G(self) -> np.ndarray:
         """Errors per reference character (G,), above 1 where many were inserted.
 

@@ -16,6 +16,8 @@ from espnet2.legacy.nets.pytorch_backend.transformer.label_smoothing_loss import
 
 from asr_dro_plugin.errors import UserError
 
+PER_UTTERANCE = ("losses_B", "group_ids_B", "durations_B", "num_frames_B", "num_labels_B")
+
 
 @dataclass
 class UtteranceLosses:
@@ -64,6 +66,10 @@ class UtteranceLosses:
         self.bad_B = self.infeasible_B | ~self.losses_B.detach().isfinite()
         self.losses_B = self.losses_B.masked_fill(self.bad_B, float("inf"))
         return self
+
+    def by_utterance(self) -> dict[str, torch.Tensor]:
+        """What an objective is given, by its own names."""
+        return {name: getattr(self, name) for name in PER_UTTERANCE}
 
     def mean(self, values_B: torch.Tensor) -> torch.Tensor:
         """Sum over the good utterances / B, as ESPnet's CTC averages under ``zero_infinity``."""

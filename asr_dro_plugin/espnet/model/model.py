@@ -107,13 +107,7 @@ class DROASRModel(ESPnetASRModel):
             speech, speech_lengths, text, text_lengths, group_ids=group_ids, **kwargs
         )
         if self.training:
-            loss, _ = self.objective(
-                parts.losses_B,
-                parts.group_ids_B,
-                parts.durations_B,
-                num_frames_B=parts.num_frames_B,
-                num_labels_B=parts.num_labels_B,
-            )
+            loss, _ = self.objective(**parts.by_utterance())
             loss = loss * utterance_share(len(speech), loss)
         else:
             loss = parts.mean(parts.losses_B)

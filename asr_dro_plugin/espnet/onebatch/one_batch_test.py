@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
-from espnet2.train.distributed_utils import DistributedOption
 from espnet2.utils.build_dataclass import build_dataclass
 from espnet2.utils.types import float_or_none
 
@@ -61,14 +60,12 @@ class OneBatchTrainer(DROTrainer):
     @classmethod
     def run(
         cls,
+        *,
         model: ESPnetASRModel,
         optimizers: Sequence[torch.optim.Optimizer],
-        schedulers: Sequence[None],
         train_iter_factory: AbsIterFactory,
-        valid_iter_factory: None,
-        plot_attention_iter_factory: None,
         trainer_options: OneBatchOptions,
-        distributed_option: DistributedOption,
+        **_unused,
     ) -> None:
         """Learn, and say whether it was learned; arguments as ESPnet's ``Trainer.run``.
 
@@ -148,17 +145,9 @@ class OneBatchTask(DROASRTask):
         return model
 
     @classmethod
-    def build_iter_factory(
-        cls,
-        args: argparse.Namespace,
-        distributed_option: DistributedOption,
-        mode: str,
-        kwargs: dict | None = None,
-    ) -> AbsIterFactory | None:
+    def build_iter_factory(cls, *, mode: str, **given) -> AbsIterFactory | None:
         """Of the training data only: nothing is validated."""
-        if mode != "train":
-            return None
-        return super().build_iter_factory(args, distributed_option, mode, kwargs)
+        return super().build_iter_factory(mode=mode, **given) if mode == "train" else None
 
 
 def _planned(

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import dataclasses
-import signal
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,19 @@ from torch.amp import GradScaler
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.espnet.onebatch.small_batch import SmallBatch, heard, word_errors
 from asr_dro_plugin.espnet.process.distributed import Ranks
-from asr_dro_plugin.espnet.run.lr_backoff import Backoff
+from asr_dro_plugin.espnet.process.signals import STOP_SIGNALS, handled_by
 from asr_dro_plugin.espnet.run.steps import Stepper
 from asr_dro_plugin.espnet.run.trainer import DROTrainerOptions
-from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
+from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater, untimed
 from asr_dro_plugin.reporting.onebatch import OneBatchRun
 
 DECODE_EVERY = 5  # updates
+FACTOR = 3.0  # by which a rate is lowered
+DIVERGED = 3.0  # times the first loss
+STALLED = 200  # updates without a lower loss
+LOW = 0.1  # share of the first loss under which what is learned is kept
+BETTER = 0.99  # a lower loss is lower by a hundredth
+FLAT = 0.1  # share of the first loss; what stays within was moved too little, not too much
 WHY = {"lower": "the loss no longer fell", "restart": "the loss grew, or did not fall"}
 
 
@@ -36,6 +42,50 @@ class OneBatchOptions(DROTrainerOptions):
     learning_rate: float | None
     turned_off: Sequence
     peak_rate: Sequence
+
+
+@dataclasses.dataclass
+class Backoff:
+    """A constant learning rate that is lowered where the losses of updates prove it too high.
+
+    Attributes:
+        rate: the learning rate at present.
+        first, best, worst: loss of the first update since the last start from new weights, the
+            lowest and the highest.
+    """
+
+    rate: float
+    first: float = math.nan
+    best: float = math.inf
+    worst: float = -math.inf
+    _waited: int = 0
+
+    def look(self, loss: float) -> str:
+        """What is to be done after an update: ``""`` nothing, ``"lower"`` go on with a lower rate,
+        ``"restart"`` begin anew with a lower rate; ``rate`` is lowered already."""
+        if math.isnan(self.first):
+            self.first = loss
+        if not math.isfinite(loss) or loss > DIVERGED * self.first:
+            return self._lowered(restart=True)
+        self.worst = max(self.worst, loss)
+        if loss < BETTER * self.best:
+            self.best, self._waited = loss, 0
+            return ""
+        self._waited += 1
+        if self._waited < STALLED or self._is_flat():
+            return ""
+        return self._lowered(restart=self.best > LOW * self.first)
+
+    def _is_flat(self) -> bool:
+        """Whether the loss has stayed where it began: a lower rate would move it even less."""
+        return self.worst - self.best < FLAT * abs(self.first)
+
+    def _lowered(self, restart: bool) -> str:
+        self.rate /= FACTOR
+        self._waited = 0
+        if restart:
+            self.first, self.best, self.worst = math.nan, math.inf, -math.inf
+        return "restart" if restart else "lower"
 
 
 class Overfitting:
@@ -149,25 +199,14 @@ def plain_loss(model: ESPnetASRModel, stats: dict) -> float:
     return sum(found) if found else float(stats["loss"])
 
 
-def untimed(_name: str) -> contextlib.AbstractContextManager:
-    """No timer."""
-    return contextlib.nullcontext()
-
-
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """A request to end is an interruption like Ctrl-C, so that what was found is told."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def interrupt(*_arguments: object) -> None:
-        raise KeyboardInterrupt
+    def interrupt(number: int, _frame: object) -> None:
+        if number in STOP_SIGNALS:
+            raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
+    is_main = threading.current_thread() is threading.main_thread()
+    with handled_by(interrupt) if is_main else contextlib.nullcontext():
         yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier if earlier is not None else signal.SIG_DFL)

@@ -61,27 +61,12 @@ class Ranks:
         dist.all_gather_object(values, value, group=self._control)
         return values
 
-    def barrier(self) -> None:
-        """Wait for all ranks."""
-        if self.world_size > 1:
-            dist.barrier(group=self._control)
-
     def mean_stats(self, stats: dict[str, Any], weight: float) -> tuple[dict[str, float], float]:
         """Means of the stats over the ranks, each weighted by its number of utterances.
 
         A rank without a batch has no stats; its weight of zero says so.
         """
-        values = {key: float(value) for key, value in stats.items() if value is not None}
-        parts = [part for part in self.gather((values, float(weight))) if part[1]]
-        total = sum(part_weight for _, part_weight in parts)
-        if not parts:
-            return {}, 0.0
-        keys = dict.fromkeys(key for part, _ in parts for key in part)
-        means = {
-            key: sum(part.get(key, float("nan")) * share for part, share in parts) / total
-            for key in keys
-        }
-        return means, total
+        return weighted_means(self.gather(_plain(stats, weight)))
 
     def sum_gradients(self, params: Iterable[torch.nn.Parameter], hook: str | None = None) -> None:
         """Sum the gradients of all ranks into each rank's ``grad``.
@@ -127,6 +112,23 @@ class Ranks:
         if self.world_size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, src=0)
+
+
+def weighted_means(parts: Iterable[tuple[dict, float]]) -> tuple[dict[str, float], float]:
+    """Means of (stats, weight), each with its weight, and the sum of the weights."""
+    parts = [_plain(*part) for part in parts if part[1]]
+    total = sum(weight for _, weight in parts)
+    keys = dict.fromkeys(key for stats, _ in parts for key in stats)
+    means = {
+        key: sum(stats.get(key, float("nan")) * weight for stats, weight in parts) / total
+        for key in keys
+    }
+    return means, float(total)
+
+
+def _plain(stats: dict[str, Any], weight: float) -> tuple[dict[str, float], float]:
+    """Both as numbers; ESPnet's models name what they do not have, with None."""
+    return {key: float(value) for key, value in stats.items() if value is not None}, float(weight)
 
 
 def _buckets(params: Sequence[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:

@@ -19,7 +19,7 @@ class RandomState:
     @classmethod
     def now(cls) -> "RandomState":
         """The present state; nothing waits for a GPU."""
-        on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+        on_gpu = torch.cuda.is_initialized()
         return cls(
             random.getstate(),
             np.random.get_state(legacy=False),  # noqa: NPY002 libraries draw from it

@@ -9,11 +9,16 @@ USR2      save at the next step and go on
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from torch.multiprocessing.spawn import ProcessExitedException
+
+from asr_dro_plugin.errors import UserError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT)
 SAVE_SIGNALS = (signal.SIGUSR2,)
@@ -82,3 +87,30 @@ def _end_with_parent() -> None:
     while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
         pass
     os._exit(0)
+
+
+@contextlib.contextmanager
+def parent_of_children() -> Iterator[None]:
+    """Pass signals on to the processes that ESPnet spawns, one a GPU; end as they did.
+
+    Raises:
+        UserError: a child ended with an error, which it has said itself; with its exit code.
+    """
+    try:
+        with handled_by(_pass_on):
+            yield
+    except ProcessExitedException as ended:
+        error = UserError("A process of this training ended; its own message says why.")
+        error.exit_code = ended.exit_code if ended.exit_code > 0 else 1
+        raise error from None
+
+
+def _pass_on(number: int, _frame: object) -> None:
+    for child in multiprocessing.active_children():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)
+
+
+def is_child() -> bool:
+    """Whether this process was spawned by another one's training."""
+    return multiprocessing.parent_process() is not None

@@ -4,14 +4,11 @@ The keys of ESPnet's ``checkpoint.pth`` stay what they are, so that ESPnet resum
 (at the beginning of the unfinished epoch); what it does not know lies under ``asr_dro``.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from espnet2.schedulers.abs_scheduler import AbsScheduler
-from espnet2.train.reporter import Reporter
-from torch.amp import GradScaler
 
 OURS = "asr_dro"
 
@@ -35,73 +32,62 @@ class Position:
     updates: int = 0
 
 
-@dataclass
-class Parts:
-    """The objects whose state is saved and restored."""
-
-    model: torch.nn.Module
-    optimizers: Sequence[torch.optim.Optimizer]
-    schedulers: Sequence[AbsScheduler | None]
-    scaler: GradScaler | None
-    reporter: Reporter
-    counters: Mapping[str, Any] = field(default_factory=dict)  # each with (load_)state_dict
-
-
-def state_of(parts: Parts, model_state: Mapping, position: Position, **ours: Any) -> dict:
+def state_of(run: Any, model_state: Mapping, position: Position, **ours: Any) -> dict:
     """The state to save.
 
     Args:
+        run: has model, optimizers, schedulers, scaler, reporter and counters (by name, each with a
+            state of its own).
         model_state: what of the model is saved: all of it, or an adapter's part.
         ours: further plain values and tensors, kept as they are.
     """
-    reporter = parts.reporter.state_dict()
+    reporter = run.reporter.state_dict()
     # ESPnet reads here the last epoch that is complete; it goes on after it.
     reporter["epoch"] = position.epoch - 1
     return {
         "model": model_state,
         "reporter": reporter,
-        "optimizers": [optimizer.state_dict() for optimizer in parts.optimizers],
-        "schedulers": [
-            item.state_dict() if item is not None else None for item in parts.schedulers
-        ],
-        "scaler": parts.scaler.state_dict() if parts.scaler is not None else None,
+        "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
+        "schedulers": [item.state_dict() if item is not None else None for item in run.schedulers],
+        "scaler": run.scaler.state_dict() if run.scaler is not None else None,
         OURS: {
             "position": dict(vars(position)),
-            "counters": {name: item.state_dict() for name, item in parts.counters.items()},
-            "gradients": _gradients(parts.model),
+            "counters": {name: item.state_dict() for name, item in run.counters.items()},
+            "gradients": _gradients(run.model),
             **ours,
         },
     }
 
 
-def restore(parts: Parts, state: Mapping, left_out: Collection[str] = ()) -> tuple[Position, dict]:
+def restore(run: Any, state: Mapping, left_out: Collection[str] = ()) -> tuple[Position, dict]:
     """Put a saved state back.
 
     Args:
+        run: as for ``state_of``.
         left_out: names of the model's tensors that the state may lack.
 
     Returns:
         The position, and what ``state_of`` was given as ``ours``.  A checkpoint of ESPnet's own
         has none: the run goes on with the next epoch.
     """
-    own = parts.model.state_dict()
-    parts.model.load_state_dict({name: own[name] for name in left_out} | state["model"])
-    parts.reporter.load_state_dict(state["reporter"])
-    for optimizer, saved in zip(parts.optimizers, state["optimizers"], strict=True):
+    own = run.model.state_dict()
+    run.model.load_state_dict({name: own[name] for name in left_out} | state["model"])
+    run.reporter.load_state_dict(state["reporter"])
+    for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
-    for scheduler, saved in zip(parts.schedulers, state["schedulers"], strict=True):
+    for scheduler, saved in zip(run.schedulers, state["schedulers"], strict=True):
         if scheduler is not None and saved is not None:
             scheduler.load_state_dict(saved)
-    if parts.scaler is not None and state["scaler"] is not None:
-        parts.scaler.load_state_dict(state["scaler"])
+    if run.scaler is not None and state["scaler"] is not None:
+        run.scaler.load_state_dict(state["scaler"])
     ours = dict(state.get(OURS) or {})
     if not ours:
-        return Position(epoch=parts.reporter.get_epoch() + 1), {}
+        return Position(epoch=run.reporter.get_epoch() + 1), {}
     counters = ours.pop("counters")
-    for name, item in parts.counters.items():
+    for name, item in run.counters.items():
         if name in counters:
             item.load_state_dict(counters[name])
-    _restore_gradients(parts.model, ours.pop("gradients"))
+    _restore_gradients(run.model, ours.pop("gradients"))
     return Position(**ours.pop("position")), ours
 
 

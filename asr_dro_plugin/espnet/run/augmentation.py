@@ -18,7 +18,7 @@ from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader, Dataset
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.espnet.batches.batch_loading import as_is, drawn_from
+from asr_dro_plugin.espnet.batches.loaders import as_is, drawn_from
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent
 from asr_dro_plugin.espnet.run.run_base import RunBase
@@ -85,10 +85,8 @@ class AugmentationLog:
         names = example_ids(run.train_iter_factory, self.count)
         for example in examples(run.model, run.train_iter_factory, names, run.options.seed, epoch):
             paths = write_example(example, folder)
-            tracked = f"{FOLDER}/{paths[0].stem}"
-            trackers.image(tracked, paths[0], run.position.steps)
-            for path in paths[1:]:
-                trackers.audio(f"{FOLDER}/{path.stem}", path, run.position.steps)
+            for path in paths:
+                trackers.media(f"{FOLDER}/{path.stem}", path, run.position.steps)
         logging.info("Augmentation of %d utterances is shown in %s", len(names), folder)
 
 

@@ -6,7 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from asr_dro_plugin.espnet.process.log_words import MAX_NAMED, counted, few
+MAX_NAMED = 20
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, with dots where there are more."""
+    return " ".join(names[:MAX_NAMED]) + " ..." * (len(names) > MAX_NAMED)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """``deu:2 eng:1``, sorted by name."""
+    return " ".join(f"{name}:{count}" for name, count in sorted(counts.items()))
+
+
+class NamedCounts:
+    """What went wrong along a run: how often in each group, and the first utterances."""
+
+    def __init__(self) -> None:
+        self.by_group: Counter[str] = Counter()
+        self.utt_ids: list[str] = []
+
+    def count(self, groups: Sequence[str], utt_ids: Sequence[str]) -> Counter[str]:
+        """Add the groups of some utterances and their names; how many there are of each group."""
+        here = Counter(groups)
+        self.by_group.update(here)
+        self.utt_ids = [*self.utt_ids, *utt_ids][:MAX_NAMED]
+        return here
+
+    def state_dict(self) -> dict:
+        """Plain numbers, names and lists."""
+        return {"by_group": dict(self.by_group), "utt_ids": list(self.utt_ids)}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Take over the counts of ``state_dict``."""
+        self.by_group, self.utt_ids = Counter(state["by_group"]), list(state["utt_ids"])
 
 
 def _alone(value: list) -> list:
@@ -24,12 +57,14 @@ def _flagged(waiting: list[tuple], groups: Sequence[str]) -> list[tuple[str, str
     return [(name, groups[group]) for flag, name, group in rows if flag]
 
 
-class BadLosses:
-    """Collects each batch's mask of infeasible or non-finite losses on its device."""
+class BadLosses(NamedCounts):
+    """Collects each batch's mask of infeasible or non-finite losses on its device.
+
+    What waits is reported before the counts are saved.
+    """
 
     def __init__(self) -> None:
-        self.by_group: Counter[str] = Counter()
-        self.utt_ids: list[str] = []
+        super().__init__()
         self._waiting: list[tuple[torch.Tensor, Sequence[str], Sequence[int]]] = []
 
     def add(
@@ -50,19 +85,9 @@ class BadLosses:
         bad = [pair for own in gather(_flagged(waiting, groups)) for pair in own]
         if not bad:
             return
-        here = Counter(group for _, group in bad)
-        self.by_group.update(here)
         new = [name for name in dict.fromkeys(name for name, _ in bad) if name not in self.utt_ids]
-        self.utt_ids = [*self.utt_ids, *new][:MAX_NAMED]
+        here = self.count([group for _, group in bad], new)
         logging.warning(
             "%d utterances had no finite loss (too few frames for their text, or NaN) and were "
             "passed over: %s. By group: %s", len(bad), few(new) or "seen before", counted(here),
         )  # fmt: skip
-
-    def state_dict(self) -> dict:
-        """Counts and names; what waits is reported first by whoever saves."""
-        return {"by_group": dict(self.by_group), "utt_ids": list(self.utt_ids)}
-
-    def load_state_dict(self, state: Mapping) -> None:
-        """Take over the counts of ``state_dict``."""
-        self.by_group, self.utt_ids = Counter(state["by_group"]), list(state["utt_ids"])

@@ -14,7 +14,7 @@ from asr_dro_plugin.checkpoints.store import CheckpointStore
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.process.distributed import Ranks
 from asr_dro_plugin.espnet.process.signals import StopRequest
-from asr_dro_plugin.espnet.process.training_state import Parts, Position
+from asr_dro_plugin.espnet.process.training_state import Position
 from asr_dro_plugin.espnet.run.bad_losses import BadLosses
 from asr_dro_plugin.espnet.run.reporter import DROReporter
 from asr_dro_plugin.espnet.run.seen_data import SeenCounter
@@ -57,6 +57,7 @@ class RunBase:
         self.seen = SeenCounter(self.groups, utt2corpus)
         self.skipped = SkippedSteps(options.max_skipped_steps, self.groups)
         self.bad_losses = BadLosses()
+        self.counters = {"skipped": self.skipped, "bad_losses": self.bad_losses}
         self.stepper = Stepper(model, self.scaler, options.accum_grad, ranks, options.ngpu > 0)
         self.updater = Updater(
             model, optimizers, schedulers, self.scaler, options, ranks, self.skipped
@@ -67,14 +68,6 @@ class RunBase:
         self.sub: SubReporter | None = None
         self.group_log: dict = {}
         self.progress: Progress | None = None
-
-    @property
-    def parts(self) -> Parts:
-        """What is saved and restored."""
-        counters = {"skipped": self.skipped, "bad_losses": self.bad_losses}
-        return Parts(
-            self.model, self.optimizers, self.schedulers, self.scaler, self.reporter, counters
-        )
 
     def on_first_rank(self, work: Callable[[], None]) -> None:
         """Do ``work`` on the first rank; if it raises there, no other rank goes on alone."""

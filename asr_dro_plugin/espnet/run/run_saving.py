@@ -2,7 +2,7 @@
 
 import logging
 
-from asr_dro_plugin.checkpoints.store import TrainingStopped
+from asr_dro_plugin.errors import TrainingStopped
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.training_state import Position, restore, state_of
 from asr_dro_plugin.espnet.run.reporter import sub_reporter_state
@@ -33,11 +33,10 @@ class RunSaving:
         self.save(wait=bool(stop))
         if stop:
             position = run.position
-            stopped = TrainingStopped(
+            raise TrainingStopped(
                 f"A signal stopped training at epoch {position.epoch}, batch {position.batch}. "
                 f"All of it is saved in {run.output_dir}; the same command goes on from there."
             )
-            raise stopped
 
     def _is_due(self) -> bool:
         interval, steps = self.run.options.save_interval_steps, self.run.position.steps
@@ -63,7 +62,7 @@ class RunSaving:
         unfinished = None if epoch_is_over else self._unfinished(randoms)
         if run.ranks.is_first:
             state = state_of(
-                run.parts,
+                run,
                 run.model_state(),
                 position,
                 seen=seen.state_dict(),
@@ -92,8 +91,7 @@ class RunSaving:
         run.ranks.share_buffers(run.model)
         run.ranks.sum_gradients(run.model.parameters(), run.options.ddp_comm_hook)
         if not run.ranks.is_first:
-            for param in run.model.parameters():
-                param.grad = None
+            run.model.zero_grad(set_to_none=True)
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, if that is asked for and there is one."""
@@ -104,14 +102,13 @@ class RunSaving:
         if loaded is None:
             return
         state, path = loaded
-        run.position, ours = restore(run.parts, state, left_out_of(run.model))
+        run.position, ours = restore(run, state, left_out_of(run.model))
         run.updater.updates = run.position.updates
         self.last_saved = run.position.steps
         if ours:
             self._resume_ours(ours)
         if not run.ranks.is_first:
-            for param in run.model.parameters():
-                param.grad = None
+            run.model.zero_grad(set_to_none=True)
         logging.info(
             "The training was resumed using %s: epoch %d, batch %d; %d steps done", path,
             run.position.epoch, run.position.batch, run.position.steps,

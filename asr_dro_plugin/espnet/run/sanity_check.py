@@ -4,7 +4,6 @@ A few batches of validation compute every metric and name every criterion that i
 longest planned batch shows whether memory suffices.  Nothing of either is kept.
 """
 
-import contextlib
 import itertools
 import logging
 import time
@@ -14,6 +13,7 @@ import torch
 from asr_dro_plugin.espnet.batches.loaders import batches_from
 from asr_dro_plugin.espnet.run.reporter import DROReporter
 from asr_dro_plugin.espnet.run.run_base import RunBase
+from asr_dro_plugin.espnet.run.updates import untimed
 from asr_dro_plugin.espnet.run.validation import check_criteria, unchanged_buffers, validate
 
 
@@ -52,10 +52,9 @@ def _try_longest_batch(run: RunBase) -> None:
     utt_ids, batch = run.train_iter_factory.load(find())
     began, split_before = time.perf_counter(), run.stepper.num_split
     run.model.train()
-    run.stepper.backward(utt_ids, batch, timer=_untimed)
+    run.stepper.backward(utt_ids, batch, timer=untimed)
     run.stepper.agree_on_failure()
-    for param in run.model.parameters():
-        param.grad = None
+    run.model.zero_grad(set_to_none=True)
     how = "fits" if run.stepper.num_split == split_before else "fits in pieces only"
     run.stepper.num_split = split_before
     memory = ""
@@ -65,7 +64,3 @@ def _try_longest_batch(run: RunBase) -> None:
         "The longest planned batch (%d utterances, %s first) %s: %.1f s%s",
         len(utt_ids), utt_ids[0], how, time.perf_counter() - began, memory,
     )  # fmt: skip
-
-
-def _untimed(_name: str) -> contextlib.AbstractContextManager:
-    return contextlib.nullcontext()

@@ -20,17 +20,12 @@ class SeenCounter:
     Args:
         groups: names of the groups by id; empty where none are known.
         utt2corpus: corpus of each utterance; others are counted under ``-``.
-        sample_rate: Hz, to report seconds; the counts themselves are whole numbers.
     """
 
     def __init__(
-        self,
-        groups: Sequence[str] = (),
-        utt2corpus: Mapping[str, str] | None = None,
-        sample_rate: int = SAMPLE_RATE,
+        self, groups: Sequence[str] = (), utt2corpus: Mapping[str, str] | None = None
     ) -> None:
         self.groups, self.utt2corpus = tuple(groups), utt2corpus or {}
-        self.sample_rate = sample_rate
         self.counts: dict[tuple[str, str], list[int]] = {}
 
     def add(self, utt_ids: Sequence[str], batch: Mapping[str, torch.Tensor]) -> None:
@@ -62,7 +57,7 @@ class SeenCounter:
 
     def add_counts(self, states: Iterable[Mapping]) -> "SeenCounter":
         """A counter that holds the sum of several ``state_dict``s."""
-        total = SeenCounter(self.groups, sample_rate=self.sample_rate)
+        total = SeenCounter(self.groups)
         for state in states:
             for group, corpus, *cell in state["counts"]:
                 kept = total.counts.setdefault((group, corpus), [0, 0, 0])
@@ -75,11 +70,11 @@ class SeenCounter:
             {
                 "group": group,
                 "corpus": corpus,
-                "utterances": cell[0],
-                "seconds": round(cell[1] / self.sample_rate, 2),
-                "labels": cell[2],
+                "utterances": utterances,
+                "seconds": round(samples / SAMPLE_RATE, 2),
+                "labels": labels,
             }
-            for (group, corpus), cell in sorted(self.counts.items())
+            for (group, corpus), (utterances, samples, labels) in sorted(self.counts.items())
         ]
 
     def write(self, path: str | os.PathLike) -> None:

@@ -9,7 +9,7 @@ Neither the number of ranks nor that of pieces changes what is computed, statist
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +18,10 @@ from espnet2.train.trainer import autocast_args
 from torch.amp import GradScaler, autocast
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.model.losses import UtteranceLosses
-from asr_dro_plugin.espnet.process.distributed import Ranks
+from asr_dro_plugin.espnet.model.losses import PER_UTTERANCE, UtteranceLosses
+from asr_dro_plugin.espnet.process.distributed import Ranks, weighted_means
 from asr_dro_plugin.espnet.run.oom_retry import Batch, in_fitting_pieces, split
-
-PER_UTTERANCE = ("losses_B", "group_ids_B", "durations_B", "num_frames_B", "num_labels_B")
+from asr_dro_plugin.espnet.run.updates import Timer, untimed
 
 
 @dataclass
@@ -66,12 +65,7 @@ class Stepper:
         """ESPnet's automatic mixed precision, where it is on."""
         return mixed_precision(self.scaler is not None)
 
-    def backward(
-        self,
-        utt_ids: Sequence[str],
-        batch: dict,
-        timer: Callable[[str], contextlib.AbstractContextManager],
-    ) -> BatchResult:
+    def backward(self, utt_ids: Sequence[str], batch: dict, timer: Timer) -> BatchResult:
         """Add the gradients of a batch; an empty one (another rank still has data) adds nothing.
 
         Raises:
@@ -146,13 +140,12 @@ class Stepper:
 
     def _observe(self, losses) -> None:
         """Sum the totals of all ranks' batches and let the group weights advance, once."""
-        given = _per_utterance(losses) if losses is not None else self._no_utterances()
+        given = losses.by_utterance() if losses is not None else self._no_utterances()
         self.objective.observe(self.ranks.sum_device(self.objective.batch_totals(**given)))
 
     def _no_utterances(self) -> dict[str, torch.Tensor]:
         empty = torch.zeros(0, device=self.device)
-        given = dict.fromkeys(PER_UTTERANCE, empty)
-        return {**given, "group_ids_B": empty.long()}
+        return {**dict.fromkeys(PER_UTTERANCE, empty), "group_ids_B": empty.long()}
 
     def _differentiate(self, batch: Batch, losses, normaliser: float, first: int):
         """Backward pass over the batch in as few pieces as fit; (weighted loss, pieces)."""
@@ -174,7 +167,7 @@ class Stepper:
 
     def _backward_of(self, losses, normaliser: float) -> torch.Tensor:
         """Weigh, differentiate; the detached loss."""
-        given = _per_utterance(losses)
+        given = losses.by_utterance()
         given.pop("durations_B")
         loss = self.objective.weigh(normaliser=normaliser, **given)
         self._scaled(loss / self.accum_grad).backward()
@@ -204,11 +197,10 @@ class Stepper:
         results = []
         for piece in split(batch, num_pieces):
             share = len(piece["utt_id"]) / total
-            quiet = contextlib.nullcontext() if results else timer("forward_time")
-            with quiet, self.amp():
+            clock = untimed if results else timer
+            with clock("forward_time"), self.amp():
                 loss, stats, weight = loss_stats_weight(self.model(**piece))
-            quiet = contextlib.nullcontext() if results else timer("backward_time")
-            with quiet:
+            with clock("backward_time"):
                 if share != 1:
                     loss = loss * share
                 # In place, as ESPnet does: the loss that it reports is the one that is divided.
@@ -217,7 +209,7 @@ class Stepper:
             results.append((_given(stats), float(weight)))
         if len(results) == 1:
             return BatchResult(*results[0])
-        return BatchResult(*mean_stats(results))
+        return BatchResult(*weighted_means(results))
 
     # -- gradients ---------------------------------------------------------------------------------
 
@@ -293,10 +285,6 @@ def joined(pieces: Iterable[UtteranceLosses]) -> UtteranceLosses:
     return dataclasses.replace(parts[0], **whole)
 
 
-def _per_utterance(losses) -> dict[str, torch.Tensor]:
-    return {name: getattr(losses, name) for name in PER_UTTERANCE}
-
-
 def _given(stats: dict) -> dict:
     """ESPnet's models name what they do not have, with None."""
     return {key: value for key, value in stats.items() if value is not None}
@@ -307,16 +295,6 @@ def loss_stats_weight(returned) -> tuple[torch.Tensor, dict, torch.Tensor]:
     if isinstance(returned, dict):
         return tuple(returned[key] for key in ("loss", "stats", "weight"))
     return returned
-
-
-def mean_stats(results: list[tuple[dict, float]]) -> tuple[dict, float]:
-    """Means of several pieces' stats, weighted by their utterances."""
-    total = sum(weight for _, weight in results)
-    means = {
-        key: sum(float(stats[key]) * float(weight) for stats, weight in results) / float(total)
-        for key in _given(results[0][0])
-    }
-    return means, total
 
 
 def _deviation(model: torch.nn.Module) -> str:

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
@@ -28,6 +29,7 @@ SILENT = {
 }
 IDS_FILE = "trackers.json"
 PROJECT = "asr-dro"
+SOUND = ".wav"  # other files are pictures
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,18 @@ class Place:
         """What the run is called."""
         return self.exp.resolve().name
 
-    def known_id(self, name: str) -> str | None:
-        """The tracker's id of this run, where it has been started before."""
-        return self._ids().get(name)
+    @property
+    def ids(self) -> dict[str, str]:
+        """The trackers' ids of this run, where it has been started before."""
+        path = self.exp / IDS_FILE
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def keep_id(self, name: str, value: str) -> None:
-        """Remember it, so that a resumed run goes on under it."""
-        ids = self._ids() | {name: value}
+        """Remember an id, so that a resumed run goes on under it."""
+        ids = self.ids | {name: value}
         with atomic_write(self.exp / IDS_FILE) as stream:
             json.dump(ids, stream, indent=1)
             stream.write("\n")
-
-    def _ids(self) -> dict[str, str]:
-        path = self.exp / IDS_FILE
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 class TensorBoardTracker(Tracker):
@@ -88,21 +88,19 @@ class TensorBoardTracker(Tracker):
         for name, value in record.values.items():
             writer.add_scalar(name, value, record.batches)
 
-    def image(self, name: str, path: Path, step: int) -> None:
-        """A picture beside the curves of training."""
+    def media(self, name: str, path: Path, step: int) -> None:
+        """A picture or a sound beside the curves of training."""
         import numpy as np
+        import soundfile
         from PIL import Image
 
+        if path.suffix == SOUND:
+            samples, sample_rate = soundfile.read(path, dtype="float32")
+            self.writers["train"].add_audio(name, samples[None], step, sample_rate)
+            return
         with Image.open(path) as image:
             pixels_HWC = np.asarray(image.convert("RGB"))
         self.writers["train"].add_image(name, pixels_HWC, step, dataformats="HWC")
-
-    def audio(self, name: str, path: Path, step: int) -> None:
-        """A sound beside the curves of training."""
-        import soundfile
-
-        samples, sample_rate = soundfile.read(path, dtype="float32")
-        self.writers["train"].add_audio(name, samples[None], step, sample_rate)
 
     def close(self) -> None:
         """Write out the curves."""
@@ -121,7 +119,7 @@ class WandbTracker(Tracker):
 
         self._wandb = wandb
         mode = place.conf.get("mode") or os.environ.get("WANDB_MODE") or "offline"
-        run_id = place.conf.get("id") or place.known_id("wandb") or secrets.token_hex(4)
+        run_id = place.conf.get("id") or place.ids.get("wandb") or secrets.token_hex(4)
         given = {
             "project": PROJECT, "name": place.name, "dir": str(place.exp),
             "config": place.config, "settings": {"console": "off"},
@@ -143,13 +141,10 @@ class WandbTracker(Tracker):
             values["iteration"] = record.batches
         self.run.log(values, step=record.batches)
 
-    def image(self, name: str, path: Path, step: int) -> None:
-        """A picture."""
-        self.run.log({name: self._wandb.Image(str(path))}, step=step)
-
-    def audio(self, name: str, path: Path, step: int) -> None:
-        """A sound."""
-        self.run.log({name: self._wandb.Audio(str(path))}, step=step)
+    def media(self, name: str, path: Path, step: int) -> None:
+        """A picture or a sound."""
+        kind = self._wandb.Audio if path.suffix == SOUND else self._wandb.Image
+        self.run.log({name: kind(str(path))}, step=step)
 
     def close(self) -> None:
         """Finish the run."""
@@ -159,6 +154,12 @@ class WandbTracker(Tracker):
 def _espnets_prefix(name: str) -> str:
     """``espnet2.train.reporter.wandb_get_prefix``."""
     return next((p for p in ("valid", "train", "attn") if name.startswith(p)), "metrics")
+
+
+COMETS_OWN = (
+    "log_code", "log_git_metadata", "log_git_patch", "parse_args", "auto_output_logging",
+    "auto_metric_logging", "log_env_details",
+)  # fmt: skip
 
 
 class CometTracker(Tracker):
@@ -172,17 +173,13 @@ class CometTracker(Tracker):
 
         conf = {"project_name": PROJECT, **place.conf}
         is_online = conf.pop("mode", "offline") == "online"
-        key = place.known_id("comet")
+        key = place.ids.get("comet")
         names = ("ExistingExperiment", "Experiment")
         if not is_online:
             names = ("ExistingOfflineExperiment", "OfflineExperiment")
             conf.setdefault("offline_directory", str(place.exp / "comet"))
         # Code, git and console are the user's own to send.
-        quiet = dict.fromkeys(
-            ("log_code", "log_git_metadata", "log_git_patch", "parse_args"), False
-        )
-        quiet |= {"auto_output_logging": False, "auto_metric_logging": False}
-        quiet |= {"log_env_details": False, "display_summary_level": 0}
+        quiet = {"display_summary_level": 0} | dict.fromkeys(COMETS_OWN, False)
         known = {"previous_experiment": key} if key else {}
         cls = getattr(comet_ml, names[0] if key else names[1])
         self.experiment = cls(**{**quiet, **known, **conf})
@@ -196,13 +193,12 @@ class CometTracker(Tracker):
         values = {f"{record.phase}_{name}{end}": v for name, v in record.values.items()}
         self.experiment.log_metrics(values, step=record.batches, epoch=record.epoch)
 
-    def image(self, name: str, path: Path, step: int) -> None:
-        """A picture."""
-        self.experiment.log_image(str(path), name=name, step=step)
-
-    def audio(self, name: str, path: Path, step: int) -> None:
-        """A sound."""
-        self.experiment.log_audio(str(path), file_name=f"{name}.wav", step=step)
+    def media(self, name: str, path: Path, step: int) -> None:
+        """A picture or a sound."""
+        if path.suffix == SOUND:
+            self.experiment.log_audio(str(path), file_name=f"{name}.wav", step=step)
+        else:
+            self.experiment.log_image(str(path), name=name, step=step)
 
     def close(self) -> None:
         """Write the archive, or send what is left."""
@@ -224,7 +220,7 @@ class MLflowTracker(Tracker):
         files = (place.exp / "mlruns").absolute().as_uri()
         uri = conf.get("uri") or os.environ.get("MLFLOW_TRACKING_URI") or files
         self.client = MlflowClient(tracking_uri=uri)
-        self.run_id = place.known_id("mlflow") or self._new_run(place, conf)
+        self.run_id = place.ids.get("mlflow") or self._new_run(place, conf)
 
     def _new_run(self, place: Place, conf: Mapping) -> str:
         found = self.client.get_experiment_by_name(conf["experiment"])
@@ -246,13 +242,9 @@ class MLflowTracker(Tracker):
         ]
         self.client.log_batch(self.run_id, metrics=metrics)
 
-    def image(self, name: str, path: Path, step: int) -> None:
-        """A picture, as a file of the run."""
+    def media(self, name: str, path: Path, step: int) -> None:
+        """A picture or a sound, as a file of the run."""
         self.client.log_artifact(self.run_id, str(path), str(Path(name).parent))
-
-    def audio(self, name: str, path: Path, step: int) -> None:
-        """A sound, as a file of the run."""
-        self.image(name, path, step)
 
     def close(self) -> None:
         """The run is over."""
@@ -284,7 +276,6 @@ def start_trackers(
     for variable, value in SILENT.items():
         os.environ.setdefault(variable, value)
 
-    def maker(name: str) -> Callable[[], Tracker]:
-        return lambda: TRACKERS[name](Place(exp, confs.get(name) or {}))
-
-    return Trackers({METRICS: metrics, **{name: maker(name) for name in dict.fromkeys(names)}})
+    places = {name: Place(exp, confs.get(name) or {}) for name in names}
+    makers = {name: partial(TRACKERS[name], place) for name, place in places.items()}
+    return Trackers({METRICS: metrics, **makers})

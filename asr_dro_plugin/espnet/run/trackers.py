@@ -20,17 +20,14 @@ CLOSE_SECONDS = 60.0
 class Tracker:
     """One place; a member overrides what it can take.
 
-    ``step`` counts batches.  Pictures (PNG) and sounds (WAV) are files of the experiment already.
+    ``step`` counts batches.  Pictures and sounds are files of the experiment already.
     """
 
     def scalars(self, record: Record) -> None:
         """Figures of a moment."""
 
-    def image(self, name: str, path: Path, step: int) -> None:
-        """A picture; ``name`` is such as ``augmentation/eng_0001``."""
-
-    def audio(self, name: str, path: Path, step: int) -> None:
-        """A sound."""
+    def media(self, name: str, path: Path, step: int) -> None:
+        """A picture (PNG) or a sound (WAV); ``name`` is such as ``augmentation/eng_0001``."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -73,13 +70,9 @@ class Trackers(Tracker):
         """Give figures to all."""
         self._each(lambda tracker: tracker.scalars(record))
 
-    def image(self, name: str, path: Path, step: int) -> None:
-        """Give a picture to all."""
-        self._each(lambda tracker: tracker.image(name, path, step))
-
-    def audio(self, name: str, path: Path, step: int) -> None:
-        """Give a sound to all."""
-        self._each(lambda tracker: tracker.audio(name, path, step))
+    def media(self, name: str, path: Path, step: int) -> None:
+        """Give a picture or a sound to all."""
+        self._each(lambda tracker: tracker.media(name, path, step))
 
     def close(self) -> None:
         """Close all, and wait no longer than ``close_seconds`` for any."""

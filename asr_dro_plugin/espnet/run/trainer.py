@@ -5,9 +5,7 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
-import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
-from espnet2.schedulers.abs_scheduler import AbsScheduler
 from espnet2.train.distributed_utils import DistributedOption
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
@@ -60,28 +58,21 @@ class DROTrainer(Trainer):
     @classmethod
     def run(
         cls,
-        model: torch.nn.Module,
-        optimizers: Sequence[torch.optim.Optimizer],
-        schedulers: Sequence[AbsScheduler | None],
-        train_iter_factory: AbsIterFactory,
-        valid_iter_factory: AbsIterFactory,
+        *,
         plot_attention_iter_factory: AbsIterFactory | None,
         trainer_options: DROTrainerOptions,
         distributed_option: DistributedOption,
+        **parts,
     ) -> None:
-        """Train; arguments as ESPnet's ``Trainer.run``."""
+        """Train; arguments as ESPnet's ``Trainer.run``, of which ``parts`` are ``RunBase``'s."""
         refuse_unsupported(trainer_options, distributed_option)
         data = trainer_options.train_data_path_and_name_and_type
         TrainingRun(
-            model,
-            optimizers,
-            schedulers,
-            train_iter_factory,
-            valid_iter_factory,
-            trainer_options,
-            Ranks(distributed_option.distributed),
+            options=trainer_options,
+            ranks=Ranks(distributed_option.distributed),
             utt2corpus=read_corpora(data[0][0]) if data else None,
             after_validation=cls._plotter(plot_attention_iter_factory),
+            **parts,
         ).train()
 
     @classmethod

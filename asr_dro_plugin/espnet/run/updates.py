@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
@@ -12,10 +11,17 @@ from torch.amp import GradScaler
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.process.distributed import Ranks
-from asr_dro_plugin.espnet.process.log_words import MAX_NAMED, counted, few
+from asr_dro_plugin.espnet.run.bad_losses import NamedCounts, counted, few
+
+Timer = Callable[[str], contextlib.AbstractContextManager]
 
 
-class SkippedSteps:
+def untimed(_name: str) -> contextlib.AbstractContextManager:
+    """No timer."""
+    return contextlib.nullcontext()
+
+
+class SkippedSteps(NamedCounts):
     """Steps whose gradient was not finite: how many, of which groups, which utterances.
 
     Args:
@@ -23,10 +29,9 @@ class SkippedSteps:
     """
 
     def __init__(self, limit: int, groups: Sequence[str] = ()) -> None:
+        super().__init__()
         self.limit, self.groups = limit, tuple(groups)
         self.total = self.in_a_row = 0
-        self.by_group: Counter[str] = Counter()
-        self.utt_ids: list[str] = []
 
     def add(self, utt_ids: Sequence[str], group_ids: Sequence[int], grad_norm: float) -> None:
         """Count a skipped step.
@@ -40,9 +45,7 @@ class SkippedSteps:
         self.total += 1
         self.in_a_row += 1
         known = [self.groups[index] for index in group_ids if 0 <= index < len(self.groups)]
-        here = Counter(known)
-        self.by_group.update(here)
-        self.utt_ids = [*self.utt_ids, *utt_ids][:MAX_NAMED]
+        here = self.count(known, utt_ids)
         logging.warning(
             "The gradient is %s: step skipped, the %d. in a row. Utterances: %s%s", grad_norm,
             self.in_a_row, few(utt_ids), f". Groups: {counted(here)}" if here else "",
@@ -56,17 +59,12 @@ class SkippedSteps:
 
     def state_dict(self) -> dict:
         """Plain numbers, names and lists."""
-        return {
-            "total": self.total,
-            "in_a_row": self.in_a_row,
-            "by_group": dict(self.by_group),
-            "utt_ids": list(self.utt_ids),
-        }
+        return {"total": self.total, "in_a_row": self.in_a_row, **super().state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
         """Take over the counts of ``state_dict``."""
+        super().load_state_dict(state)
         self.total, self.in_a_row = state["total"], state["in_a_row"]
-        self.by_group, self.utt_ids = Counter(state["by_group"]), list(state["utt_ids"])
 
 
 class Updater:
@@ -93,11 +91,7 @@ class Updater:
         self._utt_ids += utt_ids
         self._group_ids += group_ids
 
-    def update(
-        self,
-        total_count: int,
-        timer: Callable[[str], contextlib.AbstractContextManager],
-    ) -> dict[str, torch.Tensor | float]:
+    def update(self, total_count: int, timer: Timer) -> dict[str, torch.Tensor | float]:
         """Apply the gradients and clear them; returns what ESPnet reports of a step.
 
         Args:
@@ -141,12 +135,8 @@ class Updater:
                 self.scaler.unscale_(optimizer)
         if self.options.grad_noise:
             add_gradient_noise(self.model, total_count, duration=100, eta=1.0, scale_factor=0.55)
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.model.parameters(),
-            max_norm=self.options.grad_clip,
-            norm_type=self.options.grad_clip_type,
-        )
-        return norm if isinstance(norm, torch.Tensor) else torch.tensor(norm)
+        most, kind = self.options.grad_clip, self.options.grad_clip_type
+        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), most, kind)
 
     def _apply(self) -> None:
         for optimizer, scheduler in zip(self.optimizers, self.schedulers, strict=True):

@@ -9,9 +9,9 @@ from espnet2.train.reporter import SubReporter
 
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.espnet.batches.loaders import next_batch
-from asr_dro_plugin.espnet.process.distributed import Ranks
+from asr_dro_plugin.espnet.process.distributed import Ranks, weighted_means
 from asr_dro_plugin.espnet.run.oom_retry import in_fitting_pieces, split
-from asr_dro_plugin.espnet.run.steps import loss_stats_weight, mean_stats, mixed_precision
+from asr_dro_plugin.espnet.run.steps import loss_stats_weight, mixed_precision
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def _validate_batch(model: torch.nn.Module, item: tuple, options) -> tuple[dict,
         return [_forward(model, piece, options) for piece in split(batch, num_pieces)]
 
     results, _ = in_fitting_pieces(work, batch)
-    return results[0] if len(results) == 1 else mean_stats(results)
+    return results[0] if len(results) == 1 else weighted_means(results)
 
 
 def _forward(model: torch.nn.Module, batch: dict, options) -> tuple[dict, torch.Tensor]:

@@ -114,7 +114,8 @@ def add_adapters(model: torch.nn.Module, kind: str, conf: Mapping) -> None:
         _add_lora(model, settings, sizes)
     else:
         _add_houlsby(model, settings, sizes)
-    model.adapters = _found(model, kind, settings, trained, set(sizes), set(learned))
+    parted = _parted(model, trained, set(sizes), set(learned))
+    model.adapters = Adapters(kind, settings, *parted)
     for name, parameter in model.named_parameters():  # peft has frozen them all
         parameter.requires_grad = learned.get(plain_name(name), True)
     model.adapters.mark(model)
@@ -168,15 +169,8 @@ def _add_houlsby(model: torch.nn.Module, settings: Houlsby, sizes: Mapping[str, 
     add_houlsby(sublayers, width, settings.bottleneck, settings.activation)
 
 
-def _found(
-    model: torch.nn.Module,
-    kind: str,
-    settings: LoRA | Houlsby,
-    trained: set[str],
-    own: set[str],
-    before: set[str],
-) -> Adapters:
-    """What was added, and what of the pretrained model learns or stands still.
+def _parted(model: torch.nn.Module, trained: set[str], own: set[str], before: set[str]) -> tuple:
+    """Names of what was added, and of what of the pretrained model learns and stands still.
 
     Args:
         trained: plain names of the pretrained model's parameters that learn.
@@ -191,7 +185,7 @@ def _found(
             learning.add(name)
         elif plain in own and not name.endswith(ALWAYS_KEPT):
             still.add(name)
-    return Adapters(kind, settings, frozenset(added), frozenset(learning), frozenset(still))
+    return tuple(map(frozenset, (added, learning, still)))
 
 
 def load_base(model: torch.nn.Module, base: str | Path, expected: str | None = None) -> None:

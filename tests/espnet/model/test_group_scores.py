@@ -51,7 +51,7 @@ def test_an_utterance_that_cannot_be_aligned_has_errors_but_no_loss():
     add(scores, [0, 0], [2.0, float("inf")], [1, 4], [4, 4], infeasible=[False, True])
     assert scores.stats(["deu"])["loss_deu"] == 2.0
     assert scores.stats(["deu"])["cer_deu"] == 5 / 8
-    assert scores.num_infeasible_G.tolist() == [1]
+    assert scores.sums[5].tolist() == [1]
 
 
 @given(pairs=st.lists(st.tuples(st.sampled_from(["deu", "eng"]), TEXT_IDS, TEXT_IDS), min_size=1))

@@ -186,7 +186,7 @@ class ThirdUpdate:
 
 
 def test_backoff_restarts_what_diverges_and_lowers_what_has_nearly_learned():
-    from asr_dro_plugin.espnet.run.lr_backoff import FACTOR, STALLED, Backoff
+    from asr_dro_plugin.espnet.onebatch.overfitting import FACTOR, STALLED, Backoff
 
     backoff = Backoff(0.9)
     assert [backoff.look(loss) for loss in (10.0, 9.0, 12.0)] == ["", "", ""]
@@ -199,7 +199,7 @@ def test_backoff_restarts_what_diverges_and_lowers_what_has_nearly_learned():
 
 
 def test_backoff_restarts_what_jumps_about_where_it_began():
-    from asr_dro_plugin.espnet.run.lr_backoff import STALLED, Backoff
+    from asr_dro_plugin.espnet.onebatch.overfitting import STALLED, Backoff
 
     backoff = Backoff(1.0)
     said = [backoff.look(9.0 + loss % 3) for loss in range(STALLED + 1)]
@@ -207,7 +207,7 @@ def test_backoff_restarts_what_jumps_about_where_it_began():
 
 
 def test_backoff_leaves_the_rate_of_what_hardly_moves():
-    from asr_dro_plugin.espnet.run.lr_backoff import STALLED, Backoff
+    from asr_dro_plugin.espnet.onebatch.overfitting import STALLED, Backoff
 
     backoff = Backoff(1e-7)
     assert {backoff.look(9.0 - loss / 10000) for loss in range(3 * STALLED)} == {""}

@@ -13,8 +13,7 @@ import torch
 from torch.multiprocessing import ProcessContext
 
 from asr_dro_plugin.errors import TrainingStopped, UserError, run_main
-from asr_dro_plugin.espnet.process.signals import StopRequest
-from asr_dro_plugin.espnet.process.spawned_ranks import parent_of_children
+from asr_dro_plugin.espnet.process.signals import StopRequest, parent_of_children
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -4,8 +4,7 @@ import logging
 
 import torch
 
-from asr_dro_plugin.espnet.process.log_words import MAX_NAMED
-from asr_dro_plugin.espnet.run.bad_losses import BadLosses
+from asr_dro_plugin.espnet.run.bad_losses import MAX_NAMED, BadLosses
 
 GROUPS = ["deu", "eng"]
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from asr_dro_plugin.checkpoints.store import TrainingStopped
+from asr_dro_plugin.errors import TrainingStopped
 from asr_dro_plugin.espnet.run.epoch_end import EpochEnd
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch
 from asr_dro_plugin.espnet.run.training_run import TrainingRun

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from PIL import Image
 
-from asr_dro_plugin.checkpoints.store import TrainingStopped
+from asr_dro_plugin.errors import TrainingStopped
 from asr_dro_plugin.espnet.run import augmentation
 from asr_dro_plugin.espnet.run.steps import Stepper
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch

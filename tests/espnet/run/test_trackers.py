@@ -39,8 +39,8 @@ def use(tracker, exp):
     """Everything that a run gives to a tracker."""
     for record in (STEP, EPOCH, VALID):
         tracker.scalars(record)
-    tracker.image("augmentation/utt", exp / "utt.png", 4)
-    tracker.audio("augmentation/utt.before", exp / "utt.wav", 4)
+    tracker.media("augmentation/utt", exp / "utt.png", 4)
+    tracker.media("augmentation/utt.before", exp / "utt.wav", 4)
     tracker.close()
 
 
@@ -53,17 +53,14 @@ class Recorder(Tracker):
     def scalars(self, record):
         self.seen.append("scalars")
 
-    def image(self, name, path, step):
-        self.seen.append("image")
-
-    def audio(self, name, path, step):
-        self.seen.append("audio")
+    def media(self, name, path, step):
+        self.seen.append(path.suffix)
 
     def close(self):
         self.seen.append("close")
 
 
-ALL = ["scalars", "scalars", "scalars", "image", "audio", "close"]
+ALL = ["scalars", "scalars", "scalars", ".png", ".wav", "close"]
 
 
 def failing(where, error):
@@ -80,7 +77,7 @@ def failing(where, error):
 # -- apart from the training -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["start", "scalars", "image", "audio", "close"])
+@pytest.mark.parametrize("where", ["start", "scalars", "media", "close"])
 @pytest.mark.parametrize("error", [ValueError("no\nroom"), SystemExit(1), OSError(28, "full")])
 def test_a_tracker_that_fails_is_one_warning_and_the_others_go_on(exp, caplog, where, error):
     good = Recorder()
@@ -116,7 +113,7 @@ def test_what_a_tracker_draws_is_drawn_back(exp):
     def draw(*_arguments):
         random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
 
-    names = ("__init__", "scalars", "image", "audio", "close")
+    names = ("__init__", "scalars", "media", "close")
     drawing = type("Drawing", (Tracker,), dict.fromkeys(names, draw))
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
     before = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002

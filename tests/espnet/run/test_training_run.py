@@ -13,8 +13,8 @@ import pytest
 import torch
 from espnet2.train.trainer import Trainer
 
-from asr_dro_plugin.checkpoints.store import CheckpointStore, DiskFull, TrainingStopped
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.checkpoints.store import CheckpointStore
+from asr_dro_plugin.errors import DiskFull, TrainingStopped, UserError
 from asr_dro_plugin.espnet.model.model import DROASRModel
 from asr_dro_plugin.espnet.run import validation
 from asr_dro_plugin.espnet.run.steps import Stepper

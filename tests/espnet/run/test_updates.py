@@ -8,8 +8,7 @@ import torch
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.process.distributed import Ranks
-from asr_dro_plugin.espnet.run.sanity_check import _untimed
-from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
+from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater, untimed
 
 OPTIONS = SimpleNamespace(grad_clip=5.0, grad_clip_type=2.0, grad_noise=False, ddp_comm_hook=None)
 
@@ -29,7 +28,7 @@ def give_gradient(model, value):
 def step(model, updater, value, utt_ids=("a", "b"), group_ids=(0, 1)):
     updater.note_batch(list(utt_ids), list(group_ids))
     give_gradient(model, value)
-    return updater.update(1, _untimed)
+    return updater.update(1, untimed)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

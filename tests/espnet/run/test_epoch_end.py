@@ -1,4 +1,4 @@
-"""averaging: ESPnet's files and links, the newest group weights, and nothing ever half there."""
+"""epoch_end: ESPnet's files and links, the newest group weights, and nothing ever half there."""
 
 import logging
 import math
@@ -11,11 +11,11 @@ import torch
 from espnet2.main_funcs.average_nbest_models import average_nbest_models
 from espnet2.train.reporter import Reporter
 
+from asr_dro_plugin.base.files import link
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.run.averaging import (
+from asr_dro_plugin.espnet.run.epoch_end import (
     average_nbest,
     average_states,
-    link,
     prune_epochs,
     save_epoch,
     update_best_links,
@@ -187,7 +187,7 @@ def best_links(folder: Path, values: list[float], mode: str = "min") -> list[tup
         reporter.set_epoch(epoch)
         reporter.stats[epoch] = {"valid": {"cer": value}}
         save_epoch(folder, state_of(epoch), epoch)
-        improved = update_best_links(folder, reporter, [("valid", "cer", mode)])
+        improved = update_best_links(folder, reporter, [("valid", "cer", mode)], epoch)
         path = folder / "valid.cer.best.pth"
         found.append((os.readlink(path) if path.is_symlink() else "", improved == ["valid.cer"]))
     return found
@@ -214,7 +214,7 @@ def test_a_diverged_epoch_is_never_the_best(tmp_path, mode, bad):
 def test_a_link_that_a_kill_has_kept_from_moving_moves_with_the_next_epoch(tmp_path):
     reporter = run(tmp_path, {"cer": 2.0}, {"cer": 1.0}, {"cer": 3.0})
     link(tmp_path / "valid.cer.best.pth", "1epoch.pth")
-    assert update_best_links(tmp_path, reporter, [CER]) == []
+    assert update_best_links(tmp_path, reporter, [CER], 3) == []
     assert os.readlink(tmp_path / "valid.cer.best.pth") == "2epoch.pth"
 
 
