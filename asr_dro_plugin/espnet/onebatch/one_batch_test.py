@@ -13,12 +13,11 @@ from pathlib import Path
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
-from espnet2.utils.build_dataclass import build_dataclass
 from espnet2.utils.types import float_or_none
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.onebatch.overfitting import OneBatchOptions, Overfitting, interruptible
-from asr_dro_plugin.espnet.onebatch.small_batch import SmallBatch, first_batch
+from asr_dro_plugin.espnet.onebatch.small_batch import first_batch
 from asr_dro_plugin.espnet.onebatch.unregularised import (
     plain_model,
     plain_optimizers,
@@ -52,10 +51,7 @@ OPTIONS = (
 class OneBatchTrainer(DROTrainer):
     """Learns a few utterances of one batch instead of the training set."""
 
-    @classmethod
-    def build_options(cls, args: argparse.Namespace) -> OneBatchOptions:
-        """Options from the task's arguments."""
-        return build_dataclass(OneBatchOptions, args)
+    options = OneBatchOptions
 
     @classmethod
     def run(
@@ -74,9 +70,10 @@ class OneBatchTrainer(DROTrainer):
             KeyboardInterrupt: it was interrupted, and has told what it had.
         """
         options = trainer_options
-        batch = first_batch(train_iter_factory, model, options.num_utts, model.frame_counter)
+        frames, config = model.frame_counter, options.config or "the command line"
+        told, batch = first_batch(train_iter_factory, model, options.num_utts, frames)
         off = [*options.turned_off, *plain_model(model), *plain_optimizers(optimizers)]
-        run = _planned(model, batch, off, options)
+        run = OneBatchRun(config=config, off=off, **_counts(model), **told)
         run.rate_from, rate = _rate(optimizers, options)
         run.rates.append((0, rate, "first"))
         with interruptible():
@@ -150,10 +147,8 @@ class OneBatchTask(DROASRTask):
         return super().build_iter_factory(mode=mode, **given) if mode == "train" else None
 
 
-def _planned(
-    model: ESPnetASRModel, batch: SmallBatch, off: list[str], options: OneBatchOptions
-) -> OneBatchRun:
-    """A test that has not begun.
+def _counts(model: ESPnetASRModel) -> dict[str, int]:
+    """Parameters that learn, and all.
 
     Raises:
         UserError: nothing can be learned, for every parameter is frozen.
@@ -161,19 +156,7 @@ def _planned(
     learning = sum(param.numel() for param in model.parameters() if param.requires_grad)
     if not learning:
         raise UserError("No parameter learns: freeze_param or freeze_cnn freezes them all.")
-    return OneBatchRun(
-        config=options.config or "the command line",
-        utt_ids=batch.utt_ids,
-        references=batch.references,
-        planned=batch.planned,
-        number=batch.number,
-        speech_seconds=batch.seconds,
-        num_labels=batch.num_labels,
-        too_short=batch.too_short,
-        off=off,
-        learning=learning,
-        parameters=sum(param.numel() for param in model.parameters()),
-    )
+    return {"learning": learning, "parameters": sum(p.numel() for p in model.parameters())}
 
 
 def _rate(

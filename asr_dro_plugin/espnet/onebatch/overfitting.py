@@ -13,7 +13,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from torch.amp import GradScaler
 
 from asr_dro_plugin.base.progress import Progress
-from asr_dro_plugin.espnet.onebatch.small_batch import SmallBatch, heard, word_errors
+from asr_dro_plugin.espnet.onebatch.small_batch import heard, word_errors
 from asr_dro_plugin.espnet.process.distributed import Ranks
 from asr_dro_plugin.espnet.process.signals import STOP_SIGNALS, handled_by
 from asr_dro_plugin.espnet.run.steps import Stepper
@@ -94,7 +94,7 @@ class Overfitting:
     Args:
         run: with its first learning rate.
         model, optimizers: as training would begin with them.
-        batch: what to learn.
+        batch: the tensors to learn.
         options: of the trainer and of the test.
     """
 
@@ -103,7 +103,7 @@ class Overfitting:
         run: OneBatchRun,
         model: ESPnetASRModel,
         optimizers: Sequence[torch.optim.Optimizer],
-        batch: SmallBatch,
+        batch: dict,
         options: OneBatchOptions,
     ) -> None:
         self.run, self.model, self.optimizers = run, model, optimizers
@@ -131,9 +131,9 @@ class Overfitting:
         """One update of the optimizer, and a lower rate where it did harm."""
         if not self.run.losses:
             self._begin()
-        group_ids = self.batch.tensors.get("group_ids", torch.zeros(0)).reshape(-1).tolist()
-        self.updater.note_batch(self.batch.utt_ids, group_ids)
-        result = self.stepper.backward(self.batch.utt_ids, self.batch.tensors, untimed)
+        group_ids = self.batch.get("group_ids", torch.zeros(0)).reshape(-1).tolist()
+        self.updater.note_batch(self.run.utt_ids, group_ids)
+        result = self.stepper.backward(self.run.utt_ids, self.batch, untimed)
         applied = self.updater.update(self.run.updates + 1, untimed)
         finite = "grad_norm" in applied
         loss = plain_loss(self.model, result.stats) if finite else float("inf")

@@ -1,8 +1,7 @@
 """A few utterances of a planned batch: their tensors, texts, and greedy hypotheses."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -23,97 +22,66 @@ LOOKED_AT = 20  # batches
 SPARE_TOKENS = 10  # that a decoder may write beyond the longest reference
 
 
-@dataclass
-class SmallBatch:
-    """What one batch test trains on.
-
-    Attributes:
-        utt_ids: of the B utterances that are kept.
-        tensors: ESPnet's batch of these alone, cut to the longest of them.
-        references: their texts, tags included.
-        planned: number of utterances of the batch that they were taken from.
-        number: of the planned batch, from 1.
-        too_short: utterance -> (frames, frames that CTC needs), left out of this batch and those
-            before it.
-    """
-
-    utt_ids: list[str]
-    tensors: dict[str, torch.Tensor]
-    references: list[str]
-    planned: int
-    number: int = 1
-    too_short: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float:
-        """Of speech, without padding."""
-        return float(self.tensors["speech_lengths"].sum()) / SAMPLE_RATE
-
-    @property
-    def num_labels(self) -> int:
-        """Tokens of all references."""
-        return int(self.tensors["text_lengths"].sum())
-
-
 def first_batch(
     factory: AbsIterFactory, model: ESPnetASRModel, num_utts: int, frames: FrameCounter
-) -> SmallBatch:
+) -> tuple[dict, dict[str, torch.Tensor]]:
     """The shortest ``num_utts`` utterances with text that CTC can align, of one planned batch.
 
     It is the first batch that has so many, or of the first ``LOOKED_AT`` the one that has most.
 
+    Returns:
+        What a ``OneBatchRun`` tells of them (their texts with tags, their seconds without padding;
+        ``too_short`` are left out of this batch and those before it), and ESPnet's batch of these
+        alone, cut to the longest of them.
+
     Raises:
-        UserError: none has any.
+        UserError: no batch has any.
     """
-    best, too_short = None, {}
+    best, too_short = ({"utt_ids": []}, {}), {}
     batches = itertools.islice(batches_from(factory, 1), LOOKED_AT)
     for number, (utt_ids, batch) in enumerate(batches, start=1):
         if model.ctc is not None:
             too_short |= _too_short(utt_ids, batch, frames)
-        made = _shortest(list(utt_ids), batch, model, num_utts, too_short)
-        made.number = number
-        if best is None or len(made.utt_ids) > len(best.utt_ids):
-            best = made
-        if len(best.utt_ids) == num_utts:
+        told, tensors = _shortest(utt_ids, batch, model, num_utts, too_short)
+        if len(told["utt_ids"]) > len(best[0]["utt_ids"]):
+            best = {**told, "number": number}, tensors
+        if len(best[0]["utt_ids"]) == num_utts:
             break
-    if best is None or not best.utt_ids:
+    if not best[0]["utt_ids"]:
         raise UserError(_why_none(too_short))
-    best.too_short = too_short
-    return best
+    return {**best[0], "too_short": too_short}, best[1]
 
 
 def _shortest(
-    utt_ids: list[str],
-    batch: dict,
-    model: ESPnetASRModel,
-    num_utts: int,
-    too_short: dict[str, tuple[int, int]],
-) -> SmallBatch:
+    utt_ids: Sequence[str], batch: dict, model: ESPnetASRModel, num_utts: int,
+    too_short: Collection[str],
+) -> tuple[dict, dict[str, torch.Tensor]]:  # fmt: skip
     """The shortest utterances of a batch that have a text and are not too short for it."""
     texts = [_text(row[:n], model) for row, n in zip(batch["text"], batch["text_lengths"])]
     lengths = batch["speech_lengths"].tolist()
     fit = [place for place, name in enumerate(utt_ids) if texts[place] and name not in too_short]
     kept = sorted(sorted(fit, key=lengths.__getitem__)[:num_utts])
     names, references = ([column[place] for place in kept] for column in (utt_ids, texts))
-    return SmallBatch(names, _rows(batch, kept), references, len(utt_ids))
+    tensors = _rows(batch, kept)
+    seconds = float(tensors["speech_lengths"].sum()) / SAMPLE_RATE
+    return {
+        "utt_ids": names, "references": references, "planned": len(utt_ids),
+        "speech_seconds": seconds, "num_labels": int(tensors["text_lengths"].sum()),
+    }, tensors  # fmt: skip
 
 
-def heard(model: ESPnetASRModel, batch: SmallBatch, device: str) -> list[str]:
-    """Greedy hypotheses of a batch, as decoding gives them: in evaluation mode.
+def heard(model: ESPnetASRModel, batch: dict, device: str) -> list[str]:
+    """Greedy hypotheses of a batch, as decoding gives them: in evaluation mode, which it leaves.
 
     The best path of CTC; of a model without CTC what its decoder finds likeliest, token by token.
 
     Raises:
         UserError: a model that has neither.
     """
-    tensors = to_device(batch.tensors, device)
-    was_training = model.training
     model.eval()
-    try:
-        with torch.no_grad():
-            rows = _greedy_ids(model, tensors)
-    finally:
-        model.train(was_training)
+    with torch.no_grad():
+        rows = _greedy_ids(model, to_device(batch, device))
+    model.train()
     return [_text(ids or (), model) for ids in rows]
 
 

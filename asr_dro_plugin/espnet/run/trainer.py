@@ -50,10 +50,12 @@ class DROTrainer(Trainer):
     replaced as a whole, its options and files are kept.
     """
 
+    options = DROTrainerOptions
+
     @classmethod
     def build_options(cls, args: argparse.Namespace) -> DROTrainerOptions:
         """Options from the task's arguments."""
-        return build_dataclass(DROTrainerOptions, args)
+        return build_dataclass(cls.options, args)
 
     @classmethod
     def run(
