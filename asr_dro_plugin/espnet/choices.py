@@ -13,7 +13,7 @@ from espnet2.tasks.asr import (
 from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin import objectives, samplers
-from asr_dro_plugin.espnet.parts.default_frontend import PreparedDefaultFrontend
+from asr_dro_plugin.espnet.parts.frontends import PreparedDefaultFrontend
 from asr_dro_plugin.espnet.parts.ssl import (
     PreparedS3prlFrontend,
     PreparedUtteranceMVN,

@@ -98,7 +98,7 @@ def _all_at_once(
             matrices, biases = with_group_norm(layer, weight, speech, num_samples)
             x = torch.baddbmm(biases, windows, matrices).view(-1, weight.shape[1])
         else:
-            x = strided_conv(x, weight, layer.conv.bias, layer.conv.stride[0])
+            x = StridedConv.apply(x, weight, layer.conv.bias, layer.conv.stride[0])
             x = layer.layer_norm(x) if hasattr(layer, "layer_norm") else x
         x = functional.gelu(x)
     return x.view(len(speech), -1, x.shape[1])
@@ -176,17 +176,10 @@ def _receptive_field(layers: list[nn.Module]) -> int:
     return field
 
 
-def strided_conv(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
-) -> torch.Tensor:
-    """(T, C) frames -> (T / stride, O), with gradients; the last row lacks what follows the end."""
-    return _StridedConv.apply(x, weight, bias, stride)
-
-
 def _strided_product(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
 ) -> torch.Tensor:
-    """As ``strided_conv``, without gradients."""
+    """As ``StridedConv``, without gradients."""
     if len(weight) <= SMALL:
         windows = _windows(x, len(weight), stride)
         return windows @ weight if bias is None else torch.addmm(bias, windows, weight)
@@ -205,8 +198,13 @@ def _windows(x: torch.Tensor, size: int, stride: int) -> torch.Tensor:
     return padded.unfold(0, size, step)
 
 
-class _StridedConv(torch.autograd.Function):
-    """Two matrix products forward; two for the kernel's gradient and two for the input's back."""
+class StridedConv(torch.autograd.Function):
+    """(T, C) frames, kernel as of ``rows_of``, bias and stride -> (T / stride, O).
+
+    The last row lacks what follows the end.
+
+    Two matrix products forward; two for the kernel's gradient and two for the input's back.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, stride):

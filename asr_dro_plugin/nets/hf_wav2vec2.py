@@ -18,7 +18,7 @@ from torch import nn
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.nets.conv_features import conv_features, fits
 from asr_dro_plugin.nets.cpu_linear import use_wide_linear
-from asr_dro_plugin.nets.masks import frame_mask, masked_spans
+from asr_dro_plugin.nets.masks import frame_mask, masked_spans, moments
 from asr_dro_plugin.nets.position_conv import fits as position_conv_fits
 from asr_dro_plugin.nets.position_conv import position_conv
 from asr_dro_plugin.pretrained.hf_folders import read_weights
@@ -265,11 +265,7 @@ def group_norm(x: torch.Tensor, norm: nn.GroupNorm, frames: torch.Tensor) -> tor
 
 def normalized(speech: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """(B, N) with mean 0 and variance 1 over each utterance, and zeros behind it."""
-    valid = frame_mask(lengths, speech.shape[1])[:, 0]
-    num_samples = lengths[:, None].to(speech)
-    speech = speech.masked_fill(~valid, 0.0)
-    centred = (speech - speech.sum(1, keepdim=True) / num_samples).masked_fill_(~valid, 0.0)
-    variance = centred.square().sum(1, keepdim=True) / num_samples
+    _, centred, variance = moments(speech, lengths)
     return centred * torch.rsqrt(variance + 1e-7)
 
 

@@ -14,6 +14,18 @@ def frame_mask(lengths: torch.Tensor, max_length: int) -> torch.Tensor:
     return (frames < lengths[:, None]).unsqueeze(1)
 
 
+def moments(
+    speech: torch.Tensor, lengths: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(B, N), (B,) -> each utterance with zeros behind it, the same less its mean, and the variance
+    (B, 1) over its samples."""
+    outside = ~frame_mask(lengths.to(speech.device), speech.shape[1])[:, 0]
+    num_samples = lengths[:, None].to(speech)
+    speech = speech.masked_fill(outside, 0.0)
+    centred = (speech - speech.sum(1, keepdim=True) / num_samples).masked_fill(outside, 0.0)
+    return speech, centred, centred.square().sum(1, keepdim=True) / num_samples
+
+
 def strided_length(length, stride: int):
     """Frames after a 'same'-padded convolution of ``stride``: ceil(length / stride).
 

@@ -5,6 +5,6 @@ Imports: nothing.
 
 OPTIMIZERS = {"novograd": "asr_dro_plugin.optim.novograd:NovoGrad"}
 SCHEDULERS = {
-    "tri_stage": "asr_dro_plugin.optim.tri_stage:TriStage",
-    "warmup_cosine": "asr_dro_plugin.optim.warmup_cosine:WarmupCosine",
+    "tri_stage": "asr_dro_plugin.optim.schedules:TriStage",
+    "warmup_cosine": "asr_dro_plugin.optim.schedules:WarmupCosine",
 }

@@ -204,14 +204,6 @@ KINDS = {"lora": LoRA, "houlsby": Houlsby}
 ADAPTERS = {name: f"{kind.__module__}:{kind.__name__}" for name, kind in KINDS.items()}
 
 
-@dataclass(frozen=True)
-class Learning:
-    """Parameters of a pretrained model by name: ``added`` by adapters, ``still`` frozen."""
-
-    added: dict[str, int]
-    still: set[str]
-
-
 def uses_adapter(config: Mapping) -> bool:
     """Whether a configuration adds adapters to its pretrained model."""
     return is_true(config.get("use_adapter", False))
@@ -226,20 +218,17 @@ def settings_of(config: Mapping) -> LoRA | Houlsby:
     return KINDS[str(config.get("adapter", "lora"))](**(config.get("adapter_conf") or {}))
 
 
-def learning(settings: LoRA | Houlsby, tensors: Tensors) -> Learning:
-    """What learns of a pretrained model whose own parameters are ``tensors``.
+def still_of(settings: LoRA | Houlsby, tensors: Tensors) -> set[str]:
+    """Names of the pretrained model's own parameters ``tensors`` that stand still."""
+    return set(tensors) - trained_of(settings, tensors) if settings.freeze else set()
+
+
+def trained_of(settings: LoRA | Houlsby, tensors: Tensors) -> set[str]:
+    """Names of the pretrained model's own parameters that learn beside the adapters.
 
     Raises:
         UserError: a target or an entry of ``also_train`` that is not there.
     """
-    added = settings.added(tensors)
-    if not settings.freeze:
-        return Learning(added, set())
-    return Learning(added, set(tensors) - trained_of(settings, tensors))
-
-
-def trained_of(settings: LoRA | Houlsby, tensors: Tensors) -> set[str]:
-    """Names of the pretrained model's own parameters that learn beside the adapters."""
     found = settings.learning_biases(tensors)
     for entry in settings.also_train:
         meant = {name for name in tensors if matches(name, entry)}

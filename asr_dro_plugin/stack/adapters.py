@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.layouts import PretrainedModel, layout_and_sizes
-from asr_dro_plugin.stack.adapter_settings import Houlsby, LoRA, learning, settings_of, uses_adapter
+from asr_dro_plugin.stack.adapter_settings import Houlsby, LoRA, settings_of, still_of, uses_adapter
 from asr_dro_plugin.stack.components import facts_of, names_with
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.stack.sizes import checkpoint_of
@@ -95,11 +95,10 @@ def with_adapters(
         added = settings.added(like_wav2vec2(prefix, checkpoint))
         return tensors | added, set(own) if settings.freeze else set()
     refuse_unheard(settings, checkpoint and checkpoint.layout)
-    found = learning(settings, own)
-    added = found.added
+    added = settings.added(own)
     if checkpoint is not None and checkpoint.layout == "s3prl":  # ESPnet's: one behind each layer
         added = {name: n for name, n in added.items() if ".fc2." in name}
-    return tensors | added, found.still
+    return tensors | added, still_of(settings, own)
 
 
 def refuse_unheard(settings: LoRA | Houlsby, layout: str | None) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.optim.tri_stage import TriStage, steps_of_ratios, tri_stage_scale
+from asr_dro_plugin.optim.schedules import TriStage, steps_of_ratios, tri_stage_scale
 
 
 def rates(num: int, **conf) -> list[float]:

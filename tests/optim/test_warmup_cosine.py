@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.optim.warmup_cosine import WarmupCosine
+from asr_dro_plugin.optim.schedules import WarmupCosine
 
 
 def rates(num: int, **conf) -> list[float]:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.stack.adapter_settings import Houlsby, LoRA, learning, linear_sizes, settings_of
+from asr_dro_plugin.stack.adapter_settings import Houlsby, LoRA, linear_sizes, settings_of, still_of
 
 PROJECTIONS = ("k_proj", "v_proj", "q_proj", "out_proj")
 NET = "encoder.net.model"
@@ -79,17 +79,17 @@ def test_norms_convolutions_and_embeddings_are_no_linear_layers():
 
 def test_all_else_stands_still_unless_it_is_named():
     sizes = wav2vec2()
-    assert learning(Houlsby(), sizes).still == set(sizes)
-    beside = learning(LoRA(also_train=["*.final_layer_norm"]), sizes)
+    assert still_of(Houlsby(), sizes) == set(sizes)
+    still = still_of(LoRA(also_train=["*.final_layer_norm"]), sizes)
     norms = {name for name in sizes if "final_layer_norm" in name}
-    assert set(sizes) - beside.still == norms
-    assert learning(LoRA(freeze=False), sizes).still == set()
+    assert set(sizes) - still == norms
+    assert still_of(LoRA(freeze=False), sizes) == set()
 
 
 @pytest.mark.parametrize("bias_type, number", [("none", 0), ("lora_only", 6), ("all", 26)])
 def test_biases_learn_as_bias_type_says(bias_type, number):
     sizes = wav2vec2()
-    still = learning(LoRA(bias_type=bias_type), sizes).still
+    still = still_of(LoRA(bias_type=bias_type), sizes)
     learned = set(sizes) - still
     assert len(learned) == number
     assert all(name.endswith("bias") for name in learned)
@@ -124,4 +124,4 @@ def test_a_layer_that_is_not_there_is_refused():
 
 def test_an_entry_that_matches_nothing_is_refused():
     with pytest.raises(UserError, match="also_train 'norm' matches no parameter"):
-        learning(LoRA(also_train=["norm"]), wav2vec2())
+        still_of(LoRA(also_train=["norm"]), wav2vec2())

@@ -12,7 +12,7 @@ from espnet2.asr.frontend.s3prl import S3prlFrontend
 from espnet2.layers.utterance_mvn import UtteranceMVN
 
 from asr_dro_plugin.compat import fairseq, s3prl
-from asr_dro_plugin.nets.masks import frame_mask
+from asr_dro_plugin.nets.masks import frame_mask, moments
 from asr_dro_plugin.stack.components.espnet_frontends import S3PRL_320
 from asr_dro_plugin.stack.components.wav2vec2 import CONVOLUTIONS
 
@@ -92,12 +92,8 @@ class PreparedUtteranceMVN(UtteranceMVN):
         """(B, samples) or (B, T, D), and (B,) -> the same, normalised over each utterance."""
         if x.dim() != 2 or ilens is None:
             return super().forward(x, ilens)
-        padding = ~frame_mask(ilens.to(x.device), x.shape[1])[:, 0]
-        num_samples = ilens[:, None].to(x)
-        x = x.masked_fill(padding, 0.0)
-        centred = (x - x.sum(1, keepdim=True) / num_samples).masked_fill(padding, 0.0)
+        x, centred, variance = moments(x, ilens)
         out = centred if self.norm_means else x
         if self.norm_vars:
-            variance = centred.square().sum(1, keepdim=True) / num_samples
             out = out / variance.sqrt().clamp(min=self.eps)
         return out, ilens

@@ -5,10 +5,9 @@ random generators, and beside it: it saves itself between any two steps and goes
 for bit, keeps figures of each group, and tries out early what would otherwise fail late.
 
     training_epoch  batches -> steps (losses, gradients) -> updates (optimizer)
-    validation      batches -> figures by group
+    validation      batches -> figures by group; what is tried before the first step
     epoch_end       model files, links, curves
     run_saving      checkpoints, resuming
-    sanity_check    before the first step
 """
 
 import contextlib
@@ -33,9 +32,8 @@ from asr_dro_plugin.espnet.run.reporter import restore_sub_reporter
 from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
 from asr_dro_plugin.espnet.run.run_saving import RunSaving
-from asr_dro_plugin.espnet.run.sanity_check import try_out
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch
-from asr_dro_plugin.espnet.run.validation import validate
+from asr_dro_plugin.espnet.run.validation import try_out, validate
 from asr_dro_plugin.experiment import SEEN
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
@@ -55,17 +54,10 @@ FREE_KEYS = frozenset(" ".join(FREE.values()).split())
 FREE_TO_RESUME = FREE_KEYS - {"objective", "objective_conf", "token_list"}
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What two runs must share: a hash of the training set, and the settings that matter."""
-
-    data: str
-    config: dict
-
-
-def fingerprint_of(args: argparse.Namespace) -> Fingerprint:
-    """Of a training run, before its model is built (which fills ``args`` in)."""
-    return Fingerprint(hash_of_data(training_groups(args)), settings_of(vars(args)))
+def fingerprint_of(args: argparse.Namespace) -> dict:
+    """What two runs must share: ``data``, a hash of the training set, and ``config``, the settings
+    that matter.  Of a run before its model is built (which fills ``args`` in)."""
+    return {"data": hash_of_data(training_groups(args)), "config": settings_of(vars(args))}
 
 
 def training_groups(args: argparse.Namespace) -> dict[str, str]:
@@ -147,8 +139,8 @@ class GroupLossLog:
     written anew.
     """
 
-    def __init__(self, path: str | Path, groups: Sequence[str], fingerprint: Fingerprint) -> None:
-        self.path, self.groups, self.fingerprint = Path(path), list(groups), fingerprint
+    def __init__(self, path: str | Path, groups: Sequence[str], fingerprint: Mapping) -> None:
+        self.path, self.mine = Path(path), {"groups": list(groups), **fingerprint}
 
     def add(self, step: int, log: Mapping[str, Sequence[float]]) -> None:
         """Write the losses since the row before.
@@ -171,18 +163,13 @@ class GroupLossLog:
 
     def _earlier(self) -> dict:
         """The file's content if it is of this very run, else none."""
-        mine = {
-            "groups": self.groups,
-            "data": self.fingerprint.data,
-            "config": self.fingerprint.config,
-        }
         content = _read(self.path) if self.path.exists() else {}
-        if all(content.get(key) == value for key, value in mine.items()):
+        if all(content.get(key) == value for key, value in self.mine.items()):
             return content
-        return {**mine, "steps": [], "loss": [], "batch_loss": []}
+        return {**self.mine, "steps": [], "loss": [], "batch_loss": []}
 
 
-def read_reference(path: str | Path, fingerprint: Fingerprint) -> dict:
+def read_reference(path: str | Path, fingerprint: Mapping) -> dict:
     """The losses of a reference run, for ``objective_conf.reference``.
 
     Args:
@@ -200,11 +187,11 @@ def read_reference(path: str | Path, fingerprint: Fingerprint) -> dict:
             "give its group_losses.json as objective_conf.reference."
         )
     content = _read(path)
-    if content.get("data") != fingerprint.data:
+    if content.get("data") != fingerprint["data"]:
         raise UserError(
             f"{path} is of a run on other training data. Train the reference on this data."
         )
-    theirs, ours = content.get("config", {}), fingerprint.config
+    theirs, ours = content.get("config", {}), fingerprint["config"]
     differing = sorted(key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key))
     if differing:
         words = [f"{key} {theirs.get(key)} there, {ours.get(key)} here" for key in differing[:3]]

@@ -20,7 +20,7 @@ def _view(chosen: Chosen) -> View:
 
 
 LOG_MEL = Component(
-    path="asr_dro_plugin.espnet.parts.log_mel:LogMelFrontend",
+    path="asr_dro_plugin.espnet.parts.frontends:LogMelFrontend",
     plain="asr_dro_plugin.features.settings:LogMelSettings",
     size=lambda chosen: chosen["n_mels"],
     frames=_frames,

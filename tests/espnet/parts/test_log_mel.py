@@ -46,7 +46,7 @@ def batch():
 
 
 def test_the_frontends_arguments_are_the_settings(task):
-    from asr_dro_plugin.espnet.parts.log_mel import LogMelFrontend
+    from asr_dro_plugin.espnet.parts.frontends import LogMelFrontend
 
     given = inspect.signature(LogMelFrontend).parameters.values()
     fields = dataclasses.fields(LogMelSettings)

@@ -8,7 +8,7 @@ import torch
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.espnet.model import model as model_module
-from asr_dro_plugin.espnet.run import sanity_check as trial
+from asr_dro_plugin.espnet.run import validation as trial
 from asr_dro_plugin.espnet.run.training_run import TrainingRun
 from asr_dro_plugin.scoring.error_rates import score
 from tests.espnet import runs

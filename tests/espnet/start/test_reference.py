@@ -10,7 +10,6 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.checks import objective_conf_of
 from asr_dro_plugin.espnet.start.reference import (
     FREE_KEYS,
-    Fingerprint,
     GroupLossLog,
     fingerprint_of,
     hash_of_data,
@@ -21,7 +20,7 @@ from asr_dro_plugin.objectives import build_objective
 from tests.espnet.conftest import arguments, write_config
 
 GROUPS = ["deu", "eng"]
-PRINT = Fingerprint("abc", {"seed": 1, "optim_conf.lr": 0.1})
+PRINT = {"data": "abc", "config": {"seed": 1, "optim_conf.lr": 0.1}}
 
 
 def log(*values):
@@ -56,15 +55,15 @@ def test_a_resumed_run_writes_the_rows_past_its_checkpoint_anew(tmp_path):
 def test_another_run_in_the_same_place_begins_a_new_file(tmp_path):
     path = tmp_path / "group_losses.json"
     GroupLossLog(path, GROUPS, PRINT).add(10, log(1.0, 1.0))
-    GroupLossLog(path, GROUPS, Fingerprint("other", PRINT.config)).add(20, log(2.0, 2.0))
+    GroupLossLog(path, GROUPS, PRINT | {"data": "other"}).add(20, log(2.0, 2.0))
     assert json.loads(path.read_text())["steps"] == [20]
 
 
 def test_other_data_and_other_settings_are_refused_and_named(tmp_path):
     GroupLossLog(tmp_path / "group_losses.json", GROUPS, PRINT).add(10, log(1.0, 1.0))
     with pytest.raises(UserError, match="on other training data"):
-        read_reference(tmp_path, Fingerprint("other", PRINT.config))
-    other = Fingerprint("abc", {"seed": 2, "optim_conf.lr": 0.1})
+        read_reference(tmp_path, PRINT | {"data": "other"})
+    other = PRINT | {"config": {"seed": 2, "optim_conf.lr": 0.1}}
     with pytest.raises(UserError, match=r"1 other settings \(seed 1 there, 2 here\)"):
         read_reference(tmp_path, other)
     with pytest.raises(UserError, match="does not exist. Train the reference first"):

@@ -1,22 +1,54 @@
-"""ESPnet's log-mel frontend, whose windows see each utterance alone.
-
-ESPnet's STFT mirrors the signal where the *batch* ends: the last frames of a shorter utterance (and
-through the mean over its frames all others) depend on its company, and so would the dev CER of a
-training on how its batches were made.
-"""
+"""Log-mel frontends: ours, and ESPnet's with windows that see each utterance alone."""
 
 import copy
+import inspect
 
 import torch
 import torch.nn.functional as F
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.asr.frontend.default import DefaultFrontend
 from torch_complex.tensor import ComplexTensor
+
+from asr_dro_plugin.features.log_mel_torch import BatchLogMel
+from asr_dro_plugin.features.settings import LogMelSettings
+
+
+class LogMelFrontend(AbsFrontend):
+    """``features.log_mel``; see ``LogMelSettings`` for the arguments, which are its fields.
+
+    The features are normalised here, per utterance: a YAML says ``normalize: none``.  Training
+    adds dither.
+    """
+
+    __signature__ = inspect.signature(LogMelSettings)
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__()
+        self.features = BatchLogMel(LogMelSettings(*args, **kwargs))
+
+    @property
+    def settings(self) -> LogMelSettings:
+        """What an export needs to compute the same features."""
+        return self.features.settings
+
+    def output_size(self) -> int:
+        """D."""
+        return self.settings.n_mels
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N), (B,) -> (B, T, D), (B,)."""
+        return self.features(input, input_lengths)
 
 
 class PreparedDefaultFrontend(DefaultFrontend):
     """``DefaultFrontend`` that mirrors each utterance at its own ends.
 
-    An utterance alone gets exactly ESPnet's features, and the same in any batch.
+    ESPnet's STFT mirrors the signal where the *batch* ends: the last frames of a shorter utterance
+    (and through the mean over its frames all others) depend on its company, and so would the dev
+    CER of a training on how its batches were made.  Here an utterance alone gets exactly ESPnet's
+    features, and the same in any batch.
     """
 
     def _compute_stft(self, input: torch.Tensor, input_lengths: torch.Tensor):
