@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 def import_fairseq() -> ModuleType:
     """The module ``fairseq``, put right; a ``UserError`` where it is not installed."""
-    upstream = _is_upstream_release()
+    # Its continuation, fairseq-fixed, owns the same module.
+    upstream = fairseq_version().startswith("fairseq ")
     try:
         with kept_root_logger(), _hashable_configs() if upstream else contextlib.nullcontext():
             import fairseq
@@ -53,11 +54,6 @@ def fairseq_version() -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return f"{name} {importlib.metadata.version(name)}"
     return "none"
-
-
-def _is_upstream_release() -> bool:
-    """True for fairseq's own package; its continuation ``fairseq-fixed`` owns the same module."""
-    return fairseq_version().startswith("fairseq ")
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ A YAML that uses none of our keys trains exactly as through ``espnet2.bin.asr_tr
 """
 
 import argparse
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
 from espnet2.asr.espnet_model import ESPnetASRModel
-from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.tasks.asr import ASRTask, frontend_choices
@@ -62,10 +62,8 @@ PARSED = {
 
 def optional_frontend_choices() -> ClassChoices:
     """ESPnet's frontends, the same table, with ``none`` allowed."""
-    choices = ClassChoices(
-        "frontend", classes={}, type_check=AbsFrontend, default="default", optional=True
-    )
-    choices.classes = frontend_choices.classes
+    choices = copy.copy(frontend_choices)
+    choices.optional = True
     return choices
 
 

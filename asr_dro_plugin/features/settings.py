@@ -116,11 +116,6 @@ class LogMelSettings:
         return self.sample_rate / 2 if self.f_max is None else self.f_max
 
     @property
-    def frame_shift(self) -> float:
-        """Seconds from one frame to the next."""
-        return self.hop_length / self.sample_rate
-
-    @property
     def fewest_samples(self) -> int:
         """Samples that the shortest utterance with a frame must have."""
         if not self.center:

@@ -23,11 +23,7 @@ ACTIVATIONS = {"gelu": torch.nn.GELU, "relu": torch.nn.ReLU}
 
 
 def add_lora(
-    network: torch.nn.Module,
-    targets: Sequence[str],
-    rank: int,
-    alpha: float,
-    dropout: float = 0.0,
+    network: torch.nn.Module, targets: Sequence[str], rank: int, alpha: float, dropout: float = 0.0
 ) -> None:
     """Adapt the linear layers ``targets`` of ``network``; all its own parameters are frozen.
 

@@ -169,10 +169,9 @@ def _pieces(
 
 def _receptive_field(layers: list[nn.Module]) -> int:
     """Samples that one output frame looks at."""
-    field, step = 1, 1
-    for layer in layers:
-        field += (layer.conv.kernel_size[0] - 1) * step
-        step *= layer.conv.stride[0]
+    field = 1
+    for layer in reversed(layers):
+        field = (field - 1) * layer.conv.stride[0] + layer.conv.kernel_size[0]
     return field
 
 

@@ -50,33 +50,17 @@ class Variant:
     norm_is_first: bool  # batch norm and ReLU before each GRU, else batch norm behind it
 
 
+FIRST, LAST = Convolution((41, 11), (2, 2), (20, 5)), Convolution((21, 11), (2, 1), (10, 5))
 VARIANTS = {
     "hw2": Variant(
-        convolutions=(
-            Convolution((41, 11), (2, 2), (20, 5)),
-            Convolution((21, 11), (2, 2), (10, 5)),
-            Convolution((21, 11), (2, 1), (10, 5)),
-        ),
-        channels=(32, 32, 96),
-        num_layers=3,
-        conv_bias=True,
-        ceiling=None,
-        sums_directions=True,
-        norm_is_first=False,
+        convolutions=(FIRST, Convolution((21, 11), (2, 2), (10, 5)), LAST), channels=(32, 32, 96),
+        num_layers=3, conv_bias=True, ceiling=None, sums_directions=True, norm_is_first=False,
     ),
     "sooftware": Variant(
-        convolutions=(
-            Convolution((41, 11), (2, 2), (20, 5)),
-            Convolution((21, 11), (2, 1), (10, 5)),
-        ),
-        channels=(32, 32),
-        num_layers=5,
-        conv_bias=False,
-        ceiling=20.0,
-        sums_directions=False,
-        norm_is_first=True,
+        convolutions=(FIRST, LAST), channels=(32, 32),
+        num_layers=5, conv_bias=False, ceiling=20.0, sums_directions=False, norm_is_first=True,
     ),
-}
+}  # fmt: skip
 
 
 def conv_length(length, kernel: int, stride: int, padding: int):
@@ -105,14 +89,8 @@ class MaskedConv(torch.nn.Module):
         self, in_channels: int, out_channels: int, shape: Convolution, variant: Variant
     ) -> None:
         super().__init__()
-        self.conv = torch.nn.Conv2d(
-            in_channels,
-            out_channels,
-            shape.kernel,
-            shape.stride,
-            shape.padding,
-            bias=variant.conv_bias,
-        )
+        size = (shape.kernel, shape.stride, shape.padding)
+        self.conv = torch.nn.Conv2d(in_channels, out_channels, *size, bias=variant.conv_bias)
         self.norm = MaskedBatchNorm(out_channels)
         self.ceiling = variant.ceiling
 

@@ -275,9 +275,13 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
     Raises:
         UserError: transformers is not installed, or does not take the configuration.
     """
-    import_transformers()
-    from transformers import AutoConfig, AutoModel
-
+    try:
+        from transformers import AutoConfig, AutoModel
+    except ImportError as error:
+        raise UserError(
+            "encoder hf_wav2vec2 needs transformers, which is not installed. Run pip install "
+            "'asr-dro[ssl]'."
+        ) from error
     conf = {key: value for key, value in model_config.items() if not key.startswith("_")}
     model_type = conf.pop("model_type", None)
     if model_type not in WAV2VEC2_TYPES:
@@ -297,14 +301,3 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
     model = AutoModel.from_config(config, attn_implementation=attention)
     use_wide_linear(model)
     return model
-
-
-def import_transformers() -> None:
-    """Raise the one line that says what to install where transformers is missing."""
-    try:
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "encoder hf_wav2vec2 needs transformers, which is not installed. Run pip install "
-            "'asr-dro[ssl]'."
-        ) from error

@@ -7,24 +7,9 @@ import torch
 import torch.distributed as dist
 
 from asr_dro_plugin.base.settings import check_number, check_word
-from asr_dro_plugin.objectives.checks import (
-    refuse_unknown,
-    require_given,
-    signature_with_bases,
-)
+from asr_dro_plugin.objectives import totals as table
+from asr_dro_plugin.objectives.checks import refuse_unknown, require_given, signature_with_bases
 from asr_dro_plugin.objectives.state import NAMES, WEIGHTS, GroupState, decode_names
-from asr_dro_plugin.objectives.totals import (
-    BATCHES,
-    FRAMES,
-    LABELS,
-    LOSS,
-    NUM_ROWS,
-    SECONDS,
-    SKIPPED,
-    UTTERANCES,
-    sum_by_group,
-    sum_over_ranks,
-)
 
 BY_GROUP = (WEIGHTS, "pending", "log", "dev_signal")
 
@@ -72,8 +57,8 @@ class AbsObjective(GroupState):
         check_number("duration", duration, above=0)
         self.reduction, self.length_norm, self.duration = reduction, length_norm, float(duration)
         self._add_state(WEIGHTS, num_groups, dtype=torch.float64, fill=1)
-        self._add_state("pending", NUM_ROWS, num_groups, dtype=torch.float64)
-        self._add_state("log", NUM_ROWS, num_groups, dtype=torch.float64)
+        self._add_state("pending", table.NUM_ROWS, num_groups, dtype=torch.float64)
+        self._add_state("log", table.NUM_ROWS, num_groups, dtype=torch.float64)
         self._add_state("mean_loss", dtype=torch.float64)
         self._add_state("dev_signal", num_groups, dtype=torch.float64, fill=float("nan"))
         self._add_state("batches", 2, dtype=torch.int64)
@@ -119,7 +104,7 @@ class AbsObjective(GroupState):
             given = {"frames": num_frames_B, "labels": num_labels_B, "durations": durations_B}
             for name in self.signal_needs:
                 require_given(given[name], name, f"signal: {self.signal}")
-        return sum_by_group(
+        return table.sum_by_group(
             self._normalise(losses_B, num_frames_B, num_labels_B),
             group_ids_B,
             self.num_groups,
@@ -195,16 +180,16 @@ class AbsObjective(GroupState):
         normaliser = self.normaliser(len(losses_B))
         in_ranks = self.training and dist.is_available() and dist.is_initialized()
         if in_ranks:
-            totals = sum_over_ranks(totals)
-            normaliser = sum_over_ranks(totals.new_full((), normaliser)).clamp(min=1e-9)
+            totals = table.sum_over_ranks(totals)
+            normaliser = table.sum_over_ranks(totals.new_full((), normaliser)).clamp(min=1e-9)
         self.observe(totals)
         loss = self.weigh(losses_B, group_ids_B, normaliser, **lengths)
         if in_ranks:
             loss = loss * dist.get_world_size()
         return loss, {
             "loss": loss.detach(),
-            "loss_G": totals[LOSS],
-            "count_G": totals[UTTERANCES],
+            "loss_G": totals[table.LOSS],
+            "count_G": totals[table.UTTERANCES],
             "group_weights": self.group_weights,
         }
 
@@ -246,21 +231,16 @@ class AbsObjective(GroupState):
         ]
         values = torch.cat(parts).tolist()
         num_groups = self.num_groups
-        rows = [values[k * num_groups : (k + 1) * num_groups] for k in range(NUM_ROWS + 1)]
+        rows = [values[k * num_groups : (k + 1) * num_groups] for k in range(table.NUM_ROWS + 1)]
         if reset:
             # What is pending stays so, and has been told.
             torch.neg(self.pending, out=self.log)
             self.logged.copy_(counters)
         return {
-            "loss": _ratios(rows[LOSS], rows[UTTERANCES]),
-            "batch_loss": _ratios(rows[LOSS], rows[BATCHES]),
-            "group_weights": rows[NUM_ROWS],
-            "utterances": rows[UTTERANCES],
-            "batches": rows[BATCHES],
-            "frames": rows[FRAMES],
-            "labels": rows[LABELS],
-            "seconds": rows[SECONDS],
-            "skipped": rows[SKIPPED],
+            "loss": _ratios(rows[table.LOSS], rows[table.UTTERANCES]),
+            "batch_loss": _ratios(rows[table.LOSS], rows[table.BATCHES]),
+            "group_weights": rows[table.NUM_ROWS],
+            **{name: rows[row] for name, row in table.LOGGED.items()},
             "num_updates": values[-3:-2],
             "num_clipped": values[-2:-1],
             "mean_loss": values[-1:],

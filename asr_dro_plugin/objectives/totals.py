@@ -9,6 +9,10 @@ from asr_dro_plugin.errors import UserError
 # Rows of the matrix.  All count finite losses only, but SKIPPED, which counts the others.
 LOSS, UTTERANCES, SKIPPED, FRAMES, LABELS, SECONDS, BATCHES = range(7)
 NUM_ROWS = 7
+LOGGED = {
+    "utterances": UTTERANCES, "batches": BATCHES, "frames": FRAMES, "labels": LABELS,
+    "seconds": SECONDS, "skipped": SKIPPED,
+}  # fmt: skip
 
 
 def sum_by_group(

@@ -80,8 +80,8 @@ def plan_batches(
         UserError: an unknown method or setting, or lengths, ids or weights that no plan can be
             made of.
     """
+    from asr_dro_plugin.samplers.abs_sampler import batches_of_rank
     from asr_dro_plugin.samplers.checks import checked_utterances
-    from asr_dro_plugin.samplers.ranks import batches_of_rank
 
     sampler = build_sampler(method, duration=duration, **conf)
     utterances = checked_utterances(durations, group_ids)

@@ -1,4 +1,4 @@
-"""What a sampler is: a pure plan from lengths and groups to batches."""
+"""What a sampler is, a pure plan from lengths and groups to batches; a process's share of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.samplers.checks import checked_weights
 from asr_dro_plugin.samplers.drawing import batches_by_share
 from asr_dro_plugin.samplers.packing import Batches
+
+EMPTY = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(kw_only=True)
@@ -80,3 +82,19 @@ class AbsBatchSampler(ABC):
         self, durations: np.ndarray, group_ids: np.ndarray, rng: np.random.Generator
     ) -> Batches:
         """``plan`` by the sampler's own rule; there is at least one utterance."""
+
+
+def batches_of_rank(
+    batches: list[np.ndarray], rank: int = 0, world_size: int = 1
+) -> list[np.ndarray]:
+    """Batches of one of ``world_size`` ranks, equally many for each.
+
+    Rank r has batch s * world_size + r at step s.  Where the last step has fewer batches than ranks
+    the others get an empty one: it has no weight, but nobody waits and nothing is dropped.
+    """
+    if world_size < 1:
+        raise UserError(f"world_size is {world_size}: at least one process trains.")
+    if not 0 <= rank < world_size:
+        raise UserError(f"Rank {rank} is not one of {world_size} (0..{world_size - 1}).")
+    own = batches[rank::world_size]
+    return own + [EMPTY] * (-(-len(batches) // world_size) - len(own))

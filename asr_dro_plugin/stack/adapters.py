@@ -69,10 +69,7 @@ def _is_set(config: Mapping, key: str) -> bool:
 
 
 def with_adapters(
-    config: Mapping,
-    slot: str,
-    tensors: dict[str, int] | None,
-    checkpoint: PretrainedModel | None,
+    config: Mapping, slot: str, tensors: dict[str, int] | None, checkpoint: PretrainedModel | None
 ) -> tuple[dict[str, int] | None, set[str]]:
     """Parameters of a slot with its adapters', and the names of those that stand still.
 

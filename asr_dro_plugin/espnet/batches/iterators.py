@@ -16,9 +16,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.batches.loaders import Batch, BatchDataset, as_is
 from asr_dro_plugin.espnet.batches.planned_data import read_planned_data
 from asr_dro_plugin.samplers import build_sampler
-from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler
+from asr_dro_plugin.samplers.abs_sampler import AbsBatchSampler, batches_of_rank
 from asr_dro_plugin.samplers.describe import describe_plan
-from asr_dro_plugin.samplers.ranks import batches_of_rank
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,10 @@ def names_of(loader: Any) -> set[str] | None:
 
 
 def read_planned_data(
-    iter_options: IteratorOptions,
-    mode: str,
-    groups: Sequence[str] | None,
-    needs_groups: bool,
+    iter_options: IteratorOptions, mode: str, groups: Sequence[str] | None, needs_groups: bool
 ) -> PlannedData:
-    """Read the lengths from the shape file and the ids from the data named ``group_ids``.
+    """Read the lengths from the shape file (that of ``speech``, else the first) and the ids from
+    the data named ``group_ids``.
 
     Args:
         iter_options: ESPnet's.
@@ -84,7 +82,12 @@ def read_planned_data(
         UserError: a length or an id that is no number, no ids where they are needed, an id that
             is not one of the groups.
     """
-    shape_file, ids_file = shape_file_of(iter_options), group_file_of(iter_options)
+    shape_files = [Path(path) for path in iter_options.shape_files]
+    if not shape_files:
+        raise UserError("A sampler needs the lengths of the utterances. Give a shape file.")
+    of_speech = (path for path in shape_files if path.name.startswith("speech"))
+    shape_file, given = next(of_speech, shape_files[0]), iter_options.data_path_and_name_and_type
+    ids_file = next((Path(path) for path, name, _ in given if name == "group_ids"), None)
     table = read_table(shape_file, allow_empty_value=False)
     utt_ids = list(table)
     samples = numbers([value.split(",", 1)[0] for value in table.values()], utt_ids, shape_file)
@@ -131,20 +134,6 @@ def with_known_groups(
         return data
     line = f"Without training data, so never trained: {' '.join(absent)} (of {len(groups)} groups)."
     return replace(data, dropped=(*data.dropped, line))
-
-
-def shape_file_of(iter_options: IteratorOptions) -> Path:
-    """The shape file of ``speech``: the one of that name, else the first."""
-    paths = [Path(path) for path in iter_options.shape_files]
-    if not paths:
-        raise UserError("A sampler needs the lengths of the utterances. Give a shape file.")
-    return next((path for path in paths if path.name.startswith("speech")), paths[0])
-
-
-def group_file_of(iter_options: IteratorOptions) -> Path | None:
-    """The file of the data named ``group_ids``."""
-    files = iter_options.data_path_and_name_and_type
-    return next((Path(path) for path, name, _ in files if name == "group_ids"), None)
 
 
 def numbers(words: Sequence[str], utt_ids: Sequence[str], where: Path) -> np.ndarray:

@@ -41,7 +41,8 @@ def greedy_paths(
     Returns:
         None for an utterance that the model gives NaN for.
     """
-    steps = next_steps(model.decoder, encoder_out, encoder_out_lens)
+    kind = RememberedSteps if hasattr(model.decoder, "remember") else WholeSteps
+    steps = kind(model.decoder, encoder_out, encoder_out_lens)
     tags = list(tag_ids(tuple(model.token_list)))
     written = Written(len(encoder_out), model.eos)
     first = torch.tensor([beginning(model)], device=encoder_out.device)
@@ -166,14 +167,9 @@ def room(
     return min(positions - around, positions if max_tokens is None else max_tokens)
 
 
-def next_steps(decoder: torch.nn.Module, encoder_out: torch.Tensor, lengths: torch.Tensor):
-    """A function: the next tokens (B, U) -> logits (B, V) of the one after them."""
-    kind = RememberedSteps if hasattr(decoder, "remember") else WholeSteps
-    return kind(decoder, encoder_out, lengths)
-
-
 class RememberedSteps:
-    """For a decoder that remembers what it has read."""
+    """The next tokens (B, U) -> logits (B, V) of the one after them, by a decoder that remembers
+    what it has read."""
 
     def __init__(self, decoder, encoder_out: torch.Tensor, lengths: torch.Tensor) -> None:
         self.decoder, self.memory = decoder, decoder.remember(encoder_out, lengths)
@@ -187,7 +183,7 @@ class RememberedSteps:
 
 
 class WholeSteps:
-    """For ESPnet's decoders: everything is read again in every step."""
+    """The same for ESPnet's decoders: everything is read again in every step."""
 
     def __init__(self, decoder, encoder_out: torch.Tensor, lengths: torch.Tensor) -> None:
         self.decoder, self.encoder_out, self.lengths = decoder, encoder_out, lengths

@@ -87,10 +87,6 @@ class GroupScores:
         num, total = self.sums[3], self.sums[4]
         return np.where(num > 0, total / np.maximum(num, 1), np.nan)
 
-    def missing(self, names: Sequence[str]) -> list[str]:
-        """Groups without an utterance."""
-        return [name for name, num in zip(names, self.num_utts_G, strict=True) if not num]
-
     def stats(self, names: Sequence[str]) -> dict[str, float]:
         """Figures for a reporter; groups without an utterance have none.
 

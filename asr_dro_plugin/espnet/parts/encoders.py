@@ -32,14 +32,16 @@ class NetEncoder(AbsEncoder):
         return self.net.output_size
 
     def forward(
-        self,
-        xs_pad: torch.Tensor,
-        ilens: torch.Tensor,
-        prev_states: torch.Tensor | None = None,
+        self, xs_pad: torch.Tensor, ilens: torch.Tensor, prev_states: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """(B, T, D), (B,) -> (B, S, H), (B,), None.  Frames beyond the longest are cut off."""
-        encoder_out, encoder_out_lens = self.net(xs_pad[:, : int(ilens.max())], ilens)
-        return encoder_out, encoder_out_lens, None
+        """(B, T, D), (B,) -> (B, S, H), (B,), None."""
+        return *self.encoded(xs_pad, ilens), None
+
+    def encoded(
+        self, inputs: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same without None; frames beyond the longest utterance are cut off."""
+        return self.net(inputs[:, : int(lengths.max())], lengths)
 
 
 class IdentityEncoder(AbsEncoder):
@@ -58,10 +60,7 @@ class IdentityEncoder(AbsEncoder):
         return self._output_size
 
     def forward(
-        self,
-        xs_pad: torch.Tensor,
-        ilens: torch.Tensor,
-        prev_states: torch.Tensor | None = None,
+        self, xs_pad: torch.Tensor, ilens: torch.Tensor, prev_states: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
         """(B, T, D), (B,) -> the same.  Frames beyond the longest utterance are cut off."""
         return xs_pad[:, : int(ilens.max())], ilens, None

@@ -26,15 +26,11 @@ class HFWav2Vec2Encoder(NetEncoder, net=HFWav2Vec2Net):
         """Take the weights of a Hugging Face folder."""
         self.net.load_pretrained(path)
 
-    def forward(
-        self,
-        xs_pad: torch.Tensor,
-        ilens: torch.Tensor,
-        prev_states: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """(B, N) samples, (B,) -> (B, S, H), (B,), None."""
-        encoder_out, encoder_out_lens = self.net(xs_pad, ilens)
-        return encoder_out, encoder_out_lens, None
+    def encoded(
+        self, inputs: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N) samples, (B,) -> (B, S, H), (B,)."""
+        return self.net(inputs, lengths)
 
 
 class FairseqWav2Vec2Encoder(HFWav2Vec2Encoder):

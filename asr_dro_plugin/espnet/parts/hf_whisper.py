@@ -47,17 +47,12 @@ class HFWhisperEncoder(NetEncoder, net=WhisperEncoder):
         """Take the encoder's weights of a Hugging Face folder."""
         load_part(self.net, Path(path), "encoder")
 
-    def forward(
-        self,
-        xs_pad: torch.Tensor,
-        ilens: torch.Tensor,
-        prev_states: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """(B, N) samples, (B,) -> (B, S, H), (B,), None."""
-        features, lengths = self.features(xs_pad, ilens)
-        spoken = torch.minimum(ilens // HOP, lengths)
-        encoder_out, encoder_out_lens = self.net(features, lengths, spoken)
-        return encoder_out, encoder_out_lens, None
+    def encoded(
+        self, inputs: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N) samples, (B,) -> (B, S, H), (B,)."""
+        features, num_frames = self.features(inputs, lengths)
+        return self.net(features, num_frames, torch.minimum(lengths // HOP, num_frames))
 
 
 class HFWhisperDecoder(AbsDecoder, BatchScorerInterface):

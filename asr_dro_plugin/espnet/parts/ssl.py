@@ -63,10 +63,7 @@ class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):
         fairseq.finish_encoder(self)
 
     def forward(
-        self,
-        xs_pad: torch.Tensor,
-        ilens: torch.Tensor,
-        prev_states: torch.Tensor | None = None,
+        self, xs_pad: torch.Tensor, ilens: torch.Tensor, prev_states: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
         """(B, samples), (B,) -> (B, T, D), (B,), None; masks its own features in training."""
         padding = ~frame_mask(ilens.to(xs_pad.device), xs_pad.shape[1])[:, 0]

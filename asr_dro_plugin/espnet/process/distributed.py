@@ -95,17 +95,9 @@ class Ranks:
         flat = torch.cat([grad.reshape(-1) for grad in grads])
         travelling = flat.to(dtype) if dtype else flat
         dist.all_reduce(travelling)
-        torch._foreach_copy_(
-            grads,
-            [
-                part.view_as(grad)
-                for part, grad in zip(
-                    travelling.to(flat.dtype).split([grad.numel() for grad in grads]),
-                    grads,
-                    strict=True,
-                )
-            ],
-        )
+        parts = travelling.to(flat.dtype).split([grad.numel() for grad in grads])
+        pairs = zip(parts, grads, strict=True)
+        torch._foreach_copy_(grads, [part.view_as(grad) for part, grad in pairs])
 
     def share_buffers(self, model: torch.nn.Module) -> None:
         """Give every rank the buffers of the first: running statistics differ between ranks."""

@@ -34,21 +34,19 @@ class Example:
     """An utterance before and after.
 
     Attributes:
-        before, after: (N,) samples in -1..1; features_before, features_after: (T, D).
+        samples: (N,) in -1..1, before and after; features: (T, D), before and after.
         kind: what the features are, for the picture.
     """
 
     utt_id: str
-    before: np.ndarray
-    after: np.ndarray
-    features_before: np.ndarray
-    features_after: np.ndarray
+    samples: tuple[np.ndarray, np.ndarray]
+    features: tuple[np.ndarray, np.ndarray]
     kind: str
 
     @property
     def has_other_sound(self) -> bool:
         """Whether the waveform was augmented."""
-        return not np.array_equal(self.before, self.after)
+        return not np.array_equal(*self.samples)
 
 
 class AugmentationLog:
@@ -120,11 +118,7 @@ class _Pairs(Dataset):
 
 
 def examples(
-    model: torch.nn.Module,
-    factory: AbsIterFactory,
-    names: Sequence[str],
-    seed: int,
-    epoch: int,
+    model: torch.nn.Module, factory: AbsIterFactory, names: Sequence[str], seed: int, epoch: int
 ) -> Iterator[Example]:
     """Load and compute; in a loader's process of their own where training has such."""
     options = getattr(factory, "loader_options", None) or {"num_workers": factory.num_workers}
@@ -137,10 +131,10 @@ def examples(
         worker_init_fn=leave_signals_to_parent,
         generator=torch.Generator(),
     )
-    for name, (before, after) in zip(names, loader, strict=True):
-        features_before, _ = features_of(model, before, augmented=False)
-        features_after, kind = features_of(model, after, augmented=True)
-        yield Example(name, before, after, features_before, features_after, kind)
+    for name, samples in zip(names, loader, strict=True):
+        before, kind = features_of(model, samples[0], augmented=False)
+        after, _ = features_of(model, samples[1], augmented=True)
+        yield Example(name, tuple(samples), (before, after), kind)
 
 
 @torch.no_grad()
@@ -182,11 +176,10 @@ def write_example(example: Example, folder: Path) -> list[Path]:
     name = escape_id(example.utt_id)
     picture = folder / f"{name}.png"
     draw(example, picture)
-    sounds = {"before": example.before}
-    if example.has_other_sound:
-        sounds["after"] = example.after
     paths = [picture]
-    for when, samples in sounds.items():
+    for when, samples in zip(("before", "after"), example.samples, strict=True):
+        if when == "after" and not example.has_other_sound:
+            continue
         paths.append(folder / f"{name}.{when}.wav")
         soundfile.write(paths[-1], samples, SAMPLE_RATE, subtype="PCM_16")
     return paths
@@ -199,13 +192,11 @@ def draw(example: Example, path: Path) -> None:
 
     figure = Figure(figsize=(9, 5), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    low, high = np.percentile(example.features_before, (1, 99))
+    low, high = np.percentile(example.features[0], (1, 99))
     sound = "waveform augmented too" if example.has_other_sound else "waveform as it was"
-    titles = ("before", f"after ({sound})")
-    pairs = ((example.features_before, example.before), (example.features_after, example.after))
-    for axes, title, (features, samples) in zip(
-        figure.subplots(2, 1, sharex=True), titles, pairs, strict=True
-    ):
+    titles, both = ("before", f"after ({sound})"), figure.subplots(2, 1, sharex=True)
+    rows = zip(both, titles, example.features, example.samples, strict=True)
+    for axes, title, features, samples in rows:
         seconds = len(samples) / SAMPLE_RATE
         axes.imshow(
             features.T, origin="lower", aspect="auto", vmin=low, vmax=high, cmap="magma",

@@ -35,10 +35,9 @@ class DROReporter(Reporter):
             if key2 in figures.get(key, {})
         ]
         if not found:
-            raise KeyError(
-                f"{key}.{key2} is in no epoch; epoch {self.epoch} has {self._all_keys()}"
-            )
-        return sorted(found, key=lambda item: _rank(item[1], sign))
+            there = [f"{one}.{other}" for one, other in self.get_all_keys()] if self.stats else []
+            raise KeyError(f"{key}.{key2} is in no epoch; epoch {self.epoch} has {there}")
+        return sorted(found, key=lambda item: (math.isnan(item[1]), sign * item[1]))
 
     def check_early_stopping(
         self, patience: int, key1: str, key2: str, mode: str, epoch: int | None = None, logger=None
@@ -65,14 +64,6 @@ class DROReporter(Reporter):
             for name, value in figures.items()
             if name not in ("time", "total_count") and value is not None
         }
-
-    def _all_keys(self) -> list[str]:
-        return [f"{key}.{key2}" for key, key2 in self.get_all_keys()] if self.stats else []
-
-
-def _rank(value: float, sign: int) -> tuple[bool, float]:
-    """Sorts numbers by ``sign`` times their value and NaN behind them all."""
-    return (True, 0.0) if math.isnan(value) else (False, sign * value)
 
 
 def latest_values(sub: SubReporter, count: int) -> dict[str, float]:

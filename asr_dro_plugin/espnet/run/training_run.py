@@ -16,10 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from espnet2.schedulers.abs_scheduler import (
-    AbsEpochStepScheduler,
-    AbsValEpochStepScheduler,
-)
+from espnet2.schedulers.abs_scheduler import AbsEpochStepScheduler, AbsValEpochStepScheduler
 from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
 
 from asr_dro_plugin.base.phase_timer import START

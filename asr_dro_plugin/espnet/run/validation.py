@@ -79,16 +79,11 @@ def _validate_batch(model: torch.nn.Module, item: tuple, options) -> tuple[dict,
     def work(num_pieces: int) -> list[tuple[dict, torch.Tensor]]:
         if scores is not None:
             scores.sums = before.copy()  # what a failed attempt has counted
-        return [_forward(model, piece, options) for piece in split(batch, num_pieces)]
+        with mixed_precision(options.use_amp):
+            return [loss_stats_weight(model(**piece))[1:] for piece in split(batch, num_pieces)]
 
     results, _ = in_fitting_pieces(work, batch)
     return results[0] if len(results) == 1 else weighted_means(results)
-
-
-def _forward(model: torch.nn.Module, batch: dict, options) -> tuple[dict, torch.Tensor]:
-    with mixed_precision(options.use_amp):
-        _, stats, weight = loss_stats_weight(model(**batch))
-    return stats, weight
 
 
 def check_criteria(criteria: Iterable, keys: Iterable[str], phase: str = "valid") -> None:

@@ -7,7 +7,6 @@ Components with ``own_weights`` are built from ``model_config`` with random weig
 
 import argparse
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -69,15 +68,13 @@ def keep_own_weights(args: argparse.Namespace) -> None:
         inferred = {name: conf[name] for name in INFERRED if name in conf and name not in given}
         if "model_config" in conf:
             setattr(args, key, {**given, **inferred, "model_config": conf["model_config"]})
-    if (earlier.get("encoder_conf") or {}).get("model_config"):
-        _warn_of_another(earlier["encoder_conf"]["model_config"], args)
-        args.ssl_checkpoint = None
-
-
-def _warn_of_another(model_config: Mapping, args: argparse.Namespace) -> None:
+    model_config = (earlier.get("encoder_conf") or {}).get("model_config")
+    if not model_config:
+        return
     if model_config.get(SOURCE) != args.ssl_checkpoint:
         logger.warning(
             "%s began with ssl_checkpoint %s, and goes on with the weights that it has; %s is not "
             "read. Use another --asr_exp for a run that begins with it.",
             args.output_dir, model_config.get(SOURCE), args.ssl_checkpoint,
         )  # fmt: skip
+    args.ssl_checkpoint = None
