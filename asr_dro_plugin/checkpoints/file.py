@@ -110,7 +110,8 @@ def _save(path: Path, state: Any, with_sums: bool) -> None:
 
 
 def _write(path: Path, state: Any, with_sums: bool) -> None:
-    old_sums = _old_sums(path) if with_sums else []
+    replaces = with_sums and path.exists()
+    old_sums = (_sums(path) or [sha256_of(path)]) if replaces else []
     with atomic_write(path, "wb") as stream:
         summed = _Summed(stream)
         torch.save(state, summed)
@@ -121,11 +122,6 @@ def _write(path: Path, state: Any, with_sums: bool) -> None:
     sync_folder(path.parent)
     if old_sums:
         _write_sums(path, [new_sum])
-
-
-def _old_sums(path: Path) -> list[str]:
-    """The sums of the file that is to be replaced; none where there is none."""
-    return (_sums(path) or [sha256_of(path)]) if path.exists() else []
 
 
 def _check_on_disk(stream: IO[bytes], expected: str) -> None:

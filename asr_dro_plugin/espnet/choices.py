@@ -1,15 +1,8 @@
 """Our classes under the names that a YAML uses: one function, in plain sight."""
 
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
+from espnet2.tasks import asr
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
-from espnet2.tasks.asr import (
-    decoder_choices,
-    encoder_choices,
-    frontend_choices,
-    model_choices,
-    normalize_choices,
-    preprocessor_choices,
-)
 from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin import objectives, samplers
@@ -27,8 +20,8 @@ from asr_dro_plugin.stack.components import OURS
 from asr_dro_plugin.stack.construct import load_class
 
 CHOICES = (
-    frontend_choices, normalize_choices, encoder_choices, decoder_choices, preprocessor_choices,
-    model_choices,
+    asr.frontend_choices, asr.normalize_choices, asr.encoder_choices, asr.decoder_choices,
+    asr.preprocessor_choices, asr.model_choices,
 )  # fmt: skip
 
 # ESPnet's own classes, put right: s3prl and wav2vec2 with the cures that transformers 5 and fairseq

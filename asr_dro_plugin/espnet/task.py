@@ -29,26 +29,11 @@ from asr_dro_plugin.espnet.model.losses import use_blank
 from asr_dro_plugin.espnet.parts.whisper_preprocessor import keep_tokenizer, use_whispers_tokens
 from asr_dro_plugin.espnet.process.signals import is_child, parent_of_children
 from asr_dro_plugin.espnet.run.trainer import DROTrainer
+from asr_dro_plugin.espnet.start import checks, ssl_weights
 from asr_dro_plugin.espnet.start.adapter_training import begin as begin_adapters
-from asr_dro_plugin.espnet.start.checks import (
-    check_settings,
-    earlier_config,
-    is_first_process,
-    make_room,
-    model_conf_of,
-    read_groups,
-    refuse_other_accumulation,
-    refuse_other_groups,
-    warn_of_changes,
-)
 from asr_dro_plugin.espnet.start.continuation import initialise_from
 from asr_dro_plugin.espnet.start.freezing import apply_freezing
 from asr_dro_plugin.espnet.start.reference import FILE_NAME, GroupLossLog, fingerprint_of
-from asr_dro_plugin.espnet.start.ssl_weights import (
-    apply_ssl_checkpoint,
-    keep_own_weights,
-    load_pretrained,
-)
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.espnet_options import OURS
 from asr_dro_plugin.stack.sizes import resolve
@@ -124,8 +109,8 @@ class DROASRTask(ASRTask):
             if not is_child():
                 cls._judge(args)
             adopt_wandb(args, project=f"ESPnet_{cls.__name__}")
-            args.groups = read_groups(args.groups)
-            args.model_conf = model_conf_of(args)
+            args.groups = checks.read_groups(args.groups)
+            args.model_conf = checks.model_conf_of(args)
             earlier = cls._look_at_experiment(args)
         if not args.collect_stats:  # which may build no model
             keep_tokenizer(args)
@@ -135,8 +120,8 @@ class DROASRTask(ASRTask):
 
     @classmethod
     def _judge(cls, args: argparse.Namespace) -> None:
-        keep_own_weights(args)
-        check_settings(args)
+        ssl_weights.keep_own_weights(args)
+        checks.check_settings(args)
 
     @classmethod
     def _look_at_experiment(cls, args: argparse.Namespace) -> dict:
@@ -144,11 +129,11 @@ class DROASRTask(ASRTask):
         exp, earlier = Path(args.output_dir), {}
         trains = not (args.collect_stats or args.dry_run)
         if args.resume:
-            earlier = earlier_config(exp)
-            refuse_other_groups(exp, earlier, args.model_conf.get("groups"))
-            refuse_other_accumulation(exp, earlier, args.accum_grad)
-        elif trains and is_first_process(args):
-            make_room(exp, args.override)
+            earlier = checks.earlier_config(exp)
+            checks.refuse_other_groups(exp, earlier, args.model_conf.get("groups"))
+            checks.refuse_other_accumulation(exp, earlier, args.accum_grad)
+        elif trains and checks.is_first_process(args):
+            checks.make_room(exp, args.override)
         if trains and args.model_conf.get("objective"):
             args.loss_log = GroupLossLog(exp / FILE_NAME, args.groups, fingerprint_of(args))
         return earlier
@@ -166,14 +151,14 @@ class DROASRTask(ASRTask):
         early, earlier = vars(args).pop("early", (None, {}))  # of train_worker
         if early is not None:
             early.tell()
-        pretrained = apply_ssl_checkpoint(args)
+        pretrained = ssl_weights.apply_ssl_checkpoint(args)
         use_whispers_tokens(args)
         for key, value in resolve(vars(args)).items():
             setattr(args, key, value)
         loss_log = vars(args).pop("loss_log", None)  # no part of config.yaml
         model = super().build_model(args)
         use_blank(model.ctc, model.blank_id)  # of ESPnet's own model too
-        load_pretrained(model, pretrained)
+        ssl_weights.load_pretrained(model, pretrained)
         model.freezing = apply_freezing(model, args)
         if uses_adapter(vars(args)) and not getattr(args, "collect_stats", False):
             begin_adapters(model, args, pretrained, earlier)
@@ -181,7 +166,7 @@ class DROASRTask(ASRTask):
             initialise_from(model, args)
         model.loss_log, model.token_type = loss_log, args.token_type
         if earlier:
-            warn_of_changes(Path(args.output_dir), earlier, args)
+            checks.warn_of_changes(Path(args.output_dir), earlier, args)
         START.end("model")
         return model
 

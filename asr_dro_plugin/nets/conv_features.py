@@ -34,17 +34,16 @@ def fits(extractor: nn.Module, speech: torch.Tensor) -> bool:
     norms = [getattr(layer, "layer_norm", None) for layer in extractor.conv_layers]
     if any(isinstance(norm, nn.GroupNorm) for norm in norms[1:]):
         return False
-    plain = all(type(conv) is nn.Conv1d and not _has_hooks(conv) for conv in convs)
+    plain = all(
+        type(conv) is nn.Conv1d and not (conv._forward_hooks or conv._forward_pre_hooks)
+        for conv in convs
+    )
     return plain and all(c.stride[0] <= c.kernel_size[0] <= 2 * c.stride[0] for c in convs)
 
 
 def _is_gelu(extractor: nn.Module) -> bool:
     names = {type(layer.activation).__name__ for layer in extractor.conv_layers}
     return names <= {"GELUActivation", "GELU"}
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def conv_features(
@@ -98,7 +97,7 @@ def _all_at_once(
             matrices, biases = with_group_norm(layer, weight, speech, num_samples)
             x = torch.baddbmm(biases, windows, matrices).view(-1, weight.shape[1])
         else:
-            x = StridedConv.apply(x, weight, layer.conv.bias, layer.conv.stride[0])
+            x = StridedProduct.apply(x, weight, layer.conv.bias, layer.conv.stride[0])
             x = layer.layer_norm(x) if hasattr(layer, "layer_norm") else x
         x = functional.gelu(x)
     return x.view(len(speech), -1, x.shape[1])
@@ -178,7 +177,7 @@ def _receptive_field(layers: list[nn.Module]) -> int:
 def _strided_product(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
 ) -> torch.Tensor:
-    """As ``StridedConv``, without gradients."""
+    """As ``StridedProduct``, without gradients."""
     if len(weight) <= SMALL:
         windows = _windows(x, len(weight), stride)
         return windows @ weight if bias is None else torch.addmm(bias, windows, weight)
@@ -197,7 +196,7 @@ def _windows(x: torch.Tensor, size: int, stride: int) -> torch.Tensor:
     return padded.unfold(0, size, step)
 
 
-class StridedConv(torch.autograd.Function):
+class StridedProduct(torch.autograd.Function):
     """(T, C) frames, kernel as of ``rows_of``, bias and stride -> (T / stride, O).
 
     The last row lacks what follows the end.

@@ -231,10 +231,7 @@ class GroupWeighting(AbsObjective):
         """The bound of section 2.5 on the running mean: [below 2 is stable], CTC-DRO only."""
         if self.smoothing is None:
             return []
-        mean_loss = float(self.mean_loss)
-        step_size = self.step_size
-        if step_size is None:
-            step_size = self.step_size_rel / (self.num_groups * max(mean_loss, 1e-30))
+        step_size, mean_loss = float(self._step_size(self.mean_loss)), float(self.mean_loss)
         return [stability(step_size, mean_loss, self.num_groups, self.smoothing)]
 
 

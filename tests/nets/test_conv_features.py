@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from asr_dro_plugin.nets import conv_features
-from asr_dro_plugin.nets.conv_features import StridedConv, fits
+from asr_dro_plugin.nets.conv_features import StridedProduct, fits
 
 transformers = pytest.importorskip("transformers")
 NORMS = ("layer", "group")
@@ -86,7 +86,7 @@ def test_a_strided_convolution_is_torchs(stride, extra, channels, num_out, bias)
     torch.manual_seed(0)
     conv = nn.Conv1d(channels, num_out, kernel, stride, bias=bias).double()
     x = torch.randn(stride * 9, channels, dtype=torch.float64, requires_grad=True)
-    ours = StridedConv.apply(x, conv_features.rows_of(conv), conv.bias, stride)
+    ours = StridedProduct.apply(x, conv_features.rows_of(conv), conv.bias, stride)
     theirs = conv(x.T[None])[0].T
     ours = ours[: len(theirs)]
     assert torch.allclose(ours, theirs, atol=1e-10)

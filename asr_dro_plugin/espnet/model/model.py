@@ -11,18 +11,10 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.model import losses
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths, with_prompt
 from asr_dro_plugin.espnet.model.group_scores import GroupScores, best_path_ids, count_errors
-from asr_dro_plugin.espnet.model.losses import (
-    UtteranceLosses,
-    accuracy,
-    attention_losses,
-    ctc_losses,
-    num_needed_frames,
-    refuse_infeasible,
-    refuse_without_losses,
-    use_blank,
-)
+from asr_dro_plugin.espnet.model.losses import UtteranceLosses
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.objectives.totals import sum_over_ranks
@@ -63,7 +55,7 @@ class DROASRModel(ESPnetASRModel):
         super().__init__(*args, **kwargs)
         self.text_prompt = prompt_ids(text_prompt or (), self.token_list)
         self.group_map = GroupMap(groups) if groups else None
-        use_blank(self.ctc, self.blank_id)
+        losses.use_blank(self.ctc, self.blank_id)
         self.objective = None
         self.validation = GroupScores(len(self.group_map)) if self.group_map else None
         if objective is not None:
@@ -72,7 +64,7 @@ class DROASRModel(ESPnetASRModel):
     def _built_objective(self, name: str, conf: Mapping) -> torch.nn.Module:
         if self.group_map is None:
             raise UserError(f"objective {name} needs groups. Give --groups (stage 10 writes them).")
-        refuse_without_losses(self, name)
+        losses.refuse_without_losses(self, name)
         names = list(self.group_map.names)
         return build_objective(name, len(names), **{**conf, "group_names": names})
 
@@ -189,11 +181,11 @@ class DROASRModel(ESPnetASRModel):
         utt_ids: Sequence[str] | None,
     ) -> tuple[torch.Tensor, float | None]:
         """Losses (B,) on (B, T, D) and, in evaluation, ESPnet's CER of the batch."""
-        infeasible = num_needed_frames(text, text_lengths) > parts.num_frames_B
+        infeasible = losses.num_needed_frames(text, text_lengths) > parts.num_frames_B
         if not self.ctc.ctc_loss.zero_infinity:
-            refuse_infeasible(infeasible, utt_ids)
+            losses.refuse_infeasible(infeasible, utt_ids)
         parts.infeasible_B = parts.infeasible_B | infeasible
-        loss = ctc_losses(self.ctc, hidden, parts.num_frames_B, text, text_lengths)
+        loss = losses.ctc_losses(self.ctc, hidden, parts.num_frames_B, text, text_lengths)
         if self.training or self.error_calculator is None:
             return loss, None
         best = self.ctc.argmax(hidden).cpu()
@@ -216,12 +208,12 @@ class DROASRModel(ESPnetASRModel):
         """Label-smoothed cross entropy of the decoder, given the right labels so far."""
         inputs, lengths, target = self._decoder_labels(text, text_lengths)
         logits, _ = self.decoder(parts.encoder_out, parts.encoder_out_lens, inputs, lengths)
-        loss = attention_losses(self.criterion_att, logits, target)
+        loss = losses.attention_losses(self.criterion_att, logits, target)
         parts.loss_att_B = loss.detach()
         parts.add(loss, 1 - self.ctc_weight)
         parts.decoder_ids = without_prompt(logits.detach().argmax(dim=-1), self.text_prompt)
         target = without_prompt(target, self.text_prompt)
-        parts.stats["acc"] = accuracy(parts.decoder_ids, target, self.ignore_id)
+        parts.stats["acc"] = losses.accuracy(parts.decoder_ids, target, self.ignore_id)
         if not self.training and self.error_calculator is not None:
             calculated = self.error_calculator(parts.decoder_ids.cpu(), text.cpu())
             parts.stats["cer"], parts.stats["wer"] = calculated

@@ -74,7 +74,8 @@ class OneBatchTrainer(DROTrainer):
         told, batch = first_batch(train_iter_factory, model, options.num_utts, frames)
         off = [*options.turned_off, *plain_model(model), *plain_optimizers(optimizers)]
         run = OneBatchRun(config=config, off=off, **_counts(model), **told)
-        run.rate_from, rate = _rate(optimizers, options)
+        of_optimizer = ["the optimizer's", optimizers[0].param_groups[0]["lr"]]
+        run.rate_from, rate = options.first_rate or of_optimizer
         run.rates.append((0, rate, "first"))
         with interruptible():
             try:
@@ -130,7 +131,7 @@ class OneBatchTask(DROASRTask):
             )
         for name in (JSON_NAME, PICTURE_NAME):  # of a test before; this one may be interrupted
             Path(args.output_dir, name).unlink(missing_ok=True)
-        args.peak_rate = _peak_rate(args)
+        args.first_rate = _first_rate(args)
         args.turned_off = plain_options(args)
         return {}
 
@@ -159,19 +160,11 @@ def _counts(model: ESPnetASRModel) -> dict[str, int]:
     return {"learning": learning, "parameters": sum(p.numel() for p in model.parameters())}
 
 
-def _rate(
-    optimizers: Sequence[torch.optim.Optimizer], options: OneBatchOptions
-) -> tuple[str, float]:
-    """Where the learning rate comes from, and the rate."""
-    if options.learning_rate is not None:
-        return "--learning_rate", options.learning_rate
-    if options.peak_rate:
-        return options.peak_rate[0], options.peak_rate[1]
-    return "the optimizer's", optimizers[0].param_groups[0]["lr"]
-
-
-def _peak_rate(args: argparse.Namespace) -> list:
-    """[what says so, highest learning rate] of a schedule that names it, else []."""
+def _first_rate(args: argparse.Namespace) -> list:
+    """[what says so, the first learning rate]: the option's, else the highest of a schedule that
+    names it; [] for the optimizer's."""
+    if args.learning_rate is not None:
+        return ["--learning_rate", args.learning_rate]
     peak = (args.scheduler_conf or {}).get("max_lr") if args.scheduler is not None else None
     return [] if peak is None else [f"max_lr of {args.scheduler}", float(peak)]
 

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import dataclasses
 import math
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -33,15 +32,14 @@ WHY = {"lower": "the loss no longer fell", "restart": "the loss grew, or did not
 
 @dataclasses.dataclass
 class OneBatchOptions(DROTrainerOptions):
-    """A trainer's options and the test's own; ``turned_off`` and ``peak_rate`` are the task's."""
+    """A trainer's options and the test's own; ``turned_off`` and ``first_rate`` are the task's."""
 
     config: str | None
     num_utts: int
     max_updates: int
     max_seconds: float
-    learning_rate: float | None
     turned_off: Sequence
-    peak_rate: Sequence
+    first_rate: Sequence
 
 
 @dataclasses.dataclass
@@ -207,6 +205,5 @@ def interruptible() -> Iterator[None]:
         if number in STOP_SIGNALS:
             raise KeyboardInterrupt
 
-    is_main = threading.current_thread() is threading.main_thread()
-    with handled_by(interrupt) if is_main else contextlib.nullcontext():
+    with handled_by(interrupt):
         yield

@@ -36,10 +36,8 @@ def plain_options(args: argparse.Namespace) -> list[str]:
     inner = args.encoder_conf.get("freeze_finetune_updates")
     if inner or args.freeze_finetune_updates:
         args.freeze_finetune_updates = 0
-        args.encoder_conf = {
-            **args.encoder_conf,
-            **({"freeze_finetune_updates": 0} if inner else {}),
-        }
+        if inner:
+            args.encoder_conf = {**args.encoder_conf, "freeze_finetune_updates": 0}
         off.append("freeze_finetune_updates")
     return off
 

@@ -26,14 +26,9 @@ class LogMelFrontend(AbsFrontend):
         super().__init__()
         self.features = BatchLogMel(LogMelSettings(*args, **kwargs))
 
-    @property
-    def settings(self) -> LogMelSettings:
-        """What an export needs to compute the same features."""
-        return self.features.settings
-
     def output_size(self) -> int:
         """D."""
-        return self.settings.n_mels
+        return self.features.settings.n_mels
 
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor

@@ -26,7 +26,13 @@ SAVE_SIGNALS = (signal.SIGUSR2,)
 
 @contextlib.contextmanager
 def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Send these signals to ``handler`` within the block, and to whom they went after it."""
+    """Send these signals to ``handler`` within the block, and to whom they went after it.
+
+    Outside the main thread no handler can be set: then they go where they went.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     numbers = (*STOP_SIGNALS, *SAVE_SIGNALS)
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
@@ -40,21 +46,20 @@ def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
 class StopRequest:
     """Remembers the signals that arrive while it is entered; the training loop asks between steps.
 
-    Outside the main thread no handler can be set: then nothing is ever requested.
+    Outside the main thread nothing is ever requested.
     """
 
     def __init__(self) -> None:
         self.stop: int | None = None
         self.save = False
-        self._handling = contextlib.ExitStack()
+        self._handling = handled_by(self._on_signal)
 
     def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():
-            self._handling.enter_context(handled_by(self._on_signal))
+        self._handling.__enter__()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        self._handling.close()
+    def __exit__(self, *exception: object) -> None:
+        self._handling.__exit__(*exception)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in SAVE_SIGNALS:

@@ -1,4 +1,5 @@
-"""Utterances without a usable loss: named and counted now and then, so that no step waits."""
+"""What is passed over, named and counted; utterances without a usable loss only now and then, so
+that no step waits."""
 
 import logging
 from collections import Counter
@@ -42,10 +43,6 @@ class NamedCounts:
         self.by_group, self.utt_ids = Counter(state["by_group"]), list(state["utt_ids"])
 
 
-def _alone(value: list) -> list:
-    return [value]
-
-
 def _flagged(waiting: list[tuple], groups: Sequence[str]) -> list[tuple[str, str]]:
     """(utterance, group) of the losses that are marked as bad."""
     if not waiting:
@@ -74,7 +71,7 @@ class BadLosses(NamedCounts):
         if bad_B is not None:
             self._waiting.append((bad_B.detach(), utt_ids, group_ids))
 
-    def report(self, groups: Sequence[str], gather: Callable[[list], list] = _alone) -> None:
+    def report(self, groups: Sequence[str], gather: Callable[[list], list]) -> None:
         """Look at what was kept: one copy to the host; log and count what is bad.
 
         Args:

@@ -46,10 +46,6 @@ class EpochEnd:
             reporter.matplotlib_plot(self.run.output_dir / "images")
         self.records.epoch()
 
-    def save_model(self, epoch: int) -> None:
-        """Write ``<epoch>epoch.pth``."""
-        save_epoch(self.run.output_dir, self.run.model_state(), epoch)
-
     def report_group_weights(self) -> None:
         """How the objective fared in this epoch; its losses for a run that refers to this one."""
         log, loss_log = self.run.group_log, getattr(self.run.model, "loss_log", None)

@@ -32,22 +32,21 @@ class RunRecords:
     def figures(
         self, phase: str, values: Mapping[str, float], batches: int, whole: bool = False
     ) -> None:
-        """Give figures to the trackers, those of training with what was left out so far.
+        """Give figures to the trackers, those of training with what was left out so far: steps
+        without a finite gradient, utterances without a finite loss.
 
         Args:
             batches: of all epochs; ``whole``: means of the epoch, not of the latest batches.
         """
         position = self.run.position
         if phase == "train":
-            values = {**values, **self._left_out()}
+            passed_over = sum(self.run.bad_losses.by_group.values())
+            values = {
+                **values, "skipped_steps": self.run.skipped.total, "passed_over": passed_over
+            }  # fmt: skip
         self.trackers.scalars(
             Record(phase, position.epoch, position.updates, batches, whole, time.time(), values)
         )
-
-    def _left_out(self) -> dict[str, float]:
-        """Optimizer steps without a finite gradient, utterances without a finite loss."""
-        passed_over = sum(self.run.bad_losses.by_group.values())
-        return {"skipped_steps": self.run.skipped.total, "passed_over": passed_over}
 
     def epoch(self) -> None:
         """The figures of the epoch that the reporter has finished."""

@@ -60,13 +60,14 @@ class RunSaving:
         randoms = run.ranks.gather(RandomState.now().state_dict())
         seen = run.seen_by_all()
         unfinished = None if epoch_is_over else self._unfinished(randoms)
+        factory = run.train_iter_factory
         if run.ranks.is_first:
             state = state_of(
                 run,
                 run.model_state(),
                 position,
                 seen=seen.state_dict(),
-                iterator=self._iterator_state(),
+                iterator=factory.state_dict() if hasattr(factory, "state_dict") else None,
                 num_split=run.stepper.num_split,
                 unfinished=unfinished,
             )
@@ -80,10 +81,6 @@ class RunSaving:
             "sub_reporter": sub_reporter_state(run.sub),
             "group_log": run.group_log,
         }
-
-    def _iterator_state(self) -> dict | None:
-        factory = self.run.train_iter_factory
-        return factory.state_dict() if hasattr(factory, "state_dict") else None
 
     def _first_rank_takes_all(self) -> None:
         """Left-over gradients are summed into the first rank's; running statistics are its own."""

@@ -12,6 +12,7 @@ from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_table
 
 NO_CORPUS = "-"
+COLUMNS = ("group", "corpus", "utterances", "seconds", "labels")
 
 
 class SeenCounter:
@@ -66,16 +67,11 @@ class SeenCounter:
 
     def table(self) -> list[dict[str, str | int | float]]:
         """One row a group and corpus: utterances, seconds, labels."""
-        return [
-            {
-                "group": group,
-                "corpus": corpus,
-                "utterances": utterances,
-                "seconds": round(samples / SAMPLE_RATE, 2),
-                "labels": labels,
-            }
-            for (group, corpus), (utterances, samples, labels) in sorted(self.counts.items())
-        ]
+        rows = (
+            (*key, utterances, round(samples / SAMPLE_RATE, 2), labels)
+            for key, (utterances, samples, labels) in sorted(self.counts.items())
+        )
+        return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
     def write(self, path: str | os.PathLike) -> None:
         """Write ``table`` as JSON."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from espnet2.train.reporter import wandb_get_prefix
+
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.espnet.run.trackers import MetricsTracker, Tracker, Trackers
 from asr_dro_plugin.experiment import CONFIG, METRICS
@@ -137,7 +139,7 @@ class WandbTracker(Tracker):
             values = {f"{phase}/{phase}_{n}_epoch": v for n, v in record.values.items()}
             values["epoch"] = record.epoch
         else:
-            values = {f"{_espnets_prefix(name)}/{name}": v for name, v in record.values.items()}
+            values = {f"{wandb_get_prefix(name)}{name}": v for name, v in record.values.items()}
             values["iteration"] = record.batches
         self.run.log(values, step=record.batches)
 
@@ -149,11 +151,6 @@ class WandbTracker(Tracker):
     def close(self) -> None:
         """Finish the run."""
         self.run.finish()
-
-
-def _espnets_prefix(name: str) -> str:
-    """``espnet2.train.reporter.wandb_get_prefix``."""
-    return next((p for p in ("valid", "train", "attn") if name.startswith(p)), "metrics")
 
 
 COMETS_OWN = (

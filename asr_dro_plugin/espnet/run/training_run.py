@@ -24,7 +24,7 @@ from asr_dro_plugin.checkpoints.file import NO_ROOM
 from asr_dro_plugin.errors import DiskFull, UserError
 from asr_dro_plugin.espnet.batches.loaders import batches_from
 from asr_dro_plugin.espnet.process.training_state import Position
-from asr_dro_plugin.espnet.run.epoch_end import EpochEnd
+from asr_dro_plugin.espnet.run.epoch_end import EpochEnd, save_epoch
 from asr_dro_plugin.espnet.run.reporter import restore_sub_reporter
 from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
@@ -176,7 +176,7 @@ class TrainingRun(RunBase):
         """Model, then checkpoint, then links: see ``EpochEnd``."""
         self.on_first_rank(self.epoch_end.report)
         self.on_first_rank(self.epoch_end.report_group_weights)
-        self.on_first_rank(lambda: self.epoch_end.save_model(epoch))
+        self.on_first_rank(lambda: save_epoch(self.output_dir, self.model_state(), epoch))
         seen = self.seen_by_all()
         self.on_first_rank(lambda: seen.write(self.output_dir / SEEN))
         self.saving.save(epoch_is_over=True)

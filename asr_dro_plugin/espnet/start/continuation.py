@@ -28,6 +28,10 @@ from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, UNK
 
 # What makes the input that the network has learnt to read.
 INPUT = ("frontend", "normalize", "encoder_conf.do_normalize", "encoder_conf.attention_mask")
+# Parameters with one row for each token.
+TOKEN_TABLES = (
+    "ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer.", "decoder.net.embed_tokens."
+)  # fmt: skip
 MAX_NAMED = 5  # settings in a message
 
 
@@ -161,7 +165,7 @@ def transplant(
             counts["left"] += 1
             continue
         per_token = given.dim() and given.shape[0] == len(old) and tensor.shape[0] == len(new)
-        if per_token and given.shape[1:] == tensor.shape[1:] and is_token_table(name):
+        if per_token and given.shape[1:] == tensor.shape[1:] and name.startswith(TOKEN_TABLES):
             tensor[target_rows] = given[source_rows].to(tensor.dtype)
             counts["by_token"] += 1
         elif given.shape == tensor.shape:
@@ -221,12 +225,6 @@ def take_over_objective(
     words = objective.extend_from(state, OBJECTIVE_STATE)
     objective.num_batches.zero_()  # a new run: a reference run is looked up by its own batches
     return words
-
-
-def is_token_table(name: str) -> bool:
-    """Whether a parameter has one row for each token."""
-    heads = ("ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer.", "decoder.net.embed_tokens.")
-    return name.startswith(heads)
 
 
 def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:

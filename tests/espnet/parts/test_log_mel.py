@@ -52,7 +52,7 @@ def test_the_frontends_arguments_are_the_settings(task):
     fields = dataclasses.fields(LogMelSettings)
     assert [(p.name, p.default) for p in given] == [(f.name, f.default) for f in fields]
     frontend = LogMelFrontend(n_mels=40, log="clamp")
-    assert frontend.settings == LogMelSettings(n_mels=40, log="clamp")
+    assert frontend.features.settings == LogMelSettings(n_mels=40, log="clamp")
     assert frontend.output_size() == 40
 
 
