@@ -36,7 +36,8 @@ def prepare_frontend(frontend) -> None:
     Other frontends, and s3prl's other upstreams, are left as they are.
     """
     model = getattr(getattr(getattr(frontend, "upstream", None), "upstream", None), "model", None)
-    if not _is_hugging_face_wav2vec2(model) or getattr(model, "_asr_dro_prepared", False):
+    kind = getattr(getattr(model, "config", None), "model_type", None)  # of a Hugging Face model
+    if kind != "wav2vec2" or getattr(model, "_asr_dro_prepared", False):
         return
     if model.config.layerdrop > 0:
         logger.warning(
@@ -49,10 +50,6 @@ def prepare_frontend(frontend) -> None:
     model.register_forward_pre_hook(_without_mask_if_short, with_kwargs=True)
     model._asr_dro_prepared = True
     model._asr_dro_masks = getattr(model.config, "apply_spec_augment", True)
-
-
-def _is_hugging_face_wav2vec2(model) -> bool:
-    return getattr(getattr(model, "config", None), "model_type", None) == "wav2vec2"
 
 
 def _with_final_layer_norm(model, args, output):
