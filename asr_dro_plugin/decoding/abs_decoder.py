@@ -17,9 +17,7 @@ class TokenPath:
 
     Args:
         ids: token ids in order, without blanks; where the model has language tags one is the first.
-        score: natural logarithm, all that the decoder added up; larger is better.
-        am_score: the acoustic part, None where the decoder does not tell.
-        lm_score: the language model's log probability, unweighted; None without one.
+        score, am_score, lm_score: as ``transcripts.transcript.Hypothesis`` has them.
     """
 
     ids: tuple[int, ...]

@@ -101,10 +101,7 @@ class LanguageChoice:
         return np.array([[code == lang for code in codes] for lang in langs]).reshape(num, -1)
 
     def decide(
-        self,
-        log_probs: np.ndarray,
-        lengths: np.ndarray,
-        langs: Sequence[str | None] | None = None,
+        self, log_probs: np.ndarray, lengths: np.ndarray, langs: Sequence[str | None] | None = None
     ) -> np.ndarray | None:
         """The tag's column of each utterance (B,), None of a model without tags.
 

@@ -136,9 +136,6 @@ class FusedSearch:
         self.scorer.reweigh(weights)
 
 
-Search = FlashlightSearch | FusedSearch
-
-
 class LanguageModels:
     """Searches by language.
 
@@ -170,7 +167,7 @@ class LanguageModels:
         self.spelling = Spelling.of(tokens, token_type, self.blank_id)
         self.coverage: list[Coverage] = []
         self._files: dict[str, LmFiles] = {}
-        self._searches: dict[str, Search] = {}
+        self._searches: dict[str, FlashlightSearch | FusedSearch] = {}
         self._warned: set[str] = set()
         if config["lm"] == JOINT:
             self.search(None)
@@ -194,7 +191,7 @@ class LanguageModels:
                 self.lm_dir, " ".join(lacking),
             )  # fmt: skip
 
-    def search(self, lang: str | None) -> Search:
+    def search(self, lang: str | None) -> FlashlightSearch | FusedSearch:
         """The search under the model for a language."""
         name = self.name_of(lang)
         if name not in self._searches:
@@ -229,7 +226,7 @@ class LanguageModels:
         words = self.config["lm_unit"] == "word" and self.config["lexicon"]
         return words and self.token_type == "char" and SPACE in self.tokens
 
-    def _build(self, name: str) -> Search:
+    def _build(self, name: str) -> FlashlightSearch | FusedSearch:
         files, spelling = self._files[name], self.spelling
         is_char = self.config["lm_unit"] == "char"
         if is_char or not self.config["lexicon"]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_dro_plugin.decoding.lm_spelling import ROOT, Lexicon, Spelling
+from asr_dro_plugin.decoding.prefix_beam import Scorer
 from asr_dro_plugin.lm.files import UNKNOWN
 from asr_dro_plugin.lm.programs import import_kenlm, load_kenlm
 from asr_dro_plugin.text.tokens import SPACE
@@ -82,7 +83,7 @@ class NGram:
         return self.score(state, "</s>")[0]
 
 
-class TokenScorer:
+class TokenScorer(Scorer):
     """A model whose units the tokens spell one by one: characters, or words that are tokens.
 
     ``units`` are V tuples of units; a ``<space>`` that begins the text does not count.
@@ -106,7 +107,6 @@ class TokenScorer:
         self.after = np.zeros((2, len(self.units)), np.int64)
 
     def start(self, num_utterances: int, beam_size: int) -> None:
-        """See ``Scorer``."""
         if self.log_probs.size > MAX_CACHED:
             self._clear()
         shape = (num_utterances, beam_size)
@@ -114,17 +114,14 @@ class TokenScorer:
         self.bonus, self.total = np.zeros(shape), np.zeros(shape)
 
     def at_most(self, candidates: np.ndarray) -> np.ndarray:
-        """See ``Scorer``."""
         return np.array(self.most)
 
     def weigh(self, row: np.ndarray, slot: np.ndarray, token: np.ndarray) -> np.ndarray:
-        """See ``Scorer``."""
         state = self.state[row, slot]
         self._fill(state, token)
         return np.exp(self._gain(state, token))
 
     def advance(self, source: np.ndarray, token: np.ndarray) -> None:
-        """See ``Scorer``."""
         n, grown = len(source), token >= 0
         state, bonus, total = (v.take(source) for v in (self.state, self.bonus, self.total))
         before, token = state[grown], token[grown]
@@ -134,7 +131,6 @@ class TokenScorer:
         self.state[:n], self.bonus[:n], self.total[:n] = state, bonus, total
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See ``Scorer``."""
         states, where = np.unique(self.state, return_inverse=True)
         ends = np.array([self.lm.end(int(state)) for state in states])[where]
         ends = ends.reshape(self.state.shape)
@@ -168,7 +164,7 @@ class TokenScorer:
         return total, state
 
 
-class WordScorer:
+class WordScorer(Scorer):
     """A word model over tokens that spell words: a word is scored where the next one begins.
 
     The lexicon says which words there are; an ``OpenLexicon`` allows every spelling.
@@ -196,7 +192,6 @@ class WordScorer:
         self._endings: dict[tuple[int, int], tuple[float, int, float]] = {}
 
     def start(self, num_utterances: int, beam_size: int) -> None:
-        """See ``Scorer``."""
         if len(self._endings) > MAX_CACHED // 16:
             self._endings.clear()
             self.lm.forget()
@@ -206,14 +201,13 @@ class WordScorer:
         self.bonus, self.total = np.zeros(shape), np.zeros(shape)
 
     def at_most(self, candidates: np.ndarray) -> np.ndarray:
-        """See ``Scorer``.  Where a word ends, what it got by looking ahead is taken back."""
+        # Where a word ends, what it got by looking ahead is taken back.
         ends = self.spelling.starts[candidates][:, None, :]
         most = self.weights.most * np.exp(-self._look_ahead(self.node[: len(candidates)]))
         begins = np.exp(self.ahead.max())  # above 1 where an unknown word is rewarded
         return begins * np.where(ends, most[:, :, None], 1.0)
 
     def weigh(self, row: np.ndarray, slot: np.ndarray, token: np.ndarray) -> np.ndarray:
-        """See ``Scorer``."""
         node, ends = self.node[row, slot], self.spelling.starts[token]
         gain = np.zeros(len(row))
         at = ends & (node != ROOT)
@@ -237,7 +231,6 @@ class WordScorer:
         return log_prob, after, self.weights.gain(log_prob, 1, word not in self.lm)
 
     def advance(self, source: np.ndarray, token: np.ndarray) -> None:
-        """See ``Scorer``."""
         n, grown = len(source), np.nonzero(token >= 0)
         state, node, bonus, total = (
             values.take(source) for values in (self.state, self.node, self.bonus, self.total)
@@ -260,7 +253,7 @@ class WordScorer:
         return self.ahead[np.where(nodes < 0, last, np.minimum(nodes, last))]
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See ``Scorer``.  An unfinished word counts as unknown, and is not whole."""
+        # An unfinished word counts as unknown, and is not whole.
         gain, total = -self._look_ahead(self.node), self.total.copy()
         whole = np.ones(self.bonus.shape, bool)
         for place in np.ndindex(*self.bonus.shape):

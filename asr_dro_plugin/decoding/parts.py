@@ -18,12 +18,7 @@ from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.transcripts.files import NEED_TIMES, TranscriptFiles
-from asr_dro_plugin.transcripts.partial import (
-    JoinedParts,
-    check_one_source,
-    remove_parts,
-    source_at,
-)
+from asr_dro_plugin.transcripts.partial import JoinedParts, remove_parts, source_at
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 LEFT_OUT = "left_out.tsv"
@@ -143,11 +138,7 @@ def _named_files(config: Mapping) -> Iterator[tuple[str, Path]]:
 
 
 def merge(
-    data_dir: Path,
-    out_dir: Path,
-    num_parts: int,
-    formats: Sequence[str],
-    strict: bool = False,
+    data_dir: Path, out_dir: Path, num_parts: int, formats: Sequence[str], strict: bool = False
 ) -> None:
     """Join the parts into files of ``formats``, in Kaldi's order, every utterance exactly once.
 
@@ -161,7 +152,6 @@ def merge(
     """
     paths = [part_file(out_dir, part, num_parts) for part in range(1, num_parts + 1)]
     parts = JoinedParts(paths)
-    check_one_source(paths)
     _check_times(paths[0], formats)
     wanted = sorted(read_table(data_dir / "utt2num_samples"), key=str.encode)
     missing = [utt_id for utt_id in wanted if utt_id not in parts]

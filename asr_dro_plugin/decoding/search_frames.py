@@ -26,7 +26,6 @@ class Frames:
         lengths: (N,) falling.
         certain: (N,) natural logarithm of the probability of all frames left out.
         order: (N,) which utterance of the batch each row is.
-        blank_id: column of the blank.
     """
 
     log_probs: np.ndarray

@@ -118,9 +118,10 @@ def find_lm(lm_dir: str | os.PathLike, name: str = JOINT) -> LmFiles:
     """
     path = Path(lm_dir)
     if single := path if path.is_file() else _model_of(path):
-        return _single(single)
-    folder = path / name
-    model = _model_of(folder)
+        if single.name in MODELS:  # what lies beside it counts
+            return _with_its_words(single, single.parent.name)
+        return LmFiles(single.parent, single, None, _from_arpa(single, single.name))
+    model = _model_of(path / name)
     if model is None:
         known = lm_names(path)
         has = f" It has: {' '.join(known)}." if known else ""
@@ -128,8 +129,7 @@ def find_lm(lm_dir: str | os.PathLike, name: str = JOINT) -> LmFiles:
             f"The language model '{name}' was asked for and is not in {path}."
             f"{suggestion(name, known)}{has} {REMEDY} {path}"
         )
-    unigrams = folder / "unigrams.txt"
-    return LmFiles(folder, model, unigrams if unigrams.is_file() else None, _describe(model, name))
+    return _with_its_words(model, name)
 
 
 def read_unigrams(path: str | os.PathLike) -> list[str]:
@@ -188,13 +188,10 @@ def _model_of(folder: Path) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _single(path: Path) -> LmFiles:
-    """A model that was named by its file; what lies beside it counts if it has the usual name."""
-    if path.name in MODELS:
-        unigrams = path.parent / "unigrams.txt"
-        description = _describe(path, path.parent.name)
-        return LmFiles(path.parent, path, unigrams if unigrams.is_file() else None, description)
-    return LmFiles(path.parent, path, None, _from_arpa(path, path.name))
+def _with_its_words(model: Path, name: str) -> LmFiles:
+    unigrams = model.parent / "unigrams.txt"
+    words = unigrams if unigrams.is_file() else None
+    return LmFiles(model.parent, model, words, _describe(model, name))
 
 
 def _describe(model: Path, name: str) -> dict:

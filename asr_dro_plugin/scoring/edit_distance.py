@@ -9,7 +9,8 @@ divides the problem first, and the division may differ; the distance does not.)
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -25,12 +26,7 @@ class EditCounts:
     ref: int = 0
 
     def __add__(self, other: "EditCounts") -> "EditCounts":
-        return EditCounts(
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
-            self.ref + other.ref,
-        )
+        return EditCounts(*map(add, astuple(self), astuple(other)))
 
     @property
     def errors(self) -> int:

@@ -16,12 +16,7 @@ import numpy as np
 
 from asr_dro_plugin.base.kaldi_io import missing_keys
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.scoring.edit_distance import (
-    EditCounts,
-    PairCounts,
-    count_edits,
-    count_pairs,
-)
+from asr_dro_plugin.scoring.edit_distance import EditCounts, PairCounts, count_edits, count_pairs
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.scores import Score, Utterances, group_scores
 from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, label_of, recorded
@@ -193,10 +188,7 @@ def _compared(
 
 
 def _counts(
-    refs: Sequence[str],
-    hyps: Sequence[str],
-    no_spaces: np.ndarray,
-    phoneme_map: PhonemeMap | None,
+    refs: Sequence[str], hyps: Sequence[str], no_spaces: np.ndarray, phoneme_map: PhonemeMap | None
 ) -> dict[str, PairCounts]:
     chars = count_pairs(refs, hyps)
     words = count_pairs([text.split() for text in refs], [text.split() for text in hyps])

@@ -45,16 +45,11 @@ class ScoredSet:
             references, found = self._so_far(Path(path))
         else:
             found = read_hypotheses(path, self.forms[1])
-        phonemes = self.options.phoneme_map
+        tables, text_norm, phonemes = self.tables, self.options.text_norm, self.options.phoneme_map
         scored = score(
-            references,
-            found.texts,
-            self.tables.languages,
-            self.options.text_norm,
-            self.tables.durations,
-            self.tables.no_space,
-            PhonemeMap.read(phonemes) if phonemes else None,
-        )
+            references, found.texts, tables.languages, text_norm, tables.durations,
+            tables.no_space, PhonemeMap.read(phonemes) if phonemes else None,
+        )  # fmt: skip
         return scored, found
 
     def complaints(self, path: str, scored: Score, damage: Texts) -> list[str]:

@@ -103,7 +103,8 @@ class JoinedParts:
         paths: the parts' files.
 
     Raises:
-        UserError: a part that is not there, or has a line that is no transcript.
+        UserError: a part that is not there, has a line that is no transcript, or was made by
+            another model or configuration, or of other data, than the first.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -118,6 +119,12 @@ class JoinedParts:
                 size = end
             if size != path.stat().st_size:
                 raise UserError(f"{path} is damaged after byte {size}. Run stage 12 again.")
+        for path in self.paths[1:]:
+            if source_at(path) != source_at(self.paths[0]):
+                raise UserError(
+                    f"{path} was made by another model or configuration, or of other data, than "
+                    f"{self.paths[0]}. Run stage 12 again."
+                )
 
     def __contains__(self, utt_id: str) -> bool:
         return utt_id in self._places
@@ -148,17 +155,6 @@ def read_so_far(folder: str | os.PathLike) -> dict[str, str]:
         if file.suffix != SOURCE:
             texts.update((each.utt_id, each.text) for each, _, _ in _whole_lines(file))
     return texts
-
-
-def check_one_source(paths: Sequence[Path]) -> None:
-    """Refuse parts of which some were made by another model or configuration, or of other data."""
-    first = _read_source(_beside(paths[0], SOURCE))
-    for path in paths[1:]:
-        if _read_source(_beside(path, SOURCE)) != first:
-            raise UserError(
-                f"{path} was made by another model or configuration, or of other data, than "
-                f"{paths[0]}. Run stage 12 again."
-            )
 
 
 def source_at(path: Path) -> Source:

@@ -11,7 +11,6 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.transcripts.partial import (
     GrowingHypotheses,
     JoinedParts,
-    check_one_source,
     read_so_far,
     remove_parts,
 )
@@ -161,10 +160,10 @@ def test_no_folder_holds_no_hypotheses(tmp_path):
 def test_parts_of_two_models_are_not_joined(path):
     other = path.with_name("hyp.2of2.jsonl")
     whole(path), whole(other)
-    check_one_source([path, other])
+    JoinedParts([path, other])
     whole(other, ONE | {"model": "2"})
     with pytest.raises(UserError, match="hyp.2of2.jsonl was made by another model"):
-        check_one_source([path, other])
+        JoinedParts([path, other])
 
 
 def test_after_joining_nothing_of_the_parts_is_left(path):

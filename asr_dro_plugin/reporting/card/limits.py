@@ -14,10 +14,7 @@ LISTED = 8  # languages that a sentence names; more are counted
 
 
 def limits(
-    langs: Sequence[str],
-    cells: Sequence[Cell],
-    report: Mapping | None,
-    config: Mapping,
+    langs: Sequence[str], cells: Sequence[Cell], report: Mapping | None, config: Mapping
 ) -> list[str]:
     """Sentences for the card, of a model that knows ``langs`` and was trained on ``cells``.
 

@@ -3,13 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.reporting.page.markup import Markup, el
-from asr_dro_plugin.reporting.page.parts import (
-    Material,
-    cell,
-    missing,
-    section,
-    table,
-)
+from asr_dro_plugin.reporting.page.parts import Material, cell, missing, section, table
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.scoring.confusions import NO_TAG, confused_pairs
 from asr_dro_plugin.scoring.table import percent

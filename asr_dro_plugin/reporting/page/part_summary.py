@@ -13,13 +13,7 @@ from asr_dro_plugin.reporting.read.score_files import (
     summary_of,
     worst_of,
 )
-from asr_dro_plugin.reporting.words import (
-    bracketed,
-    hours_words,
-    plural,
-    range_words,
-    signed,
-)
+from asr_dro_plugin.reporting.words import bracketed, hours_words, plural, range_words, signed
 from asr_dro_plugin.scoring.table import percent
 
 MANY = 15  # languages above which the mean of the worst 15 says something of its own

@@ -27,9 +27,8 @@ def find_reports(exp: str | os.PathLike) -> dict[tuple[str, str], dict]:
     exp = Path(exp)
     if not exp.is_dir():
         raise UserError(f"{exp} is no folder. Give an experiment, for example exp/asr_mini.")
-    reports = {}
-    for path in score_paths(exp):
-        reports[path.parent.parent.name, path.parent.name] = read_score(path)
+    paths = {(path.parent.parent.name, path.parent.name): path for path in score_paths(exp)}
+    reports = {names: read_score(path) for names, path in paths.items()}
     if not reports:
         raise UserError(f"{exp} holds no <inference_tag>/<set>/score.json. Run stages 12 and 13.")
     return reports

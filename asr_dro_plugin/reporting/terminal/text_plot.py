@@ -9,11 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Glyphs:
-    """Characters to draw with.
+    """Characters to draw with: a trend from low to high, a bar's, a curve's, and its axis.
 
-    Attributes:
-        trend: from low to high; ``full``, ``empty``: of a bar; ``line``, ``mark``: of a curve.
-        axis: vertical and corner; ``more``: that something was left out; ``minus``.
+    ``axis`` is vertical, corner, horizontal; ``more`` says that something was left out.
     """
 
     trend: str

@@ -97,10 +97,8 @@ def _epoch_words(state: RunState) -> str:
 
 def _head(state: RunState, look: Look) -> list[str]:
     colour = COLOURS.get(state.condition, "dim")
-    name, condition = (
-        look.paint(look.cut(state.name), "bold"),
-        look.paint(look.cut(state.words), colour),
-    )
+    name = look.paint(look.cut(state.name), "bold")
+    condition = look.paint(look.cut(state.words), colour)
     fits = len(state.name) + 2 + len(state.words) <= look.width
     lines = [f"{name}  {condition}"] if fits else [name, condition]
     share = state.done / state.total if state.total else None
@@ -110,9 +108,8 @@ def _head(state: RunState, look: Look) -> list[str]:
     total = f"/{state.total:,}" if state.total else ""
     words += [f"batches {state.done:,}{total}"]
     words += [f"updates {state.updates:,}"] if state.updates is not None else []
-    words += (
-        [f"{duration_words(state.seconds_left)} left"] if state.seconds_left is not None else []
-    )
+    if state.seconds_left is not None:
+        words.append(f"{duration_words(state.seconds_left)} left")
     lines += [look.cut("  ".join(words)), look.cut(_signs(state))]
     return [*lines, ""]
 
