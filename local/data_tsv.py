@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from asr_dro_plugin.data import corpus, splits
+from asr_dro_plugin.data import corpus, overlaps, splits
 from asr_dro_plugin.data.corpus_options import OptionParser
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.kaldi_names import NamesApart
@@ -24,6 +24,7 @@ from asr_dro_plugin.text.languages import choose, read_languages
 from asr_dro_plugin.text.normalizers import get_normalizer
 
 Row = tuple[corpus.Utterance, str]  # and its set, '' if the table does not tell
+ALLOW = "--allow_shared_recordings"
 LOCAL = Path(__file__).resolve().parent
 SETS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
         "val": "dev", "test": "test"}  # fmt: skip
@@ -56,6 +57,7 @@ def main() -> None:
         ledger = DropLedger()
         utterances = [utt for utt, its_set in rows if its_set == name]
         sets[name] = corpus.clean(utterances, normalize, ledger), ledger
+    _judge_overlaps({name: kept for name, (kept, _) in sets.items()}, split_file, args)
     corpus.write_sets(args.out_dir, args.name, sets, args.lid, args.max_drop, split_file)
 
 
@@ -63,7 +65,20 @@ def _parser() -> OptionParser:
     parser = OptionParser("tsv", __doc__)
     parser.add_argument("--columns", default="", help='"utt_id=id lang=language ..."')
     parser.add_argument("--group_by", default="lang", help="lang, lang_corpus, or a column")
+    parser.add_switch(ALLOW, "true: sets of the table may have the same recordings")
     return parser
+
+
+def _judge_overlaps(sets: overlaps.Sets, split_file: Path | None, args) -> None:
+    """The table's own sets must not have the same sound; whatever else they share is told."""
+    found = list(overlaps.overlaps(sets))
+    if split_file is None and not args.allow_shared_recordings:
+        overlaps.refuse_same_sound(found, args.source, ALLOW)
+    for each in found:
+        if each.same:
+            logging.warning("%s: %s", args.source, overlaps.described(each))
+    for note in overlaps.notes(found):
+        logging.info("%s: %s", args.source, note)
 
 
 def read_table(

@@ -17,7 +17,6 @@ from asr_dro_plugin.transcripts.file_names import file_names, unescape_id
 from tests.local.conftest import refusal
 from tests.sounds import noise, write_flac
 
-pytest_plugins = ["tests.local.conftest"]
 PAIRS = [
     ("कि", "कु"),
     ("e\u0301", "e\u0300"),

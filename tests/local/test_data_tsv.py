@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ SETS = ("train", "dev", "test")
 def write_rows(folder, rows, header=HEADER, name="utts.tsv"):
     """A table in ``folder`` and the sound files that it names."""
     for row in rows:
-        write_flac(folder / row["path"], noise(0.3))
+        write_flac(folder / row["path"], noise(0.3, seed=int(Path(row["path"]).stem)))
     columns = header.split("\t")
     lines = [header, *("\t".join(row[column] for column in columns) for row in rows)]
     (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
