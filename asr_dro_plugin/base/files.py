@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import tempfile
@@ -36,6 +37,17 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """A whole text file; see ``atomic_write``."""
+    with atomic_write(path) as stream:
+        stream.write(text)
+
+
+def write_json(path: str | os.PathLike, content: object) -> None:
+    """A whole JSON file, for people as well: a blank a level, letters as they are."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def sha256_of(path: str | os.PathLike) -> str:

@@ -69,8 +69,13 @@ def read_table(path: str | os.PathLike, allow_empty_value: bool = True) -> dict[
 def write_table(path: str | os.PathLike, table: Mapping[str, str]) -> None:
     """Write ``key value`` lines atomically, sorted by key in byte order as Kaldi's tools expect."""
     with atomic_write(path) as stream:
-        for key in sorted(table, key=lambda k: k.encode()):
-            stream.write(f"{key} {table[key]}".rstrip(" ") + "\n")
+        stream.writelines(table_lines(table))
+
+
+def table_lines(table: Mapping[str, str]) -> list[str]:
+    """``key value`` lines with their ends, sorted as ``write_table`` writes them."""
+    keys = sorted(table, key=lambda k: k.encode())
+    return [f"{key} {table[key]}".rstrip(" ") + "\n" for key in keys]
 
 
 def spk2utt(utt2spk: Mapping[str, str]) -> dict[str, str]:

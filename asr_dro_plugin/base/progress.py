@@ -58,7 +58,13 @@ class Progress:
         now = time.monotonic()
         if now - self._shown >= (FILE_SECONDS if self.file else PLAIN_SECONDS):
             self._shown = now
-            self._write_file() if self.file else self._print_line(now)
+            if self.file:
+                self._write_file()
+                return
+            share = f" ({100 * self.done / self.total:.0f} %)" if self.total else ""
+            words = f"{self.title}: {self.done}/{self.total}{share}, {now - self._started:.0f} s"
+            note = f", {self.note}" if self.note else ""
+            print(f"{words} gone{note}", file=sys.stderr, flush=True)
 
     def _write_file(self) -> None:
         """Replace the file; a full or vanished disk must not end the work that is reported on."""
@@ -67,8 +73,3 @@ class Progress:
             note = " ".join(self.note.split())
             temporary.write_text(f"{self.done} {self.total} {note}\n", "utf-8")
             os.replace(temporary, self.file)
-
-    def _print_line(self, now: float) -> None:
-        share = f" ({100 * self.done / self.total:.0f} %)" if self.total else ""
-        words = f"{self.title}: {self.done}/{self.total}{share}, {now - self._started:.0f} s gone"
-        print(f"{words}{', ' + self.note if self.note else ''}", file=sys.stderr, flush=True)

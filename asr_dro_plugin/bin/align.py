@@ -27,7 +27,6 @@ LANGUAGE_CODE = re.compile("[a-z]{3}")
 
 
 def get_parser() -> Parser:
-    """Options of the command."""
     parser = Parser(prog="asr-dro align", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("pair", nargs="*", metavar="AUDIO TEXTFILE", help="a recording and the text of all of it")
@@ -60,7 +59,11 @@ def language_code(word: str) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Align, list what could not be; exit 3 if there was any."""
     args = get_parser().parse_args(argv)
-    check_usage(args)
+    if bool(args.data_dir) == bool(args.pair) or len(args.pair) not in (0, 2):
+        raise UserError("Give --data_dir DIR, or one AUDIO and one TEXTFILE.")
+    for path in args.pair:
+        if not Path(path).is_file():
+            raise UserError(f"{path} does not exist. Give a recording, and a file with its text.")
     from asr_dro_plugin.audio.read_ahead import Location
     from asr_dro_plugin.decoding import align_texts
 
@@ -82,15 +85,6 @@ def main(argv: list[str] | None = None) -> int:
         total = len(texts.keys() | {location.utt_id for location in locations})
         raise SomeLeftOut(f"{faults} of {total} utterances are not aligned{where}.")
     return 0
-
-
-def check_usage(args: argparse.Namespace) -> None:
-    """Either a data directory, or a recording and its text."""
-    if bool(args.data_dir) == bool(args.pair) or len(args.pair) not in (0, 2):
-        raise UserError("Give --data_dir DIR, or one AUDIO and one TEXTFILE.")
-    for path in args.pair:
-        if not Path(path).is_file():
-            raise UserError(f"{path} does not exist. Give a recording, and a file with its text.")
 
 
 def load(args: argparse.Namespace):

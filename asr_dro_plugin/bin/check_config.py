@@ -1,7 +1,5 @@
 """``asr-dro check-config``: refuse a configuration that cannot be trained or decoded with."""
 
-from collections.abc import Sequence
-
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError, run_main
@@ -10,7 +8,7 @@ from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.overrides import join_asr_args
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Check; says nothing when all is well, else one line and exit code 1."""
     args = _parser().parse_args(join_asr_args(argv))
     config = read_config(args.config, args.asr_args, ssl_checkpoint=args.ssl_checkpoint)

@@ -30,7 +30,6 @@ out/left_out.tsv lists.
 
 
 def get_parser() -> Parser:
-    """Options of the command."""
     parser = Parser(prog="asr-dro decode", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add_model_options(parser)

@@ -8,7 +8,6 @@ from asr_dro_plugin.errors import UserError, run_main
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--data_dir", required=True, help="Kaldi data directory of stage 1 or 2")

@@ -16,7 +16,6 @@ FORMATS = ("hf",)
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(prog="asr-dro export", description=__doc__)
     add = parser.add_argument
     add("exp", type=Path, help="trained or imported experiment")

@@ -8,7 +8,6 @@ from asr_dro_plugin.errors import run_main
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--in_dir", required=True, help="dump of stage 3, for example dump/raw/org/train")

@@ -20,7 +20,6 @@ KINDS = ("nemo", "hf", "fairseq", "espnet", "state_dict")
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(prog="asr-dro import", description=__doc__)
     add = parser.add_argument
     add("path", type=Path, help="the model: a file or a folder, by its kind")

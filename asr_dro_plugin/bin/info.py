@@ -11,20 +11,14 @@ Nothing is built, downloaded or trained.
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.experiment import info as stack_facts
 from asr_dro_plugin.experiment.folders import ModelFolder, read_model_folder
-from asr_dro_plugin.experiment.info import (
-    VocabularyFacts,
-    encoder_layers,
-    folder_vocabulary,
-    stack_info,
-    vocabulary_of,
-)
+from asr_dro_plugin.experiment.info import VocabularyFacts, vocabulary_of
 from asr_dro_plugin.experiment.info_table import info_facts, info_lines, layers_below
 from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.overrides import join_asr_args
@@ -33,16 +27,16 @@ from asr_dro_plugin.text.tokens import read_symbols
 OF_CONFIGURATIONS = ("vocab", "token_list", "ssl_checkpoint", "asr_args")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Print what is known of a stack, as text or as JSON."""
     args = get_parser().parse_args(join_asr_args(argv))
     folder = _folder(args)
     config = folder.config if folder else _config(args)
-    vocabulary = folder_vocabulary(folder) if folder else _vocabulary(args, config)
+    vocabulary = stack_facts.folder_vocabulary(folder) if folder else _vocabulary(args, config)
     weights, trained_here = (folder.weights, folder.imported is None) if folder else (None, True)
     try:
-        info = stack_info(config, vocabulary, weights, trained_here)
-        layers = encoder_layers(config) if args.layers else None
+        info = stack_facts.stack_info(config, vocabulary, weights, trained_here)
+        layers = stack_facts.encoder_layers(config) if args.layers else None
     except UserError as error:
         raise UserError(f"{args.path}: {error}") from None
     found = {"path": str(args.path), **info.as_dict()}

@@ -1,7 +1,6 @@
 """Build n-gram language models, and measure their perplexity (stages 6-9)."""
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,7 +25,6 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 
 
 def get_parser() -> Parser:
-    """All options of the command."""
     parser = Parser(prog="asr-dro lm", description=__doc__, epilog=EPILOG)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
 
@@ -42,7 +40,9 @@ def get_parser() -> Parser:
     binary = step("binary", run_binary, "stage 9: KenLM's binary of each model")
     for one in (build, collect):
         _text_options(one)
-        _collect_options(one)
+        one.add_argument("--per", choices=["joint", "language", "both"], default="joint",
+            help="one model of all text, one of each language, or both")  # fmt: skip
+        one.add_argument("--text_norm", default="none", help=f"what is done to the text: {KINDS}")
     collect.add_argument("--out", required=True, help="folder that gets the texts")
     estimate.add_argument("text_dir", help="folder that `collect` wrote")
     for one in (build, estimate):
@@ -65,12 +65,6 @@ def _text_options(parser: Parser) -> None:
     parser.add_switch(
         "--kaldi", "whether an id begins each line (default: true with --groups)", None
     )
-
-
-def _collect_options(parser: Parser) -> None:
-    parser.add_argument("--per", choices=["joint", "language", "both"], default="joint",
-        help="one model of all text, one of each language, or both")  # fmt: skip
-    parser.add_argument("--text_norm", default="none", help=f"what is done to the text: {KINDS}")
 
 
 def _model_options(parser: Parser) -> None:
@@ -128,17 +122,15 @@ def run_binary(args: argparse.Namespace) -> None:
 
 def run_perplexity(args: argparse.Namespace) -> None:
     """Print the table; 3 where a language or an utterance could not be scored."""
-    from asr_dro_plugin.base.files import atomic_write
+    from asr_dro_plugin.base.files import write_json
     from asr_dro_plugin.lm.perplexity import measure, perplexity_table, remarks, text_norm_of
     from asr_dro_plugin.lm.text import sentences_of
 
     text_norm = args.text_norm or text_norm_of(args.lm_dir)
     found = measure(args.lm_dir, sentences_of(args.text, text_norm, args.groups, args.kaldi))
     if args.json:
-        with atomic_write(args.json) as stream:
-            about = {"text": args.text, "text_norm": recorded(text_norm), **found}
-            json.dump(about, stream, indent=1, ensure_ascii=False)
-            stream.write("\n")
+        about = {"text": args.text, "text_norm": recorded(text_norm), **found}
+        write_json(args.json, about)
     print(perplexity_table(found))
     if left := remarks(found):
         raise (UserError if args.strict else SomeLeftOut)("; ".join(left))

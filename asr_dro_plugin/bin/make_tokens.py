@@ -9,7 +9,6 @@ from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--text", required=True, help="filtered training text, for example dump/raw/train/text")

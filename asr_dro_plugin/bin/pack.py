@@ -8,7 +8,6 @@ from asr_dro_plugin.errors import UserError, run_main
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(prog="asr-dro pack", description=__doc__)
     add = parser.add_argument
     add("exp", help="trained experiment, for example exp/asr_...")

@@ -18,7 +18,6 @@ from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(prog="asr-dro preflight", description=__doc__)
     add = parser.add_argument
     add("--config", required=True, help="training configuration: its stack decides the frames")

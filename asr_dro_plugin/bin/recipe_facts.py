@@ -10,7 +10,6 @@ read and judged here, once.  The one file that it may write is the decoding conf
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -26,7 +25,7 @@ from asr_dro_plugin.stack.overrides import overrides_from_arguments
 from asr_dro_plugin.text.normalizers import get_normalizer
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Judge, then print the names."""
     words = sys.argv[1:] if argv is None else argv
     options = dict(word.partition("=")[::2] for word in words)
@@ -48,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe_checks.check_options(options, names, config)
     if options["lm_dir"]:
         check_lm_dir(decoding, options["lm_dir"], options["inference_config"])
-    _check_gpus(options, names)
+    # As training itself would end, but now; a cluster's GPUs are not seen from here.
+    is_local = options["cmd_backend"] == "local" and options["dry_run"] == "false"
+    if is_local and int(options["stop_stage"]) >= 11:
+        device_of(max(int(options["ngpu"]), int(names["inference_ngpu"])))
     is_plan = options["dry_run"] == "true"  # which builds every module anyway
     check_outcome(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
     lines = [f"{name}={shlex.quote(value)}" for name, value in names.items()]
@@ -59,13 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             yaml.safe_dump(dict(given), stream, sort_keys=False, allow_unicode=True)
     print("\n".join(lines))
     return 0
-
-
-def _check_gpus(options: Mapping[str, str], names: Mapping[str, str]) -> None:
-    """As training itself would end, but now; a cluster's GPUs are not seen from here."""
-    is_local = options["cmd_backend"] == "local" and options["dry_run"] == "false"
-    if is_local and int(options["stop_stage"]) >= 11:
-        device_of(max(int(options["ngpu"]), int(names["inference_ngpu"])))
 
 
 if __name__ == "__main__":

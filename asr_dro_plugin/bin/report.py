@@ -19,7 +19,6 @@ MAX_NAMED = 3
 
 
 def get_parser() -> Parser:
-    """All options of the command."""
     parser = Parser(prog="asr-dro report", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if len(args.exp) > 1 and not args.out:
         parser.error("several experiments need --out FILE, the page that shows them all")
-    from asr_dro_plugin.base.files import atomic_write
+    from asr_dro_plugin.base.files import write_text
     from asr_dro_plugin.reporting.page.build import collect, page
     from asr_dro_plugin.reporting.read.experiment import faults_of, open_experiments
     from asr_dro_plugin.reporting.words import plural
@@ -58,8 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if faults and args.strict:
         raise UserError(f"{faults[0]} (--strict: nothing was written)")
     out = Path(args.out) if args.out else experiments[0].path / "report.html"
-    with atomic_write(out) as stream:
-        stream.write(content)
+    write_text(out, content)
     print(f"Wrote {out} ({len(content.encode()) / 1e6:.1f} MB)")
     if args.results:
         _write_results(experiments)

@@ -28,7 +28,6 @@ RUN_OPTIONS = ("asr_config", "inference_config", "model_file", "git_commit")
 
 
 def get_parser() -> Parser:
-    """All options of the command."""
     parser = Parser(prog="asr-dro score", description=__doc__, epilog=EPILOG)
     parser.add_argument("texts", metavar="REF HYP", nargs="*", help="references and hypotheses")
     use = parser.add_argument_group("which use (one of these)").add_mutually_exclusive_group()

@@ -22,7 +22,6 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 
 
 def get_parser() -> Parser:
-    """Options of the command."""
     parser = Parser(prog="asr-dro segment", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("audio", nargs="+", help="recordings of any rate, container and length")
@@ -47,6 +46,7 @@ def get_parser() -> Parser:
 def main(argv: list[str] | None = None) -> int:
     """Cut, list what is not as it was wanted; exit 3 if there was any."""
     args = get_parser().parse_args(argv)
+    from asr_dro_plugin.audio.vad import load_model
     from asr_dro_plugin.data.segments_dir import NO_LANGUAGE, recording_ids, write_segments_dir
     from asr_dro_plugin.decoding.segment import Lengths
     from asr_dro_plugin.decoding.segment_recordings import Cutter, cut_all, report
@@ -54,7 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     lengths = Lengths(args.min, args.max, args.pad)
     paths = recording_ids(args.audio)
     texts = read_texts(args, list(paths))
-    model = load_pauses(args)
+    model = load(args) if args.exp else None
+    if model is None:
+        load_model()  # of voice activity: refused here where its package is missing
     cutter = Cutter(lengths, args.pause, args.cut_speech, args.low_score, args.lang, model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about itself
@@ -62,16 +64,6 @@ def main(argv: list[str] | None = None) -> int:
     write_segments_dir(args.out, recordings, args.lang or NO_LANGUAGE, args.keep)
     report(recordings, args.out)
     return 0
-
-
-def load_pauses(args: argparse.Namespace):
-    """The ``Aligner`` of --exp; None for voice activity detection, which is then installed."""
-    if args.exp:
-        return load(args)
-    from asr_dro_plugin.audio.vad import load_model
-
-    load_model()
-    return None
 
 
 def read_texts(args: argparse.Namespace, names: list[str]) -> dict[str, str]:

@@ -14,7 +14,6 @@ FORMATS = "text json srt vtt ctm txt trn nbest"
 
 
 def get_parser() -> Parser:
-    """Options of the command."""
     parser = Parser(prog="asr-dro transcribe", description=__doc__)
     add = parser.add_argument
     add("audio", nargs="+", help="audio files of any rate and container, folders, a wav.scp, or "

@@ -9,7 +9,6 @@ after its last trial.
 import argparse
 import logging
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from asr_dro_plugin.text.normalizers import KINDS
 
 
 def get_parser() -> Parser:
-    """Options of the command."""
     parser = Parser(prog="asr-dro tune-lm", description=__doc__)
     add = parser.add_argument
     add_model_options(parser)
@@ -76,7 +74,7 @@ def fill(request: Request, data_dir: Path, store: EmissionStore) -> dict[str, st
     return fill_store(request, data_dir, store)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Tune, and say what was found."""
     args = get_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")

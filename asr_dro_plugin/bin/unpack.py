@@ -8,7 +8,6 @@ from asr_dro_plugin.errors import UserError, run_main
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(prog="asr-dro unpack", description=__doc__)
     add = parser.add_argument
     add("archive", help="the packed model, a .zip")

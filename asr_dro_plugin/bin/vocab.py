@@ -20,7 +20,6 @@ verdict (kept, stray letter, mark, rare, not allowed).  The last two get no toke
 
 
 def get_parser() -> Parser:
-    """The command line."""
     parser = Parser(prog="asr-dro vocab", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("text", nargs="+", metavar="TEXT", help="Kaldi's text or plain lines, gzip or not")

@@ -1,14 +1,13 @@
 """A training run, live on the terminal until it is over (or Ctrl-C); it reads files only."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import run_main
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Show the run until it is over or interrupted."""
     args = _parser().parse_args(argv)
     from asr_dro_plugin.reporting.terminal.watch import watch

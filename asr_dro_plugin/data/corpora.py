@@ -37,8 +37,7 @@ def read_corpora(path: str | os.PathLike | None = None) -> list[CorpusLicence]:
     path = path or recipe_file(TABLE)
     if path is None:
         return []
-    rows: list[CorpusLicence] = []
-    seen = set()
+    rows: dict[tuple[str, str], CorpusLicence] = {}
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split("\t")
         if not line or line.startswith("#") or fields == list(COLUMNS):
@@ -46,11 +45,9 @@ def read_corpora(path: str | os.PathLike | None = None) -> list[CorpusLicence]:
         if len(fields) != len(COLUMNS) or not fields[0] or not fields[2]:
             raise UserError(f"{path}:{number} is not a row of {' '.join(COLUMNS)} between tabs.")
         row = CorpusLicence(*fields)
-        if (key := (plain(row.corpus), row.lang)) in seen:
+        if rows.setdefault((plain(row.corpus), row.lang), row) is not row:
             raise UserError(f"{path}:{number} gives '{row.corpus} {row.lang}' a second time.")
-        seen.add(key)
-        rows.append(row)
-    return rows
+    return list(rows.values())
 
 
 def plain(name: str) -> str:
@@ -60,9 +57,5 @@ def plain(name: str) -> str:
 
 def find(corpus: str, lang: str, rows: Sequence[CorpusLicence]) -> CorpusLicence:
     """The row of a corpus in a language; one with the licence ``unknown`` where there is none."""
-    named = [row for row in rows if plain(row.corpus) == plain(corpus)]
-    own = [row for row in named if row.lang == lang]
-    return next(
-        iter(own or [row for row in named if not row.lang]),
-        CorpusLicence(corpus, lang, UNKNOWN, ""),
-    )
+    named = {row.lang: row for row in rows if plain(row.corpus) == plain(corpus)}
+    return named.get(lang) or named.get("") or CorpusLicence(corpus, lang, UNKNOWN, "")

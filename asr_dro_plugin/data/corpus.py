@@ -199,23 +199,24 @@ def write_sets(
             ledger.write(target / "dropped.tsv")
             if split_file:
                 shutil.copyfile(split_file, target / SPLIT_COPY)
-        _into_place([f"{name}_{corpus}" for name in sets], work, out)
+        names = [f"{name}_{corpus}" for name in sets]
+        for name in names:  # first all old ones leave: between, nothing looks finished
+            if (out / name).exists():
+                os.replace(out / name, work / f"old.{name}")
+        for name in names:
+            os.replace(work / name, out / name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     langs = {utt.lang for utterances, _ in sets.values() for utt in utterances}
     for name, (utterances, ledger) in sets.items():
-        _log_summary(out / f"{name}_{corpus}", utterances, ledger)
-        for lang in sorted(langs - {utt.lang for utt in utterances}):
-            logging.warning("%s has no %s utterances", out / f"{name}_{corpus}", lang)
-
-
-def _into_place(names: Sequence[str], work: Path, out: Path) -> None:
-    """First all old ones leave, then all new ones come: between, nothing looks finished."""
-    for name in names:
-        if (out / name).exists():
-            os.replace(out / name, work / f"old.{name}")
-    for name in names:
-        os.replace(work / name, out / name)
+        where, told = out / f"{name}_{corpus}", "%s %s: %d utterances, %.1f min, %d dropped"
+        for lang in sorted(langs):
+            seconds = [utt.duration or 0.0 for utt in utterances if utt.lang == lang]
+            lost = sum(drop.lang == lang for drop in ledger.drops)
+            if seconds:
+                logging.info(told, where, lang, len(seconds), sum(seconds) / 60, lost)
+            else:
+                logging.warning("%s has no %s utterances", where, lang)
 
 
 def made_from_split(out_dir: str | os.PathLike, corpus: str) -> bool:
@@ -253,7 +254,8 @@ def _write_directory(path: Path, utterances: Sequence[Utterance], lid: bool, cor
 
 def _recordings(utts: Mapping[str, Utterance]) -> dict[str, dict[str, str]]:
     """``wav.scp`` by utterance; with cut recordings, ``wav.scp`` by recording and ``segments``."""
-    paths = {i: portable_path(u.audio) for i, u in utts.items()}
+    here = os.path.join(os.getcwd(), "")  # a path below it is written relative to it
+    paths = {i: os.path.abspath(u.audio).removeprefix(here) for i, u in utts.items()}
     if all(u.start is None and u.end is None for u in utts.values()):
         return {"wav.scp": paths}
     names = {path: f"rec-{n:07d}" for n, path in enumerate(sorted(set(paths.values())), 1)}
@@ -262,23 +264,6 @@ def _recordings(utts: Mapping[str, Utterance]) -> dict[str, dict[str, str]]:
         start = u.start or 0.0
         segments[i] = f"{names[paths[i]]} {start:.3f} {start + (u.duration or 0.0):.3f}"
     return {"wav.scp": {name: path for path, name in names.items()}, "segments": segments}
-
-
-def portable_path(path: str | os.PathLike) -> str:
-    """Relative to the working directory if below it, else absolute."""
-    absolute = os.path.abspath(path)
-    here = os.path.join(os.getcwd(), "")
-    return absolute.removeprefix(here) if absolute.startswith(here) else absolute
-
-
-def _log_summary(name: Path, utterances: Sequence[Utterance], ledger: DropLedger) -> None:
-    for lang in sorted({u.lang for u in utterances}):
-        seconds = [u.duration or 0.0 for u in utterances if u.lang == lang]
-        lost = sum(d.lang == lang for d in ledger.drops)
-        logging.info(
-            "%s %s: %d utterances, %.1f min, %d dropped", name, lang, len(seconds),
-            sum(seconds) / 60, lost,
-        )  # fmt: skip
 
 
 def write_left_out(ledger: DropLedger, path: str | os.PathLike) -> None:

@@ -13,18 +13,16 @@ class OptionParser(Parser):
 
     def __init__(self, corpus: str, description: str) -> None:
         super().__init__(description=description)
-        self.corpus = corpus
-        self.add_argument("--out_dir", default="data", help="where the sets go")
-        self.add_argument("--name", default=corpus, help="the sets are train_NAME, dev_NAME, ...")
-        self.add_argument("--langs", default="", help="ISO 639-3 codes; all if empty")
+        self.corpus, add = corpus, self.add_argument
+        add("--out_dir", default="data", help="where the sets go")
+        add("--name", default=corpus, help="the sets are train_NAME, dev_NAME, ...")
+        add("--langs", default="", help="ISO 639-3 codes; all if empty")
         self.add_switch("--lid", "[iso] tag first in the text", True)
-        self.add_argument("--text_norm", default="lower_no_punct", help=KINDS)
-        self.add_argument("--source", default="", help="root of the corpus, or its table")
-        self.add_argument("--seed", type=int, default=7, help="for splits that are made here")
+        add("--text_norm", default="lower_no_punct", help=KINDS)
+        add("--source", default="", help="root of the corpus, or its table")
+        add("--seed", type=int, default=7, help="for splits that are made here")
         self.add_switch("--new_split", "make the split anew")
-        self.add_argument(
-            "--max_drop", type=fraction, default=DEFAULT_CAP, help="largest share per language"
-        )
+        add("--max_drop", type=fraction, default=DEFAULT_CAP, help="largest share per language")
 
     def error(self, message: str):
         """argparse's hook: what it found wrong, as our one line."""

@@ -37,8 +37,7 @@ class DropLedger:
 
     def add(self, utt_id: str, lang: str, reason: str, detail: str = "") -> None:
         """Note that ``utt_id`` of language ``lang`` is left out for ``reason`` (a few words)."""
-        clean = " ".join(detail.split())
-        self.drops.append(Drop(utt_id, lang, reason, clean))
+        self.drops.append(Drop(utt_id, lang, reason, " ".join(detail.split())))
 
     @property
     def utt_ids(self) -> set[str]:

@@ -20,7 +20,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio import files as audio
 from asr_dro_plugin.audio.silence import has_sound
 from asr_dro_plugin.audio.sources import is_pipe
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import atomic_write, write_text
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data import claims
 from asr_dro_plugin.data.drop_ledger import DropLedger
@@ -30,7 +30,6 @@ from asr_dro_plugin.errors import UserError
 
 FULL_SCALE = 32768
 MAX_CLIPPED = 0.1  # more of an utterance beyond full scale is no overshoot but a wrong scale
-FEATS_TYPES = ("raw", "raw_copy")
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,6 @@ class DumpSettings:
     num_parts: int = 1
 
 
-class Unusable(Exception):
-    """An utterance that must be left out; ``reason`` in a few words."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
-
-
 def dump_part(settings: DumpSettings, part: int) -> None:
     """Dump part ``part`` of 1..num_parts; a second run does this part again and no other."""
     out = Path(settings.out_dir)
@@ -60,12 +51,9 @@ def dump_part(settings: DumpSettings, part: int) -> None:
     for stale in (out / "wav.scp", record):
         stale.unlink(missing_ok=True)
     items = _part_of(read_items(settings.data_dir, settings.allow_pipes), part, settings.num_parts)
-    done = _write_ark(settings, part, items) if settings.feats_type == "raw" else {}
-    if settings.feats_type == "raw_copy":
-        done = _check_copies(settings, part, items)
-    done["fingerprint"] = fingerprint(settings)
-    with atomic_write(record) as stream:
-        json.dump(done, stream, ensure_ascii=False)
+    dump = _write_ark if settings.feats_type == "raw" else _check_copies
+    done = dump(settings, part, items) | {"fingerprint": fingerprint(settings)}
+    write_text(record, json.dumps(done, ensure_ascii=False))
 
 
 def _part_of(items: list[Item], part: int, num_parts: int) -> list[Item]:
@@ -101,17 +89,15 @@ def _write_ark(settings: DumpSettings, part: int, items: list[Item]) -> dict:
     rows, drops = [], []
     with atomic_write(ark, "wb") as stream, _progress(settings, part, items) as bar:
         for item, result in _convert_all(items, settings):
-            if isinstance(result, Unusable):
-                drops.append([item.utt_id, result.reason, result.detail])
+            if isinstance(result, audio.AudioError):
+                drops.append([item.utt_id, result.reason, str(result)])
             else:
                 samples, num_clipped = result
                 pointer = f"{ark}:{stream.tell() + len(item.utt_id.encode()) + 1}"
                 kaldiio.save_ark(
-                    stream,
-                    {item.utt_id: (settings.fs, samples)},
-                    write_function="soundfile",
+                    stream, {item.utt_id: (settings.fs, samples)}, write_function="soundfile",
                     write_kwargs={"format": "FLAC", "subtype": "PCM_16"},
-                )
+                )  # fmt: skip
                 rows.append([item.utt_id, pointer, len(samples), num_clipped])
             bar.advance()
         size = stream.tell()
@@ -129,7 +115,7 @@ def _convert_all(items: list[Item], settings: DumpSettings) -> Iterator[tuple[It
         try:
             recording = audio.AudioFile(path, settings.allow_pipes)
         except audio.AudioError as error:
-            yield from ((item, Unusable(error.reason, str(error))) for item in group)
+            yield from ((item, error) for item in group)
             continue
         with recording:
             for item in group:
@@ -142,43 +128,41 @@ def _converted(item: Item, recording: audio.AudioFile, fs: int) -> object:
         samples = recording.read(item.start, item.end)
         return to_pcm(item, samples, recording.sample_rate, fs)
     except audio.AudioError as error:
-        return Unusable(error.reason, str(error))
-    except Unusable as unusable:
-        return unusable
+        return error
 
 
 def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndarray, int]:
     """(N,) float32 at ``rate`` to int16 at ``fs``, and how many samples had to be clipped.
 
     Raises:
-        Unusable: no sample, no sound in them, a value that is not finite, a segment that runs past
+        AudioError: no sample, no sound in them, a value that is not finite, a segment that runs past
             the recording, another duration than the one declared, or so much beyond full scale
             that the file's scale must be wrong.
     """
     if not len(samples):
-        raise Unusable("zero-length audio", item.path)
+        raise audio.AudioError(item.path, "zero-length audio")
     _check_length(item, len(samples) / rate, rate)
     if not np.isfinite(samples).all():
-        raise Unusable("samples that are not numbers", item.path)
+        raise audio.AudioError(item.path, "samples that are not numbers")
     if not has_sound(samples):
-        raise Unusable("no sound", item.path)
+        raise audio.AudioError(item.path, "no sound")
     scaled = np.rint(audio.resample(samples, rate * item.speed, fs) * FULL_SCALE)
     if not len(scaled):
-        raise Unusable("zero-length audio", item.path)
+        raise audio.AudioError(item.path, "zero-length audio")
     num_clipped = int(((scaled > FULL_SCALE) | (scaled < -FULL_SCALE)).sum())
     if num_clipped > MAX_CLIPPED * len(scaled):
-        raise Unusable("samples far beyond full scale", item.path)
+        raise audio.AudioError(item.path, "samples far beyond full scale")
     return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16), num_clipped
 
 
 def _check_length(item: Item, seconds: float, rate: int) -> None:
     """What was cut must be there whole, and a whole file as long as it was declared."""
     if item.end is not None and item.end - (item.start or 0) - seconds > claims.SEGMENT_SLACK:
-        raise Unusable(claims.BEYOND, item.path)
+        raise audio.AudioError(item.path, claims.BEYOND)
     if item.start is not None or item.declared is None:
         return
     if fault := claims.fault(item.declared, seconds / item.speed, rate * item.speed):
-        raise Unusable(claims.NOT_AS_DECLARED, f"{item.path}: {fault}")
+        raise audio.AudioError(f"{item.path}: {fault}", claims.NOT_AS_DECLARED)
 
 
 def _check_copies(settings: DumpSettings, part: int, items: list[Item]) -> dict:
@@ -190,8 +174,6 @@ def _check_copies(settings: DumpSettings, part: int, items: list[Item]) -> dict:
                 rows.append([item.utt_id, item.path, _copy_length(item, settings), 0])
             except audio.AudioError as error:
                 drops.append([item.utt_id, error.reason, str(error)])
-            except Unusable as unusable:
-                drops.append([item.utt_id, unusable.reason, unusable.detail])
             bar.advance()
     return {"rows": rows, "drops": drops, "ark_size": 0}
 
@@ -220,11 +202,9 @@ def _what_needs_raw(item: Item, fs: int) -> str:
         return f"has {info.sample_rate} Hz, not {fs}"
     if info.num_channels != 1:
         return f"has {info.num_channels} channels"
-    return (
-        ""
-        if info.decoder == "libsndfile"
-        else f"is decoded by {info.decoder}, which ESPnet does not use"
-    )
+    if info.decoder != "libsndfile":
+        return f"is decoded by {info.decoder}, which ESPnet does not use"
+    return ""
 
 
 def merge(settings: DumpSettings, max_drop: float) -> None:
@@ -272,18 +252,12 @@ def _write_dump(settings: DumpSettings, data: UttTables, rows: dict[str, list]) 
     out, raw = Path(settings.out_dir), settings.feats_type == "raw"
     keep = [utt_id for utt_id in data.utt_ids if utt_id in rows]
     for name, value in (("feats_type", "raw"), ("audio_format", "flac.ark" if raw else "sound")):
-        with atomic_write(out / name) as stream:
-            stream.write(value + "\n")
+        write_text(out / name, value + "\n")
     for ark in out.glob("data/wav_ark.*.ark"):  # of a run with more parts, or of raw_copy
         if not raw or not 1 <= int(ark.suffixes[-2][1:]) <= settings.num_parts:
             ark.unlink()
-    data.write(
-        out,
-        keep,
-        **{
-            "wav.scp": {utt_id: rows[utt_id][0] for utt_id in keep},
-            "utt2num_samples": {utt_id: str(rows[utt_id][1]) for utt_id in keep},
-        },
-    )
+    lengths = {utt_id: str(rows[utt_id][1]) for utt_id in keep}
+    recordings = {utt_id: rows[utt_id][0] for utt_id in keep}
+    data.write(out, keep, utt2num_samples=lengths, **{"wav.scp": recordings})
     seconds = sum(rows[utt_id][1] for utt_id in keep) / settings.fs
     logging.info("%s: %d utterances, %.2f h", out, len(keep), seconds / 3600)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import atomic_write, write_text
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
 from asr_dro_plugin.data.drop_ledger import REMEDY, DropLedger
 from asr_dro_plugin.data.utt_tables import REQUIRED, UttTables
@@ -62,7 +62,12 @@ def filter_dir(
     """
     data = UttTables.read(in_dir, DUMP_TABLES)
     Path(out_dir, "wav.scp").unlink(missing_ok=True)
-    known = _known_symbols(train_dir, token_list)
+    known = None
+    if token_list:
+        known = characters_of_tokens(read_lines(token_list))
+    elif train_dir:
+        text = read_table(Path(train_dir, "text"))
+        known = {symbol for line in text.values() for symbol in symbols_of(line)}
     ledger = DropLedger()
     for utt_id in data.utt_ids:
         num_samples = int(data.tables["utt2num_samples"][utt_id])
@@ -77,9 +82,8 @@ def filter_dir(
     remedy = _case_remedy(data, unseen, token_list) or REMEDY
     ledger.conclude(data.totals(), Path(out_dir, "dropped.tsv"), out_dir, max_drop, remedy)
     for name in MARKS:
-        value = read_lines(Path(in_dir, name))
-        with atomic_write(Path(out_dir, name)) as stream:
-            stream.writelines(line + "\n" for line in value)
+        value = "".join(f"{line}\n" for line in read_lines(Path(in_dir, name)))
+        write_text(Path(out_dir, name), value)
     data.write(out_dir, set(data.utt_ids) - ledger.utt_ids)
 
 
@@ -126,15 +130,6 @@ def code_points(symbol: str) -> str:
     return "+".join(f"U+{ord(char):04X}" for char in symbol) if len(symbol) < 4 else "tag"
 
 
-def _known_symbols(train_dir: str | None, token_list: str | None) -> set[str] | None:
-    if token_list:
-        return characters_of_tokens(read_lines(token_list))
-    if train_dir:
-        text = read_table(Path(train_dir, "text"))
-        return {symbol for line in text.values() for symbol in symbols_of(line)}
-    return None
-
-
 def _case_remedy(data: UttTables, unseen: Mapping[str, list[str]], token_list: str | None) -> str:
     """What to do where a given list lacks letters for their case alone."""
     if not token_list:
@@ -173,7 +168,6 @@ def _write_unseen(path: Path, data: UttTables, unseen: Mapping[str, list[str]]) 
             fields = [lang, symbol, code_points(symbol), name, count, len(where), where[0]]
             stream.write("\t".join(map(str, fields)) + "\n")
             per_lang[lang] += count
+    told = "%s: %d unseen characters in %s, listed in %s"
     for lang, count in sorted(per_lang.items()):
-        logging.warning(
-            "%s: %d unseen characters in %s, listed in %s", data.path, count, lang, path
-        )
+        logging.warning(told, data.path, count, lang, path)

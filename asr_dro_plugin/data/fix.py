@@ -7,20 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
-from asr_dro_plugin.base.kaldi_io import spk2utt
+from asr_dro_plugin.base.kaldi_io import spk2utt, table_lines
+from asr_dro_plugin.data import validate
 from asr_dro_plugin.data.scan import Table, has_control, is_legal_id, scan
-from asr_dro_plugin.data.validate import (
-    ONE_WORD,
-    POSITIVE,
-    RULE,
-    Checks,
-    missing_audio_fault,
-    one_word_fault,
-    positive_fault,
-    segment_fault,
-    table_names,
-    utterance_level,
-)
+from asr_dro_plugin.data.validate import RULE, Checks
 from asr_dro_plugin.errors import UserError
 
 BACKUP = ".backup"
@@ -42,7 +32,7 @@ def fix(directory: str | os.PathLike, checks: Checks = RULE) -> list[str]:
     text = tables["text"]
     text.rows = {utt_id: without_control(value) for utt_id, value in text.rows.items()}
     segmented = "segments" in tables
-    levels = {name: t for name, t in tables.items() if utterance_level(name, segmented)}
+    levels = {name: t for name, t in tables.items() if validate.utterance_level(name, segmented)}
     utt_ids = sorted({utt_id for table in levels.values() for utt_id in table.rows})
     removed = {u: why for u in utt_ids if (why := next(faults(u, levels, tables, checks), ""))}
     if len(removed) == len(utt_ids):
@@ -58,14 +48,18 @@ def fix(directory: str | os.PathLike, checks: Checks = RULE) -> list[str]:
             stream.write(content)
     kept = len(utt_ids) - len(removed)
     words = f"{folder}: kept {kept} of {len(utt_ids)} utterances, files as they were in {BACKUP}/."
-    return [words, *count_reasons(removed)]
+    reasons: dict[str, list[str]] = {}
+    for utt_id, why in removed.items():
+        reasons.setdefault(why, []).append(utt_id)
+    cases = [f"  removed {len(u)}: {why} (first: {u[0]})" for why, u in sorted(reasons.items())]
+    return [words, *cases]
 
 
 def read_tables(folder: Path) -> dict[str, Table]:
     """Name -> table; spk2utt is not read, it follows from utt2spk."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a directory. Run the stage that makes it.")
-    names = [name for name in table_names(folder) if name != "spk2utt"]
+    names = [name for name in validate.table_names(folder) if name != "spk2utt"]
     for name in names:
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing and cannot be guessed. Make it first.")
@@ -107,19 +101,17 @@ def value_fault(name: str, value: str, checks: Checks) -> str:
     if name == "text":
         return "" if value or checks.allow_empty_text else "empty"
     if name == "wav.scp":
-        return audio_fault(value, checks)
-    if name == "segments" and segment_fault(value):
+        absent = checks.check_audio and validate.missing_audio_fault(value)
+        return "no such file" if absent else "" if value else "empty"
+    if name == "segments" and validate.segment_fault(value):
         return "start and end do not make sense"
-    if name in ONE_WORD and one_word_fault(value):
+    if name in validate.ONE_WORD and validate.one_word_fault(value):
         return "not one word"
-    return "not a positive number" if name in POSITIVE and positive_fault(value) else ""
-
-
-def audio_fault(value: str, checks: Checks) -> str:
-    """What is wrong with the audio of a wav.scp line."""
-    if not value:
-        return "empty"
-    return "no such file" if checks.check_audio and missing_audio_fault(value) else ""
+    return (
+        "not a positive number"
+        if name in validate.POSITIVE and validate.positive_fault(value)
+        else ""
+    )
 
 
 def without_control(value: str) -> str:
@@ -132,19 +124,13 @@ def without_control(value: str) -> str:
 
 def render(tables: dict[str, Table], utt_ids: list[str], segmented: bool) -> dict[str, bytes]:
     """Content of every file for the utterances that stay."""
-    kept = {name: {utt_id: table.rows[utt_id] for utt_id in utt_ids}
-            for name, table in tables.items() if utterance_level(name, segmented)}  # fmt: skip
+    names = [name for name in tables if validate.utterance_level(name, segmented)]
+    kept = {name: {utt_id: tables[name].rows[utt_id] for utt_id in utt_ids} for name in names}
     if segmented:
         used = {value.split(" ")[0] for value in kept["segments"].values()}
         kept["wav.scp"] = {r: tables["wav.scp"].rows[r] for r in used}
     kept["spk2utt"] = spk2utt(kept["utt2spk"])
-    return {name: table_bytes(rows) for name, rows in kept.items()}
-
-
-def table_bytes(rows: dict[str, str]) -> bytes:
-    """A table as it is written: sorted in byte order."""
-    ordered = sorted(rows.items(), key=lambda row: row[0].encode())
-    return "".join(f"{key} {value}".rstrip(" ") + "\n" for key, value in ordered).encode()
+    return {name: "".join(table_lines(rows)).encode() for name, rows in kept.items()}
 
 
 def back_up(folder: Path, names: list[str]) -> None:
@@ -157,11 +143,3 @@ def back_up(folder: Path, names: list[str]) -> None:
             shutil.copy2(folder / name, fresh / name)
     shutil.rmtree(folder / BACKUP, ignore_errors=True)
     os.replace(fresh, folder / BACKUP)
-
-
-def count_reasons(removed: dict[str, str]) -> list[str]:
-    """One line a reason: how many utterances, and the first."""
-    reasons: dict[str, list[str]] = {}
-    for utt_id, why in removed.items():
-        reasons.setdefault(why, []).append(utt_id)
-    return [f"  removed {len(u)}: {why} (first: {u[0]})" for why, u in sorted(reasons.items())]

@@ -65,10 +65,8 @@ def read_rows(path: str | Path, columns: Mapping[str, str]) -> Iterator[tuple[in
     """
     path = Path(path)
     lines = read_lines(path)
-    if path.suffix.lower() in JSON_LINES:
-        rows = _json_rows(path, lines)
-    else:
-        rows = _delimited_rows(path, lines)
+    is_json = path.suffix.lower() in JSON_LINES
+    rows = (_json_rows if is_json else _delimited_rows)(path, lines)
     names: dict[str, str] = {}
     keys: frozenset[str] = frozenset()
     for number, row in rows:
@@ -189,7 +187,8 @@ def _delimited_rows(path: Path, lines: list[str]) -> Iterator[tuple[int, dict[st
                 continue
             if not header:
                 header = [field.strip() for field in fields]
-                _refuse_double_columns(header, f"{path}:{number}")
+                if twice := [name for name in header if header.count(name) > 1]:
+                    raise UserError(f"{path}:{number} names column '{twice[0]}' twice. Rename one.")
             elif len(fields) != len(header):
                 raise UserError(
                     f"{path}:{before + 1} has {len(fields)} fields, the header has {len(header)}. "
@@ -201,9 +200,3 @@ def _delimited_rows(path: Path, lines: list[str]) -> Iterator[tuple[int, dict[st
         raise UserError(f"{path}:{reader.line_num} cannot be read ({error}). Mend it.") from None
     if not header:
         raise UserError(f"{path} is empty. Its first line must name the columns.")
-
-
-def _refuse_double_columns(header: list[str], where: str) -> None:
-    for name in header:
-        if header.count(name) > 1:
-            raise UserError(f"{where} names column '{name}' twice. Rename one.")

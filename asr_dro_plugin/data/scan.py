@@ -49,10 +49,9 @@ def scan(path: Path) -> Table:
     keys = zip(table.order, table.order[1:], strict=False)
     for index, (before, after) in enumerate(keys):
         if after < before:
-            words = (
-                f"'{after.decode()}' comes after '{before.decode()}': not sorted (LC_ALL=C sort)"
-            )
-            table.note("order", table.lines.get(after.decode(), index + 2), words)
+            words = f"'{after.decode()}' comes after '{before.decode()}': not sorted"
+            line = table.lines.get(after.decode(), index + 2)
+            table.note("order", line, f"{words} (LC_ALL=C sort)")
     return table
 
 
@@ -70,18 +69,16 @@ def _scan_line(table: Table, number: int, line: bytes) -> None:
         return
     separator = re.match(r"[^ \t]*([ \t]*)", content)[1]
     if content[0] in " \t" or "\t" in separator or len(separator) > 1 or content[-1] in " \t":
-        table.note(
-            "blanks", number, "separates id and value by more than one space, or ends with one"
-        )
+        words = "separates id and value by more than one space, or ends with one"
+        table.note("blanks", number, words)
     key, value = [*re.split("[ \t]+", content.strip(" \t"), maxsplit=1), ""][:2]
     if not is_legal_id(key):
         table.note("id", number, f"has an id with a space or control character: {key!a}")
     if has_control(value):
         table.note("control", number, f"has a tab, control character or line separator: {value!a}")
     if key in table.rows:
-        table.note(
-            "duplicate", number, f"gives '{key}' a second time (first: line {table.lines[key]})"
-        )
+        words = f"gives '{key}' a second time (first: line {table.lines[key]})"
+        table.note("duplicate", number, words)
         if table.rows[key] != value:
             table.conflicts.add(key)
         return

@@ -1,13 +1,12 @@
 """A Kaldi data directory of pieces of recordings: ``segments``, and no audio copied."""
 
-import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import write_json
 from asr_dro_plugin.base.kaldi_io import spk2utt, write_table
 from asr_dro_plugin.data.kaldi_names import as_id
 from asr_dro_plugin.errors import UserError
@@ -93,9 +92,7 @@ def write_segments_dir(
     }
     for name, table in tables.items():
         write_table(out / name, table)
-    with atomic_write(out / "summary.json") as stream:
-        json.dump(summary(recordings), stream, ensure_ascii=False, indent=1)
-        stream.write("\n")
+    write_json(out / "summary.json", summary(recordings))
 
 
 def _utt_id(name: str, segment: Segment) -> str:
@@ -109,7 +106,7 @@ def to_thousandths(start: float, end: float) -> tuple[float, float]:
 
 def summary(recordings: Mapping[str, Recording]) -> dict:
     """What ``summary.json`` holds: totals, and every recording with its pieces."""
-    segments = list(_segments(recordings.values()))
+    segments = [segment for recording in recordings.values() for segment in recording.segments]
     return {
         "recordings": len(recordings),
         "without_pieces": sum(bool(recording.fault) for recording in recordings.values()),
@@ -119,8 +116,3 @@ def summary(recordings: Mapping[str, Recording]) -> dict:
         "with_faults": sum(bool(segment.faults) for segment in segments),
         "by_recording": {name: asdict(recording) for name, recording in recordings.items()},
     }
-
-
-def _segments(recordings: Iterable[Recording]) -> Iterable[Segment]:
-    for recording in recordings:
-        yield from recording.segments

@@ -8,7 +8,9 @@ over exact sizes.
 
 import hashlib
 import os
+from bisect import bisect
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
@@ -40,16 +42,9 @@ def assign(
     """
     if abs(sum(fractions.values()) - 1) > 1e-9 or min(fractions.values()) < 0:
         raise UserError(f"Split fractions {dict(fractions)} are not shares that sum to 1.")
-    return {key: _set_of(position(key, seed), fractions) for key in sorted(set(keys))}
-
-
-def _set_of(place: float, fractions: Mapping[str, float]) -> str:
-    edge = 0.0
-    for name, share in fractions.items():
-        edge += share
-        if place < edge:
-            return name
-    return name  # rounding left the last edge a hair below 1
+    names, edges = list(fractions), list(accumulate(fractions.values()))
+    edges[-1] = 1.0  # rounding may have left it a hair below
+    return {key: names[bisect(edges, position(key, seed))] for key in sorted(set(keys))}
 
 
 def connected(groups: Iterable[Iterable[str]]) -> dict[str, str]:

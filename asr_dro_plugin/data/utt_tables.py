@@ -79,12 +79,11 @@ def check_same_ids(
     path: Path, name: str, table: Mapping[str, str], reference: Mapping[str, str]
 ) -> None:
     """Refuse ids in ``name`` that ``text`` lacks, and the other way round."""
-    for holder, lacking in (
-        ("text", missing_keys(table, reference)),
-        (name, missing_keys(reference, table)),
+    for holder, other, lacking in (
+        ("text", name, missing_keys(table, reference)),
+        (name, "text", missing_keys(reference, table)),
     ):
         if lacking:
-            other = name if holder == "text" else "text"
             raise UserError(
                 f"{path}/{other} lacks {len(lacking)} utterances of {path}/{holder} "
                 f"(first: {lacking[0]}). Run utils/fix_data_dir.sh {path}."

@@ -76,16 +76,15 @@ class _Validation:
 
     def run(self) -> Report:
         if not self.directory.is_dir():
-            self.report.problems.append(
-                f"{self.directory} is not a directory. Run the stage that makes it."
-            )
-            return self.report
+            return Report([f"{self.directory} is not a directory. Run the stage that makes it."])
         self.read()
         self.check_values()
         self.check_ids()
         self.check_speakers()
         self.check_segments()
-        self.check_audio()
+        if self.checks.check_audio:
+            remedy = "Mend the path, or leave the utterance out."
+            self.check_each("wav.scp", missing_audio_fault, remedy)
         return self.report
 
     def add(self, path: Path, cases: list[tuple[int, str]], remedy: str = FIX) -> None:
@@ -129,24 +128,19 @@ class _Validation:
             self.check_each("text", lambda value: "" if value else "has no text", remedy)
         self.check_each("wav.scp", lambda value: "" if value else "has no audio file")
         if not self.checks.allow_pipes:
-            remedy = (
-                "Write the audio to a file, or pass --allow_pipes true if you trust the command."
-            )
-            self.check_each("wav.scp", pipe_fault, remedy)
+            allow = "pass --allow_pipes true if you trust the command."
+            self.check_each("wav.scp", pipe_fault, f"Write the audio to a file, or {allow}")
 
     def check_ids(self) -> None:
         """Every utterance-level table holds the ids of utt2spk, both ways."""
         reference = self.tables.get("utt2spk")
         for name, table in self.tables.items():
             level = utterance_level(name, "segments" in self.tables)
-            if level and reference and table is not reference:
-                self.compare(table, reference)
-                self.compare(reference, table)
-
-    def compare(self, table: Table, other: Table) -> None:
-        extra = [(table.lines[key], f"'{key}' is not in {other.path.name}")
-                 for key in table.rows if key not in other.rows]  # fmt: skip
-        self.add(table.path, extra, f"Complete that file, or drop the rest: {FIX}")
+            pairs = ((table, reference), (reference, table)) if level and reference else ()
+            for one, other in pairs:
+                words = f"is not in {other.path.name}"
+                extra = [(one.lines[k], f"'{k}' {words}") for k in one.rows if k not in other.rows]
+                self.add(one.path, extra, f"Complete that file, or drop the rest: {FIX}")
 
     def check_speakers(self) -> None:
         given, utt2spk = self.tables.get("spk2utt"), self.tables.get("utt2spk")
@@ -170,25 +164,16 @@ class _Validation:
     def check_segments(self) -> None:
         if "segments" not in self.tables:
             return
-        self.check_each(
-            "segments", segment_fault, "Give: utterance recording start end, in seconds."
-        )
-        if "wav.scp" not in self.tables:
-            return
-        recordings = self.tables["wav.scp"].rows
+        remedy = "Give: utterance recording start end, in seconds."
+        self.check_each("segments", segment_fault, remedy)
 
         def absent(value: str) -> str:
-            recording = value.split(" ")[0]
-            return (
-                "" if recording in recordings else f"is of recording '{recording}', not in wav.scp"
-            )
+            name = value.split(" ")[0]
+            is_there = name in self.tables["wav.scp"].rows
+            return "" if is_there else f"is of recording '{name}', not in wav.scp"
 
-        self.check_each("segments", absent)
-
-    def check_audio(self) -> None:
-        if self.checks.check_audio:
-            remedy = "Mend the path, or leave the utterance out."
-            self.check_each("wav.scp", missing_audio_fault, remedy)
+        if "wav.scp" in self.tables:
+            self.check_each("segments", absent)
 
 
 def table_names(directory: Path) -> list[str]:

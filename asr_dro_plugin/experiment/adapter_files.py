@@ -16,19 +16,13 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.hf_folders import weight_files
 from asr_dro_plugin.pretrained.layouts import layout_and_sizes
 from asr_dro_plugin.pretrained.read_weights import load_plain
-from asr_dro_plugin.stack.adapter_settings import (
-    LORA_PARTS,
-    LoRA,
-    is_adapters,
-    plain_name,
-    settings_of,
-    uses_adapter,
-)
+from asr_dro_plugin.stack import adapter_settings
+from asr_dro_plugin.stack.adapter_settings import is_adapters, uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS
 
 # Drawn at random where a checkpoint lacks it, and a row of numbers: no file leaves it out.
 ALWAYS_KEPT = "masked_spec_embed"
-LORA = tuple(f"{part}weight" for part in LORA_PARTS)  # ends of A's and B's names
+LORA = tuple(f"{part}weight" for part in adapter_settings.LORA_PARTS)  # ends of A's and B's names
 
 
 def leaves_out_base(config: Mapping) -> bool:
@@ -108,8 +102,8 @@ def without_adapters(state: Mapping, config: Mapping, where: str | Path) -> Mapp
             f"{where} holds adapters alone, and this configuration has none. Make one model of "
             "them and their base: asr-dro pack --merge_adapters true, then asr-dro unpack."
         )
-    settings = settings_of(config)
-    if not isinstance(settings, LoRA):
+    settings = adapter_settings.settings_of(config)
+    if not isinstance(settings, adapter_settings.LoRA):
         raise UserError(
             f"{where} holds adapters of kind {config.get('adapter')}, which cannot be merged into "
             "the weights, and this configuration has none. Take over its adapter and adapter_conf."
@@ -130,7 +124,7 @@ def merged_state(state: Mapping, alpha: float) -> dict:
     merged = {}
     for name, tensor in state.items():
         if not name.endswith(LORA):
-            merged[plain_name(name)] = tensor
+            merged[adapter_settings.plain_name(name)] = tensor
     for name, a in state.items():
         if not name.endswith(LORA[0]):
             continue

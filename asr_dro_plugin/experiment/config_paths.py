@@ -45,35 +45,27 @@ def check_named_files(config: Mapping, where: str | os.PathLike, tokenizer: bool
     root = pack_root(Path(where).parent)
     for key, path in named_files(in_place(config, root) if root else config, tokenizer):
         if not path.exists():
-            start = "" if path.is_absolute() else f" below {Path.cwd()}"
-            remedy = (
-                "Put it back, or correct the path"
-                if path.is_absolute()
-                else "Run this where the experiment was trained, or write the absolute path"
-            )
+            start, remedy = "", "Put it back, or correct the path"
+            if not path.is_absolute():
+                start = f" below {Path.cwd()}"
+                remedy = "Run this where the experiment was trained, or write the absolute path"
             raise UserError(f"{where} names {key} {path}, which is not there{start}. {remedy}.")
 
 
 def named_files(config: Mapping, tokenizer: bool) -> Iterator[tuple[str, Path]]:
     """(key, path) of each such file; what ESPnet or s3prl would download is none."""
-    yield from _of(config, "normalize_conf", "stats_file")
-    yield from _of(config, "adapter_conf", "base")
-    if tokenizer and config.get("token_type") == "bpe" and config.get("bpemodel"):
-        yield "bpemodel", Path(config["bpemodel"])
-    encoder = config.get("encoder_conf") or {}
-    if config.get("encoder") == "wav2vec2" and "://" not in encoder.get("w2v_url", "://"):
-        folder = Path(encoder.get("w2v_dir_path", "./"))
-        yield "encoder_conf.w2v_url", folder / Path(encoder["w2v_url"]).name
-    if config.get("frontend") == "s3prl":
-        for key, path in _of(config.get("frontend_conf") or {}, "frontend_conf", "path_or_url"):
-            if path.is_absolute() or path.suffix in CHECKPOINT_ENDINGS:
-                yield f"frontend_conf.{key}", path
-
-
-def _of(config: Mapping, section: str, key: str) -> Iterator[tuple[str, Path]]:
-    value = (config.get(section) or {}).get(key)
-    if value and "://" not in str(value):
-        yield f"{section}.{key}", Path(value)
+    for part, sections, key in _places(config):
+        path, needed = Path(part[key]), key in ("stats_file", "base")
+        if key == "bpemodel":
+            needed = tokenizer and config.get("token_type") == "bpe"
+        elif key == "w2v_url":
+            needed = config.get("encoder") == "wav2vec2"
+            path = Path(part.get("w2v_dir_path", "./"), path.name)
+        elif key == "path_or_url":
+            is_file = path.is_absolute() or path.suffix in CHECKPOINT_ENDINGS
+            needed = config.get("frontend") == "s3prl" and is_file
+        if needed and "://" not in part[key]:
+            yield ".".join([*sections, key]), path
 
 
 def pack_root(exp: str | os.PathLike) -> Path | None:
@@ -85,7 +77,7 @@ def pack_root(exp: str | os.PathLike) -> Path | None:
 def in_place(config: Mapping, root: Path) -> dict:
     """A copy of a packed ``config`` whose relative files below ``root`` are named absolutely."""
     config = copy.deepcopy(dict(config))
-    for part, key in _places(config):
+    for part, _, key in _places(config):
         if (root / part[key]).exists():
             part[key] = str(root / part[key])
     return config
@@ -93,18 +85,18 @@ def in_place(config: Mapping, root: Path) -> dict:
 
 def named_places(config: Mapping) -> list[tuple[str, str]]:
     """(key, value) of every place that names a file, a folder or something to download."""
-    return [(key, part[key]) for part, key in _places(config)]
+    return [(key, part[key]) for part, _, key in _places(config)]
 
 
-def _places(config: Mapping) -> Iterator[tuple[Mapping, str]]:
-    """(the section, its key) of every place that holds a name."""
+def _places(config: Mapping) -> Iterator[tuple[Mapping, tuple[str, ...], str]]:
+    """(the section, the way to it, the key) of every place that holds a name."""
     for sections, key in PLACES:
         part: object = config
         for name in sections:
             part = part.get(name) if isinstance(part, Mapping) else None
         value = part.get(key) if isinstance(part, Mapping) else None
         if value and isinstance(value, str):
-            yield part, key
+            yield part, sections, key
 
 
 @contextlib.contextmanager

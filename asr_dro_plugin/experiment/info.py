@@ -95,20 +95,18 @@ def stack_info(
     """
     config = dict(config)
     slots = describe(config, vocabulary.size if vocabulary else None)
-    if weights is not None and not weights.adapters_only:
-        slots = [_counted_in(weights, slot) for slot in slots]
+    known = weights.by_slot if weights and not weights.adapters_only else {}
+    slots = [
+        replace(slot, trainable=known[slot.name], frozen=0, source="model")
+        if slot.trainable is None and slot.name in known  # its pretrained model is not here
+        else slot
+        for slot in slots
+    ]
     resolved = resolve(config)
     return StackInfo(
         slots, loss_of(config), ctc_weight_of(config), _training(config) if trains else {},
         frame_counter(resolved), receptive_field(resolved), vocabulary,
     )  # fmt: skip
-
-
-def _counted_in(weights: WeightFacts, slot: Slot) -> Slot:
-    """A slot whose pretrained model is not here, as the model file counts it."""
-    if slot.trainable is not None or slot.name not in weights.by_slot:
-        return slot
-    return replace(slot, trainable=weights.by_slot[slot.name], frozen=0, source="model")
 
 
 def _training(config: Mapping) -> dict[str, tuple[str, dict] | None]:

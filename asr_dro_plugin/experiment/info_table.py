@@ -13,8 +13,9 @@ NOT_OURS = {"objective": "the model's own mean", "sampler": "ESPnet's batches", 
 
 def info_facts(config: Mapping, info: StackInfo, folder: ModelFolder | None) -> dict[str, str]:
     """What stands below the table of a stack, by its title."""
+    known = sum(slot.trainable + slot.frozen for slot in info.slots if slot.trainable is not None)
     return {
-        "parameters": _parameters(info),
+        "parameters": f"{known:,}" + (" + ?" if info.num_parameters is None else ""),
         "loss": describe_loss(config),
         **{key: _part(part, NOT_OURS.get(key, "none")) for key, part in info.training.items()},
         "frame shift": describe_frame_shift(info.frames),
@@ -34,11 +35,6 @@ def layers_below(config: Mapping, layers: Sequence[Layer] | None) -> list[str]:
     """The encoder layer by layer."""
     known = layer_lines(layers) if layers else ["not known, or none: see its checkpoint"]
     return ["", f"encoder {config.get('encoder')}, layer by layer:", *known]
-
-
-def _parameters(info: StackInfo) -> str:
-    known = sum(slot.trainable + slot.frozen for slot in info.slots if slot.trainable is not None)
-    return f"{known:,}" if info.num_parameters is not None else f"{known:,} + ?"
 
 
 def _part(part: tuple[str, dict] | None, otherwise: str) -> str:

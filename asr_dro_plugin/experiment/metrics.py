@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import write_text
 from asr_dro_plugin.experiment import METRICS
 
 
@@ -83,5 +83,4 @@ def cut_records(path: Path, epoch: int, batches: int) -> None:
     ]
     text = "".join(f"{line}\n" for line in kept)
     if text != path.read_text(encoding="utf-8", errors="replace"):
-        with atomic_write(path) as stream:
-            stream.write(text)
+        write_text(path, text)

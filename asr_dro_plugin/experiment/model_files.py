@@ -80,9 +80,8 @@ def best_model_file(exp: str | os.PathLike) -> str:
     """
     names = [*model_files(_config_of(exp)), "latest.pth"]
     there = sorted(path.name for path in Path(exp).glob("*.pth"))
-    return next(
-        (name for name in names if name in there), there[0] if len(there) == 1 else names[0]
-    )
+    default = there[0] if len(there) == 1 else names[0]
+    return next((name for name in names if name in there), default)
 
 
 def find_model_file(exp: str | os.PathLike, model_file: str) -> Path:
@@ -114,18 +113,14 @@ def criteria_of(config: Mapping) -> list[Criterion]:
     found = []
     for value in config.get("best_model_criterion", TRAIN["best_model_criterion"].default):
         words = re.split(r"\s*,\s*", value.strip("()[] ")) if isinstance(value, str) else value
-        if not _is_criterion(words):
+        is_whole = isinstance(words, Sequence) and len(words) == 3
+        if not (is_whole and all(isinstance(w, str) for w in words) and words[2] in ("min", "max")):
             raise UserError(
                 f"best_model_criterion holds {value!r}. Legal are lists of phase, name and min or "
                 "max, for example [valid, loss, min]."
             )
         found.append(tuple(words))
     return found
-
-
-def _is_criterion(words: object) -> bool:
-    whole = isinstance(words, Sequence) and len(words) == 3
-    return whole and all(isinstance(word, str) for word in words) and words[2] in ("min", "max")
 
 
 def averaged(config: Mapping) -> list[int]:

@@ -59,7 +59,14 @@ def _problems(options: Options, names: Options, config: Mapping) -> Iterator[str
             f"--tune_lm true has nothing to tune: {options['inference_config']} has no mode lm. "
             + LM_CONFIG
         )
-    yield from _continuation_problems(options["init_exp"], names["asr_exp"])
+    init_exp, asr_exp = options["init_exp"], names["asr_exp"]
+    if init_exp and not os.path.exists(f"{init_exp}/config.yaml"):
+        yield f"--init_exp {init_exp} is no trained experiment: it has no config.yaml."
+    if init_exp and os.path.realpath(init_exp) == os.path.realpath(asr_exp):
+        yield (
+            f"--init_exp and --asr_exp are both {asr_exp}. "
+            "Give the continued model a directory of its own."
+        )
 
 
 def _data_problems(options: Options, names: Options) -> Iterator[str]:
@@ -104,13 +111,3 @@ def _token_problems(options: Options, names: Options, config: Mapping) -> Iterat
         yield f"--bpe_train_text {text} would be ignored: give --token_type bpe, or leave it out."
     if text and not os.path.isfile(text):
         yield f"--bpe_train_text {text} does not exist."
-
-
-def _continuation_problems(init_exp: str, asr_exp: str) -> Iterator[str]:
-    if init_exp and not os.path.exists(f"{init_exp}/config.yaml"):
-        yield f"--init_exp {init_exp} is no trained experiment: it has no config.yaml."
-    if init_exp and os.path.realpath(init_exp) == os.path.realpath(asr_exp):
-        yield (
-            f"--init_exp and --asr_exp are both {asr_exp}. "
-            "Give the continued model a directory of its own."
-        )

@@ -27,7 +27,7 @@ def lists_of(options: Options) -> dict[str, list[str]]:
         "stats_args": _stats_args(options),
         "data_args": _data_args(options),
         "ssl_args": _given(ssl_checkpoint=options["ssl_checkpoint"]),
-        "init_args": _continued(options, options["init_exp"]),
+        "init_args": _continued(options, "init_exp"),
         "lm_args": _given(lm_dir=options["lm_dir"]) if options["lm_wanted"] == "true" else [],
     }
 
@@ -37,25 +37,28 @@ def _given(**options: str) -> list[str]:
     return [word for name, value in options.items() if value for word in (f"--{name}", value)]
 
 
-def _continued(options: Options, init_exp: str) -> list[str]:
-    return _given(init_exp=init_exp, extend_groups=options["extend_groups"]) if init_exp else []
+def _continued(options: Options, name: str) -> list[str]:
+    """The option ``name`` of a model that is continued, and whether it may be extended."""
+    if not options[name]:
+        return []
+    return _given(**{name: options[name], "extend_groups": options["extend_groups"]})
 
 
 def _stats_args(options: Options) -> list[str]:
     """What asr-dro preflight is told: sets, tokens and stack."""
     feats, checkpoint = options["data_feats"], options["ssl_checkpoint"]
-    groups = options["init_groups"]
+    sets = {f"{part}_dir": f"{feats}/{options[f'{part}_set']}" for part in ("train", "valid")}
+    tokens = {"tokens": options["tokens"], "token_type": options["token_type"]}
     return [
-        *_given(train_dir=f"{feats}/{options['train_set']}"),
-        *_given(valid_dir=f"{feats}/{options['valid_set']}"),
-        *_given(tokens=options["tokens"], token_type=options["token_type"]),
-        *_given(config=options["asr_config"]),
+        *_given(**sets, **tokens, config=options["asr_config"]),
         f"--asr_args={options['asr_args']}",
-        *_given(out_dir=options["asr_stats_dir"], max_drop=options["max_drop"]),
-        *_given(nlsyms=options["nlsyms"], bpemodel=options["bpemodel"]),
-        *_given(override=f"ssl_checkpoint={checkpoint}" if checkpoint else ""),
-        *_given(init_groups=groups, extend_groups=options["extend_groups"] if groups else ""),
-    ]
+        *_given(
+            out_dir=options["asr_stats_dir"], max_drop=options["max_drop"],
+            nlsyms=options["nlsyms"], bpemodel=options["bpemodel"],
+            override=f"ssl_checkpoint={checkpoint}" if checkpoint else "",
+        ),
+        *_continued(options, "init_groups"),
+    ]  # fmt: skip
 
 
 def _data_args(options: Options) -> list[str]:

@@ -49,6 +49,7 @@ def _data_names(options: Options) -> dict[str, str]:
     valid = options["valid_set"] or f"dev_{tag}"
     tests = " ".join((options["test_sets"] or f"test_{tag}").split())
     trained = [] if options["skip_train"] == "true" else [train]
+    norm_files = options["text_norm"], f"conf/text_norm_{options['text_norm']}.yaml"
     return {
         "data_tag": tag,
         "org_train_set": made,
@@ -58,13 +59,9 @@ def _data_names(options: Options) -> dict[str, str]:
         "data_sets": " ".join([*trained, valid, tests]),
         "data_feats": f"{options['dumpdir']}/{options['feats_type']}",
         "audio_type": "kaldi_ark" if options["feats_type"] == "raw" else "sound",
-        "norm_file": next(filter(os.path.isfile, _norm_files(options["text_norm"])), ""),
+        "norm_file": next(filter(os.path.isfile, norm_files), ""),
         "skip_stages": " ".join([options["skip_stages"], *_left_out(options)]).strip(),
     }
-
-
-def _norm_files(text_norm: str) -> tuple[str, str]:
-    return text_norm, f"conf/text_norm_{text_norm}.yaml"
 
 
 def _left_out(options: Options) -> list[str]:

@@ -14,13 +14,8 @@ from typing import Any
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import IMPORTED, OBJECTIVE_STATE
+from asr_dro_plugin.experiment import IMPORTED, OBJECTIVE_STATE, model_files
 from asr_dro_plugin.experiment.adapter_files import leaves_out_base, without_adapters
-from asr_dro_plugin.experiment.model_files import (
-    best_model_file,
-    find_model_file,
-    read_experiment_config,
-)
 from asr_dro_plugin.export.merging import merged
 from asr_dro_plugin.packing.weights import read_model
 from asr_dro_plugin.pretrained.hf_folders import CONFIG, PREPROCESSOR, WEIGHTS
@@ -35,9 +30,7 @@ from asr_dro_plugin.text.tokens import BLANK
 
 ENCODERS = [name for name in OURS["encoder"] if "hf" in facts_of("encoder", name).exports_to]
 BODY, HEAD = "encoder.net.model.", "ctc.ctc_lo."
-ARCHITECTURES = {
-    "wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC",
-}  # fmt: skip
+ARCHITECTURES = {"wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC"}
 # Arguments of the encoder that its config.json has under the same names.
 OF_CONFIG = (*WAV2VEC2_SHARES, *MASK_LENGTHS)
 
@@ -53,17 +46,23 @@ def export_hf(exp: str | os.PathLike, out: str | os.PathLike, model_file: str | 
     Raises:
         UserError: another stack, no such model, ``out`` is there already.
     """
+    from safetensors.torch import save_file
+
     exp = Path(exp)
-    config = read_experiment_config(exp)
+    config = model_files.read_experiment_config(exp)
     for problem in obstacles(config):
         raise UserError(f"{exp} cannot be a Hugging Face CTC model: {problem}")
-    path = find_model_file(exp, model_file or best_model_file(exp))
-    state = plain_weights(exp, path, config)
+    path = model_files.find_model_file(exp, model_file or model_files.best_model_file(exp))
+    if leaves_out_base(config):
+        with merged(exp, path.name, config) as (whole, _):
+            state = {name: tensor.clone() for name, tensor in load_plain(whole).items()}
+    else:
+        state = without_adapters(read_model(path, config), config, path)
     network = network_of(config)
     with new_folder(out) as folder:
         for name, content in _files(exp, config, network).items():
             (folder / name).write_bytes(content)
-        _write_weights(folder / WEIGHTS[0], _theirs(state, network, path))
+        save_file(_theirs(state, network, path), folder / WEIGHTS[0], metadata={"format": "pt"})
     return network["architectures"][0]
 
 
@@ -115,14 +114,6 @@ def network_of(config: Mapping) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def plain_weights(exp: Path, path: Path, config: Mapping) -> dict[str, Any]:
-    """The tensors of a model without adapters, LoRA's matrices added to what they adapt."""
-    if not leaves_out_base(config):
-        return dict(without_adapters(read_model(path, config), config, path))
-    with merged(exp, path.name, config) as (whole, _):
-        return {name: tensor.clone() for name, tensor in load_plain(whole).items()}
-
-
 def _theirs(state: Mapping[str, Any], network: Mapping, path: Path) -> dict[str, Any]:
     """Tensors by Hugging Face's names."""
     prefix = f"{network['model_type']}."
@@ -141,7 +132,8 @@ def _theirs(state: Mapping[str, Any], network: Mapping, path: Path) -> dict[str,
 
 def _files(exp: Path, config: Mapping, network: Mapping) -> dict[str, bytes]:
     """The JSON files by name."""
-    conf, origin = config["encoder_conf"], _imported(exp)
+    conf, imported = config["encoder_conf"], exp / IMPORTED
+    origin = json.loads(imported.read_text("utf-8")) if imported.is_file() else {}
     extractor = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1,
         "padding_side": "right", "padding_value": 0.0, "sampling_rate": SAMPLE_RATE,
@@ -154,17 +146,5 @@ def _files(exp: Path, config: Mapping, network: Mapping) -> dict[str, bytes]:
     return {CONFIG: _json(network), PREPROCESSOR: _json(extractor), **tokenizer}
 
 
-def _imported(exp: Path) -> dict[str, Any]:
-    """What was noted of a model that came from Hugging Face; empty for others."""
-    path = exp / IMPORTED
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-
-
 def _json(content: Mapping) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _write_weights(path: Path, tensors: Mapping[str, Any]) -> None:
-    from safetensors.torch import save_file
-
-    save_file(dict(tensors), path, metadata={"format": "pt"})

@@ -38,9 +38,7 @@ from asr_dro_plugin.reporting.read.facts import read_config, versions_of
 from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
 from asr_dro_plugin.text.languages import TABLE, read_languages
 
-CARD, TOKENS, GROUPS, DECODE, LM = (
-    "README.md", "tokens.txt", "groups.txt", "decode.yaml", "lm",
-)  # fmt: skip
+CARD, TOKENS, GROUPS, DECODE, LM = "README.md", "tokens.txt", "groups.txt", "decode.yaml", "lm"
 LM_FILES = ("lm.json", "lm.arpa", "lm.arpa.gz", "lm.bin", "unigrams.txt")
 LEGAL_NAME = re.compile(r"[\w.+=-]+")
 EPOCH_SECONDS = 315532800.0  # 1980, as the members: ESPnet's meta.yaml has a date
@@ -81,12 +79,15 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: PackOptions) -
 
 def _pack(exp: Path, out: Path, options: PackOptions, config: Mapping, weights: Path) -> list[str]:
     """Pack an experiment as ``config`` and ``weights``."""
-    name, model_file = _name_of(exp), _model_file(exp, config, options)
+    name, model_file = Path(os.path.abspath(exp)).name, _model_file(exp, config, options)
+    if not LEGAL_NAME.fullmatch(name):
+        raise UserError(
+            f"The experiment's name '{name}' cannot name a model: it may have letters, digits and "
+            "_ . + = - only. Rename the folder."
+        )
     state = pack_weights.read_model(weights, config)
-    num_trained, num_parameters = (
-        pack_weights.pretrained_numel(state),
-        pack_weights.num_parameters(state) + base_numel(config),
-    )
+    num_trained = pack_weights.pretrained_numel(state)
+    num_parameters = pack_weights.num_parameters(state) + base_numel(config)
     packed, members, warnings = pack_config.packed_config(config, num_trained, exp / CONFIG)
     members[Path(model_file).name] = pack_weights.resolved(weights)
     members |= _tables(config) | {CONFIG: pack_config.to_bytes(packed)}
@@ -115,16 +116,6 @@ def _read_training(exp: Path) -> dict:
         raise UserError(f"{exp}/{CONFIG} has no list of tokens. Give a trained experiment.")
     root = pack_root(exp)  # of a model that was imported or unpacked: its names start there
     return in_place(config, root) if root else config
-
-
-def _name_of(exp: Path) -> str:
-    name = Path(os.path.abspath(exp)).name
-    if not LEGAL_NAME.fullmatch(name):
-        raise UserError(
-            f"The experiment's name '{name}' cannot name a model: it may have letters, digits and "
-            "_ . + = - only. Rename the folder."
-        )
-    return name
 
 
 def _tables(config: Mapping) -> dict[str, Content]:
@@ -173,9 +164,8 @@ def _scores(exp: Path, model_file: str, options: PackOptions) -> list[Path]:
         own = f"{Path(options.inference_config).stem}_{stem}"
         chosen = {own} & tags or chosen
     json_files = [path for path in score_paths(exp) if path.parent.parent.name in chosen]
-    return [
-        file for path in json_files for file in (path, path.with_suffix(".txt")) if file.is_file()
-    ]
+    files = [file for path in json_files for file in (path, path.with_suffix(".txt"))]
+    return [file for file in files if file.is_file()]
 
 
 def _describe_run(
@@ -194,15 +184,10 @@ def _describe_run(
         versions=versions_of(exp, config),
         licence=options.licence,
         corpora=read_corpora(),
-        languages=_languages(),
+        languages=read_languages(table) if (table := recipe_file(TABLE)) else {},
         pretrained=_pretrained(config),
         decode_options=_decode_options(config, name, model_file, options),
     )  # fmt: skip
-
-
-def _languages() -> dict:
-    path = recipe_file(TABLE)
-    return read_languages(path) if path else {}
 
 
 def _pretrained(config: Mapping) -> tuple[str, str] | None:

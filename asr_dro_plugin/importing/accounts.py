@@ -1,6 +1,6 @@
 """Every tensor of a source and of our model held against each other, by name and shape."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -8,20 +8,18 @@ from typing import Any
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.experiment import OBJECTIVE_STATE
 from asr_dro_plugin.importing.found import HEAD, Found
+from asr_dro_plugin.pretrained.fairseq_files import times
 from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.construct import construct, construct_part
-from asr_dro_plugin.stack.parameters import built_component, module_of
+from asr_dro_plugin.stack.names import SLOTS
+from asr_dro_plugin.stack.parameters import built_component, given_by_task, module_of
 from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes
 
 # Of a batch norm with a fixed momentum, which nothing reads; older files lack it.
 COUNTER = ".num_batches_tracked"
 FEATURES = "frontend."
 STATISTICS = "global_mvn"  # whose tensors are as long as its file says
-# Slots with tensors, and whose output is the input of each.
-SLOTS = {
-    "frontend": None, "normalize": None, "preencoder": None, "encoder": "preencoder",
-    "postencoder": "encoder", "decoder": "postencoder", "ctc": "postencoder",
-}  # fmt: skip
+WITH_TENSORS = [slot for slot in (*SLOTS, "ctc") if slot != "specaug"]
 MAX_NAMED = 3  # tensors in a line
 
 Shape = tuple[int, ...]
@@ -88,8 +86,9 @@ def take_account(found: Found, where: str, headless: bool) -> tuple[dict[str, An
         UserError: the name of a tensor that is missing or has another shape.
     """
     expected, unchecked = expected_tensors(found.config, len(found.tokens or ()) or 1)
-    new_head = _new_head(found.tensors, expected, found, headless)
-    old_head = HEAD if new_head else ()
+    heads = [name for name in expected if name.startswith(HEAD)]
+    fits = all(n in found.tensors and found.tensors[n].shape == expected[n].shape for n in heads)
+    old_head = HEAD if headless and not (fits and found.tokens) else ()
     wanted = {n: tensor for n, tensor in expected.items() if not n.startswith(old_head)}
     computed = _computed(found, wanted)
     given = {**found.tensors, **{name: tensor for name, (tensor, _) in computed.items()}}
@@ -131,13 +130,6 @@ def _named(name: str, why: str, given: Mapping, found: Found) -> tuple[str, str,
     return found.origin.get(name, name), why, tuple(given[name].shape)
 
 
-def _new_head(given: Mapping, expected: Mapping, found: Found, headless: bool) -> bool:
-    """Whether the head that the source has, if any, is to be left out."""
-    names = [name for name in expected if name.startswith(HEAD)]
-    fits = all(name in given and given[name].shape == expected[name].shape for name in names)
-    return headless and not (fits and found.tokens)
-
-
 def _refuse_unfit(
     given: Mapping, wanted: Mapping, unchecked: tuple[str, ...], found: Found, where: str
 ) -> None:
@@ -161,20 +153,16 @@ def _refuse_shape(name: str, tensor: Any, wanted: Any, found: Found, where: str)
         )
     if tensor.shape == wanted.shape:
         return
-    fact = f"{where}: {called} has the shape {_times(tensor.shape)}"
+    fact = f"{where}: {called} has the shape {times(tensor.shape)}"
     if name.startswith(HEAD) and tensor.shape[1:] == wanted.shape[1:]:
         raise UserError(
             f"{fact}, but the vocabulary has {wanted.shape[0]} tokens. Give the vocabulary that "
             "the model was trained with, or replace the head: --new_vocab tokens.txt."
         )
     raise UserError(
-        f"{fact}, but its configuration asks for {_times(wanted.shape)}. Give the configuration "
+        f"{fact}, but its configuration asks for {times(wanted.shape)}. Give the configuration "
         "that belongs to these weights, or fetch them again."
     )
-
-
-def _times(shape: Iterable[int]) -> str:
-    return " x ".join(map(str, shape)) or "a number"
 
 
 def _missing(missing: Sequence[str], left: Sequence[str], found: Found, where: str) -> str:
@@ -201,17 +189,15 @@ def expected_tensors(config: Mapping, num_tokens: int) -> tuple[dict[str, Any], 
     sizes = output_sizes(config, checkpoint_of(config))
     tensors: dict[str, Any] = {}
     unchecked = [OBJECTIVE_STATE]
-    for slot in SLOTS:
+    for slot in WITH_TENSORS:
         name = built_component(config, slot)
         if name is None:
             continue
         facts = facts_of(slot, name)
         if facts.loads_weights or name == STATISTICS:
             unchecked.append(f"{slot}.")
-            continue
-        if facts.no_parameters:
-            continue
-        tensors |= _tensors_of(config, slot, name, sizes, num_tokens)
+        elif not facts.no_parameters:
+            tensors |= _tensors_of(config, slot, name, sizes, num_tokens)
     return tensors, tuple(unchecked)
 
 
@@ -230,7 +216,7 @@ def _tensors_of(
     config: Mapping, slot: str, name: str, sizes: Mapping[str, int | None], num_tokens: int
 ) -> dict[str, Any]:
     path, attribute = module_of(slot, name)
-    conf = {**(config.get(f"{slot}_conf") or {}), **_given(slot, sizes, num_tokens)}
+    conf = {**(config.get(f"{slot}_conf") or {}), **given_by_task(slot, sizes, num_tokens)}
     module = construct_part(slot, name, path, conf)
     head = f"{slot}.{attribute}." if attribute else f"{slot}."
     made = {f"{head}{key}": tensor for key, tensor in module.state_dict().items()}
@@ -240,14 +226,3 @@ def _tensors_of(
         made["encoder.conditioning_layer.weight"] = like.new_empty(width, num_tokens)
         made["encoder.conditioning_layer.bias"] = like.new_empty(width)
     return made
-
-
-def _given(slot: str, sizes: Mapping[str, int | None], num_tokens: int) -> dict[str, Any]:
-    """What the task passes to a constructor beside the slot's own arguments."""
-    size = sizes[SLOTS[slot]] if SLOTS[slot] else None
-    return {
-        "encoder": {"input_size": size},
-        "postencoder": {"input_size": size},
-        "decoder": {"vocab_size": num_tokens, "encoder_output_size": size},
-        "ctc": {"odim": num_tokens, "encoder_output_size": size},
-    }.get(slot, {})

@@ -45,24 +45,20 @@ def read_card(path: Path) -> dict:
         card = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:100]
-        raise UserError(
-            f"{path} is no JSON ({reason}). Take it away: the model needs none."
-        ) from None
+        fact = f"{path} is no JSON ({reason})"
+        raise UserError(f"{fact}. Take it away: the model needs none.") from None
     facts: dict = {}
     for key, value in _entries(card):
-        if key in TYPES:
-            _check_type(value, path)
-        elif key in KEPT and _is_plain(value):
-            facts.setdefault(key, _value(value))
+        if key in TYPES and str(value).split(".")[0] not in PACKAGES:
+            raise UserError(
+                f"{path} names the unknown type {str(value)[:80]!r}. Nothing was imported or run. "
+                "Take the card away if you trust the model: it needs none."
+            )
+        if isinstance(value, Mapping):  # an enum is an object with its value
+            value = value.get("value")
+        if key in KEPT and not isinstance(value, Mapping | list | None):
+            facts.setdefault(key, value)
     return facts
-
-
-def _check_type(value: object, path: Path) -> None:
-    if not isinstance(value, str) or value.split(".")[0] not in PACKAGES:
-        raise UserError(
-            f"{path} names the unknown type {str(value)[:80]!r}. Nothing was imported or run. "
-            "Take the card away if you trust the model: it needs none."
-        )
 
 
 def _entries(node: object) -> Iterator[tuple[str, object]]:
@@ -75,13 +71,3 @@ def _entries(node: object) -> Iterator[tuple[str, object]]:
             nodes += node.values()
         elif isinstance(node, list):
             nodes += node
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, Mapping):  # an enum is an object with its value
-        return not isinstance(value.get("value"), Mapping | list | None)
-    return value is not None and not isinstance(value, list)
-
-
-def _value(value: object) -> object:
-    return value["value"] if isinstance(value, Mapping) else value

@@ -67,7 +67,7 @@ def _experiment(wish: Wish) -> tuple[Path, Path]:
         return wish.path, model_file_of(wish.path)
     if wish.path.suffix == ".pth" and (wish.path.parent / CONFIG).is_file():
         return wish.path.parent, wish.path
-    made = unpack.unpack(wish.path, wish.work / "unpacked", wish.max_bytes / 2**30)
+    made = unpack.unpack(wish.path, wish.work / "unpacked", wish.max_gib)
     return made.exp, made.exp / made.model_file
 
 

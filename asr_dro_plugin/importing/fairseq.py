@@ -6,13 +6,7 @@ The network becomes ours under Hugging Face's names; see ``fairseq_files`` for h
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
 from asr_dro_plugin.importing.hf import BODY, MASK, ctc_stack
-from asr_dro_plugin.pretrained.fairseq_files import (
-    DICTIONARY,
-    FairseqModel,
-    load_state,
-    read_fairseq,
-    tensors_of,
-)
+from asr_dro_plugin.pretrained import fairseq_files
 from asr_dro_plugin.text.tokens import BLANK, SPACE, UNK
 
 # fairseq's symbols that have names of their own here; its CTC takes the first, <s>, for the blank.
@@ -26,8 +20,8 @@ def read(wish: Wish) -> Found:
     Raises:
         UserError: as ``read_fairseq``; a head whose dictionary is not there.
     """
-    model = read_fairseq(wish.path)
-    given = tensors_of(load_state(wish.path), str(wish.path))
+    model = fairseq_files.read_fairseq(wish.path)
+    given = fairseq_files.tensors_of(fairseq_files.load_state(wish.path), str(wish.path))
     account = model.account
     origin = {f"{BODY}{ours}": theirs for theirs, ours in account.used.items()}
     origin |= {f"{HEAD}{name}": f"{FILE_HEAD}{name}" for name in model.head}
@@ -49,13 +43,14 @@ def read(wish: Wish) -> Found:
     )
 
 
-def _tokens(model: FairseqModel, wish: Wish) -> list[str] | None:
+def _tokens(model: fairseq_files.FairseqModel, wish: Wish) -> list[str] | None:
     """What the outputs of a fine-tuned model stand for."""
     if model.symbols is not None:
         return [SPELLED.get(symbol, symbol) for symbol in model.symbols]
     if wish.new_vocab:
         return None
     raise UserError(
-        f"{wish.path} was fine-tuned for speech recognition, but {DICTIONARY} is not beside it, "
-        "so nobody knows what its outputs stand for. Put it there, or give --new_vocab tokens.txt."
+        f"{wish.path} was fine-tuned for speech recognition, but {fairseq_files.DICTIONARY} is not "
+        "beside it, so nobody knows what its outputs stand for. Put it there, or give --new_vocab "
+        "tokens.txt."
     )

@@ -1,7 +1,5 @@
 """The experiment folder that an import makes."""
 
-import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import yaml
 
 from asr_dro_plugin import __version__
-from asr_dro_plugin.base.files import sha256_of
+from asr_dro_plugin.base.files import atomic_write, sha256_of, write_json, write_text
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import CONFIG, IMPORTED, META
 
@@ -57,31 +55,22 @@ def write_experiment(
         shutil.copyfile(source, folder / name)
     if extra:  # the names in the configuration start here: see ``experiment.config_paths``
         meta = {"files": {"asr_model_file": MODEL}, "yaml_files": {"asr_train_config": CONFIG}}
-        _write(folder / META, yaml.safe_dump(meta))
+        write_text(folder / META, yaml.safe_dump(meta))
     whole = {**ESPNET_NEEDS, **config, "token_list": list(tokens)}
     words = yaml.safe_dump(whole, allow_unicode=True, sort_keys=False, width=100)
-    _write(folder / CONFIG, words)
-    _write(folder / TOKENS, "".join(f"{token}\n" for token in tokens))
+    write_text(folder / CONFIG, words)
+    write_text(folder / TOKENS, "".join(f"{token}\n" for token in tokens))
     state = {name: _alone(tensor.detach()) for name, tensor in tensors.items()}
-    with open(folder / MODEL, "wb") as stream:
+    with atomic_write(folder / MODEL, "wb") as stream:
         torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
     made = {"schema": SCHEMA, "imported_by": f"asr-dro {__version__}", **facts}
-    _write(folder / IMPORTED, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+    write_json(folder / IMPORTED, made)
 
 
 def _alone(tensor: Any) -> Any:
     """The tensor, or a copy where it is a part of a larger one, all of which would be saved."""
     whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
     return tensor if whole and tensor.is_contiguous() else tensor.clone().contiguous()
-
-
-def _write(path: Path, text: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def check_sum(path: Path, wanted: str, files: Sequence[Path]) -> None:
@@ -106,8 +95,3 @@ def check_sum(path: Path, wanted: str, files: Sequence[Path]) -> None:
             f"{files[0]} has the SHA-256 {found}, not the {wanted.lower()} of --sha256. Fetch it "
             "again, or correct the sum. Nothing was read from it."
         )
-
-
-def sums_of(files: Sequence[Path]) -> dict[str, str]:
-    """File name -> SHA-256 of what was read."""
-    return {file.name: sha256_of(file) for file in files}

@@ -9,30 +9,41 @@ HEAD = "ctc.ctc_lo."  # CTC's linear layer in our model: ``weight`` (V, H) and `
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user asks of an import beside the source.
+class ImportOptions:
+    """What a user may ask of an import beside the source; see ``bin.import_model``.
+
+    Attributes:
+        new_vocab: list of the symbols of a new head, so that the source need not have one.
+        sha256: of the file of weights.
+        allow_new_head: whether a head that is not there or does not fit may begin anew.
+        config: YAML that names the stack, where the source does not.
+        tokens: list of the symbols of the source's outputs, where the source has none.
+        rename: (old, new) beginnings of tensors' names; the first that fits is applied.
+        lang: which of several languages' adapters and vocabularies.
+        max_gib: of an archive, unpacked.
+    """
+
+    new_vocab: Path | None = None
+    sha256: str | None = None
+    allow_new_head: bool = False
+    config: Path | None = None
+    tokens: Path | None = None
+    rename: tuple[tuple[str, str], ...] = ()
+    lang: str | None = None
+    max_gib: float = 32.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish(ImportOptions):
+    """The same of one source.
 
     Attributes:
         path: the source.
-        config: YAML that names the stack, where the source does not.
-        tokens: list of the symbols of the source's outputs, where the source has none.
-        new_vocab: whether the head will be replaced, so that the source need not have one.
-        allow_new_head: whether a head that is not there or does not fit may begin anew.
-        rename: (old, new) beginnings of tensors' names; the first that fits is applied.
-        lang: which of several languages' adapters and vocabularies.
-        max_bytes: of an archive, unpacked.
         work: an empty folder for what must be unpacked; it is gone afterwards.
     """
 
     path: Path
     work: Path
-    config: Path | None = None
-    tokens: Path | None = None
-    new_vocab: bool = False
-    allow_new_head: bool = False
-    rename: tuple[tuple[str, str], ...] = ()
-    lang: str | None = None
-    max_bytes: int = 32 * 2**30
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing import whisper
 from asr_dro_plugin.importing.cards import read_cards
 from asr_dro_plugin.importing.found import HEAD, Found, Wish
-from asr_dro_plugin.pretrained.hf_folders import (
-    CONFIG,
-    EXTRACTOR,
-    PREPROCESSOR,
-    PROCESSOR,
-    WEIGHTS,
-    architecture_of,
-    find_preprocessor,
-    network_config,
-    read_weights,
-    weight_files,
-)
+from asr_dro_plugin.pretrained import hf_folders
+from asr_dro_plugin.pretrained.hf_folders import CONFIG, WEIGHTS
 from asr_dro_plugin.pretrained.hf_vocabulary import read_vocabulary
 from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES
 from asr_dro_plugin.pretrained.read_weights import read_file
@@ -51,12 +41,16 @@ def read(wish: Wish) -> Found:
     """
     folder = model_folder(wish.path)
     card = read_cards(folder)
-    config = network_config(folder, folder.name)
+    config = hf_folders.network_config(folder, folder.name)
     if config.get("model_type") == "whisper":
         return whisper.read(wish, folder)
-    _check_network(config, folder)
+    if (kind := config.get("model_type")) not in WAV2VEC2_TYPES:
+        raise UserError(
+            f"{folder}/{CONFIG} describes a {kind}; imported are whisper and CTC models of "
+            f"{', '.join(WAV2VEC2_TYPES)}."
+        )
     _check_sizes(config, folder)
-    given = read_weights(folder) | _of_language(folder, wish.lang)
+    given = hf_folders.read_weights(folder) | _of_language(folder, wish.lang)
     origin, not_used = _names(given, config["model_type"])
     tensors = {ours: given[theirs] for ours, theirs in origin.items()}
     made = {}
@@ -69,15 +63,12 @@ def read(wish: Wish) -> Found:
     if f"{HEAD}weight" in tensors:
         tokens, vocabulary = _vocabulary(folder, len(tensors[f"{HEAD}weight"]), config, wish)
     return Found(
-        stack_of(config, folder), tokens, tensors,
-        origin=origin,
-        not_used=not_used,
-        made=made,
+        stack_of(config, folder), tokens, tensors, origin=origin, not_used=not_used, made=made,
         facts={
-            "architecture": architecture_of(folder), **vocabulary,
+            "architecture": hf_folders.architecture_of(folder), **vocabulary,
             **({"card": card} if card else {}),
         },
-        files=tuple(weight_files(folder)),
+        files=tuple(hf_folders.weight_files(folder)),
     )  # fmt: skip
 
 
@@ -90,7 +81,12 @@ def _vocabulary(
     """
     try:
         found = read_vocabulary(folder, num_rows, wish.lang, config.get("pad_token_id", 0))
-        _check_blank(config, found.tokens, folder)
+        blank, pad = found.tokens.index("<blank>"), config.get("pad_token_id", 0)
+        if blank != pad:
+            raise UserError(
+                f"{folder}: its {CONFIG} says pad_token_id {pad}, its tokenizer's pad_token is "
+                f"number {blank}; CTC's blank can be but one. Correct the file that is wrong."
+            )
     except UserError as error:
         if not wish.new_vocab:
             raise
@@ -134,15 +130,6 @@ def _has_weights(folder: Path) -> bool:
     return any((folder / name).is_file() for name in names)
 
 
-def _check_network(config: Mapping, folder: Path) -> None:
-    kind = config.get("model_type")
-    if kind not in WAV2VEC2_TYPES:
-        raise UserError(
-            f"{folder}/{CONFIG} describes a {kind}; imported are whisper and CTC models of "
-            f"{', '.join(WAV2VEC2_TYPES)}."
-        )
-
-
 def _check_sizes(config: Mapping, folder: Path) -> None:
     """What would be built for hours before its weights were looked at, or is no number at all."""
     for key in NUMBERS:
@@ -152,8 +139,13 @@ def _check_sizes(config: Mapping, folder: Path) -> None:
                 "it, or fetch it again."
             )
     for key, value in config.items():
-        if key.startswith("conv_") and isinstance(value, list):
-            _check_convolutions(key, value, folder)
+        is_layers = key.startswith("conv_") and isinstance(value, list)
+        wrong = is_layers and [n for n in value if not isinstance(n, int) or n < 1]  # as a stride
+        if wrong or (is_layers and len(value) > MAX_LAYERS):
+            raise UserError(
+                f"{folder}: its {CONFIG} says {key} {reprlib.repr(value)}, which no convolutions "
+                "have. Fetch it again."
+            )
         for number in value if isinstance(value, list) else [value]:
             most = MAX_LAYERS if key.startswith("num_") else MAX_SIZE
             if isinstance(number, int) and not isinstance(number, bool) and number > most:
@@ -163,36 +155,18 @@ def _check_sizes(config: Mapping, folder: Path) -> None:
                 )
 
 
-def _check_convolutions(key: str, value: list, folder: Path) -> None:
-    """A stride of 0 is seen only when audio is there."""
-    if len(value) > MAX_LAYERS or not all(isinstance(each, int) and each > 0 for each in value):
-        raise UserError(
-            f"{folder}: its {CONFIG} says {key} {reprlib.repr(value)}, which no convolutions have. "
-            "Fetch it again."
-        )
-
-
-def _check_blank(config: Mapping, tokens: list[str], folder: Path) -> None:
-    """The network's own blank and the tokenizer's must be one."""
-    blank, pad = tokens.index("<blank>"), config.get("pad_token_id", 0)
-    if blank != pad:
-        raise UserError(
-            f"{folder}: its {CONFIG} says pad_token_id {pad}, its tokenizer's pad_token is number "
-            f"{blank}; CTC's blank can be but one. Correct the file that is wrong."
-        )
-
-
 def stack_of(config: Mapping, folder: Path) -> dict:
     """Our stack for the network of a folder.
 
     Raises:
         UserError: nothing says how its audio is prepared, or audio of another rate.
     """
-    found = find_preprocessor(folder)
+    found = hf_folders.find_preprocessor(folder)
     if found is None:
         raise UserError(
-            f"{folder} has no {PREPROCESSOR}, nor has the directory above (nor a {PROCESSOR} with "
-            f"a {EXTRACTOR}), so nobody knows how its audio is prepared. Put it there."
+            f"{folder} has no {hf_folders.PREPROCESSOR}, nor has the directory above (nor a "
+            f"{hf_folders.PROCESSOR} with a {hf_folders.EXTRACTOR}), so nobody knows how its audio "
+            "is prepared. Put it there."
         )
     where, said = found
     rate = said.get("sampling_rate", SAMPLE_RATE)

@@ -71,11 +71,8 @@ def read(wish: Wish) -> Found:
     left = [name for name in state if name not in origin.values() and name not in tables]
     recomputed = {n: ("computed from the settings", tuple(state[n].shape)) for n in tables}
     return Found(
-        stack, tokens, tensors | {name: state[name] for name in left},
-        origin=origin,
-        not_used=recomputed,
-        facts={"architecture": ENCODER, "notes": notes},
-        files=(wish.path,),
+        stack, tokens, tensors | {name: state[name] for name in left}, origin=origin,
+        not_used=recomputed, facts={"architecture": ENCODER, "notes": notes}, files=(wish.path,),
     )  # fmt: skip
 
 
@@ -84,7 +81,7 @@ def _contents(wish: Wish) -> tuple[dict, dict[str, Any]]:
     if not wish.path.is_file():
         raise UserError(f"{wish.path} is a folder. Give a .nemo file.")
     files = {name: wish.work / name for name in (CONFIG, WEIGHTS)}
-    found = extract(wish.path, files, wish.max_bytes)
+    found = extract(wish.path, files, int(wish.max_gib * 2**30))
     for name in files:
         if name not in found:
             raise UserError(f"{wish.path} has no member {name}, so it is no .nemo model.")
@@ -105,22 +102,17 @@ def _section(config: Mapping, name: str, path: Path) -> dict:
     return {**section, **(params if isinstance(params, Mapping) else {})}
 
 
-def _class_of(section: Mapping) -> str:
-    return str(section.get("_target_") or section.get("cls") or "").rsplit(".", 1)[-1]
-
-
 def _check_architecture(config: Mapping, encoder: Mapping, decoder: Mapping, path: Path) -> None:
     if isinstance(config.get("tokenizer"), Mapping):
         raise UserError(
             f"{path} writes sub-words of a tokenizer, as Citrinet and Conformer do, which is not "
             "supported. Give a model of characters (QuartzNet)."
         )
-    for section, name, legal in (
-        (encoder, "encoder", ENCODER), (decoder, "decoder", DECODER),
-    ):  # fmt: skip
-        if _class_of(section) != legal:
+    for section, name, legal in (encoder, "encoder", ENCODER), (decoder, "decoder", DECODER):
+        found = str(section.get("_target_") or section.get("cls") or "").rsplit(".", 1)[-1]
+        if found != legal:
             raise UserError(
-                f"{path}: its {name} is {_class_of(section) or 'unknown'}, which is not supported. "
+                f"{path}: its {name} is {found or 'unknown'}, which is not supported. "
                 f"Legal: {legal} (QuartzNet)."
             )
     for key, legal in ENCODER_FIXED.items():
@@ -221,16 +213,12 @@ def _block(block: object, where: str, path: Path) -> dict[str, Any]:
             if legal is None:
                 raise UserError(f"{path}: {where}.{key} is not known to our QuartzNet.")
             _refuse_other(value, legal, f"{where}.{key}", path)
-    made = {
-        "filters": _number(block.get("filters"), f"{where}.filters", path),
-        "repeat": _number(block.get("repeat", 1), f"{where}.repeat", path),
-        **{
-            key: _number(block.get(key, 1), f"{where}.{key}", path)
-            for key in ("kernel", "stride", "dilation")
-        },
+    given = {key: block.get(key, 1) for key in ("repeat", "kernel", "stride", "dilation")}
+    given = {"filters": block.get("filters"), **given}
+    return {
+        **{key: _number(value, f"{where}.{key}", path) for key, value in given.items()},
         **{key: bool(block.get(key, False)) for key in ("residual", "separable", "se")},
     }
-    return made
 
 
 def _number(value: object, where: str, path: Path) -> int:

@@ -6,17 +6,18 @@ of the tensors, the new vocabulary, the folder.
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing import espnet, fairseq, hf, nemo, state_dicts
 from asr_dro_plugin.importing.accounts import Account, take_account
-from asr_dro_plugin.importing.folders import check_sum, sums_of, write_experiment
-from asr_dro_plugin.importing.found import HEAD, Found, Wish
+from asr_dro_plugin.importing.folders import check_sum, write_experiment
+from asr_dro_plugin.importing.found import HEAD, Found, ImportOptions, Wish
 from asr_dro_plugin.importing.heads import check_blank, with_new_head
 from asr_dro_plugin.pretrained.hf_folders import weight_files
 from asr_dro_plugin.stack.combinations import loss_of
@@ -43,20 +44,6 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class ImportOptions:
-    """What a user may ask for; see ``bin.import_model``."""
-
-    new_vocab: Path | None = None
-    sha256: str | None = None
-    allow_new_head: bool = False
-    config: Path | None = None
-    tokens: Path | None = None
-    rename: tuple[tuple[str, str], ...] = ()
-    lang: str | None = None
-    max_gib: float = 32.0
-
-
-@dataclass(frozen=True)
 class Imported:
     """What an import did, in words and figures."""
 
@@ -67,7 +54,7 @@ class Imported:
     @property
     def blank_id(self) -> int | None:
         """Row of CTC's blank in the head; None of a model without CTC."""
-        return _blank_id(self.tokens)
+        return self.tokens.index(BLANK) if BLANK in self.tokens else None
 
 
 def import_model(kind: str, path: Path, out: Path, options: ImportOptions) -> Imported:
@@ -84,25 +71,18 @@ def import_model(kind: str, path: Path, out: Path, options: ImportOptions) -> Im
     with new_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as work:
         if options.sha256:
             check_sum(path, options.sha256, source.weights(path))
-        wish = Wish(
-            path, Path(work), options.config, options.tokens, options.new_vocab is not None,
-            options.allow_new_head, options.rename, options.lang, int(options.max_gib * 2**30),
-        )  # fmt: skip
-        new = _new_tokens(options)
-        found = source.read(wish)
+        new = options.new_vocab and read_symbols(options.new_vocab)
+        if new is not None:
+            check_blank(new, str(options.new_vocab))
+        found = source.read(Wish(**vars(options), path=path, work=Path(work)))
         tensors, account, tokens, notes = _fitted(found, str(path), new, options.allow_new_head)
-        _refuse_strange_numbers(tensors, path)
-        facts = _facts(kind, path, found, account, tokens, notes)
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise UserError(f"{path} holds NaN or infinity in {name}. Fetch it again.")
+        made = Imported(account, tokens, notes)
+        facts = _facts(kind, path, found, made)
         write_experiment(folder, found.config, tokens, tensors, facts, found.extra)
-    return Imported(account, tokens, notes)
-
-
-def _new_tokens(options: ImportOptions) -> list[str] | None:
-    if options.new_vocab is None:
-        return None
-    tokens = read_symbols(options.new_vocab)
-    check_blank(tokens, str(options.new_vocab))
-    return tokens
+    return made
 
 
 def _fitted(
@@ -122,46 +102,20 @@ def _fitted(
     width = output_sizes(found.config, checkpoint_of(found.config))["postencoder"]
     kept = with_new_head(tensors, found.tokens, tokens, width)
     words = f"{len(kept)} of its {len(tokens)} rows are those of the source"
-    return tensors, _with_head(account, tensors, words), list(tokens), [f"The head is new: {words}"]
+    heads = [n for n in tensors if n.startswith(HEAD)]
+    made = [*account.made, *((name, words, tuple(tensors[name].shape)) for name in heads)]
+    used = [row for row in account.used if row[0] not in heads]
+    account = dataclasses.replace(account, used=used, made=made)
+    return tensors, account, list(tokens), [f"The head is new: {words}"]
 
 
-def _with_head(account: Account, tensors: dict[str, Any], words: str) -> Account:
-    """The account of a model whose head was made here."""
-    heads = [name for name in tensors if name.startswith(HEAD)]
-    return dataclasses.replace(
-        account,
-        used=[row for row in account.used if row[0] not in heads],
-        made=[*account.made, *((name, words, tuple(tensors[name].shape)) for name in heads)],
-    )
-
-
-def _refuse_strange_numbers(tensors: dict[str, Any], path: Path) -> None:
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise UserError(f"{path} holds NaN or infinity in {name}. Fetch it again.")
-
-
-def _blank_id(tokens: Sequence[str]) -> int | None:
-    return tokens.index(BLANK) if BLANK in tokens else None
-
-
-def _facts(
-    kind: str,
-    path: Path,
-    found: Found,
-    account: Account,
-    tokens: Sequence[str],
-    notes: Sequence[str],
-) -> dict[str, Any]:
+def _facts(kind: str, path: Path, found: Found, made: Imported) -> dict[str, Any]:
     """Content of ``import.json``."""
+    files = [path] if path.is_file() else found.files
     return {
-        "kind": kind,
-        "source": path.name,
-        "sha256": sums_of([path] if path.is_file() else found.files),
-        "num_tokens": len(tokens),
-        "blank_id": _blank_id(tokens),
-        "casing": casing_of(tokens),
-        **found.facts,
-        "notes": [*found.facts.get("notes", ()), *notes],
-        "tensors": account.as_json(),
-    }
+        "kind": kind, "source": path.name,
+        "sha256": {file.name: sha256_of(file) for file in files},
+        "num_tokens": len(made.tokens), "blank_id": made.blank_id,
+        "casing": casing_of(made.tokens), **found.facts,
+        "notes": [*found.facts.get("notes", ()), *made.notes], "tensors": made.account.as_json(),
+    }  # fmt: skip

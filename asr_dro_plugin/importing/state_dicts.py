@@ -120,7 +120,10 @@ def renamed_names(names: Sequence[str], rules: Sequence[tuple[str, str]]) -> dic
     """
     made: dict[str, str] = {}
     fitted = set()
-    for name, ours in zip(names, _unwrapped(names), strict=True):
+    unwrapped = list(names)
+    while wrapper := next((w for w in WRAPPERS if all(n.startswith(w) for n in unwrapped)), None):
+        unwrapped = [name.removeprefix(wrapper) for name in unwrapped]
+    for name, ours in zip(names, unwrapped, strict=True):
         rule = next((rule for rule in rules if ours.startswith(rule[0])), None)
         if rule is not None:
             fitted.add(rule)
@@ -136,11 +139,3 @@ def renamed_names(names: Sequence[str], rules: Sequence[tuple[str, str]]) -> dic
             "Correct it, or leave it out."
         )
     return made
-
-
-def _unwrapped(names: Sequence[str]) -> list[str]:
-    """The names without what wrappers put before every one of them."""
-    names = list(names)
-    while wrapper := next((w for w in WRAPPERS if all(n.startswith(w) for n in names)), None):
-        names = [name.removeprefix(wrapper) for name in names]
-    return names

@@ -6,22 +6,11 @@ from typing import Any
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.importing.found import Found, Wish
-from asr_dro_plugin.pretrained.hf_folders import (
-    architecture_of,
-    find_json,
-    network_config,
-    read_json,
-    read_weights,
-    weight_files,
-)
+from asr_dro_plugin.pretrained import hf_folders
+from asr_dro_plugin.pretrained.hf_folders import architecture_of, read_json, weight_files
 from asr_dro_plugin.stack.sizes import resolve
-from asr_dro_plugin.text.whisper_tokens import (
-    MODEL_CONF,
-    TOKENIZER,
-    read_tokenizer,
-    save_tokenizer,
-    token_names,
-)
+from asr_dro_plugin.text import whisper_tokens
+from asr_dro_plugin.text.whisper_tokens import TOKENIZER
 
 GENERATION = "generation_config.json"
 OUTPUT = "proj_out.weight"  # the embedding once more
@@ -41,36 +30,28 @@ def read(wish: Wish, folder: Path) -> Found:
             f"{folder} is a Whisper, which has tokens of its own: --new_vocab is for CTC. Leave it "
             "out; to teach it a language, fine-tune it (ssl_checkpoint)."
         )
-    config = network_config(folder, folder.name)
-    generation = read_json(folder, GENERATION) if find_json(folder, GENERATION) else {}
+    config = hf_folders.network_config(folder, folder.name)
+    generation = read_json(folder, GENERATION) if hf_folders.find_json(folder, GENERATION) else {}
     rows = int(config["vocab_size"])
     if not generation.get("is_multilingual", rows != ENGLISH_ONLY_ROWS):
         raise UserError(
             f"{folder} knows English alone, and its prompt has no language. Give the Whisper of "
             "many languages, or fine-tune this one (ssl_checkpoint)."
         )
-    tokenizer = read_tokenizer(folder)
-    given = read_weights(folder)
-    save_tokenizer(tokenizer, wish.work / TOKENIZER)
-    origin = {_our_name(name): name for name in given if name != OUTPUT}
-    not_used = {name: ("the embedding once more", tuple(given[name].shape)) for name in given
-                if name == OUTPUT}  # fmt: skip
+    tokenizer = whisper_tokens.read_tokenizer(folder)
+    given = hf_folders.read_weights(folder)
+    whisper_tokens.save_tokenizer(tokenizer, wish.work / TOKENIZER)
+    not_used = {}
+    if OUTPUT in given:
+        not_used[OUTPUT] = ("the embedding once more", tuple(given.pop(OUTPUT).shape))
+    # model.encoder.conv1.weight -> encoder.net.conv1.weight
+    origin = {name.removeprefix("model.").replace(".", ".net.", 1): name for name in given}
     return Found(
-        stack_of(config, generation),
-        token_names(tokenizer, rows),
-        {ours: given[theirs] for ours, theirs in origin.items()},
-        origin=origin,
-        not_used=not_used,
-        facts={"architecture": architecture_of(folder)},
-        files=tuple(weight_files(folder)),
+        stack_of(config, generation), whisper_tokens.token_names(tokenizer, rows),
+        {ours: given[theirs] for ours, theirs in origin.items()}, origin=origin, not_used=not_used,
+        facts={"architecture": architecture_of(folder)}, files=tuple(weight_files(folder)),
         extra={TOKENIZER: wish.work / TOKENIZER},
-    )
-
-
-def _our_name(name: str) -> str:
-    """``model.encoder.conv1.weight`` -> ``encoder.net.conv1.weight``."""
-    slot, _, rest = name.removeprefix("model.").partition(".")
-    return f"{slot}.net.{rest}"
+    )  # fmt: skip
 
 
 def stack_of(config: Mapping[str, Any], generation: Mapping[str, Any]) -> dict:
@@ -85,5 +66,5 @@ def stack_of(config: Mapping[str, Any], generation: Mapping[str, Any]) -> dict:
         "token_type": "hugging_face", "bpemodel": TOKENIZER,
         "encoder": "hf_whisper", "encoder_conf": {"model_config": dict(config)},
         "decoder": "hf_whisper", "decoder_conf": {"model_config": dict(config), **never},
-        "model_conf": {"ctc_weight": 0.0, **MODEL_CONF},
+        "model_conf": {"ctc_weight": 0.0, **whisper_tokens.MODEL_CONF},
     })  # fmt: skip

@@ -7,7 +7,6 @@ import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 from asr_dro_plugin.base.files import as_disk_full, atomic_write
 from asr_dro_plugin.base.progress import Progress
@@ -18,11 +17,6 @@ CHUNK = 2**20
 Content = Path | bytes
 
 
-def open_source(source: Content) -> IO[bytes]:
-    """A member's content as a stream."""
-    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
-
-
 def size_of(source: Content) -> int:
     """Bytes of a member."""
     return len(source) if isinstance(source, bytes) else source.stat().st_size
@@ -30,7 +24,7 @@ def size_of(source: Content) -> int:
 
 def chunks(source: Content, bar: Progress | None = None) -> Iterator[bytes]:
     """A member's content in pieces of a MiB; ``bar`` counts them."""
-    with open_source(source) as stream:
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
         while piece := stream.read(CHUNK):
             yield piece
             if bar is not None:
@@ -90,12 +84,9 @@ def _entry(name: str, mode: int) -> zipfile.ZipInfo:
 
 
 def _store(
-    archive: zipfile.ZipFile,
-    name: str,
-    source: Content,
-    entry: Mapping | None,
+    archive: zipfile.ZipFile, name: str, source: Content, entry: Mapping | None,
     bar: Progress | None,
-) -> None:
+) -> None:  # fmt: skip
     info = _entry(name, stat.S_IFREG | 0o644)
     info.file_size = size_of(source)
     digest = hashlib.sha256()

@@ -49,9 +49,17 @@ def packed_config(
     if config.get("frontend") == "s3prl":
         warnings += _take_upstream(config["frontend_conf"], members, num_trained)
     if config.get("encoder") == "wav2vec2":
-        _take_encoder(config["encoder_conf"], members, num_trained)
-    if leaves_out_base(config):
-        warnings += _take_base(config["adapter_conf"], members)
+        conf = config["encoder_conf"]  # where ESPnet's encoder has fairseq's checkpoint
+        path = Path(conf.get("w2v_dir_path") or "./", Path(conf["w2v_url"]).name)
+        conf["w2v_url"] = _take_checkpoint(path, members, num_trained)
+        conf["w2v_dir_path"] = SSL
+    if leaves_out_base(config):  # the pretrained model that adapters go with, whole
+        path = Path(config["adapter_conf"]["base"])
+        config["adapter_conf"]["base"] = _take_checkpoint(path, members, num_trained=0)
+        warnings.append(
+            f"the model file holds adapters alone, so the pretrained model {path} is packed beside "
+            "it. --merge_adapters true packs one model of both."
+        )
     for key in DROPPED:
         if config.get(key):
             config[key] = None
@@ -92,30 +100,15 @@ def _take_upstream(conf: dict, members: dict[str, Content], num_trained: int) ->
             f"frontend s3prl takes '{value or inner.get('upstream')}' from the network when the "
             "model is loaded; give a local checkpoint in training (ssl_checkpoint) to pack it."
         ]
-    found = checkpoint_members(path, num_trained)
-    members.update({f"{SSL}/{name}": source for name, source in found.items()})
-    inner["path_or_url"] = SSL if path.is_dir() else f"{SSL}/{path.name}"
+    inner["path_or_url"] = _take_checkpoint(path, members, num_trained)
     return []
 
 
-def _take_encoder(conf: dict, members: dict[str, Content], num_trained: int) -> None:
-    """fairseq: the checkpoint that ESPnet's encoder has in ``w2v_dir_path``."""
-    path = Path(conf.get("w2v_dir_path") or "./", Path(conf["w2v_url"]).name)
+def _take_checkpoint(path: Path, members: dict[str, Content], num_trained: int) -> str:
+    """Move a pretrained model into the pack; what it is called there."""
     found = checkpoint_members(path, num_trained)
     members.update({f"{SSL}/{name}": source for name, source in found.items()})
-    conf["w2v_url"], conf["w2v_dir_path"] = f"{SSL}/{path.name}", SSL
-
-
-def _take_base(conf: dict, members: dict[str, Content]) -> list[str]:
-    """The pretrained model that adapters go with, whole."""
-    path = Path(conf["base"])
-    found = checkpoint_members(path, num_trained=0)
-    members.update({f"{SSL}/{name}": source for name, source in found.items()})
-    conf["base"] = SSL if path.is_dir() else f"{SSL}/{path.name}"
-    return [
-        f"the model file holds adapters alone, so the pretrained model {path} is packed beside it. "
-        "--merge_adapters true packs one model of both."
-    ]
+    return SSL if path.is_dir() else f"{SSL}/{path.name}"
 
 
 def _without_machine(value: object) -> object:

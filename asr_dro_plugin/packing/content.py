@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG, META, PACKED
+from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS, named_places
 from asr_dro_plugin.pretrained.read_weights import load_plain
 
@@ -106,14 +106,6 @@ def num_values(content: object, limit: int) -> int:
     return number
 
 
-def listed_in_meta(meta: Mapping, where: str) -> tuple[str, str]:
-    """(training configuration, model file) that ESPnet's ``meta.yaml`` names."""
-    try:
-        return str(meta["yaml_files"]["asr_train_config"]), str(meta["files"]["asr_model_file"])
-    except (KeyError, TypeError):
-        raise UserError(f"{where} is no packed recogniser: its {META} names no model.") from None
-
-
 def check_named_files(config: Mapping, root: Path, where: str, strict: bool) -> list[str]:
     """Refuse a configuration whose files lie elsewhere; returns warnings of what is fetched.
 
@@ -135,10 +127,3 @@ def check_named_files(config: Mapping, root: Path, where: str, strict: bool) -> 
         elif key != "non_linguistic_symbols":
             warnings.append(f"{key} {value} is not in the archive; the model asks for it elsewhere")
     return warnings
-
-
-def read_manifest(path: Path) -> bytes:
-    """The bytes of ``asr_dro.json``, if they are few enough to be one."""
-    if path.stat().st_size > MAX_TEXT:
-        raise UserError(f"{path} is too large for {PACKED}.")
-    return path.read_bytes()

@@ -11,8 +11,6 @@ Face folder) whose tensors are zeros that take no room, a few kB instead of giga
 """
 
 import io
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
@@ -20,7 +18,7 @@ from asr_dro_plugin.packing.archive import Content
 from asr_dro_plugin.packing.weights import transformer_numel
 from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY
 from asr_dro_plugin.pretrained.layouts import layout_and_sizes
-from asr_dro_plugin.pretrained.read_weights import load_plain
+from asr_dro_plugin.pretrained.read_weights import bin_tensors, load_plain, safetensors_header
 
 HF_FILES = ("config.json", "preprocessor_config.json")
 
@@ -41,17 +39,13 @@ def checkpoint_members(path: Path, num_trained: int) -> dict[str, Content]:
             f"The pretrained checkpoint {path} is not there, and packing needs its layout once. "
             "Put it back."
         )
-    if not _is_dispensable(path, num_trained):
-        return _whole(path)
-    return _hollow_folder(path) if path.is_dir() else _hollow_file(path)
-
-
-def _is_dispensable(path: Path, num_trained: int) -> bool:
     try:
         _, numels = layout_and_sizes(path)
     except UserError:  # no wav2vec 2.0 in a layout that is known here
-        return False
-    return 0 < transformer_numel(numels) == num_trained
+        return _whole(path)
+    if not 0 < transformer_numel(numels) == num_trained:
+        return _whole(path)
+    return _hollow_folder(path) if path.is_dir() else _hollow_file(path)
 
 
 def _whole(path: Path) -> dict[str, Content]:
@@ -87,30 +81,22 @@ def _hollow(value: object) -> object:
 
 
 def _hollow_folder(path: Path) -> dict[str, Content]:
+    """Its JSONs, and a file of safetensors with one number that no network asks for."""
+    import torch
+    from safetensors.torch import save
+
+    number = {"encoder.layer_norm.none": torch.zeros(1, dtype=_float_type(path))}
     members: dict[str, Content] = {name: path / name for name in HF_FILES}
-    members["model.safetensors"] = _one_tensor(_float_type(path))
-    return members
+    return members | {"model.safetensors": save(number, {"format": "pt"})}
 
 
-def _float_type(path: Path) -> str:
-    """The data type of a folder's weights, in the words of safetensors: F32, F16, BF16."""
+def _float_type(path: Path):
+    """The data type of a folder's weights: float32, float16 or bfloat16."""
+    import torch
+
     for file in sorted(path.glob("*.safetensors")):
-        with open(file, "rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        return next(e["dtype"] for name, e in header.items() if name != "__metadata__")
-    words = {"torch.float32": "F32", "torch.float16": "F16", "torch.bfloat16": "BF16"}
+        words = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+        return words[next(iter(safetensors_header(file).values()))["dtype"]]
     for file in sorted(path.glob("pytorch_model*.bin")):
-        weights = load_plain(file)
-        values = weights.values() if isinstance(weights, Mapping) else ()
-        return next(words[str(v.dtype)] for v in values if str(v.dtype) in words)
-    return "F32"
-
-
-def _one_tensor(dtype: str, name: str = "encoder.layer_norm.none") -> bytes:
-    """A file of safetensors with one number that no network asks for."""
-    size = {"F32": 4, "F16": 2, "BF16": 2}[dtype]
-    header = {"__metadata__": {"format": "pt"}}
-    header[name] = {"dtype": dtype, "shape": [1], "data_offsets": [0, size]}
-    raw = json.dumps(header).encode()
-    raw += b" " * (-len(raw) % 8)
-    return len(raw).to_bytes(8, "little") + raw + bytes(size)
+        return next(v.dtype for _, v in bin_tensors(file) if v.is_floating_point())
+    return torch.float32

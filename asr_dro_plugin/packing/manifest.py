@@ -18,6 +18,7 @@ refused rather than passed on.
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
@@ -73,12 +74,9 @@ def _check_members(manifest: Mapping, where: str) -> None:
     members = manifest["members"]
     for name, entry in members.items():
         whole = isinstance(entry, dict) and entry.keys() == {"bytes", "sha256"}
-        if not whole or not isinstance(entry["bytes"], int) or not _is_sha256(entry["sha256"]):
+        sha256 = str(entry["sha256"]) if whole and isinstance(entry["bytes"], int) else ""
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise UserError(f"{where}: {PACKED} has no size and checksum for '{name}'.")
     for key in FILES:
         if manifest[key] is not None and manifest[key] not in members:
             raise UserError(f"{where}: {PACKED} names {key} {manifest[key]}, which is no member.")
-
-
-def _is_sha256(word: object) -> bool:
-    return isinstance(word, str) and len(word) == 64 and set(word) <= set("0123456789abcdef")

@@ -106,8 +106,9 @@ def _check(archive: Path, work: Path, extracted: Checksums, out: Path) -> Unpack
     warnings = []
     manifest = None
     if PACKED in extracted:
-        raw = content.read_manifest(work / PACKED)
-        manifest = pack_manifest.from_bytes(raw, where)
+        if (work / PACKED).stat().st_size > content.MAX_TEXT:
+            raise UserError(f"{work / PACKED} is too large for {PACKED}.")
+        manifest = pack_manifest.from_bytes((work / PACKED).read_bytes(), where)
         _compare(manifest, extracted, where)
     else:
         warnings.append(
@@ -115,7 +116,11 @@ def _check(archive: Path, work: Path, extracted: Checksums, out: Path) -> Unpack
             "says whether its files are those that were packed."
         )
     meta = content.read_yaml(work / META, f"{where}: {META}")
-    config_name, model_name = content.listed_in_meta(meta, where)
+    try:
+        config_name = str(meta["yaml_files"]["asr_train_config"])
+        model_name = str(meta["files"]["asr_model_file"])
+    except (KeyError, TypeError):
+        raise UserError(f"{where} is no packed recogniser: its {META} names no model.") from None
     for name in (config_name, model_name):
         if name not in extracted:
             raise UserError(f"{where}: {META} names {name!a}, which is no member.")

@@ -36,8 +36,11 @@ def read_model(path: Path, config: Mapping) -> dict:
         UserError: it is torn, holds more than tensors, is a checkpoint to resume from, has values
             that are not finite, or another number of outputs than the configuration has tokens.
     """
+    import torch
+
     state = load_plain(path)
-    if not isinstance(state, dict) or not state or not all(map(_is_tensor, state.values())):
+    values = state.values() if isinstance(state, dict) else ()
+    if not values or not all(isinstance(value, torch.Tensor) for value in values):
         what = "a checkpoint to go on from" if "model" in (state or {}) else "no model's weights"
         raise UserError(f"{path} is {what}. Pack a model such as valid.loss.ave.pth.")
     tokens = config.get("token_list")
@@ -47,23 +50,14 @@ def read_model(path: Path, config: Mapping) -> dict:
             "Put the configuration back that it was trained with."
         )
     for name, value in model_of(state).items():
-        if value.is_floating_point() and not _is_finite(value):
+        if not value.is_floating_point() or not value.numel():
+            continue
+        if not (value.min().isfinite() and value.max().isfinite()):  # one pass without a copy
             raise UserError(
                 f"{path} has values in {name} that are not finite. Train again, or choose another "
                 "--model_file."
             )
     return state
-
-
-def _is_tensor(value: object) -> bool:
-    import torch
-
-    return isinstance(value, torch.Tensor)
-
-
-def _is_finite(value) -> bool:
-    """Whether all of a tensor is finite; one pass without a copy of it."""
-    return bool(value.numel() == 0 or (value.min().isfinite() and value.max().isfinite()))
 
 
 def num_parameters(state: Mapping) -> int:

@@ -102,9 +102,8 @@ def read_lengths(folder: Path) -> tuple[list[str], list[int], list[int]]:
         kept = [utt_id for utt_id in samples if samples[utt_id] > 0 and utt_id in groups]
         group_ids = [int(groups[utt_id]) for utt_id in kept]
     except ValueError as error:
-        raise UserError(
-            f"{folder} holds what is no number ({error}). Run stage 10 again."
-        ) from None
+        fact = f"{folder} holds what is no number ({error})"
+        raise UserError(f"{fact}. Run stage 10 again.") from None
     if min(group_ids, default=0) < 0:
         raise UserError(f"{groups_file} has a group below 0. Run stage 10 again.")
     if not kept:

@@ -114,6 +114,11 @@ class SetFacts:
         """That of its directory."""
         return self.data.path.name
 
+    def as_dict(self) -> dict:
+        """For JSON."""
+        languages = {lang: facts.as_dict() for lang, facts in self.languages.items()}
+        return {"set": self.name, "role": self.role, "languages": languages}
+
 
 class Ruler:
     """Measures sets for one stack and one list of tokens.
@@ -152,22 +157,17 @@ class Ruler:
         for utt_id, length, num_frames in zip(data.utt_ids, samples.tolist(), frames, strict=True):
             # ESPnet strips every kind of white space at the end of a text line
             text = data.tables["text"][utt_id].rstrip()
-            facts = found.languages.setdefault(data.lang(utt_id), Facts())
-            self._count(found, facts, utt_id, length, num_frames, self._to_ids(text))
-            self._spell(facts, utt_id, text, seen, found.characters)
+            found.languages.setdefault(data.lang(utt_id), Facts())
+            self._count(found, utt_id, length, num_frames, self._to_ids(text))
+            self._spell(found, utt_id, text, seen)
         found.languages = dict(sorted(found.languages.items()))
         return found
 
     def _count(
-        self,
-        found: SetFacts,
-        facts: Facts,
-        utt_id: str,
-        num_samples: int,
-        num_frames: int,
-        ids: Sequence[int],
+        self, found: SetFacts, utt_id: str, num_samples: int, num_frames: int, ids: Sequence[int]
     ) -> None:
         """Lengths of one utterance; whether it can be trained on."""
+        facts = found.languages[found.data.lang(utt_id)]
         seconds = num_samples / SAMPLE_RATE
         if seconds > facts.longest_seconds:
             facts.longest_utt, facts.longest_seconds = utt_id, seconds
@@ -184,21 +184,15 @@ class Ruler:
         else:
             found.usable[utt_id], found.num_labels[utt_id] = num_samples, labels
 
-    def _spell(
-        self,
-        facts: Facts,
-        utt_id: str,
-        text: str,
-        seen: Collection[str] | None,
-        characters: set[str],
-    ) -> None:
+    def _spell(self, found: SetFacts, utt_id: str, text: str, seen: Collection[str] | None) -> None:
         """Characters of one text, those that are unknown and unseen among them."""
+        facts = found.languages[found.data.lang(utt_id)]
         words = "".join(split_tag(text)[1].split())
         facts.num_chars += len(words)
         if not words:
             facts.empty.add(utt_id)
         distinct = set(words)
-        characters |= distinct
+        found.characters |= distinct
         for kind, reference in (("unknown", self.known), ("unseen", seen)):
             new = distinct - reference if reference is not None else ()
             for char in new:

@@ -1,12 +1,11 @@
 """What ``preflight`` found, judged and written: what cannot work, what is odd, and the table."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import write_json, write_text
 from asr_dro_plugin.base.text_table import aligned
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.preflight.first_epoch import PlannedBatches, batch_facts, longest_batch
@@ -125,9 +124,8 @@ def warnings(sets: Sequence[SetFacts], ruler: Ruler) -> Iterator[str]:
         if found.role != "train" and (both := sorted(set(found.usable) & set(train.usable))):
             yield f"{len(both)} utterances of {found.name} are in {train.name} too: {both[0]} ..."
         for lang, facts in found.languages.items():
-            yield from _oddities(
-                f"{found.name}: {lang}", found.role, facts, lang in train.languages
-            )
+            where, is_trained = f"{found.name}: {lang}", lang in train.languages
+            yield from _oddities(where, found.role, facts, is_trained)
     watched = {lang for found in sets if found.role == "valid" for lang in found.languages}
     if lacking := sorted(set(train.languages) - watched):
         yield f"no validation utterance is of {' '.join(lacking)}: their error is not watched."
@@ -218,7 +216,7 @@ def conclusion(
     ]  # fmt: skip
     return lines, {
         "config": where, "frame_shift": ruler.frames.frame_shift, "tokens": len(ruler.tokens),
-        "exact": ruler.frames.exact, "sets": [_set_as_dict(found) for found in sets],
+        "exact": ruler.frames.exact, "sets": [found.as_dict() for found in sets],
         "longest_batch": longest and asdict(longest), "warnings": list(notes),
         "errors": list(refused),
     }  # fmt: skip
@@ -234,15 +232,7 @@ def _longest_batch(config: Mapping, ruler: Ruler, train: SetFacts) -> PlannedBat
     return longest_batch(config, ruler.frames, list(train.usable), samples, ids)
 
 
-def _set_as_dict(found: SetFacts) -> dict:
-    languages = {lang: facts.as_dict() for lang, facts in found.languages.items()}
-    return {"set": found.name, "role": found.role, "languages": languages}
-
-
 def write(folder: Path, lines: Sequence[str], found: Mapping) -> None:
     """``preflight.txt`` and ``preflight.json``."""
-    with atomic_write(folder / "preflight.txt") as stream:
-        stream.writelines(f"{line}\n" for line in lines)
-    with atomic_write(folder / "preflight.json") as stream:
-        json.dump(found, stream, indent=1, ensure_ascii=False)
-        stream.write("\n")
+    write_text(folder / "preflight.txt", "".join(f"{line}\n" for line in lines))
+    write_json(folder / "preflight.json", found)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import write_text
 from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.utt_tables import UttTables
@@ -84,8 +84,7 @@ def write_shapes(
     write_table(out / f"text_shape.{token_type}", text)
     write_table(out / "utt2group", ids)
     for name, keys in (("batch_keys", "speech\ntext\n"), ("stats_keys", "")):
-        with atomic_write(out / name) as stream:
-            stream.write(keys)
+        write_text(out / name, keys)
     write_table(out / "speech_shape", {utt_id: str(n) for utt_id, n in found.usable.items()})
 
 

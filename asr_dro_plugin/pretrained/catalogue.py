@@ -7,13 +7,8 @@ from pathlib import Path
 from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.pretrained import hub
-from asr_dro_plugin.pretrained.layouts import (
-    LAYOUT_WORDS,
-    LAYOUTS,
-    PretrainedModel,
-    inspect_checkpoint,
-    model_config_at,
-)
+from asr_dro_plugin.pretrained import layouts as on_disk
+from asr_dro_plugin.pretrained.layouts import LAYOUT_WORDS, LAYOUTS, PretrainedModel
 from asr_dro_plugin.pretrained.whisper_sizes import published_config
 
 TABLE = "local/ssl_checkpoints.tsv"
@@ -42,15 +37,17 @@ def resolve_checkpoint(
             _check_sums_beside(path)
     elif hub.is_hub_id(name) and "hf" in layouts:
         path = hub.fetch_model(name, Path(downloads)) if fetch else hub.here(name, Path(downloads))
-        if path is None:
-            return _not_here_yet(name)
+        if path is None:  # of which only the names of OpenAI's tell sizes
+            config = published_config(name)
+            width, kind = (config["d_model"], "whisper") if config else (None, "")
+            return PretrainedModel(name, Path(name), "hf", width, None, None, kind, config)
     else:
         known = sorted({row["name"] for row in rows})
         raise UserError(
             f"ssl_checkpoint {name} is neither a file or folder nor a name in {TABLE} "
             f"({', '.join(known)}).{suggestion(name, known)}"
         )
-    checkpoint = inspect_checkpoint(path, name)
+    checkpoint = on_disk.inspect_checkpoint(path, name)
     if checkpoint.layout not in layouts:
         raise UserError(wrong_layout(checkpoint, layouts))
     return checkpoint
@@ -95,14 +92,6 @@ def read_checkpoint_table(path: str | os.PathLike | None = None) -> list[dict[st
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def _not_here_yet(name: str) -> PretrainedModel:
-    """A hub's model, of which only the names of OpenAI's tell sizes."""
-    config = published_config(name)
-    width = config and config["d_model"]
-    kind = "whisper" if config else ""
-    return PretrainedModel(name, Path(name), "hf", width, None, None, kind, config)
-
-
 def _from_table(
     name: str, rows: list[dict], downloads: Path, fetch: bool, layouts: tuple[str, ...]
 ) -> PretrainedModel:
@@ -124,5 +113,5 @@ def _from_table(
     path = folder if layout == "hf" else folder / files[0]["file"]
     sizes = (int(files[0][key]) for key in ("output_size", "num_layers", "num_params"))
     here = fetch or all((folder / row["file"]).is_file() for row in files)
-    model_config = model_config_at(path, name) if here and layout == "hf" else None
+    model_config = on_disk.model_config_at(path, name) if here and layout == "hf" else None
     return PretrainedModel(name, path, layout, *sizes, model_config=model_config)

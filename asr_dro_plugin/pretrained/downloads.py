@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_dro_plugin.base.files import atomic_write, sha256_of
+from asr_dro_plugin.base.files import sha256_of, write_text
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError
 
@@ -57,11 +57,19 @@ def fetch(
             return path
         known = sha256 or _sum_beside(path)
         remote = _ask(url, path, known)
-        _check_sums_agree(url, path, known, remote.sha256)
+        if known and remote.sha256 and known != remote.sha256:
+            raise UserError(
+                f"{url} now has the SHA-256 {remote.sha256}, not the known {known}: the file was "
+                "replaced at its source. If that is expected, correct the sum in "
+                f"local/ssl_checkpoints.tsv or remove {path.absolute()}.sha256, whichever holds "
+                "the old one."
+            )
         expected = Remote(known or remote.sha256, num_bytes or remote.num_bytes, remote.etag)
         if not (path.is_file() and expected.sha256 and _matches(path, expected.sha256, None)):
             _fetch_verified(url, path, expected)
-        _write_sum(path, expected.sha256 or sha256_of(path))
+        found = expected.sha256 or sha256_of(path)
+        if _sum_beside(path) != found:
+            write_text(f"{path}.sha256", f"{found}  {path.name}\n")
     return path
 
 
@@ -75,9 +83,7 @@ def verify(
 
 
 def _matches(path: Path, sha256: str, num_bytes: int | None) -> bool:
-    if num_bytes and path.stat().st_size != num_bytes:
-        return False
-    return sha256_of(path) == sha256
+    return num_bytes in (None, 0, path.stat().st_size) and sha256_of(path) == sha256
 
 
 def _sum_beside(path: Path) -> str | None:
@@ -87,12 +93,6 @@ def _sum_beside(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     return words[0].lower() if words and re.fullmatch(r"[0-9a-fA-F]{64}", words[0]) else None
-
-
-def _write_sum(path: Path, sha256: str) -> None:
-    if _sum_beside(path) != sha256:
-        with atomic_write(f"{path}.sha256") as stream:
-            stream.write(f"{sha256}  {path.name}\n")
 
 
 @contextlib.contextmanager
@@ -157,15 +157,6 @@ def _no_way(url: str, path: Path, sha256: str | None, reason: object) -> str:
     )
 
 
-def _check_sums_agree(url: str, path: Path, known: str | None, stated: str | None) -> None:
-    if known and stated and known != stated:
-        raise UserError(
-            f"{url} now has the SHA-256 {stated}, not the known {known}: the file was replaced at "
-            "its source. If that is expected, correct the sum in local/ssl_checkpoints.tsv or "
-            f"remove {path.absolute()}.sha256, whichever holds the old one."
-        )
-
-
 def _fetch_verified(url: str, path: Path, expected: Remote) -> None:
     """Fetch to ``path``.part, verify, move; a wrong sum is given one more try from the start."""
     part = Path(f"{path}.part")
@@ -193,11 +184,19 @@ def _fetch_verified(url: str, path: Path, expected: Remote) -> None:
 def _fetch_part(url: str, path: Path, part: Path, expected: Remote) -> None:
     """Fill ``part`` to its full size, over several connections if need be."""
     tag = Path(f"{part}.etag")
-    _drop_unprovable_part(part, tag, expected)
+    same = tag.exists() and tag.read_text("utf-8") == expected.etag
+    too_long = part.exists() and expected.num_bytes and part.stat().st_size > expected.num_bytes
+    if too_long or not (expected.sha256 or same):  # maybe the beginning of another version
+        part.unlink(missing_ok=True)
     if expected.etag and not expected.sha256:
         tag.write_text(expected.etag, "utf-8")
     have = part.stat().st_size if part.exists() else 0
-    _check_room(path, (expected.num_bytes or 0) - have)
+    needed, free = (expected.num_bytes or 0) - have, shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise UserError(
+            f"{path.parent.absolute()} has {free / 1e9:.1f} GB free and {path.name} needs "
+            f"{needed / 1e9:.1f} GB more. Free some, or choose another downloads folder."
+        )
     with Progress(expected.num_bytes or 0, f"download {path.name}") as bar:
         bar.advance(have)
         for _ in range(ATTEMPTS):
@@ -221,23 +220,6 @@ def _appended(url: str, part: Path, expected: Remote, bar: Progress) -> object:
         return getattr(error, "reason", error)
     whole = expected.num_bytes in (None, part.stat().st_size)
     return None if whole else "the connection closed early"
-
-
-def _drop_unprovable_part(part: Path, tag: Path, expected: Remote) -> None:
-    """Remove what could not be told apart from the beginning of another version of the file."""
-    same = tag.exists() and tag.read_text("utf-8") == expected.etag
-    too_long = part.exists() and expected.num_bytes and part.stat().st_size > expected.num_bytes
-    if too_long or not (expected.sha256 or same):
-        part.unlink(missing_ok=True)
-
-
-def _check_room(path: Path, needed: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise UserError(
-            f"{path.parent.absolute()} has {free / 1e9:.1f} GB free and {path.name} needs "
-            f"{needed / 1e9:.1f} GB more. Free some, or choose another downloads folder."
-        )
 
 
 def _append(url: str, part: Path, expected: Remote, bar: Progress) -> None:

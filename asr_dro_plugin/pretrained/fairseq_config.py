@@ -106,7 +106,8 @@ def model_config(settings: Mapping, where: str) -> dict:
         UserError: another architecture, or settings that make no sense; names the key.
     """
     given = {key: value for key, value in settings.items() if value is not None}
-    _refuse_other_networks(given, where)
+    name = str(given.get("_name") or given.get("arch") or KINDS[0])
+    _refuse_other_networks(name, given, where)
     known = {**DEFAULTS, **given}
     try:
         layers = convolutions(known["conv_feature_layers"])
@@ -118,25 +119,15 @@ def model_config(settings: Mapping, where: str) -> dict:
             f"{where}: the network's settings hold {error}. Give another file."
         ) from None
     channels, kernels, strides = (list(numbers) for numbers in zip(*layers, strict=True))
+    is_hubert = name.startswith("hubert") or "label_rate" in given  # it computes the same
     return {
-        "model_type": _kind(given),
-        **config,
-        "conv_dim": channels,
-        "conv_kernel": kernels,
-        "conv_stride": strides,
-        "feat_extract_activation": "gelu",
+        "model_type": "hubert" if is_hubert else "wav2vec2", **config, "conv_dim": channels,
+        "conv_kernel": kernels, "conv_stride": strides, "feat_extract_activation": "gelu",
         "layer_norm_eps": 1e-5,
-    }
+    }  # fmt: skip
 
 
-def _kind(settings: Mapping) -> str:
-    """Both compute the same; Hugging Face has a class for each."""
-    name = str(settings.get("_name") or settings.get("arch") or "")
-    return "hubert" if name.startswith("hubert") or "label_rate" in settings else "wav2vec2"
-
-
-def _refuse_other_networks(settings: Mapping, where: str) -> None:
-    name = str(settings.get("_name") or settings.get("arch") or KINDS[0])
+def _refuse_other_networks(name: str, settings: Mapping, where: str) -> None:
     if not name.startswith(KINDS):
         raise UserError(
             f"{where} holds a {name}, which is no wav2vec 2.0 or HuBERT of fairseq's. Legal: "

@@ -7,18 +7,14 @@ ASR, weight-norm names of both kinds, both of PyTorch's formats and s3prl's layo
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.pretrained import fairseq_names
 from asr_dro_plugin.pretrained.fairseq_config import model_config, network_settings
-from asr_dro_plugin.pretrained.fairseq_names import (
-    HEAD,
-    SortedTensors,
-    expected_shapes,
-    sort_tensors,
-)
+from asr_dro_plugin.pretrained.fairseq_names import HEAD, SortedTensors, sort_tensors
 from asr_dro_plugin.pretrained.plain_pickles import as_plain, load_as_data
 
 DICTIONARY = "dict.ltr.txt"  # letters with their counts, beside a model that was trained for ASR
@@ -67,10 +63,8 @@ def read_fairseq(path: str | Path) -> FairseqModel:
     weights = {name: value.float() for name, value in (weights | made).items()}
     _check(weights, config, account, str(path))
     head = {name.removeprefix(HEAD): tensors[name].float() for name in account.head}
-    return FairseqModel(
-        config, weights, head, _symbols(state, path, head),
-        _normalizes(settings, task), account,
-    )  # fmt: skip
+    symbols = _symbols(state, path, head)
+    return FairseqModel(config, weights, head, symbols, _normalizes(settings, task), account)
 
 
 def read_config(path: str | Path) -> dict:
@@ -97,7 +91,9 @@ def load_state(path: Path) -> dict:
     if not path.is_file():
         raise UserError(f"{path} is no file. Give a fairseq checkpoint (.pt).")
     state = load_as_data(path)
-    if not is_fairseq_state(state):
+    keys = set(state) if isinstance(state, dict) else set()
+    is_s3prls = {"model_cfg", "model_weight"} <= keys
+    if not is_s3prls and not ("model" in keys and keys & {"cfg", "args"}):
         held = ", ".join(sorted(map(str, state))[:6]) if isinstance(state, dict) else "no settings"
         raise UserError(
             f"{path} is no fairseq checkpoint: it holds {held}, not model with cfg or args. Give "
@@ -108,15 +104,6 @@ def load_state(path: Path) -> dict:
     except RecursionError:
         raise UserError(f"{path}: its settings are nested too deep. Give another file.") from None
     return {**state, **settings}
-
-
-def is_fairseq_state(state: object) -> bool:
-    """Whether a file's content has fairseq's sections, or those that s3prl makes of them."""
-    keys = set(state) if isinstance(state, dict) else set()
-    return ("model" in keys and bool(keys & {"cfg", "args"})) or {
-        "model_cfg",
-        "model_weight",
-    } <= keys
 
 
 def tensors_of(state: Mapping, where: str) -> dict:
@@ -141,7 +128,7 @@ def _identity(config: Mapping, weights: Mapping) -> dict:
 
 def _check(weights: Mapping, config: Mapping, account: SortedTensors, where: str) -> None:
     """Refuse a network that is not whole, or not what its own settings say."""
-    expected = expected_shapes(config)
+    expected = fairseq_names.expected_shapes(config)
     missing = [name for name in expected if name not in weights and name != "masked_spec_embed"]
     if missing:
         raise UserError(
@@ -152,14 +139,15 @@ def _check(weights: Mapping, config: Mapping, account: SortedTensors, where: str
     for name, value in weights.items():
         legal, found = expected.get(name), tuple(value.shape)
         if legal != found:
-            words = f"ask for {_times(legal)}" if legal else "know of none"
+            words = f"ask for {times(legal)}" if legal else "know of none"
             raise UserError(
-                f"{where}: tensor {file_name.get(name, name)} is {_times(found)}, and its settings "
+                f"{where}: tensor {file_name.get(name, name)} is {times(found)}, and its settings "
                 f"{words}. Give the file that fairseq wrote."
             )
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def times(shape: Iterable[int]) -> str:
+    """A shape in words: ``512 x 3``."""
     return " x ".join(map(str, shape)) or "a number"
 
 

@@ -50,7 +50,6 @@ class SortedTensors:
         not_used: of the file, parts that the network does without (heads of pretraining).
         unexpected: of the file, known to nobody.
         made: of the network, made without the file (an identity where the file has no layer).
-        missing: of the network, in no file.
     """
 
     used: dict[str, str] = field(default_factory=dict)
@@ -58,11 +57,10 @@ class SortedTensors:
     not_used: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         words = [f"{len(self.used)} tensors used"]
-        for kind in ("head", "not_used", "unexpected", "made", "missing"):
+        for kind in ("head", "not_used", "unexpected", "made"):
             if names := getattr(self, kind):
                 parts = sorted({name.split(".")[0] for name in names})
                 words.append(f"{len(names)} {kind.replace('_', ' ')} ({', '.join(parts)})")
@@ -117,9 +115,8 @@ def expected_shapes(config: Mapping) -> Shapes:
 
 def _convolutions(config: Mapping) -> Shapes:
     shapes, before = {}, 1
-    for index, (channels, kernel) in enumerate(
-        zip(config["conv_dim"], config["conv_kernel"], strict=True)
-    ):
+    layers = zip(config["conv_dim"], config["conv_kernel"], strict=True)
+    for index, (channels, kernel) in enumerate(layers):
         name = f"feature_extractor.conv_layers.{index}"
         shapes[f"{name}.conv.weight"] = (channels, before, kernel)
         if config["conv_bias"]:

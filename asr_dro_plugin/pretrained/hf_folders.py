@@ -7,16 +7,10 @@ the weights (a training's checkpoint inside its output directory).  Weights are
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.read_weights import (
-    bin_tensors,
-    modern_name,
-    read_file,
-    safetensors_header,
-)
+from asr_dro_plugin.pretrained import read_weights as weights
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 PROCESSOR, EXTRACTOR = "processor_config.json", "feature_extractor"  # where transformers 5 puts it
@@ -73,17 +67,14 @@ def find_preprocessor(folder: Path) -> tuple[Path, dict] | None:
         path = find_json(folder, name)
         content = read_json(folder, name) if path else {}
         said = content if name == PREPROCESSOR else content.get(EXTRACTOR)
-        if path and isinstance(said, dict):
-            _check_flags(path, said)
-            return path, said
+        if not (path and isinstance(said, dict)):
+            continue
+        for key in ("do_normalize", "return_attention_mask"):
+            flag = said.get(key, True)
+            if not isinstance(flag, bool):  # the text "false" would count as true
+                raise UserError(f"{path} says {key} {flag!r}; it is true or false. Correct it.")
+        return path, said
     return None
-
-
-def _check_flags(path: Path, said: Mapping) -> None:
-    """The text "false" would count as true."""
-    for key in ("do_normalize", "return_attention_mask"):
-        if not isinstance(said.get(key, True), bool):
-            raise UserError(f"{path} says {key} {said[key]!r}; it is true or false. Correct it.")
 
 
 def network_config(folder: Path, source: str) -> dict:
@@ -136,11 +127,11 @@ def tensor_numels(folder: Path) -> dict[str, int]:
     numels: dict[str, int] = {}
     for file in weight_files(folder):
         if file.suffix == ".safetensors":
-            shapes = safetensors_header(file)
+            shapes = weights.safetensors_header(file)
             numels |= {name: math.prod(entry["shape"]) for name, entry in shapes.items()}
         else:
-            numels |= {name: value.numel() for name, value in bin_tensors(file)}
-    return {modern_name(name): numel for name, numel in numels.items()}
+            numels |= {name: value.numel() for name, value in weights.bin_tensors(file)}
+    return {weights.modern_name(name): numel for name, numel in numels.items()}
 
 
 def read_weights(folder: Path) -> dict:
@@ -151,7 +142,7 @@ def read_weights(folder: Path) -> dict:
     """
     tensors, files = {}, weight_files(folder)
     for file in files:
-        tensors |= read_file(file)
+        tensors |= weights.read_file(file)
     if not tensors:
         raise UserError(f"{files[0]} holds no tensors by name. Fetch it again.")
     return tensors

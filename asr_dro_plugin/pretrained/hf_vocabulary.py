@@ -69,7 +69,10 @@ def read_vocabulary(
             f"{folder} has no {VOCAB}, nor has the directory above: without it nobody knows what "
             f"its {num_rows} outputs stand for. Put it there, or give --new_vocab tokens.txt."
         )
-    settings = _settings(folder)
+    settings: dict = {}
+    for name in (SPECIAL, TOKENIZER):
+        if find_json(folder, name):
+            settings |= read_json(folder, name)
     ids = _of_language(read_json(folder, VOCAB), lang or settings.get("target_lang"), where)
     special = _special(settings, ids, pad_id)
     rows, left_out = _rows(ids, _added(folder, settings), special, num_rows, where)
@@ -83,15 +86,6 @@ def read_vocabulary(
     tokens = [back.get(name, name) for name in rows]
     _refuse_lines(tokens, where)
     return Vocabulary(tokens, names, bool(settings.get("do_lower_case")), left_out)
-
-
-def _settings(folder: Path) -> dict:
-    """``tokenizer_config.json`` over ``special_tokens_map.json``, as far as they are there."""
-    found: dict = {}
-    for name in (SPECIAL, TOKENIZER):
-        if find_json(folder, name):
-            found |= read_json(folder, name)
-    return found
 
 
 def _special(
@@ -202,7 +196,9 @@ def tokenizer_files(
             f"The tokens have {DELIMITER} beside {SPACE}, and Hugging Face's tokenizer takes "
             f"{DELIMITER} for the space. Train with a normaliser that removes it."
         )
-    names = {**_free_names(tokens), **(names or {})}
+    # A name for the blank that no other token has.
+    blank = next(name for name in ("<pad>", "[PAD]", BLANK) if name not in tokens or name == BLANK)
+    names = {BLANK: blank, UNK: UNK, SPACE: DELIMITER, **(names or {})}
     spelled = [names.get(token, token) for token in tokens]
     special = {key: names[OURS[key]] for key in ("pad_token", "unk_token") if OURS[key] in tokens}
     ends = {key: DEFAULTS[key] for key in ("bos_token", "eos_token") if DEFAULTS[key] in spelled}
@@ -211,18 +207,9 @@ def tokenizer_files(
         "word_delimiter_token": DELIMITER, "replace_word_delimiter_char": " ",
         **dict.fromkeys(("unk_token", "bos_token", "eos_token")), **special, **ends,
     }  # fmt: skip
-    made = {
-        VOCAB: {token: row for row, token in enumerate(spelled)},
-        TOKENIZER: settings,
-        SPECIAL: {**special, **ends},
-    }
+    rows = {token: row for row, token in enumerate(spelled)}
+    made = {VOCAB: rows, TOKENIZER: settings, SPECIAL: {**special, **ends}}
     return {
         name: (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
         for name, content in made.items()
     }
-
-
-def _free_names(tokens: Sequence[str]) -> dict[str, str]:
-    """Names for our special symbols that no other token has."""
-    blank = next(name for name in ("<pad>", "[PAD]", BLANK) if name not in tokens or name == BLANK)
-    return {BLANK: blank, UNK: UNK, SPACE: DELIMITER}

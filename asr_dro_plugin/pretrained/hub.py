@@ -6,13 +6,12 @@ one) meant the first time: later runs take that one and ask nobody.  Remove that
 is new, or the commit's folder to fetch it again.
 """
 
-import json
 import logging
 import os
 import re
 from pathlib import Path
 
-from asr_dro_plugin.base.files import atomic_write, sha256_of
+from asr_dro_plugin.base.files import sha256_of, write_json, write_text
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.hf_folders import WEIGHTS
 
@@ -62,24 +61,18 @@ def fetch_model(name: str, downloads: Path) -> Path:
         raise
     except Exception as error:  # the client's, its transport's or the system's
         raise UserError(_no_way(name, error)) from error
-    for file in files:
-        _check_sum(name, target / file, entries[file].lfs)
-    with atomic_write(target / MARK) as stream:
-        json.dump({"id": name, "commit": info.sha, "files": sorted(files)}, stream, indent=1)
-    with atomic_write(folder / "refs" / _revision(name).replace("/", "--")) as stream:
-        stream.write(f"{info.sha}\n")
+    for file in files:  # large ones have a SHA-256 there; the client itself looks at sizes alone
+        path, stated = target / file, entries[file].lfs
+        if not path.is_file() or (stated and sha256_of(path) != stated.sha256):
+            path.unlink(missing_ok=True)
+            raise UserError(
+                f"{path.name} of {name} came with another SHA-256 than the hub's; it was not kept. "
+                "Run again."
+            )
+    write_json(target / MARK, {"id": name, "commit": info.sha, "files": sorted(files)})
+    write_text(folder / "refs" / _revision(name).replace("/", "--"), f"{info.sha}\n")
     logger.info("%s is commit %s of the hub, in %s", name, info.sha, target)
     return target
-
-
-def _check_sum(name: str, path: Path, stated) -> None:
-    """Large files have a SHA-256 on the hub; the client itself looks at sizes alone."""
-    if not path.is_file() or (stated and sha256_of(path) != stated.sha256):
-        path.unlink(missing_ok=True)
-        raise UserError(
-            f"{path.name} of {name} came with another SHA-256 than the hub's; it was not kept. "
-            "Run again."
-        )
 
 
 def _repo(name: str) -> str:

@@ -16,10 +16,8 @@ from asr_dro_plugin.pretrained.plain_pickles import load_as_data
 
 LAYOUTS = ("hf", "s3prl", "fairseq")
 LAYOUT_WORDS = {
-    "hf": "a Hugging Face folder",
-    "s3prl": "an s3prl file",
-    "fairseq": "a fairseq file",
-}
+    "hf": "a Hugging Face folder", "s3prl": "an s3prl file", "fairseq": "a fairseq file",
+}  # fmt: skip
 # Architectures of Hugging Face's that are built alike, and all that are read.
 WAV2VEC2_TYPES = ("wav2vec2", "hubert", "wavlm")
 MODEL_TYPES = ("hubert", "wav2vec2", "wavlm", "whisper")

@@ -82,7 +82,8 @@ def load_as_data(path: Path) -> object:
     import torch
 
     found, damage = _named_in(path)
-    refused = sorted(name for name in found if not (_is_native(name) or _may_be_inert(name)))
+    native = {name for name in found if name in NATIVE or name.startswith("torch.")}
+    refused = sorted(name for name in found - native if not _may_be_inert(name))
     if refused:
         raise UserError(_forbidden(path, refused[0]))
     if damage:
@@ -116,10 +117,6 @@ def _may_be_inert(name: str) -> bool:
     return word in INERT.get(module, ())
 
 
-def _is_native(name: str) -> bool:
-    return name in NATIVE or name.startswith("torch.")
-
-
 def _named_in(path: Path) -> tuple[set[str], Exception | None]:
     """Dotted names of all that the file's pickles name, without unpickling anything.
 
@@ -143,19 +140,14 @@ def _streams(path: Path) -> Iterator[IO[bytes]]:
             yield from [stream] * 5  # magic number, version, system, content, tensors' keys
         return
     with zipfile.ZipFile(path) as archive:
-        for info in _pickles(archive):
+        members = [info for info in archive.infolist() if info.filename.endswith("data.pkl")]
+        if not members:
+            raise ValueError("no data.pkl in it")
+        for info in members:
+            if info.file_size > MAX_PICKLE:
+                raise ValueError(f"its {info.filename} has {info.file_size} bytes")
             with archive.open(info) as stream:
                 yield stream
-
-
-def _pickles(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    members = [info for info in archive.infolist() if info.filename.endswith("data.pkl")]
-    if not members:
-        raise ValueError("no data.pkl in it")
-    for info in members:
-        if info.file_size > MAX_PICKLE:
-            raise ValueError(f"its {info.filename} has {info.file_size} bytes")
-    return members
 
 
 def _collect_names(stream: IO[bytes], found: set[str]) -> None:
@@ -221,7 +213,9 @@ def _plain(value: object, seen: dict[int, object]) -> object:
             made = seen[id(value)] = _content(value, seen)
         case dict():
             made = seen[id(value)] = {}
-            made.update({_key(key): _plain(item, seen) for key, item in value.items()})
+            for key, item in value.items():
+                key = _content(key, {}) if isinstance(key, Inert) else key
+                made[key] = _plain(item, seen)
         case list():
             made = seen[id(value)] = []
             made.extend(_plain(item, seen) for item in value)
@@ -230,10 +224,6 @@ def _plain(value: object, seen: dict[int, object]) -> object:
         case _:
             made = value
     return made
-
-
-def _key(key: object) -> object:
-    return _content(key, {}) if isinstance(key, Inert) else key
 
 
 def _content(node: Inert, seen: dict[int, object]) -> object:

@@ -65,22 +65,18 @@ def safetensors_header(path: Path) -> dict[str, dict]:
     with open(path, "rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > min(size, MAX_HEADER):
-            raise UserError(
-                f"{path} is damaged: its header does not fit into the file. Fetch it again."
-            )
+            fault = "its header does not fit into the file"
+            raise UserError(f"{path} is damaged: {fault}. Fetch it again.")
         try:
             header = json.loads(stream.read(length))
             header.pop("__metadata__", None)
             end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            raise UserError(
-                f"{path} is damaged: it does not begin with a header. Fetch it again."
-            ) from None
+            fault = "it does not begin with a header"
+            raise UserError(f"{path} is damaged: {fault}. Fetch it again.") from None
     if 8 + length + end != size:
-        raise UserError(
-            f"{path} is damaged: it has {size} bytes, its header describes "
-            f"{8 + length + end}. Fetch it again."
-        )
+        fault = f"it has {size} bytes, its header describes {8 + length + end}"
+        raise UserError(f"{path} is damaged: {fault}. Fetch it again.")
     return header
 
 
@@ -100,16 +96,12 @@ def load_plain(path) -> object:
                 raise
             return torch.load(path, map_location="cpu", weights_only=True)  # before PyTorch 1.6
     except pickle.UnpicklingError as error:
-        if _starts_like_pytorch(path):
-            raise UserError(_pickled_objects(path, error)) from error
-        raise UserError(_not_pytorch(path)) from error
+        with open(path, "rb") as stream:
+            is_pytorchs = stream.read(2) in (b"PK", b"\x80\x02")
+        said = _pickled_objects(path, error) if is_pytorchs else _not_pytorch(path)
+        raise UserError(said) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise UserError(_not_pytorch(path)) from error
-
-
-def _starts_like_pytorch(path) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(2) in (b"PK", b"\x80\x02")
 
 
 def _not_pytorch(path) -> str:

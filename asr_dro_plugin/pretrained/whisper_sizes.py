@@ -7,12 +7,9 @@ import re
 
 # Layers, width and attention heads; encoder and decoder alike, but for turbo's decoder.
 PUBLISHED = {
-    "tiny": (4, 384, 6),
-    "base": (6, 512, 8),
-    "small": (12, 768, 12),
-    "medium": (24, 1024, 16),
+    "tiny": (4, 384, 6), "base": (6, 512, 8), "small": (12, 768, 12), "medium": (24, 1024, 16),
     "large": (32, 1280, 20),
-}
+}  # fmt: skip
 NAME = re.compile(r"openai/whisper-(tiny|base|small|medium|large)(\.en|-v2|-v3|-v3-turbo)?(@.+)?")
 
 
@@ -32,13 +29,10 @@ def published_config(name: str) -> dict | None:
     layers, width, heads = PUBLISHED[size]
     third = variant.startswith("-v3")  # 128 mels and one language more
     config = {
-        "model_type": "whisper",
-        "d_model": width,
-        "num_mel_bins": 128 if third else 80,
+        "model_type": "whisper", "d_model": width, "num_mel_bins": 128 if third else 80,
         "vocab_size": 51864 if variant == ".en" else 51866 if third else 51865,
-        "max_source_positions": 1500,
-        "max_target_positions": 448,
-    }
+        "max_source_positions": 1500, "max_target_positions": 448,
+    }  # fmt: skip
     for side in ("encoder", "decoder"):
         config[f"{side}_layers"] = 4 if (side, variant) == ("decoder", "-v3-turbo") else layers
         config[f"{side}_attention_heads"] = heads

@@ -12,20 +12,14 @@ from asr_dro_plugin.base.settings import check_key, check_kind, check_number, ch
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.objectives.keys import GIVEN, keywords
+from asr_dro_plugin.stack import names
 from asr_dro_plugin.stack.adapter_settings import ADAPTERS, uses_adapter
 from asr_dro_plugin.stack.adapters import adapter_problems
 from asr_dro_plugin.stack.chosen import input_size_of
 from asr_dro_plugin.stack.combinations import check_combinations
 from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.espnet_options import INFERENCE, OUR_KEYS, TRAIN, Option
-from asr_dro_plugin.stack.names import (
-    COMPONENTS,
-    CTC_CLASS,
-    ENHANCEMENT_CLASS,
-    NO_COMPONENT,
-    OPTIONAL_SLOTS,
-    component_of,
-)
+from asr_dro_plugin.stack.names import COMPONENTS, CTC_CLASS, NO_COMPONENT, component_of
 from asr_dro_plugin.stack.overrides import overrides_from_arguments
 from asr_dro_plugin.stack.signatures import Signature, signature_of
 from asr_dro_plugin.stack.sizes import resolve
@@ -95,9 +89,8 @@ def check_config(config: Mapping, where: str) -> None:
     _check_options(config, where, TRAIN)
     for slot in COMPONENTS:
         _check_slot(config, slot, where)
-    _check_arguments(
-        config.get("ctc_conf", {}), "ctc", signature_of(CTC_CLASS), f"{where}: ctc_conf"
-    )
+    ctc_conf = config.get("ctc_conf", {})
+    _check_arguments(ctc_conf, "ctc", signature_of(CTC_CLASS), f"{where}: ctc_conf")
     if uses_adapter(config):
         path = ADAPTERS[str(config.get("adapter", "lora")).lower()]
         conf = config.get("adapter_conf") or {}
@@ -176,30 +169,25 @@ def _check_slot(config: Mapping, slot: str, where: str) -> None:
     classes = COMPONENTS[slot]
     name = component_of(config, slot)
     if name is None:
-        if slot not in OPTIONAL_SLOTS:
+        if slot not in names.OPTIONAL_SLOTS:
             raise UserError(f"{where}: {slot} cannot be none. Legal: {', '.join(classes)}.")
         if config.get(f"{slot}_conf"):
             raise UserError(f"{where}: {slot}_conf is given, but {slot} is none. Remove one.")
         return
-    _check_choice(name, tuple(classes), f"{where}: {slot}", slot in OPTIONAL_SLOTS)
+    _check_choice(name, tuple(classes), f"{where}: {slot}", slot in names.OPTIONAL_SLOTS)
     conf = config.get(f"{slot}_conf", {})
-    if slot == "objective":
-        conf = _objective_keys(conf, where)
+    if slot == "objective":  # keys of both its levels
+        try:
+            conf = keywords(conf)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
     if slot == "frontend" and input_size_of(config) is not None:
         return  # then ESPnet drops the frontend; check_combinations has the word
     signature = signature_for(slot, name)
     _check_arguments(conf, slot, signature, f"{where}: {slot}_conf of {slot} {name}")
     if (slot, name) == ("frontend", "default"):
-        nested, signature = conf.get("frontend_conf") or {}, signature_of(ENHANCEMENT_CLASS)
+        nested, signature = conf.get("frontend_conf") or {}, signature_of(names.ENHANCEMENT_CLASS)
         _check_arguments(nested, "enhancement", signature, f"{where}: frontend_conf.frontend_conf")
-
-
-def _objective_keys(conf: Mapping, where: str) -> dict:
-    """Keys of both levels of ``objective_conf``."""
-    try:
-        return keywords(conf)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
 
 
 def signature_for(slot: str, name: str) -> Signature:

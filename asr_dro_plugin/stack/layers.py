@@ -85,25 +85,17 @@ def _grouped(module) -> Iterator[tuple[str, object, int]]:
     while index < len(children):
         name, child = children[index]
         end = index + 1
-        while end < len(children) and name.isdecimal() and _alike(child, children[end][1]):
+        while end < len(children) and name.isdecimal() and _form(child) == _form(children[end][1]):
             end += 1
         many = end - index
         yield (f"{name}-{children[end - 1][0]}" if many > 1 else name), child, many
         index = end
 
 
-def _alike(one, other) -> bool:
-    return _form(one) == _form(other)
-
-
 def _form(module) -> tuple:
     """All that a module's lines would say of it."""
-    own = tuple((key, value.shape) for key, value in module.named_parameters(recurse=False))
-    return (
-        _kind(module),
-        own,
-        tuple((name, _form(child)) for name, child in module.named_children()),
-    )
+    own = [(key, value.shape) for key, value in module.named_parameters(recurse=False)]
+    return _kind(module), own, [(name, _form(child)) for name, child in module.named_children()]
 
 
 def _kind(module) -> str:

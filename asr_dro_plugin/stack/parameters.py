@@ -7,16 +7,12 @@ come from its file, or from ``local/ssl_checkpoints.tsv`` while it is not here.
 from collections.abc import Mapping
 
 from asr_dro_plugin.pretrained.layouts import PretrainedModel, layout_and_sizes
+from asr_dro_plugin.stack import names
 from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of
 from asr_dro_plugin.stack.combinations import ctc_weight_of
 from asr_dro_plugin.stack.components import Chosen, facts_of
 from asr_dro_plugin.stack.construct import construct, construct_part
-from asr_dro_plugin.stack.names import (
-    COMPONENTS,
-    CTC_CLASS,
-    JOINT_NETWORK_CLASS,
-    component_of,
-)
+from asr_dro_plugin.stack.names import COMPONENTS, CTC_CLASS, component_of
 
 # Parameters of wav2vec 2.0's convolutions in the checkpoints of the table: 512 channels, kernels
 # 10 3 3 3 3 2 2, each with bias and layer norm.
@@ -62,31 +58,25 @@ def slot_tensors(
         return _pretrained(part)
     if part and part.facts.own_weights and not part["model_config"]:
         return _not_here(part)
-    given = _given(slot, sizes, vocab_size)
+    given = given_by_task(slot, sizes, vocab_size or 2)  # enough to see what is accepted
     if None in given.values():
         return None, ""
-    tensors = _build(slot, name, {**(config.get(f"{slot}_conf") or {}), **given})
+    module, attribute = build_module(slot, name, {**(config.get(f"{slot}_conf") or {}), **given})
+    head = f"{slot}.{attribute}." if attribute else f"{slot}."
+    tensors = {f"{head}{key}": p.numel() for key, p in module.named_parameters()}
     if name == "transducer":
         tensors |= _joint_network(config, sizes["encoder"], given["vocab_size"])
     return (None if slot in ("decoder", "ctc") and vocab_size is None else tensors), "meta"
 
 
-def _given(slot: str, sizes: Mapping[str, int | None], vocab_size: int | None) -> dict:
-    """What the task passes to a constructor."""
-    vocab = vocab_size or 2  # enough to see whether the arguments are accepted
+def given_by_task(slot: str, sizes: Mapping[str, int | None], vocab_size: int) -> dict:
+    """What the task passes to a constructor beside the slot's own arguments."""
     return {
         "encoder": {"input_size": sizes["preencoder"]},
         "postencoder": {"input_size": sizes["encoder"]},
-        "decoder": {"vocab_size": vocab, "encoder_output_size": sizes["postencoder"]},
-        "ctc": {"odim": vocab, "encoder_output_size": sizes["postencoder"]},
+        "decoder": {"vocab_size": vocab_size, "encoder_output_size": sizes["postencoder"]},
+        "ctc": {"odim": vocab_size, "encoder_output_size": sizes["postencoder"]},
     }.get(slot, {})
-
-
-def _build(slot: str, name: str, arguments: Mapping) -> Tensors:
-    """Build one module without memory and count its parameters."""
-    module, attribute = build_module(slot, name, arguments)
-    head = f"{slot}.{attribute}." if attribute else f"{slot}."
-    return {f"{head}{key}": parameter.numel() for key, parameter in module.named_parameters()}
 
 
 def build_module(slot: str, name: str, arguments: Mapping):
@@ -124,11 +114,9 @@ def built_encoder(config: Mapping, input_size: int | None):
 
 def _joint_network(config: Mapping, encoder_size: int | None, vocab_size: int) -> Tensors:
     """Parameters of the joint network, which the model keeps beside the decoder."""
-    decoder_size = argument(config, "decoder", "hidden_size")
-    sizes = {
-        "output_size": vocab_size, "encoder_size": encoder_size, "decoder_size": decoder_size,
-    }  # fmt: skip
-    module = construct(JOINT_NETWORK_CLASS, {**sizes, **(config.get("joint_net_conf") or {})})
+    sizes = {"output_size": vocab_size, "encoder_size": encoder_size}
+    sizes["decoder_size"] = argument(config, "decoder", "hidden_size")
+    module = construct(names.JOINT_NETWORK_CLASS, {**sizes, **(config.get("joint_net_conf") or {})})
     return {f"joint_network.{key}": p.numel() for key, p in module.named_parameters()}
 
 
@@ -163,8 +151,6 @@ def _of_table(body: str, total: int) -> Tensors:
 def _tensor_sizes(checkpoint: PretrainedModel) -> Tensors:
     """Elements of each tensor of a local checkpoint, named as in the wav2vec 2.0 model."""
     _, sizes = layout_and_sizes(checkpoint.path)
-    finetuned = "w2v_encoder.w2v_model."  # fairseq wraps a model that was trained for ASR
-    if any(name.startswith(finetuned) for name in sizes):
-        inner = {name: n for name, n in sizes.items() if name.startswith(finetuned)}
-        return {name.removeprefix(finetuned): n for name, n in inner.items()}
-    return sizes
+    outer = "w2v_encoder.w2v_model."  # fairseq wraps a model that was trained for ASR
+    inner = {name.removeprefix(outer): n for name, n in sizes.items() if name.startswith(outer)}
+    return inner or sizes

@@ -6,12 +6,11 @@ left, adds (k - 1) d j samples.  Two things see the whole utterance: statistics 
 counted past; and attention or recurrence, where the counting ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.stack.chosen import chosen, input_size_of
-from asr_dro_plugin.stack.components.rules import View
 
 SLOTS_THAT_SEE = ("frontend", "normalize", "preencoder", "encoder", "postencoder")
 
@@ -49,7 +48,9 @@ class ReceptiveField:
             return f"not known ({', '.join(self.unknown)})"
         words = "not known: the data hold features"
         if self.num_samples is not None:
-            words = f"{_duration(self.seconds)} ({self.num_samples:,} samples)"
+            seconds = self.seconds
+            long = f"{1000 * seconds:g} ms" if seconds < 1 else f"{seconds:.4g} s"
+            words = f"{long} ({self.num_samples:,} samples)"
         if not self.whole:
             return words
         rest = f"before the {self.ends_at}" if self.ends_at else "by convolutions alone"
@@ -67,37 +68,21 @@ class ReceptiveField:
         }
 
 
-def _duration(seconds: float) -> str:
-    return f"{1000 * seconds:g} ms" if seconds < 1 else f"{seconds:.4g} s"
-
-
 def receptive_field(config: Mapping) -> ReceptiveField:
     """The receptive field of a frame at CTC."""
     samples, jump, whole, unknown, ends_at = 1, 1, [], [], ""
-    for label, view in _views(config):
+    for part in filter(None, (chosen(config, slot) for slot in SLOTS_THAT_SEE)):
+        view = part.view
         if view is None:
-            unknown.append(label)
+            unknown.append(part.label)
             continue
-        if not ends_at:
-            samples, jump = _through(view.layers, samples, jump)
+        for kernel, stride, *dilation in () if ends_at else view.layers:
+            samples += (kernel - 1) * (dilation or [1])[0] * jump
+            jump *= stride
         if words := ", ".join(filter(None, [view.statistics, view.mixing])):
-            whole.append(f"{label} ({words})")
+            whole.append(f"{part.label} ({words})")
         if view.mixing and not ends_at:
             ends_at = view.mixing.split(",")[0].split(" in ")[0]
     features = input_size_of(config) not in (None, 1)
     counted = None if unknown or features else samples
     return ReceptiveField(counted, tuple(whole), ends_at, tuple(unknown))
-
-
-def _through(layers: Sequence[tuple[int, ...]], samples: int, jump: int) -> tuple[int, int]:
-    """(samples seen, samples from frame to frame) behind convolutions."""
-    for kernel, stride, *dilation in layers:
-        samples += (kernel - 1) * (dilation or [1])[0] * jump
-        jump *= stride
-    return samples, jump
-
-
-def _views(config: Mapping) -> list[tuple[str, View | None]]:
-    """(component, what it sees) in signal order; None for one that is not known."""
-    parts = filter(None, (chosen(config, slot) for slot in SLOTS_THAT_SEE))
-    return [(part.label, part.view) for part in parts]

@@ -6,6 +6,7 @@ their source.
 
 import ast
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,15 @@ def signature_of(path: str) -> Signature:
     if path in TABLES["classes"]:
         return _from_tables(TABLES["classes"][path])
     module, name = path.split(":")
-    tree = _parse(module)
+    file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
     init = _find_init(name, classes)
     if init is not None:
         own = _read_arguments(init.args)
         return _with_base(own, module, name, tree) if own.open else own
-    if _is_dataclass(classes[name]):
+    decorators = [ast.unparse(decorator) for decorator in classes[name].decorator_list]
+    if any(re.match(r"(dataclasses\.)?dataclass\b", decorator) for decorator in decorators):
         fields = [node for node in classes[name].body if isinstance(node, ast.AnnAssign)]
         found = {n.target.id: _parameter(n, n.value) for n in fields}
         return _with_base(Signature(found, open=False), module, name, tree, base_first=True)
@@ -84,17 +87,6 @@ def _from_tables(arguments: Mapping[str, Mapping]) -> Signature:
         if name != "**"
     }
     return Signature(found, open="**" in arguments)
-
-
-def _is_dataclass(node: ast.ClassDef) -> bool:
-    words = {word.id for each in node.decorator_list for word in ast.walk(each)
-             if isinstance(word, ast.Name)}  # fmt: skip
-    return "dataclass" in words
-
-
-def _parse(module: str) -> ast.Module:
-    file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def _find_init(name: str, classes: dict[str, ast.ClassDef]) -> ast.FunctionDef | None:

@@ -4,6 +4,7 @@ Sizes are features of a frame.  ``None`` is a size that only the component itsel
 from a hub); nothing is inferred from it and nothing held against it.
 """
 
+import contextlib
 from collections.abc import Mapping
 
 from asr_dro_plugin.errors import UserError
@@ -29,9 +30,8 @@ def resolve(config: Mapping) -> dict:
         if slot in out:
             out[slot] = component_of(config, slot)
     if frontend_of(config) is None:
-        out.update(
-            frontend=None, frontend_conf={}, input_size=config.get("input_size") or RAW_AUDIO
-        )
+        size = config.get("input_size") or RAW_AUDIO
+        out.update(frontend=None, frontend_conf={}, input_size=size)
     checkpoint = checkpoint_of(config)
     _infer_ssl_output_size(out, checkpoint)
     sizes = output_sizes(out, checkpoint)
@@ -61,21 +61,12 @@ def checkpoint_of(config: Mapping) -> PretrainedModel | None:
     """
     if config.get("ssl_checkpoint"):
         return resolve_for(config, fetch=False)
-    for name in _checkpoints_named(config):
-        try:
+    parts = (chosen(config, slot) for slot in ("frontend", "encoder"))
+    part = next((part for part in parts if part and part.facts.names_model), None)
+    for name in part.facts.names_model(part) if part else ():  # where ESPnet's own keys point
+        with contextlib.suppress(UserError):
             return resolve_checkpoint(str(name), fetch=False)
-        except UserError:
-            continue
     return None
-
-
-def _checkpoints_named(config: Mapping) -> list[str]:
-    """Where ESPnet's own keys point, the most specific first."""
-    for slot in ("frontend", "encoder"):
-        part = chosen(config, slot)
-        if part and part.facts.names_model:
-            return part.facts.names_model(part)
-    return []
 
 
 def _infer_ssl_output_size(config: dict, checkpoint: PretrainedModel | None) -> None:
@@ -89,12 +80,9 @@ def _infer_ssl_output_size(config: dict, checkpoint: PretrainedModel | None) -> 
         return
     if takes_own_weights(config) and checkpoint.model_config:
         config.update(with_model_config(config, checkpoint))
-    if component_of(config, "encoder") != "wav2vec2":
-        return
-    config["encoder_conf"] = {
-        "output_size": checkpoint.output_size,
-        **config.get("encoder_conf", {}),
-    }
+    if component_of(config, "encoder") == "wav2vec2":
+        conf = config.get("encoder_conf", {})
+        config["encoder_conf"] = {"output_size": checkpoint.output_size, **conf}
 
 
 def _fit_preencoder(config: dict, sizes: Mapping[str, int | None]) -> None:

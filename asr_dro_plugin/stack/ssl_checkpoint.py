@@ -34,11 +34,6 @@ def use_of(config: Mapping) -> Takes:
     )
 
 
-def legal_layouts(config: Mapping) -> tuple[str, ...]:
-    """The layouts that the stack of ``config`` takes; a ``UserError`` if it takes none."""
-    return use_of(config).layouts
-
-
 def takes_own_weights(config: Mapping) -> bool:
     """Whether the encoder of ``config`` is built from ``model_config``, without a file."""
     encoder = facts_of("encoder", str(config.get("encoder")).lower())
@@ -64,8 +59,13 @@ def resolve_for(
             f"ssl_checkpoint {checkpoint.path} is a {checkpoint.model_type}; {slot} takes "
             f"{', '.join(use.model_types)}.{_other_use(checkpoint)}"
         )
-    if config.get("frontend") == "s3prl" and checkpoint.layout == "hf":
-        _check_preprocessor_beside(checkpoint.path)
+    folder = checkpoint.path  # without the file s3prl would ask the hub for another model's
+    needs_one = config.get("frontend") == "s3prl" and checkpoint.layout == "hf"
+    if needs_one and folder.is_dir() and not (folder / PREPROCESSOR).is_file():
+        raise UserError(
+            f"{folder} has no {PREPROCESSOR}, which frontend s3prl needs. Put it there, or use "
+            "encoder hf_wav2vec2, which does without."
+        )
     return checkpoint
 
 
@@ -94,15 +94,6 @@ def _other_use(checkpoint: PretrainedModel) -> str:
     )
     name = next(takers, None)
     return f" Give one of these, or set encoder: {name}." if name else " Give one of these."
-
-
-def _check_preprocessor_beside(folder: Path) -> None:
-    """Without it s3prl would ask the hub for another model's."""
-    if folder.is_dir() and not (folder / PREPROCESSOR).is_file():
-        raise UserError(
-            f"{folder} has no {PREPROCESSOR}, which frontend s3prl needs. Put it there, or use "
-            "encoder hf_wav2vec2, which does without."
-        )
 
 
 def model_config_of(config: Mapping) -> dict | None:

@@ -5,19 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.pretrained.layouts import PretrainedModel
+from asr_dro_plugin.stack import parameter_names
 from asr_dro_plugin.stack.adapter_settings import is_adapters, uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS, with_adapters
 from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.names import SLOTS, component_of
-from asr_dro_plugin.stack.parameter_names import (
-    CNN_ENTRIES,
-    freezes_cnn,
-    frozen_updates,
-    is_pattern,
-    matches,
-    nothing_matches,
-)
+from asr_dro_plugin.stack.parameter_names import CNN_ENTRIES, is_pattern, matches
 from asr_dro_plugin.stack.parameters import Tensors, built_component, slot_tensors
 from asr_dro_plugin.stack.sizes import checkpoint_of, output_sizes, resolve
 from asr_dro_plugin.stack.toy_parts import check_parts
@@ -58,9 +51,10 @@ def describe(config: Mapping, vocab_size: int | None) -> list[Slot]:
     config = resolve(config)
     check_parts(config)
     checkpoint = checkpoint_of(config)
-    sizes = _all_sizes(config, checkpoint, vocab_size)
+    sizes = output_sizes(config, checkpoint) | {"decoder": vocab_size, "ctc": vocab_size}
+    sizes |= dict.fromkeys(("specaug", "normalize"), sizes["frontend"])
     entries = [str(entry) for entry in config.get("freeze_param") or []]
-    frozen = [*entries, *(CNN_ENTRIES if freezes_cnn(config) else ())]
+    frozen = [*entries, *(CNN_ENTRIES if parameter_names.freezes_cnn(config) else ())]
     slots = []
     for slot in (*SLOTS, "ctc"):
         tensors, source = slot_tensors(config, slot, sizes, checkpoint, vocab_size)
@@ -80,17 +74,10 @@ def _note(config: Mapping, slot: str) -> str:
         return f"{name} is dropped: ctc_weight is 1"
     if uses_adapter(config) and (slot, name) in NETWORKS:
         return f"with adapters ({config.get('adapter', 'lora')})"
-    if facts_of(slot, name).has_cnn and frozen_updates(config):
-        return f"pretrained part frozen for the first {frozen_updates(config)} updates"
+    updates = parameter_names.frozen_updates(config)
+    if updates and facts_of(slot, name).has_cnn:
+        return f"pretrained part frozen for the first {updates} updates"
     return ""
-
-
-def _all_sizes(
-    config: Mapping, checkpoint: PretrainedModel | None, vocab_size: int | None
-) -> dict[str, int | None]:
-    sizes = output_sizes(config, checkpoint)
-    same = dict.fromkeys(("specaug", "normalize"), sizes["frontend"])
-    return {**sizes, **same, "decoder": vocab_size, "ctc": vocab_size}
 
 
 def _split(
@@ -134,6 +121,6 @@ def _check_entries(slot: str, tensors: Tensors | None, source: str, entries: Seq
         if entry.split(".")[0] == slot and not any(matches(name, entry) for name in tensors):
             some = sorted({".".join(name.split(".")[:3]) for name in tensors})
             raise UserError(
-                f"{nothing_matches(entry, tensors)} There are {', '.join(some[:8])}"
+                f"{parameter_names.nothing_matches(entry, tensors)} There are {', '.join(some[:8])}"
                 f"{' ...' if len(some) > 8 else ''}."
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from asr_dro_plugin.base.text_table import aligned
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.frames import FrameCounter
 from asr_dro_plugin.stack.summary import Slot
@@ -16,8 +17,8 @@ def stack_lines(slots: Sequence[Slot]) -> list[str]:
     """One line a slot below a header, and the total."""
     shown = [slot for slot in slots if slot.name in ALWAYS or slot.component != "none"]
     rows = [HEADER, *map(_row, shown), _total(shown)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    return [_align(row, widths) for row in rows]
+    width = max(len(row[-1]) for row in rows)  # words, where numbers go to the right
+    return aligned([(*row[:-1], row[-1].ljust(width)) for row in rows], num_left=2)
 
 
 def describe_loss(config: Mapping) -> str:
@@ -43,7 +44,8 @@ def _row(slot: Slot) -> tuple[str, ...]:
     note = f"{source}; {slot.note}" if source and slot.note else source or slot.note
     if slot.component == "none":
         return (slot.name, "none", "-", "-", "-", note)
-    numbers = map(_number, (slot.output_size, slot.trainable, slot.frozen))
+    sizes = (slot.output_size, slot.trainable, slot.frozen)
+    numbers = ("?" if size is None else f"{size:,}" for size in sizes)
     return (slot.name, slot.component, *numbers, note)
 
 
@@ -53,16 +55,3 @@ def _total(slots: Sequence[Slot]) -> tuple[str, ...]:
     mark = "" if len(known) == len(slots) else " + ?"
     trainable, frozen = (sum(getattr(s, kind) for s in known) for kind in ("trainable", "frozen"))
     return ("total", "", "", f"{trainable:,}{mark}", f"{frozen:,}{mark}", "")
-
-
-def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
-
-
-def _align(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Names to the left, numbers to the right."""
-    cells = [
-        cell.rjust(width) if column in (2, 3, 4) else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()

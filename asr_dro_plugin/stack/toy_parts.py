@@ -19,11 +19,14 @@ def check_parts(config: Mapping) -> None:
     Raises:
         UserError: arguments that a part refuses.
     """
+    import torch
+
     if has_objective(config):
         _build(config, "objective", _toy_conf(config.get("objective_conf") or {}))
     if plans_batches(config):
         _build(config, "sampler", config.get("sampler_conf") or {})
-    optimizer = _build(config, "optim", {"params": _toy_parameters(), **_conf(config, "optim")})
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+    optimizer = _build(config, "optim", {"params": parameters, **_conf(config, "optim")})
     if component_of(config, "scheduler"):
         _build(config, "scheduler", {"optimizer": optimizer, **_conf(config, "scheduler")})
 
@@ -46,9 +49,3 @@ def _toy_conf(conf: Mapping) -> dict:
     if toy.get("size_adjustment"):
         toy["group_sizes"] = [1] * TOY_GROUPS
     return toy
-
-
-def _toy_parameters() -> list:
-    import torch
-
-    return [torch.nn.Parameter(torch.zeros(1))]

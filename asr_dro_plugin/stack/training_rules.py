@@ -11,18 +11,13 @@ from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.objectives.keys import beside_experimental, keywords
 from asr_dro_plugin.pretrained.regularisation import regularisation_problems
 from asr_dro_plugin.samplers import SAMPLERS, sampler_class
+from asr_dro_plugin.stack import parameter_names
 from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.espnet_options import TRACKERS, TRAIN
 from asr_dro_plugin.stack.names import NO_COMPONENT, component_of
-from asr_dro_plugin.stack.parameter_names import (
-    espnets_frozen_updates,
-    freezes_cnn,
-    frozen_updates,
-    gradient_mult,
-    is_true,
-)
+from asr_dro_plugin.stack.parameter_names import freezes_cnn, frozen_updates, is_true
 
 # ESPnet's options of batches that a sampler of ours has no use for.
 _BATCH_KEYS = """
@@ -49,16 +44,9 @@ def check_training(config: Mapping, where: str) -> None:
         UserError: the first of them, with the keys, their values and what would be legal.
     """
     for rule in (
-        _numbers,
-        _objective,
-        _objective_conf,
-        _sampler,
-        _cache,
-        _freezing,
-        _masking,
-        _schedule,
+        _numbers, _objective, _objective_conf, _sampler, _cache, _freezing, _masking, _schedule,
         _trackers,
-    ):
+    ):  # fmt: skip
         for problem in rule(config):
             raise UserError(f"{where}: {problem}")
 
@@ -102,11 +90,9 @@ def _objective(config: Mapping) -> Iterator[str]:
 def _objective_conf(config: Mapping) -> Iterator[str]:
     """Where q draws the batches, they must hold one group; ``objectives.keys`` has the rest."""
     conf = config.get("objective_conf") or {}
-    if old := beside_experimental(conf):
-        logging.warning(
-            "objective_conf: %s moved into objective_conf.experimental; read as before.",
-            " ".join(old),
-        )
+    if old := " ".join(beside_experimental(conf)):
+        words = "objective_conf: %s moved into objective_conf.experimental; read as before."
+        logging.warning(words, old)
     acts_on = keywords(conf).get("acts_on", "loss")
     if acts_on not in ("sampling", "both"):
         return
@@ -165,11 +151,8 @@ def _is_for_validation(key: str, config: Mapping) -> bool:
 
 def _freezing(config: Mapping) -> Iterator[str]:
     """What is frozen must be there, and must not be frozen and slowed down at once."""
-    mult, updates, inner = (
-        gradient_mult(config),
-        frozen_updates(config),
-        espnets_frozen_updates(config),
-    )
+    mult, updates = parameter_names.gradient_mult(config), frozen_updates(config)
+    inner = parameter_names.espnets_frozen_updates(config)
     if mult is not None and not 0 <= mult <= 1:
         yield f"feature_grad_mult is {mult}. Legal: 0 (frozen) to 1 (as if it were not there)."
     if is_true(config.get("freeze_cnn", False)) and mult not in (None, 0):

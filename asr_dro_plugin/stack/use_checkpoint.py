@@ -13,7 +13,7 @@ from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY, wants_normalized
 from asr_dro_plugin.pretrained.hf_folders import find_preprocessor
 from asr_dro_plugin.pretrained.layouts import PretrainedModel
 from asr_dro_plugin.stack.components import OWN_SLOTS, facts_of
-from asr_dro_plugin.stack.ssl_checkpoint import legal_layouts, resolve_for, takes_own_weights
+from asr_dro_plugin.stack.ssl_checkpoint import resolve_for, takes_own_weights, use_of
 
 UPSTREAMS = {"hf": "hf_wav2vec2_custom", "s3prl": "wav2vec2_custom"}
 
@@ -26,8 +26,9 @@ def apply_to_config(
     s3prl and wav2vec2 get the path of its file; a component with ``own_weights`` gets
     ``model_config`` and, where it has not said so itself, what the preprocessor does to the speech.
     """
-    if checkpoint.layout not in legal_layouts(config):
-        raise UserError(wrong_layout(checkpoint, legal_layouts(config)))
+    layouts = use_of(config).layouts
+    if checkpoint.layout not in layouts:
+        raise UserError(wrong_layout(checkpoint, layouts))
     config = copy.deepcopy(dict(config))
     if takes_own_weights(config):
         return with_model_config(config, checkpoint)
@@ -81,17 +82,12 @@ def normalizes_at(path: Path) -> bool:
     if found is None:
         return True
     where, preprocessor = found
-    _check_rate(where, preprocessor)
-    return bool(preprocessor.get("do_normalize", True))
-
-
-def _check_rate(where: Path, preprocessor: Mapping) -> None:
-    rate = preprocessor.get("sampling_rate", SAMPLE_RATE)
-    if rate != SAMPLE_RATE:
+    if (rate := preprocessor.get("sampling_rate", SAMPLE_RATE)) != SAMPLE_RATE:
         raise UserError(
             f"{where} asks for speech at {rate} Hz, but the recipe's is "
             f"{SAMPLE_RATE}. Give a model for {SAMPLE_RATE} Hz."
         )
+    return bool(preprocessor.get("do_normalize", True))
 
 
 def _set(conf: Mapping | None, chosen: Mapping[str, str], where: str) -> dict:

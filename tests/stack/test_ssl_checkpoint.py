@@ -12,7 +12,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained import catalogue as ssl_checkpoints
 from asr_dro_plugin.pretrained.catalogue import resolve_checkpoint
 from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
-from asr_dro_plugin.stack.ssl_checkpoint import legal_layouts, resolve_for
+from asr_dro_plugin.stack.ssl_checkpoint import resolve_for, use_of
 from asr_dro_plugin.stack.use_checkpoint import apply_to_config, use_checkpoint
 
 pytest_plugins = ["tests.fixtures_ssl"]
@@ -25,18 +25,18 @@ WAV2VEC2 = {"frontend": None, "encoder": "wav2vec2"}
     [(S3PRL, "hf", "hf"), (WAV2VEC2, "fairseq", "fairseq/xlsr2_300m.pt")],
 )
 def test_a_name_without_fetching_gives_the_plan_from_the_table(config, layout, file, tmp_path):
-    found = resolve_checkpoint("xlsr_300m", tmp_path, fetch=False, layouts=legal_layouts(config))
+    found = resolve_checkpoint("xlsr_300m", tmp_path, fetch=False, layouts=use_of(config).layouts)
     assert (found.layout, found.path) == (layout, tmp_path / "xlsr_300m" / file)
     assert found.output_size == 1024 and not list(tmp_path.iterdir())
 
 
 def test_a_wrong_layout_for_the_stack_names_the_legal_ones(tiny_ssl):
     with pytest.raises(UserError, match="a Hugging Face folder; this stack takes a fairseq file"):
-        resolve_checkpoint(tiny_ssl.hf, layouts=legal_layouts(WAV2VEC2))
+        resolve_checkpoint(tiny_ssl.hf, layouts=use_of(WAV2VEC2).layouts)
     with pytest.raises(UserError, match="convert-checkpoint .* --layout s3prl"):
-        resolve_checkpoint(tiny_ssl.fairseq, layouts=legal_layouts(S3PRL))
+        resolve_checkpoint(tiny_ssl.fairseq, layouts=use_of(S3PRL).layouts)
     with pytest.raises(UserError, match="neither frontend s3prl nor encoder wav2vec2"):
-        legal_layouts({"frontend": "default", "encoder": "transformer"})
+        use_of({"frontend": "default", "encoder": "transformer"})
 
 
 def test_the_stack_gets_the_checkpoint_and_keeps_what_else_it_says(tiny_ssl):

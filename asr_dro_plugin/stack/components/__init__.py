@@ -7,7 +7,6 @@ ESPnet (``espnet/parts``) and the description here.  Nothing here imports torch 
 from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
 from asr_dro_plugin.stack.components.conv_ctc import CONV_CTC
 from asr_dro_plugin.stack.components.deepspeech2 import DEEPSPEECH2
-from asr_dro_plugin.stack.components.dro_model import DRO_MODEL
 from asr_dro_plugin.stack.components.espnet_encoders import ESPNET_ENCODERS
 from asr_dro_plugin.stack.components.espnet_frontends import ESPNET_FRONTENDS
 from asr_dro_plugin.stack.components.espnet_others import ESPNET_OTHERS
@@ -23,6 +22,7 @@ from asr_dro_plugin.stack.components.whisper import (
 
 __all__ = ["OURS", "OWN_SLOTS", "Chosen", "Component", "Takes", "facts_of", "names_with"]
 
+DRO_MODEL = Component("asr_dro_plugin.espnet.model.model:DROASRModel", keywords_of="espnet")
 OURS: dict[str, dict[str, Component]] = {
     "frontend": {"log_mel": LOG_MEL},
     "encoder": {
@@ -35,7 +35,9 @@ OURS: dict[str, dict[str, Component]] = {
         "deepspeech2": DEEPSPEECH2,
     },
     "decoder": {"hf_whisper": HF_WHISPER_DECODER},
-    "model": {"dro": DRO_MODEL},
+    "model": {
+        "dro": Component("asr_dro_plugin.espnet.model.model:DROASRModel", keywords_of="espnet")
+    },
     "preprocessor": {"whisper": WHISPER_PREPROCESSOR},
 }
 ESPNETS: dict[str, dict[str, Component]] = {

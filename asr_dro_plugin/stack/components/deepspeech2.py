@@ -25,7 +25,5 @@ DEEPSPEECH2 = Component(
     path="asr_dro_plugin.espnet.parts.encoders:DeepSpeech2Encoder",
     plain="asr_dro_plugin.nets.deepspeech2:DeepSpeech2",
     attribute="net",
-    size=_size,
-    frames=_frames,
-    view=_view,
-)
+    size=_size, frames=_frames, view=_view,
+)  # fmt: skip

@@ -4,36 +4,19 @@ import math
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.stack.components import rules
 from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
-from asr_dro_plugin.stack.components.rules import (
-    ATTENTION,
-    PAST,
-    RECURRENCE,
-    Frames,
-    Layers,
-    Step,
-    View,
-    ceilings,
-    convolutions,
-)
+from asr_dro_plugin.stack.components.rules import ATTENTION, Frames, Layers, Step, View
 from asr_dro_plugin.stack.components.wav2vec2 import CONVOLUTIONS
 from asr_dro_plugin.stack.components.whisper import ESPNETS_WHISPER
 
 # input_layer of the transformer-like ones: (kernel, stride) of its convolutions over time.
 INPUT_LAYERS: dict[str | None, Layers] = {
-    None: (),
-    "linear": (),
-    "embed": (),
-    "wav2vec": (),
-    "conv1d1": ((3, 1), (3, 1)),
-    "conv1d2": ((3, 1), (3, 2)),
-    "conv1d3": ((3, 1), (5, 3)),
-    "conv2d": ((3, 2), (3, 2)),
-    "conv2d1": ((3, 1), (3, 1)),
-    "conv2d2": ((3, 2), (3, 1)),
-    "conv2d6": ((3, 2), (5, 3)),
-    "conv2d8": ((3, 2), (3, 2), (3, 2)),
-}
+    None: (), "linear": (), "embed": (), "wav2vec": (),
+    "conv1d1": ((3, 1), (3, 1)), "conv1d2": ((3, 1), (3, 2)), "conv1d3": ((3, 1), (5, 3)),
+    "conv2d": ((3, 2), (3, 2)), "conv2d1": ((3, 1), (3, 1)), "conv2d2": ((3, 2), (3, 1)),
+    "conv2d6": ((3, 2), (5, 3)), "conv2d8": ((3, 2), (3, 2), (3, 2)),
+}  # fmt: skip
 _COMMON = (None, "linear", "embed", "conv2d", "conv2d6", "conv2d8")
 _ALL = (*_COMMON, "conv2d1", "conv2d2")
 
@@ -47,7 +30,7 @@ def _input_layer(chosen: Chosen) -> Step:
             f"{suggestion(str(layer), names)} Legal: {', '.join(names)}."
         )
     doubt = "with ctc_trim" if chosen["ctc_trim"] else ""
-    return convolutions(chosen.label, INPUT_LAYERS[layer], doubt)
+    return rules.convolutions(chosen.label, INPUT_LAYERS[layer], doubt)
 
 
 def _attention(chosen: Chosen) -> View:
@@ -73,7 +56,7 @@ def _rnn_frames(chosen: Chosen) -> Step:
 
 
 def _rnn_view(chosen: Chosen, before: Layers = ()) -> View:
-    return View(before, "", RECURRENCE if chosen["bidirectional"] else PAST)
+    return View(before, "", rules.RECURRENCE if chosen["bidirectional"] else rules.PAST)
 
 
 def _file_of_w2v(chosen: Chosen) -> list[str]:
@@ -92,13 +75,10 @@ def _behind_wav2vec2(chosen: Chosen) -> dict[str, int]:
 def _wav2vec2(**more) -> Component:
     """The waveform through wav2vec 2.0's convolutions."""
     return Component(
-        frames=lambda chosen: convolutions(chosen.label, CONVOLUTIONS),
+        frames=lambda chosen: rules.convolutions(chosen.label, CONVOLUTIONS),
         view=lambda chosen: View(CONVOLUTIONS, "", ATTENTION),
-        raw_audio=True,
-        loads_weights=True,
-        has_cnn=True,
-        **more,
-    )
+        raw_audio=True, loads_weights=True, has_cnn=True, **more,
+    )  # fmt: skip
 
 
 _HUBERT_PRETRAIN = Component(raw_audio=True, loads_weights=True, has_cnn=True)
@@ -115,14 +95,12 @@ ESPNET_ENCODERS = {
     "contextual_block_conformer": _transformer(*_COMMON, unprojected=(None,), view=None),
     "rnn": Component(frames=_rnn_frames, view=_rnn_view),
     "vgg_rnn": Component(
-        frames=lambda chosen: ceilings(chosen.label, (2, 2)),
+        frames=lambda chosen: rules.ceilings(chosen.label, (2, 2)),
         view=lambda chosen: _rnn_view(chosen, [(3, 1), (3, 1), (2, 2)] * 2),
     ),
     "wav2vec2": _wav2vec2(
-        checkpoints=Takes(("fairseq",)),
-        names_model=_file_of_w2v,
-        network="encoders",
-        beside_network=_behind_wav2vec2,
+        checkpoints=Takes(("fairseq",)), names_model=_file_of_w2v,
+        network="encoders", beside_network=_behind_wav2vec2,
     ),
     "hubert": _wav2vec2(),
     "hubert_pretrain": _HUBERT_PRETRAIN,
@@ -132,4 +110,4 @@ ESPNET_ENCODERS = {
         size=lambda chosen: chosen["encoder_embed_dim"], raw_audio=True, loads_weights=True
     ),
     "beats": Component(size=lambda chosen: None, raw_audio=True, loads_weights=True),
-}
+}  # fmt: skip

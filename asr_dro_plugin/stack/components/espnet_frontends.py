@@ -1,14 +1,8 @@
 """ESPnet's frontends: what of them a plan needs to know."""
 
+from asr_dro_plugin.stack.components import rules
 from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
-from asr_dro_plugin.stack.components.rules import (
-    ATTENTION,
-    GROUP_NORM,
-    Frames,
-    Step,
-    View,
-    convolutions,
-)
+from asr_dro_plugin.stack.components.rules import ATTENTION, Frames, Step, View, convolutions
 from asr_dro_plugin.stack.components.wav2vec2 import CONVOLUTIONS
 from asr_dro_plugin.stack.components.whisper import ESPNETS_WHISPER_FRONTEND
 
@@ -52,7 +46,7 @@ def _cnn(chosen: Chosen) -> list[tuple[int, int]]:
 
 
 def _cnn_view(chosen: Chosen) -> View:
-    return View(_cnn(chosen), GROUP_NORM if chosen["norm_mode"] == "group_norm" else "")
+    return View(_cnn(chosen), rules.GROUP_NORM if chosen["norm_mode"] == "group_norm" else "")
 
 
 def _is_320(chosen: Chosen) -> bool:
@@ -98,27 +92,20 @@ ESPNET_FRONTENDS = {
     ),
     "s3prl": Component(
         size=lambda chosen: chosen.checkpoint.output_size if chosen.checkpoint else None,
-        frames=_s3prl_frames,
-        view=_s3prl_view,
-        checkpoints=Takes(("hf", "s3prl")),
-        loads_weights=True,
+        frames=_s3prl_frames, view=_s3prl_view,
+        checkpoints=Takes(("hf", "s3prl")), loads_weights=True, takes_adapters=True, has_cnn=True,
         names_model=_s3prl_names,
-        network="upstream.upstream.model",
-        beside_network=_featurizer,
-        takes_adapters=True,
-        has_cnn=True,
+        network="upstream.upstream.model", beside_network=_featurizer,
     ),
     "whisper": ESPNETS_WHISPER_FRONTEND,
     "wav2vec_cnn": Component(
         size=lambda chosen: chosen["shapes"][-1][0],
-        frames=lambda chosen: convolutions(chosen.label, _cnn(chosen)),
-        view=_cnn_view,
+        frames=lambda chosen: convolutions(chosen.label, _cnn(chosen)), view=_cnn_view,
     ),
     "fused": Component(
         size=lambda chosen: len(chosen["frontends"] or []) * chosen["proj_dim"],
-        loads_weights=True,
-        has_cnn=True,
+        loads_weights=True, has_cnn=True,
     ),
     "espnet_ssl": Component(size=lambda chosen: None, loads_weights=True, has_cnn=True),
     "huggingface": Component(size=lambda chosen: None, loads_weights=True, has_cnn=True),
-}
+}  # fmt: skip

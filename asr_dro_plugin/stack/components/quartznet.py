@@ -50,7 +50,5 @@ QUARTZNET = Component(
     path="asr_dro_plugin.espnet.parts.encoders:QuartzNetEncoder",
     plain=PLAIN,
     attribute="net",
-    size=_size,
-    frames=_frames,
-    view=_view,
-)
+    size=_size, frames=_frames, view=_view,
+)  # fmt: skip

@@ -5,17 +5,9 @@ from dataclasses import replace
 from asr_dro_plugin.pretrained.fairseq_config import KINDS
 from asr_dro_plugin.pretrained.layouts import WAV2VEC2_TYPES, width_of
 from asr_dro_plugin.pretrained.regularisation import MASK_LENGTHS, WAV2VEC2_SHARES
+from asr_dro_plugin.stack.components import rules
 from asr_dro_plugin.stack.components.component import Chosen, Component, Takes
-from asr_dro_plugin.stack.components.rules import (
-    ATTENTION,
-    GROUP_NORM,
-    STATISTICS,
-    Frames,
-    Layers,
-    Step,
-    View,
-    convolutions,
-)
+from asr_dro_plugin.stack.components.rules import ATTENTION, STATISTICS, Layers, Step, View
 
 # (kernel, stride) of the feature encoder of wav2vec 2.0 (Baevski et al. 2020), HuBERT and WavLM.
 CONVOLUTIONS = ((10, 5), *[(3, 2)] * 4, *[(2, 2)] * 2)
@@ -37,13 +29,13 @@ def _convolutions(chosen: Chosen) -> Layers:
 
 def _frames(chosen: Chosen) -> Step:
     """The convolutions of ``config.json``; behind them perhaps adapters, padded by 1."""
-    conf, before = chosen.model_config, convolutions(chosen.label, _convolutions(chosen))
+    conf, before = chosen.model_config, rules.convolutions(chosen.label, _convolutions(chosen))
     if not conf.get("add_adapter"):
         return before
     num, stride = conf.get("num_adapter_layers", 3), conf.get("adapter_stride", 2)
     kernel = conf.get("adapter_kernel_size", 3)
 
-    def rule(samples: Frames) -> Frames:
+    def rule(samples: rules.Frames) -> rules.Frames:
         frames = before.rule(samples)
         for _ in range(num):
             frames = (frames > 0) * ((frames + 2 - kernel) // stride + 1)
@@ -55,28 +47,20 @@ def _frames(chosen: Chosen) -> Step:
 def _view(chosen: Chosen) -> View:
     statistics = [STATISTICS] if chosen["do_normalize"] else []
     if chosen.model_config.get("feat_extract_norm") == "group":
-        statistics.append(GROUP_NORM)
+        statistics.append(rules.GROUP_NORM)
     return View(_convolutions(chosen), " and ".join(statistics), ATTENTION)
 
 
 HF_WAV2VEC2 = Component(
     path="asr_dro_plugin.espnet.parts.hf_wav2vec2:HFWav2Vec2Encoder",
     plain="asr_dro_plugin.nets.hf_wav2vec2:HFWav2Vec2Net",
-    attribute="net",
-    size=size_of_model,
-    frames=_frames,
-    view=_view,
-    raw_audio=True,
-    checkpoints=Takes(("hf",), WAV2VEC2_TYPES),
-    own_weights=True,
-    network="net.model",
-    takes_adapters=True,
-    has_cnn=True,
-    normalizes_speech=True,
-    shares=WAV2VEC2_SHARES,
-    lengths=MASK_LENGTHS,
+    attribute="net", network="net.model",
+    size=size_of_model, frames=_frames, view=_view,
+    raw_audio=True, has_cnn=True, normalizes_speech=True,
+    checkpoints=Takes(("hf",), WAV2VEC2_TYPES), own_weights=True, takes_adapters=True,
+    shares=WAV2VEC2_SHARES, lengths=MASK_LENGTHS,
     exports_to=("hf",),
-)
+)  # fmt: skip
 FAIRSEQ_WAV2VEC2 = replace(
     HF_WAV2VEC2,
     path="asr_dro_plugin.espnet.parts.hf_wav2vec2:FairseqWav2Vec2Encoder",

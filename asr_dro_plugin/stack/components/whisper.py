@@ -17,9 +17,8 @@ VIEW = View(((400, 160), (3, 1), (3, 2)), "loudest frame of the utterance", ATTE
 
 def _espnets_frames(chosen: Chosen) -> Step:
     """Mel frames of 10 ms, then a convolution (kernel 3, stride 2, padding 1); 30 s at most."""
-    return Step(
-        chosen.label, 320, lambda samples: ((samples // 160 - 1) // 2 + 1).clip(max=MAX_FRAMES)
-    )
+    rule = lambda samples: ((samples // 160 - 1) // 2 + 1).clip(max=MAX_FRAMES)  # noqa: E731
+    return Step(chosen.label, 320, rule)
 
 
 def _frames(chosen: Chosen) -> Step:
@@ -47,28 +46,17 @@ def _max_labels(chosen: Chosen) -> int:
 HF_WHISPER = Component(
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperEncoder",
     plain="asr_dro_plugin.nets.whisper:WhisperEncoder",
-    attribute="net",
-    size=size_of_model,
-    frames=_frames,
-    view=lambda chosen: VIEW,
-    raw_audio=True,
-    checkpoints=Takes(("hf",), ("whisper",)),
-    own_weights=True,
-    network="net",
-    takes_adapters=True,
-    has_cnn=True,
-    max_seconds=_max_seconds,
-)
+    attribute="net", network="net",
+    size=size_of_model, frames=_frames, view=lambda chosen: VIEW,
+    raw_audio=True, has_cnn=True, max_seconds=_max_seconds,
+    checkpoints=Takes(("hf",), ("whisper",)), own_weights=True, takes_adapters=True,
+)  # fmt: skip
 HF_WHISPER_DECODER = Component(
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder",
     plain="asr_dro_plugin.nets.whisper:WhisperDecoder",
-    attribute="net",
-    checkpoints=HF_WHISPER.checkpoints,
-    own_weights=True,
-    network="net",
-    takes_adapters=True,
-    max_labels=_max_labels,
-)
+    attribute="net", network="net", max_labels=_max_labels,
+    checkpoints=HF_WHISPER.checkpoints, own_weights=True, takes_adapters=True,
+)  # fmt: skip
 WHISPER_PREPROCESSOR = Component(
     path="asr_dro_plugin.espnet.parts.whisper_preprocessor:WhisperPreprocessor",
     keywords_of="default",
@@ -76,11 +64,8 @@ WHISPER_PREPROCESSOR = Component(
 
 ESPNETS_WHISPER = Component(
     size=lambda chosen: published_width(chosen["whisper_model"]),
-    frames=_espnets_frames,
-    view=lambda chosen: VIEW,
-    raw_audio=True,
-    loads_weights=True,
-    max_seconds=_max_seconds,
-)
+    frames=_espnets_frames, view=lambda chosen: VIEW,
+    raw_audio=True, loads_weights=True, max_seconds=_max_seconds,
+)  # fmt: skip
 ESPNETS_WHISPER_FRONTEND = replace(ESPNETS_WHISPER, frames=None, raw_audio=False, max_seconds=None)
 ESPNETS_WHISPER_DECODER = Component(loads_weights=True, max_labels=_max_labels)
