@@ -93,15 +93,11 @@ def _log_mel(config: Mapping, conf: Mapping) -> Iterator[str]:
 
 def _sinc(config: Mapping) -> Iterator[str]:
     """Windows of samples and the sinc convolutions over them belong together."""
-    windows, sinc = (
-        frontend_of(config) == "sliding_window",
-        component_of(config, "preencoder") == "sinc",
-    )
-    if windows != sinc:
+    frontend, preencoder = frontend_of(config), component_of(config, "preencoder")
+    if (frontend == "sliding_window") != (preencoder == "sinc"):
         yield (
             "frontend sliding_window and preencoder sinc need each other; here frontend is "
-            f"{frontend_of(config) or 'none'} and preencoder "
-            f"{component_of(config, 'preencoder') or 'none'}."
+            f"{frontend or 'none'} and preencoder {preencoder or 'none'}."
         )
 
 
@@ -226,7 +222,11 @@ def _whisper(config: Mapping) -> Iterator[str]:
 
 def _freeze_param(config: Mapping) -> Iterator[str]:
     """A misspelt entry would freeze nothing; what is behind the first word shows a built model."""
-    for entry in config.get("freeze_param") or []:
+    entries = config.get("freeze_param") or []
+    if not isinstance(entries, list | tuple):
+        yield f"freeze_param is {entries}, which is no list. Legal: a list, for example [frontend]."
+        return
+    for entry in entries:
         head = str(entry).split(".")[0]
         if is_pattern(head):
             continue
