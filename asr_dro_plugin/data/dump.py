@@ -135,9 +135,9 @@ def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndar
     """(N,) float32 at ``rate`` to int16 at ``fs``, and how many samples had to be clipped.
 
     Raises:
-        AudioError: no sample, no sound in them, a value that is not finite, a segment that runs past
-            the recording, another duration than the one declared, or so much beyond full scale
-            that the file's scale must be wrong.
+        AudioError: no sample, no sound in them, a value that is not finite, a segment that runs
+            past the recording, another duration than the one declared, or so much beyond full
+            scale that the file's scale must be wrong.
     """
     if not len(samples):
         raise audio.AudioError(item.path, "zero-length audio")
