@@ -91,11 +91,8 @@ def transcribe_recordings(
             said[number].append(transcript)
         for recording, transcripts in zip(window, said, strict=True):
             whole = regions_of is None or recording.fault
-            if whole:
-                yield transcripts[0]
-            else:
-                duration = round(recording.duration, 6)
-                yield join_transcripts(recording.utt_id, duration, transcripts)
+            utt_id, duration = recording.utt_id, round(recording.duration, 6)
+            yield transcripts[0] if whole else join_transcripts(utt_id, duration, transcripts)
 
 
 def _windows(recordings: Iterable[SpeechItem], seconds: float) -> Iterator[list[SpeechItem]]:
