@@ -5,8 +5,9 @@ folder  one ``{id}.txt`` an utterance (ids as ``transcripts.file_names`` escapes
 jsonl   one JSON object a line: ours (``utt_id``, see ``transcripts.partial``), or with ``utt_id``,
         ``id`` or ``audio_filepath`` (its name without ending), and ``text`` (hypotheses:
         ``pred_text`` first)
-trn     ``words (id)`` a line, sclite's
+trn     ``words (id)`` a line, sclite's; lines that begin with ``;;`` are comments
 
+Texts of tokens are joined to words (``scoring.notations``), whatever the form.
 A hypothesis file may be damaged: an id given again, a file that ends within a line, a line that is
 none.  That is noted and the rest is read.  A reference must be whole.
 """
@@ -20,6 +21,7 @@ from pathlib import Path, PurePath
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.notations import COMMENT, refuse_optional, words_of
 from asr_dro_plugin.transcripts.file_names import unescape_id
 
 TRN = re.compile(r"(?:(.*)\s)?\((\S+)\)\s*")
@@ -81,7 +83,7 @@ def form_of(path: Path) -> str:
         return "folder"
     if path.suffix in (".jsonl", ".trn"):
         return path.suffix[1:]
-    lines = [line.strip() for line in _lines(path)[0] if line.strip()]
+    lines = [line.strip() for line in _lines(path)[0] if not _is_none(line)]
     if lines and lines[0].startswith("{"):
         return "jsonl"
     if not lines or not TRN.fullmatch(lines[0]):
@@ -97,13 +99,17 @@ def _read(path: Path, form: str | None, is_reference: bool) -> Texts:
     if (form == "folder") != path.is_dir():
         there = "a folder" if path.is_dir() else "a file"
         raise UserError(f"{path} is {there}, which --format {form} does not read.")
-    if form == "folder":
-        return _read_folder(path)
+    found = _read_folder(path) if form == "folder" else _read_file(path, form, is_reference)
+    found.texts = words_of(found.texts, str(path))
+    return found
+
+
+def _read_file(path: Path, form: str, is_reference: bool) -> Texts:
     found = Texts()
     lines, ends_within_line = (read_lines(path), False) if is_reference else _lines(path)
     parse = PARSERS[form]
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if _is_none(line):
             continue
         is_last = number == len(lines)
         # Of Kaldi's form nobody can tell whether a last line without its newline is whole.
@@ -114,8 +120,15 @@ def _read(path: Path, form: str | None, is_reference: bool) -> Texts:
         if parsed is None:
             found.cut.append(f"{path}:{number}")
         else:
+            if form == "trn":
+                refuse_optional(parsed[1], f"{path}:{number}")
             found.add(*parsed)
     return found
+
+
+def _is_none(line: str) -> bool:
+    """Whether a line is empty, or a comment of sclite's."""
+    return not line.strip() or line.startswith(COMMENT)
 
 
 def _lines(path: Path) -> tuple[list[str], bool]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import SomeLeftOut, UserError, suggestion
 from asr_dro_plugin.scoring.alignments import write_alignments
 from asr_dro_plugin.scoring.error_rates import score
+from asr_dro_plugin.scoring.notations import refuse_letters
 from asr_dro_plugin.scoring.paired import compare_scores
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
 from asr_dro_plugin.scoring.read_texts import FORMS, Texts, read_hypotheses, read_reference
@@ -45,12 +46,20 @@ class ScoredSet:
             references, found = self._so_far(Path(path))
         else:
             found = read_hypotheses(path, self.forms[1])
+            self._refuse_letters(path, found.texts)
         tables, text_norm, phonemes = self.tables, self.options.text_norm, self.options.phoneme_map
         scored = score(
             references, found.texts, tables.languages, text_norm, tables.durations,
             tables.no_space, PhonemeMap.read(phonemes) if phonemes else None,
         )  # fmt: skip
         return scored, found
+
+    def _refuse_letters(self, path: str, texts: Mapping[str, str]) -> None:
+        """Neither side may be letters where the other has words."""
+        languages, no_space = self.tables.languages or {}, self.tables.no_space
+        spaced = [utt_id for utt_id in self.references if languages.get(utt_id) not in no_space]
+        refuse_letters(texts, self.references, path, spaced)
+        refuse_letters(self.references, texts, self.options.ref, spaced)
 
     def complaints(self, path: str, scored: Score, damage: Texts) -> list[str]:
         """A sentence where ids do not match, lines were not whole or references are empty."""
