@@ -14,6 +14,7 @@ from asr_dro_plugin.decoding.options import check_lm_dir
 from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.combinations import ctc_weight_of
+from asr_dro_plugin.stack.espnet_search import search_fault
 from asr_dro_plugin.text.tokens import BLANK, read_symbols
 
 SEARCH_KEYS = ("beam_size", "beam_size_token", "beam_threshold", "blank_threshold", "nbest")
@@ -115,15 +116,9 @@ def tokens_of(experiment: Mapping) -> list[str]:
 
 
 def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str]) -> None:
-    """ESPnet's search knows neither Whisper's prompt and tokens nor a blank that is not first."""
-    if experiment.get("decoder") == "hf_whisper":
+    if fault := search_fault(experiment, tokens):
+        other = "beam" if has_ctc(experiment) else "greedy"
         raise UserError(
-            "This model is a Whisper, which ESPnet's own search cannot decode. Use "
-            "conf/decode_asr_greedy.yaml."
-        )
-    if has_ctc(experiment) and BLANK in tokens and tokens.index(BLANK) != 0:
-        raise UserError(
-            f"This model has {BLANK} as token number {tokens.index(BLANK)}, and ESPnet's own "
-            "search takes the first one for it. Use a decoding configuration of another mode, for "
-            "example conf/decode_asr_beam.yaml."
+            f"{fault} Use a decoding configuration of another mode, for example "
+            f"conf/decode_asr_{other}.yaml."
         )

@@ -17,6 +17,7 @@ from asr_dro_plugin.experiment.adapter_files import leaves_out_base
 from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS
 from asr_dro_plugin.packing.archive import Content
 from asr_dro_plugin.packing.hollow import checkpoint_members
+from asr_dro_plugin.stack.names import component_of
 
 DATA, SSL = "data", "ssl/checkpoint"
 # What a run needed and its model does not; a place on this machine or the command that began it.
@@ -63,6 +64,8 @@ def packed_config(
     for key in DROPPED:
         if config.get(key):
             config[key] = None
+    if component_of(config, "decoder") is None and component_of(config, "model") == "espnet":
+        config["model"] = "dro"  # the same network, which ESPnet's plain call decodes well
     tokens = config.pop("token_list", None)
     config = _without_machine(config)
     return (config | {"token_list": tokens} if tokens else config), members, warnings

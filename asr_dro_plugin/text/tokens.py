@@ -27,6 +27,18 @@ MAX_SENTENCE_BYTES = 1 << 20  # sentencepiece passes over longer lines in silenc
 Tokenizer = Callable[[str], list[str]]
 
 
+def espnets_search_fault(tokens: Sequence[str], eos: str = SOS_EOS) -> str:
+    """What a list has, or has not, that ESPnet's search over CTC misreads; '' if nothing."""
+    blank = tokens.index(BLANK) if BLANK in tokens else 0
+    if blank != 0:
+        return (
+            f"{BLANK} as token number {blank}, and ESPnet's own search takes the first one for it"
+        )
+    if eos not in tokens:
+        return f"no {eos}, and ESPnet's own search takes the last token for the end of a sentence"
+    return ""
+
+
 def build_tokenizer(
     token_type: str,
     nlsyms: Iterable[str] = (),

@@ -13,11 +13,13 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.model import losses
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths, with_prompt
+from asr_dro_plugin.espnet.model.ctc_scorer import CTCAsDecoder
 from asr_dro_plugin.espnet.model.group_scores import GroupScores, best_path_ids, count_errors
 from asr_dro_plugin.espnet.model.losses import UtteranceLosses
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.objectives.totals import sum_over_ranks
+from asr_dro_plugin.text.tokens import SOS_EOS, espnets_search_fault
 
 SPARE = 10  # tokens beyond twice the longest reference
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
@@ -42,6 +44,7 @@ class DROASRModel(ESPnetASRModel):
     """
 
     token_type = "char"
+    search_fault = ""
 
     def __init__(
         self,
@@ -54,12 +57,33 @@ class DROASRModel(ESPnetASRModel):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.text_prompt = prompt_ids(text_prompt or (), self.token_list)
+        if self.decoder is None and self.ctc is not None:
+            self.decoder = CTCAsDecoder(self.ctc, self.eos)
+            sym_eos = kwargs.get("sym_eos", SOS_EOS)
+            self.search_fault = espnets_search_fault(self.token_list, sym_eos)
         self.group_map = GroupMap(groups) if groups else None
         losses.use_blank(self.ctc, self.blank_id)
         self.objective = None
         self.validation = GroupScores(len(self.group_map)) if self.group_map else None
         if objective is not None:
             self.objective = self._built_objective(objective, objective_conf or {})
+
+    @property
+    def eos(self) -> int:
+        """Id of the end of a sentence; of a model of CTC alone only ESPnet's own search asks.
+
+        Raises:
+            UserError: it would misread the model's tokens.
+        """
+        if self.search_fault:
+            raise UserError(
+                f"This model has {self.search_fault}. Use asr-dro unpack and asr-dro transcribe."
+            )
+        return self._eos
+
+    @eos.setter
+    def eos(self, number: int) -> None:
+        self._eos = number
 
     def _built_objective(self, name: str, conf: Mapping) -> torch.nn.Module:
         if self.group_map is None:

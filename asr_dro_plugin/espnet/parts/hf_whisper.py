@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from espnet2.asr.decoder.abs_decoder import AbsDecoder
-from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.parts.encoders import NetEncoder
@@ -55,7 +54,7 @@ class HFWhisperEncoder(NetEncoder, net=WhisperEncoder):
         return self.net(features, num_frames, torch.minimum(lengths // HOP, num_frames))
 
 
-class HFWhisperDecoder(AbsDecoder, BatchScorerInterface):
+class HFWhisperDecoder(AbsDecoder):
     """``WhisperDecoder`` for ESPnet; see there for the arguments.
 
     Attributes:
@@ -95,16 +94,12 @@ class HFWhisperDecoder(AbsDecoder, BatchScorerInterface):
         """Logits (B, U, V) after each of the next tokens (B, U)."""
         return self.net.step(ids, memory)
 
-    def batch_score(
-        self, ys: torch.Tensor, states: list, xs: torch.Tensor
-    ) -> tuple[torch.Tensor, list]:
-        """Log probabilities (B, V) behind the prefixes (B, U), for ESPnet's beam search."""
-        lengths = torch.full((len(xs),), xs.shape[1], device=xs.device)
-        return self.net(ys, xs, lengths)[:, -1].log_softmax(dim=-1), states
-
-    def score(self, ys: torch.Tensor, state: object, x: torch.Tensor) -> tuple:
-        """The same of one prefix."""
-        return self.batch_score(ys[None], [state], x[None])[0][0], state
+    def init_state(self, x: torch.Tensor) -> None:
+        """ESPnet's own search, which begins without Whisper's language and task, is refused."""
+        raise UserError(
+            "This model is a Whisper, which ESPnet's own search cannot decode. Use asr-dro unpack "
+            "and asr-dro transcribe."
+        )
 
 
 def load_part(net: torch.nn.Module, folder: Path, part: str) -> None:

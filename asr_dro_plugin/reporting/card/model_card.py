@@ -15,6 +15,7 @@ from asr_dro_plugin.reporting.read.facts import settings_of, versions_line
 from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
 from asr_dro_plugin.reporting.words import short_names
 from asr_dro_plugin.scoring.table import percent
+from asr_dro_plugin.stack.espnet_search import search_fault, search_options
 from asr_dro_plugin.text.languages import Language
 
 
@@ -157,7 +158,6 @@ def _left_out(report: Mapping) -> list[str]:
 
 
 def _use(run: Run) -> list[str]:
-    decoder_weight = "" if run.config.get("decoder") else "ctc_weight=1.0"
     return [
         "With asr-dro, which also verifies every file:",
         "",
@@ -166,6 +166,15 @@ def _use(run: Run) -> list[str]:
         f"asr-dro transcribe audio.wav --exp {run.name}{run.decode_options}",
         "```",
         "",
+        *_use_by_espnet(run),
+    ]
+
+
+def _use_by_espnet(run: Run) -> list[str]:
+    if fault := search_fault(run.config, run.config["token_list"]):
+        return [fault]
+    given = ", ".join(filter(None, [f'"{run.name}.zip"', search_options(run.config)]))
+    return [
         "With ESPnet and `espnet_model_zoo`, from the archive or from the hub (`user/model`); the",
         "audio must be mono, 16 kHz:",
         "",
@@ -174,9 +183,7 @@ def _use(run: Run) -> list[str]:
         "import asr_dro_plugin.espnet  # makes the network known to ESPnet",
         "from espnet2.bin.asr_inference import Speech2Text",
         "",
-        f'speech2text = Speech2Text.from_pretrained("{run.name}.zip", {decoder_weight})'.replace(
-            ", )", ")"
-        ),
+        f"speech2text = Speech2Text.from_pretrained({given})",
         'speech, rate = soundfile.read("audio.wav", dtype="float32")',
         "print(speech2text(speech)[0][0])",
         "```",
