@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.process.randomness import RandomState
-from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent
+from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent, start_workers
 
 Batch = tuple[list[str], dict[str, torch.Tensor]]
 
@@ -91,7 +91,7 @@ def batches_from(factory: AbsIterFactory, epoch: int, skip: int = 0) -> Iterable
         if skip and isinstance(iterator.batch_sampler, list):
             iterator, skip = _cut(iterator, skip), 0
         iterator.worker_init_fn = functools.partial(_worker_init, iterator.worker_init_fn)
-    return islice(iterator, skip, None) if skip else iterator
+    return islice(start_workers(iterator), skip, None) if skip else iterator
 
 
 def next_batch(source: Iterator) -> Any:

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 from torch.multiprocessing.spawn import ProcessExitedException
@@ -74,16 +74,30 @@ class StopRequest:
             os.write(2, f"{name}: saving at the next step, then stopping.\n".encode())
 
 
+def start_workers[T](loader: Iterable[T]) -> Iterator[T]:
+    """``iter(loader)`` with the job's signals held back while its workers are forked.
+
+    A worker that a signal met before it could do as ``leave_signals_to_parent`` says would die of
+    it, or take it for its parent, and the parent's step with it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, *SAVE_SIGNALS))
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def leave_signals_to_parent(*_worker_id: object) -> None:
     """In a worker of a data loader: do not die of a signal that the whole job was sent.
 
     A dead worker raises an error in the middle of a step of the main process.  Its parent's own
     TERM still ends it: that is how multiprocessing clears up.
     """
-    for number in (*STOP_SIGNALS, *SAVE_SIGNALS):
-        if number != signal.SIGTERM:
-            signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    others = {*STOP_SIGNALS, *SAVE_SIGNALS} - {signal.SIGTERM}
+    for number in others:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, others)  # start_workers held them back
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

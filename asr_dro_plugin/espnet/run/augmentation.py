@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.espnet.batches.loaders import as_is, drawn_from
 from asr_dro_plugin.espnet.process.randomness import RandomState
-from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent
+from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent, start_workers
 from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.trackers import Trackers
 from asr_dro_plugin.espnet.run.validation import unchanged_buffers
@@ -131,7 +131,7 @@ def examples(
         worker_init_fn=leave_signals_to_parent,
         generator=torch.Generator(),
     )
-    for name, samples in zip(names, loader, strict=True):
+    for name, samples in zip(names, start_workers(loader), strict=True):
         before, kind = features_of(model, samples[0], augmented=False)
         after, _ = features_of(model, samples[1], augmented=True)
         yield Example(name, tuple(samples), (before, after), kind)

@@ -8,6 +8,7 @@ from espnet2.train.reporter import SubReporter
 
 from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.espnet.batches.loaders import batches_from, next_batch, num_batches
+from asr_dro_plugin.espnet.process.signals import start_workers
 from asr_dro_plugin.espnet.run.reporter import latest_values
 from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
@@ -38,7 +39,7 @@ class TrainingEpoch:
         left = num_batches(iterator)
         total = None if left is None else left + run.position.batch
         run.begin_progress(total)
-        source = iter(iterator)
+        source = start_workers(iterator)
         if unfinished:
             # Only now: making the iterator has drawn from the generators, as it had then.
             unfinished["random"].restore()

@@ -18,6 +18,7 @@ from espnet2.train.reporter import SubReporter
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.espnet.batches.loaders import batches_from, next_batch
 from asr_dro_plugin.espnet.process.distributed import Ranks, weighted_means
+from asr_dro_plugin.espnet.process.signals import start_workers
 from asr_dro_plugin.espnet.run.oom_retry import in_fitting_pieces, split
 from asr_dro_plugin.espnet.run.reporter import DROReporter
 from asr_dro_plugin.espnet.run.run_base import RunBase
@@ -47,7 +48,7 @@ def validate(
     scores = getattr(model, "validation", None)
     if scores is not None:
         scores.reset()
-    source = iter(iterator)
+    source = start_workers(iterator)
     while True:
         item = next_batch(source)
         (num_left,) = ranks.sum_host([item is not None])

@@ -14,6 +14,7 @@ from asr_dro_plugin.espnet.process.signals import (
     STOP_SIGNALS,
     StopRequest,
     leave_signals_to_parent,
+    start_workers,
 )
 
 
@@ -83,3 +84,33 @@ def test_a_loaders_worker_outlives_the_jobs_signals_and_ends_with_its_parents():
     child.terminate()
     child.join(20)
     assert child.exitcode == 0
+
+
+class Loader:
+    """A loader whose worker is slow to begin."""
+
+    def __init__(self):
+        self.context = multiprocessing.get_context("fork")
+        self.ready = self.context.Event()
+
+    def work(self):
+        time.sleep(0.5)
+        worker(self.ready)
+
+    def __iter__(self):
+        self.child = self.context.Process(target=self.work, daemon=True)
+        self.child.start()
+        return iter([1, 2])
+
+
+def test_a_signal_that_meets_a_worker_before_it_has_begun_does_not_end_it():
+    loader = Loader()
+    assert list(start_workers(loader)) == [1, 2]
+    names = " ".join(str(int(number)) for number in (*STOP_SIGNALS, *SAVE_SIGNALS))
+    kill = f"for s in {names}; do kill -$s {loader.child.pid}; done"
+    subprocess.run(["bash", "-c", kill], check=True)
+    assert loader.ready.wait(20) and loader.child.is_alive()
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {*STOP_SIGNALS, *SAVE_SIGNALS}
+    loader.child.terminate()
+    loader.child.join(20)
+    assert loader.child.exitcode == 0
