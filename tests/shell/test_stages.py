@@ -95,3 +95,13 @@ def test_a_stage_of_one_command_is_run_once_and_ends_the_script_where_it_fails(d
     assert "Stage 6: out -> copy (begun, but never finished)" in demo.says(*words)
     assert (demo.folder / "copy").read_text() == "made\n"
     assert "Stage 6: out -> copy: nothing to do." in demo.says(*words)
+
+
+def test_the_plan_tells_what_an_earlier_stage_would_change(demo: Demo) -> None:
+    demo.says("--copy", "true")
+    assert "Stage 6: out -> copy: nothing to do." in demo.says("--copy", "true", "--dry_run", "true")
+    changed = ("--copy", "true", "--factor", "3")
+    plan = demo.says(*changed, "--dry_run", "true")
+    assert "Stage 6: out -> copy: would run if out is not made anew as it was." in plan
+    assert "Stage 6: out -> copy (input out changed)" in demo.says(*changed)
+    assert "would run" not in demo.says(*changed, "--dry_run", "true")

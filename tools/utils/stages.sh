@@ -12,6 +12,12 @@
 # outputs, which is noted in ${expdir}/.done (utils/stage.py).  A dry run only says what would be.
 # shellcheck disable=SC2154 # the options are the script's
 
+if ${dry_run} && [ ! -e "${ASR_DRO_PLAN:-}" ]; then
+    ASR_DRO_PLAN=$(mktemp)
+    export ASR_DRO_PLAN
+    trap 'rm -f "${ASR_DRO_PLAN}"' EXIT
+fi
+
 # wanted N: whether stage N is to be run.
 wanted() {
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_stages} " != *" $1 "* ]]
@@ -33,12 +39,11 @@ begin() {
     mark=${expdir}/.done/${number}_${name}.json mark_args=()
     while [ $# -gt 0 ] && [ "$1" != -- ]; do mark_args+=("$1") && shift; done
     while [ $# -gt 1 ]; do mark_args+=(--option "${2#--}=$3") && shift 2; done
-    if current; then
-        log "Stage ${number}: ${what}: nothing to do."
+    if ${dry_run}; then
+        plan
         return 1
-    elif ${dry_run}; then
-        log "Stage ${number}: ${what}: would run (${why})."
-        planned "${mark_args[@]}"
+    elif current; then
+        log "Stage ${number}: ${what}: nothing to do."
         return 1
     fi
     mkdir -p "${expdir}/.done"
@@ -69,17 +74,41 @@ current() {
     return "${code}"
 }
 
-# planned [arguments of stage.py]...: the inputs and outputs of a stage, for a dry run.
-planned() {
-    local word kind='' from=() to=()
-    for word in "$@"; do
+# plan: says what begin's stage would do.  A stage that is up to date is run nevertheless where one
+# before it gives it another input; what earlier stages would make is in the file ${ASR_DRO_PLAN},
+# which scripts that call each other share.
+plan() {
+    local word kind='' from=() to=() path
+    for word in "${mark_args[@]}"; do
         case ${kind}${word} in
             *--input | *--output | *--option) kind=${word} ;;
             --input*) from+=("${word}") ;;
             --output*) to+=("${word}") ;;
         esac
     done
+    if ! current; then
+        log "Stage ${number}: ${what}: would run (${why})."
+    elif path=$(made_anew "${from[@]}"); then
+        why="if input ${path} changes"
+        log "Stage ${number}: ${what}: would run if ${path} is not made anew as it was."
+    else
+        log "Stage ${number}: ${what}: nothing to do."
+        return
+    fi
     printf '    from %s\n    to   %s\n' "${from[*]}" "${to[*]}"
+    printf '%s\n' "${to[@]}" >>"${ASR_DRO_PLAN}"
+}
+
+# made_anew PATH...: the first path that is, holds or lies in what the plan makes; fails without one.
+made_anew() {
+    local path made
+    for path in "$@"; do
+        while IFS= read -r made; do
+            case ${path}/ in "${made%/}"/*) echo "${path}" && return ;; esac
+            case ${made}/ in "${path%/}"/*) echo "${path}" && return ;; esac
+        done <"${ASR_DRO_PLAN}"
+    done
+    return 1
 }
 
 # end: what begin began is finished.
