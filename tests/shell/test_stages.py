@@ -99,7 +99,8 @@ def test_a_stage_of_one_command_is_run_once_and_ends_the_script_where_it_fails(d
 
 def test_the_plan_tells_what_an_earlier_stage_would_change(demo: Demo) -> None:
     demo.says("--copy", "true")
-    assert "Stage 6: out -> copy: nothing to do." in demo.says("--copy", "true", "--dry_run", "true")
+    plan = demo.says("--copy", "true", "--dry_run", "true")
+    assert "Stage 6: out -> copy: nothing to do." in plan
     changed = ("--copy", "true", "--factor", "3")
     plan = demo.says(*changed, "--dry_run", "true")
     assert "Stage 6: out -> copy: would run if out is not made anew as it was." in plan
