@@ -12,7 +12,7 @@ from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for, has_ctc
 from asr_dro_plugin.decoding.chunks import refuse_uncounted
 from asr_dro_plugin.decoding.language import FORCED
-from asr_dro_plugin.decoding.options import read_decode_config
+from asr_dro_plugin.decoding.options import mode_of, read_decode_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.model_files import (
     best_model_file,
@@ -145,7 +145,7 @@ def settings_of(
             given[key] = getattr(args, key)
     where = args.config or "the options"
     times = not set(timed).isdisjoint(formats)
-    if given.get("mode") == "espnet":  # whose keys do not have ours
+    if mode_of(given) == "espnet":  # whose keys do not have ours
         asked = given.pop("times", None) is True
         return {**read_decode_config(given, where), "times": times or asked}
     return read_decode_config({**given, **({"times": True} if times else {})}, where)

@@ -1,11 +1,13 @@
 """``conf/decode_*.yaml``: every key with its default, checked before any model is loaded.
 
-The first key is ``mode``: greedy (the default), beam, lm, or espnet (ESPnet's own search and keys).
-A key that the mode does not use is refused, for it would be ignored.  No import here is heavy.
+The first key is ``mode``: greedy (the default), beam, lm, or espnet (ESPnet's own search and keys,
+one of which alone says it too).  A key that the mode does not use is refused, for it would be
+ignored.  No import here is heavy.
 """
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.lm.files import all_lms, check_unit
 from asr_dro_plugin.stack.check import check_inference_config
+from asr_dro_plugin.stack.espnet_options import INFERENCE
 
 MODES = ("greedy", "beam", "lm", "espnet")
 SEARCH, WITH_LM = frozenset({"beam", "lm"}), frozenset({"lm"})
@@ -68,6 +71,22 @@ KEYS: dict[str, Key] = {
 }
 
 
+ESPNETS_ALONE = INFERENCE.keys() - KEYS.keys() - {"mode"}
+# Of ESPnet's command, which ours takes itself or has no use for.
+_OF_THE_COMMAND = """
+    allow_variable_data_keys asr_model_file asr_train_config config data_path_and_name_and_type
+    key_file log_level model_tag ngpu num_workers output_dir seed
+    """
+OF_THE_COMMAND = frozenset(_OF_THE_COMMAND.split())
+LMS = {"lm_weight": ("lm_train_config", "lm_file"), "ngram_weight": ("ngram_file",)}
+
+
+def mode_of(given: Mapping) -> Any:
+    """The mode of a configuration, which a key that only ESPnet's search has need not name."""
+    default = "greedy" if ESPNETS_ALONE.isdisjoint(given) else "espnet"
+    return given.get("mode", default)
+
+
 def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> dict[str, Any]:
     """All settings of a decoding configuration, those it does not name by default.
 
@@ -84,11 +103,15 @@ def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> 
     is_mapping = isinstance(source, Mapping)
     where = where or ("the decoding configuration" if is_mapping else str(source))
     given = dict(source) if is_mapping else load_config(source)
-    mode = given.get("mode", "greedy")
+    mode = mode_of(given)
     check_word(f"{where}: mode", mode, MODES)
     if mode == "espnet":
         check_inference_config(given, where)
-        return {"batch_duration": KEYS["batch_duration"].default, **given}
+        for name, why in _without_effect(given):
+            del given[name]
+            if why:
+                logging.warning("%s: %s is ignored: %s.", where, name, why)
+        return {"mode": mode, "batch_duration": KEYS["batch_duration"].default, **given}
     for name in given:
         _check_name(name, mode, where)
     config = {}
@@ -101,6 +124,18 @@ def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> 
     return {"mode": mode, **config}
 
 
+def _without_effect(given: Mapping) -> Iterator[tuple[str, str]]:
+    """Keys of ESPnet's that change nothing here, with the reason; '' where nobody waits for one."""
+    for name in given.keys() & OF_THE_COMMAND:
+        yield name, "it is an option of ESPnet's command, not of its search"
+    for name, models in LMS.items():
+        if given.get(name) and not any(given.get(model) for model in models):
+            yield name, f"no language model is named ({', '.join(models)})"
+    if "batch_size" in given:
+        many = int(given["batch_size"]) > 1
+        yield "batch_size", "it decodes one utterance at a time" if many else ""
+
+
 def _keys_of(mode: str) -> dict[str, Key]:
     return {name: key for name, key in KEYS.items() if mode in key.modes}
 
@@ -109,7 +144,8 @@ def _check_name(name: object, mode: str, where: str) -> None:
     if name == "mode" or (name in KEYS and mode in KEYS[name].modes):
         return
     if name in KEYS:
-        users = " or ".join(m for m in MODES if m in KEYS[name].modes)
+        users = [m for m in MODES if m in KEYS[name].modes]
+        users = " or ".join([*users, *(["espnet"] if name in INFERENCE else [])])
         raise UserError(
             f"{where}: mode {mode} does not use {name}. Delete it, or set mode {users}."
         )

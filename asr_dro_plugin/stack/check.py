@@ -108,9 +108,10 @@ def check_config(config: Mapping, where: str) -> None:
 def check_inference_config(config: Mapping, where: str) -> None:
     """Check a configuration of ESPnet's own search; ``decoding.options`` reads all modes."""
     _check_options(config, where, INFERENCE)
-    for key in ("beam_size", "nbest", "batch_size", "batch_duration"):
+    for key in ("beam_size", "nbest", "batch_duration"):
         if key in config:
             check_number(f"{where}: {key}", float(config[key]), above=0)
+    check_number(f"{where}: batch_size", float(config.get("batch_size", 0)), least=0)
     check_number(f"{where}: ctc_weight", float(config.get("ctc_weight", 0)), least=0, most=1)
 
 

@@ -84,6 +84,7 @@ TRAIN = {
 }
 INFERENCE = {
     **_espnets("inference"),
+    "transducer_conf": Option("dict?"),  # its parser has no type for it
     "mode": Option("str", "greedy", ("greedy", "espnet")),
     "batch_duration": Option("float"),
 }
