@@ -49,6 +49,16 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
+def in_one_line(words: object, most: int = 300) -> str:
+    """What a library said, as one line; longer ones end at a word with ``...``."""
+    line = " ".join(str(words).split())
+    if len(line) <= most:
+        return line
+    room = most - len(" ...")
+    cut = line.rfind(" ", 0, room + 1)
+    return f"{line[: cut if cut > 0 else room]} ..."
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and leave the process: 0 done, 130 interrupted, or a user error's.
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 
 NAME = "dataclass.json"
 TYPES = ("_target_", "_python_dataclass_", "_cls_")
@@ -44,7 +44,7 @@ def read_card(path: Path) -> dict:
     try:
         card = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:100]
+        reason = in_one_line(error, 100)
         fact = f"{path} is no JSON ({reason})"
         raise UserError(f"{fact}. Take it away: the model needs none.") from None
     facts: dict = {}

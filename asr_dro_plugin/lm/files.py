@@ -23,7 +23,7 @@ from pathlib import Path
 from asr_dro_plugin.base.foreign_files import GZIP, HEAD, not_utf8, refuse_foreign
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.base.progress import Progress
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.errors import UserError, in_one_line, suggestion
 from asr_dro_plugin.text.tokens import SPACE
 
 JOINT = "joint"
@@ -235,7 +235,7 @@ def _header(lines: Iterator[tuple[int, str]], path: str | os.PathLike) -> list[i
             return counts
         found = _DECLARED.fullmatch(line.strip())
         if not found or int(found[1]) != len(counts) + 1:
-            raise UserError(f"{path}:{number} is not of an ARPA file ('{line[:40]}').")
+            raise UserError(f"{path}:{number} is not of an ARPA file ('{in_one_line(line, 40)}').")
         counts.append(int(found[2]))
     raise UserError(f"{path} has no 1-grams: it is no ARPA file, or was cut. Copy it again.")
 
@@ -253,5 +253,7 @@ def _section(
 def _unigram(line: str, number: int, path: str | os.PathLike) -> str:
     fields = _GAPS.split(line.strip(" \t"))
     if len(fields) not in (2, 3):
-        raise UserError(f"{path}:{number} is not a 1-gram ('{line[:40]}'). Copy the file again.")
+        raise UserError(
+            f"{path}:{number} is not a 1-gram ('{in_one_line(line, 40)}'). Copy the file again."
+        )
     return fields[1]

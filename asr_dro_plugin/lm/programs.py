@@ -6,6 +6,7 @@ https://github.com/kpu/kenlm (LGPL), not needed.
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 
 EXTRA = "Install it: pip install 'asr-dro[lm]'."
 LMPLZ, BUILD_BINARY = "lmplz", "build_binary"
+LONGEST = 2000  # letters of a message, which is told whole
 SORTING_MEMORY = "1G"  # lmplz would take 80 % of the machine; beyond it, it sorts on disk
 
 
@@ -46,10 +48,18 @@ def load_kenlm(path: str | os.PathLike, reader: Callable[[str], Any] | None = No
         with silent_stderr():
             return reader(str(path))
     except (OSError, RuntimeError) as error:
-        why = " ".join(str(error).split()).rpartition(" threw ")[2]  # before it: C++ names
         raise UserError(
-            f"{path} is not read by KenLM: {why}. Make it again: asr-dro lm build."
+            f"{path} is not read by KenLM: {_said(error)}. Make it again: asr-dro lm build."
         ) from None
+
+
+def _said(error: Exception) -> str:
+    """KenLM's message without the names of its C++, and the brackets that its module puts."""
+    line = in_one_line(error, LONGEST)
+    if found := re.match(r"Cannot read model '.*?' \((.*)\)$", line):
+        line = found[1]
+    found = re.search(r" threw \w+(?: because `.*')?\. (.*)", line)
+    return (found[1] if found else line).rstrip(".")
 
 
 @contextlib.contextmanager
@@ -103,6 +113,6 @@ def _run(program: str, arguments: list[str]) -> None:
         )
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        last = said[-1][:300] if said else "no message"
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        last = in_one_line(said[-1], LONGEST) if said else "no message"
         raise UserError(f"{program} failed with exit code {done.returncode}: {last}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.config_paths import CHECKPOINT_ENDINGS, named_places
 from asr_dro_plugin.pretrained.read_weights import load_plain
@@ -80,7 +80,7 @@ def read_yaml(path: Path, what: str) -> dict:
             raise yaml.YAMLError(f"it repeats its parts over {MAX_VALUES} times, as bombs do")
         content = loader.construct_document(root) if root is not None else None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = in_one_line(error, 200)
         raise UserError(f"{what} cannot be read as plain YAML ({reason}).") from None
     if not isinstance(content, dict):
         raise UserError(f"{what} holds no 'key: value' lines.")

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from asr_dro_plugin.base.files import sha256_of, write_json, write_text
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.pretrained.hf_folders import WEIGHTS
 
 HUB_ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>\w[\w./-]*))?")
@@ -115,7 +115,7 @@ def _wanted(name: str, files: dict) -> list[str]:
 
 
 def _no_way(name: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    reason = in_one_line(error, 160) or type(error).__name__
     return (
         f"ssl_checkpoint {name} is no file or folder here, and the hub does not give it "
         f"({reason}). Correct the name, go online, or fetch it elsewhere and give its folder."

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 
 # Module -> names that become inert; None is every name of the package.
 INERT: dict[str, frozenset[str] | None] = {
@@ -185,7 +185,7 @@ def _forbidden(path: Path, what: str) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:80] or type(error).__name__
+    reason = in_one_line(error, 80) or type(error).__name__
     size = path.stat().st_size
     return f"{path} ({size} bytes) is not a whole PyTorch file ({reason}). Fetch it again."
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 
 # weight_norm's names before torch had parametrizations, as the hub's older files have them.
 OLD_NAMES = {
@@ -51,7 +51,7 @@ def load_safetensors(path: Path) -> dict:
     try:
         return load_file(path)
     except SafetensorError as error:
-        reason = " ".join(str(error).split())[:100]
+        reason = in_one_line(error, 100)
         raise UserError(f"{path} is damaged: {reason}. Fetch it again.") from None
 
 

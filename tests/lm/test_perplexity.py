@@ -135,7 +135,7 @@ def test_nothing_to_score_is_one_line(lm_dir, tmp_path, content, said):
 
 def test_what_kenlm_says_of_a_file_is_said_whole_and_without_its_own_names(tmp_path, dev):
     (tmp_path / "corpus.txt").write_text("hello\n")
-    with pytest.raises(UserError, match="is not read by KenLM: FormatLoadException. first") as one:
+    with pytest.raises(UserError, match="is not read by KenLM: first") as one:
         measure(tmp_path / "corpus.txt", dev)
     assert "hello" in str(one.value) and "asr-dro lm build" in str(one.value)
 

@@ -18,6 +18,7 @@ from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader, Dataset
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.errors import in_one_line
 from asr_dro_plugin.espnet.batches.loaders import as_is, drawn_from
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent, start_workers
@@ -72,7 +73,7 @@ class AugmentationLog:
                 self._write(epoch, trackers)
         except Exception as error:
             self.count = 0
-            words = " ".join(str(error).split())[:300]
+            words = in_one_line(error)
             logging.warning("No more augmentation examples (%s: %s).", type(error).__name__, words)
         finally:
             state.restore()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from asr_dro_plugin.errors import in_one_line
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.experiment.metrics import Record
 
@@ -115,5 +116,5 @@ def _why(error: BaseException) -> str:
     """One line."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{error.name} is not installed. To have it: pip install {error.name}."
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words[:300]}" if words else type(error).__name__
+    words = in_one_line(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
