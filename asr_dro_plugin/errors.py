@@ -9,6 +9,7 @@ import difflib
 import errno
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -41,6 +42,18 @@ FILE_SYSTEM = {
     errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT,
 }  # fmt: skip
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+# Modules that `pip install asr-dro` alone does not bring -> the extra of setup.py that does.
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "torchaudio", "espnet", "espnet2", "torch_complex"), "train"),
+    **dict.fromkeys(("tensorboard", "matplotlib", "PIL"), "train"),
+    **dict.fromkeys(("s3prl", "transformers", "peft"), "ssl"),
+    **dict.fromkeys(("safetensors", "tokenizers", "huggingface_hub"), "ssl"),
+    **dict.fromkeys(("flashlight", "kenlm"), "lm"),
+    "fairseq": "fairseq",
+    "silero_vad": "vad",
+    "onnxruntime": "vad",
+}
+TOOLS = Path(__file__).resolve().parents[1] / "tools"  # of the checkout, where there is one
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -59,18 +72,34 @@ def in_one_line(words: object, most: int = 300) -> str:
     return f"{line[: cut if cut > 0 else room]} ..."
 
 
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra of setup.py to the environment that runs this.
+
+    ``tools/install.sh`` for the environment that it made, for that one keeps its pins; else pip.
+    """
+    if Path(sys.prefix).resolve() == (TOOLS / "venv").resolve():
+        return f"{TOOLS / 'install.sh'} --extras {extra}"
+    return f'pip install "asr-dro[{extra}]"'
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and leave the process: 0 done, 130 interrupted, or a user error's.
 
     A ``UserError`` becomes one line on stderr and its ``exit_code``, and so does a place that
-    cannot be read or written (no permission, a folder, a full disk: 74); anything else keeps its
-    traceback, for it is ours.
+    cannot be read or written (no permission, a folder, a full disk: 74) and a module of an extra
+    that is not installed; anything else keeps its traceback, for it is ours.
     """
     try:
         sys.exit(main() or 0)
     except UserError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_OF:
+            raise
+        remedy = how_to_install(EXTRA_OF[error.name])
+        print(f"ERROR: This needs {error.name}, which is not here: {remedy}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

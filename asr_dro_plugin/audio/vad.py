@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 
 FRAME = 512  # samples of one answer: 32 ms
 CONTEXT = 64  # samples before it that the model hears too
@@ -119,17 +119,15 @@ def load_model() -> Callable[[np.ndarray], np.ndarray]:
         return _with_onnxruntime(folder / "silero_vad_16k_sequence.onnx")
     if importlib.util.find_spec("torch"):
         return _with_torch(folder / "silero_vad.jit")
-    raise UserError(
-        "Voice activity detection needs torch or onnxruntime. Run pip install 'asr-dro[vad]'."
-    )
+    raise UserError("Voice activity detection needs torch or onnxruntime: " + how_to_install("vad"))
 
 
 def _model_folder() -> Path:
     spec = importlib.util.find_spec("silero_vad")
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
-            "Voice activity detection needs silero-vad, which is not installed. "
-            "Run pip install 'asr-dro[vad]', or leave it off."
+            "Voice activity detection needs silero-vad, which is not here. Leave it off, or: "
+            + how_to_install("vad")
         )
     return Path(spec.submodule_search_locations[0]) / "data"
 

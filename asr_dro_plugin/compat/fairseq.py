@@ -22,7 +22,7 @@ import os
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 from asr_dro_plugin.pretrained.read_weights import load_plain
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ def import_fairseq() -> ModuleType:
             import fairseq.tasks
     except ModuleNotFoundError as error:
         raise UserError(
-            f"encoder wav2vec2 needs fairseq, but Python has no module {error.name}. Install the "
-            "extra fairseq (pip install 'asr-dro[fairseq]'), or use frontend s3prl instead."
+            f"encoder wav2vec2 needs fairseq, but Python has no module {error.name}. Use "
+            f"frontend s3prl instead, or install it: {how_to_install('fairseq')}"
         ) from error
     if upstream:
         _drop_unknown_keys_in_tasks(fairseq.tasks)

@@ -12,7 +12,7 @@ They matter for ``upstream: hf_wav2vec2_custom`` under transformers 5:
 
 import logging
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ def import_s3prl():
         import s3prl.nn
     except ModuleNotFoundError as error:
         raise UserError(
-            f"frontend s3prl needs s3prl, but Python has no module {error.name}. Install the extra "
-            "ssl (pip install 'asr-dro[ssl]'), or use another frontend."
+            f"frontend s3prl needs s3prl, but Python has no module {error.name}. Use "
+            f"another frontend, or install it: {how_to_install('ssl')}"
         ) from error
     return s3prl
 

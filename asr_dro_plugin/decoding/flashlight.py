@@ -16,9 +16,9 @@ import numpy as np
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.decoding.lm_scorers import LN10, Weights
 from asr_dro_plugin.decoding.lm_spelling import Spelling, refuse_none
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 from asr_dro_plugin.lm.files import UNKNOWN, LmFiles
-from asr_dro_plugin.lm.programs import EXTRA, load_kenlm
+from asr_dro_plugin.lm.programs import load_kenlm
 from asr_dro_plugin.text.tokens import SPACE
 
 FLOOR = -100.0  # natural log of what cannot be: flashlight adds numbers, and -inf is none
@@ -133,6 +133,7 @@ def import_flashlight():
         from flashlight.lib.text.dictionary import Dictionary
     except ImportError:
         raise UserError(
-            f"Mode lm with a lexicon needs the package flashlight-text, which is not here. {EXTRA}"
+            "Mode lm with a lexicon needs the package flashlight-text, which is not here: "
+            f"{how_to_install('lm')}"
         ) from None
     return decoder, KenLM, Dictionary

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from asr_dro_plugin.errors import UserError, in_one_line
+from asr_dro_plugin.errors import UserError, how_to_install, in_one_line
 
-EXTRA = "Install it: pip install 'asr-dro[lm]'."
 LMPLZ, BUILD_BINARY = "lmplz", "build_binary"
 LONGEST = 2000  # letters of a message, which is told whole
 SORTING_MEMORY = "1G"  # lmplz would take 80 % of the machine; beyond it, it sorts on disk
@@ -28,7 +27,8 @@ def import_kenlm():
         import kenlm
     except ImportError:
         raise UserError(
-            f"Reading a language model needs the package kenlm, which is not here. {EXTRA}"
+            f"Reading a language model needs the package kenlm, which is not here: "
+            f"{how_to_install('lm')}"
         ) from None
     return kenlm
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 
 CHILD = "houlsby"
 ACTIVATIONS = {"gelu": torch.nn.GELU, "relu": torch.nn.ReLU}
@@ -38,7 +38,7 @@ def add_lora(
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
         raise UserError(
-            "adapter lora needs peft, which is not installed. Run pip install 'asr-dro[ssl]'."
+            "adapter lora needs peft, which is not here: " + how_to_install("ssl")
         ) from None
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets)

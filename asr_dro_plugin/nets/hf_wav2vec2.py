@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 from asr_dro_plugin.nets.conv_features import conv_features, fits
 from asr_dro_plugin.nets.cpu_linear import use_wide_linear
 from asr_dro_plugin.nets.masks import frame_mask, masked_spans, moments
@@ -279,8 +279,7 @@ def build_model(model_config: Mapping, layers: str | int) -> nn.Module:
         from transformers import AutoConfig, AutoModel
     except ImportError as error:
         raise UserError(
-            "encoder hf_wav2vec2 needs transformers, which is not installed. Run pip install "
-            "'asr-dro[ssl]'."
+            "encoder hf_wav2vec2 needs transformers, which is not here: " + how_to_install("ssl")
         ) from error
     conf = {key: value for key, value in model_config.items() if not key.startswith("_")}
     model_type = conf.pop("model_type", None)

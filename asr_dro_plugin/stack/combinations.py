@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.errors import UserError, suggestion
+from asr_dro_plugin.errors import UserError, how_to_install, suggestion
 from asr_dro_plugin.features.settings import LogMelSettings
 from asr_dro_plugin.stack.chosen import argument, chosen, frontend_of, input_size_of
 from asr_dro_plugin.stack.components import facts_of, names_with
@@ -177,7 +177,7 @@ def _s3prl(config: Mapping) -> Iterator[str]:
     if frontend_of(config) != "s3prl":
         return
     if importlib.util.find_spec("s3prl") is None:
-        yield "frontend s3prl needs the package s3prl, which is not here. Run tools/install.sh."
+        yield f"frontend s3prl needs s3prl, which is not here: {how_to_install('ssl')}"
     key_path, conf = "frontend_conf.frontend_conf", _s3prl_conf(config)
     for key in conf:
         if key not in S3PRL_KEYS:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from asr_dro_plugin.bin.lm import main
-from asr_dro_plugin.errors import SomeLeftOut, UserError
+from asr_dro_plugin.errors import SomeLeftOut, UserError, how_to_install
 from asr_dro_plugin.lm.files import find_lm, lm_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,5 +160,5 @@ def test_perplexity_of_an_id_without_language_is_exit_code_3_or_1(data, capsys):
 def test_perplexity_without_kenlm_names_the_extra(data, monkeypatch):
     main(["build", "--groups", "utt2lang", "--order", "2", "text"])
     monkeypatch.setitem(sys.modules, "kenlm", None)
-    with pytest.raises(UserError, match=r"pip install 'asr-dro\[lm\]'"):
+    with pytest.raises(UserError, match=re.escape(how_to_install("lm"))):
         main(["perplexity", "lm", "text", "--groups", "utt2lang"])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from asr_dro_plugin.audio.vad import find_speech, load_model
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin.segment import main
 from asr_dro_plugin.data.validate import Checks, validate
-from asr_dro_plugin.errors import SomeLeftOut, UserError
+from asr_dro_plugin.errors import SomeLeftOut, UserError, how_to_install
 from tests import toy
 from tests.decoding.voice import RATE, voice
 
@@ -132,6 +133,6 @@ def test_what_cannot_be_is_said_before_a_model_is_loaded(tmp_path):
 def test_a_missing_package_is_one_error_and_not_one_a_recording(talk, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     load_model.cache_clear()
-    with pytest.raises(UserError, match=r"pip install 'asr-dro\[vad\]'") as stopped:
+    with pytest.raises(UserError, match=re.escape(how_to_install("vad"))) as stopped:
         main([str(talk), "--out", str(tmp_path / "out")])
     assert stopped.value.exit_code == 1 and not (tmp_path / "out").exists()

@@ -2,12 +2,13 @@
 
 import builtins
 import logging
+import re
 
 import pytest
 import torch
 
 from asr_dro_plugin.compat.s3prl import import_s3prl, prepare_frontend
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 
 pytest_plugins = ["tests.fixtures_ssl"]
 
@@ -75,5 +76,5 @@ def test_without_s3prl_the_extra_is_named(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", importer)
-    with pytest.raises(UserError, match=r"asr-dro\[ssl\]"):
+    with pytest.raises(UserError, match=re.escape(how_to_install("ssl"))):
         import_s3prl()

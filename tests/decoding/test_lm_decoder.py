@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import math
+import re
 import sys
 
 import numpy as np
@@ -14,7 +15,7 @@ from asr_dro_plugin.decoding.flashlight import FlashlightSearch
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, how_to_install
 
 ARPA = """\\data\\
 ngram 1=7
@@ -244,7 +245,7 @@ def test_a_missing_package_is_an_error_that_names_the_extra(lm_dir, monkeypatch,
     for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=r"not here. Install it: pip install 'asr-dro\[lm\]'"):
+    with pytest.raises(UserError, match=re.escape(how_to_install("lm"))):
         decode(lm_dir, frames(PLAIN, "t"), PLAIN, lexicon=lexicon)
 
 
