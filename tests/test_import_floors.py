@@ -189,7 +189,7 @@ def test_espnets_modules_are_named_in_the_generated_table_alone():
         if re.match(r"espnet(2\b|[.:])", text)
     }
     outside = {name for name in named if not name.startswith("espnet/")}
-    assert outside == set()
+    assert outside == {"errors.py"}  # which says what extra brings the package
 
 
 def test_modules_are_imported_by_name_in_two_places():
