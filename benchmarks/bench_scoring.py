@@ -32,8 +32,9 @@ import numpy as np
 from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.bin.score import main as score_command
 from asr_dro_plugin.scoring import score
-from asr_dro_plugin.scoring.bootstrap import SAMPLES, paired_groups, resampled_groups
+from asr_dro_plugin.scoring.bootstrap import SAMPLES, resampled_groups
 from asr_dro_plugin.scoring.edit_distance import count_pairs
+from asr_dro_plugin.scoring.swaps import paired_groups
 from asr_dro_plugin.text.normalizers import lower_no_punct
 
 NUM, NUM_GROUPS, RUNS = 100_000, 143, 3

@@ -25,18 +25,27 @@ from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
 )
 from asr_dro_plugin.reporting.words import bracketed, span_words
 from asr_dro_plugin.scoring.report import share_of
-from asr_dro_plugin.scoring.table import REMARKS, amiss, percent
+from asr_dro_plugin.scoring.table import (
+    REMARKS,
+    amiss,
+    count_words,
+    intervals_sentence,
+    percent,
+    why_no_interval,
+)
 
 HEADINGS = {"test": "Test sets", "dev": "Development sets"}
 HEADER = (
-    "lang", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %", "95 %",
-    "LID %",
+    "lang", "spk", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %",
+    "95 %", "LID %",
 )  # fmt: skip
 LEGEND = (
     "CER = sub + del + ins, each in % of the reference's characters, single spaces included: all",
     "errors of a language over all its characters (corpus error). ML-SUPERB's convention, the mean",
     "of the utterances' rates, is named apart. macro: mean of the languages. worst: the language",
-    "of highest CER. total: all text pooled. 95 %: interval by bootstrap; - where none was made.",
+    "of highest CER. total: all text pooled. spk: speakers, - where they are not known. chars: of",
+    "the reference as it is compared, normalised and without tags. 95 %: interval by bootstrap, or",
+    "why there is none: too few to draw from, or no spread (all alike).",
 )
 RUN_NAMES = {
     "asr_config": "training configuration",
@@ -170,49 +179,47 @@ def remarks(report: Mapping) -> list[str]:
     found = amiss(report, MEANINGS)
     if report.get("no_space"):
         found.append(f"compared without spaces: {' '.join(report['no_space'])}")
-    return [*found, *_bootstrap(report)]
-
-
-def _bootstrap(report: Mapping) -> list[str]:
-    """What the intervals were drawn over."""
-    found = report.get("bootstrap")
-    if not found:
-        return []
-    alone = found.get("by_utterance") or []
-    few = f", but over utterances in {' '.join(alone)} (too few {found['unit']}s)" if alone else ""
-    return [f"95 % intervals: {found['samples']} bootstrap samples over {found['unit']}s{few}"]
+    return [*found, intervals_sentence(report)]
 
 
 def _rows(report: Mapping) -> list[list[str]]:
     """The header, one row a language, sorted by name, then macro, worst and total."""
-    rows = [_row(lang, group) for lang, group in sorted(report["groups"].items())]
+    rows = [
+        _row(lang, group, why_no_interval(report, lang))
+        for lang, group in sorted(report["groups"].items())
+    ]
     name, worst = worst_of(report)
-    last = [_row(f"worst: {name}", worst), _row("total", report["total"])]
+    last = [
+        _row(f"worst: {name}", worst, why_no_interval(report, name)),
+        _row("total", report["total"], why_no_interval(report)),
+    ]
     table = [[*HEADER, "PER %"], *rows, _macro_row(report), *last]
     return table if report["macro"].get("per") is not None else [row[:-1] for row in table]
 
 
 def _macro_row(report: Mapping) -> list[str]:
-    macro, blank = report["macro"], [""] * 3
+    macro, blank, reason = report["macro"], [""] * 3, why_no_interval(report)
+    cer, wer = (span_words(macro_interval(report, metric), reason) for metric in ("cer", "wer"))
     return [
-        "macro", *blank, percent(macro["cer"]), span_words(macro_interval(report, "cer")), *blank,
-        percent(macro["wer"]), span_words(macro_interval(report, "wer")), percent(macro["lid"]),
+        "macro", "", *blank, percent(macro["cer"]), cer, *blank,
+        percent(macro["wer"]), wer, percent(macro["lid"]),
         percent(macro.get("per")),
     ]  # fmt: skip
 
 
-def _row(name: str, group: Mapping) -> list[str]:
+def _row(name: str, group: Mapping, reason: str) -> list[str]:
     cer, duration = group["cer"], group["duration"]
     return [
         name,
+        count_words(group.get("num_speakers")),
         str(group["num_utts"]),
         str(cer["ref"]),
         "-" if duration is None else f"{duration / 60:.1f}",
         percent(cer["rate"]),
-        span_words(interval_of(group, "cer")),
+        span_words(interval_of(group, "cer"), reason),
         *(percent(share_of(cer, kind)) for kind in KINDS),
         percent(rate_of(group, "wer")),
-        span_words(interval_of(group, "wer")),
+        span_words(interval_of(group, "wer"), reason),
         percent(rate_of(group, "lid")),
         percent(rate_of(group, "per")),
     ]

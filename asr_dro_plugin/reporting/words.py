@@ -13,9 +13,9 @@ def bracketed(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f" ({span_words(interval)})"
 
 
-def span_words(interval: tuple[float, float] | None) -> str:
-    """``31.0–38.2``; ``-`` where there is no interval."""
-    return "-" if interval is None else f"{percent(interval[0])}\u2013{percent(interval[1])}"
+def span_words(interval: tuple[float, float] | None, reason: str = "-") -> str:
+    """``31.0–38.2``; ``reason`` where there is no interval."""
+    return reason if interval is None else f"{percent(interval[0])}\u2013{percent(interval[1])}"
 
 
 def signed(difference: float) -> str:

@@ -11,18 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.scoring.bootstrap import (
-    ALPHA,
-    SAMPLES,
-    SEED,
-    Difference,
-    holm,
-    paired_groups,
-    paired_test,
-    sampling_units,
-)
+from asr_dro_plugin.scoring.bootstrap import SAMPLES, SEED, sampling_units
 from asr_dro_plugin.scoring.confidence import Units
 from asr_dro_plugin.scoring.scores import Score
+from asr_dro_plugin.scoring.swaps import ALPHA, Difference, holm, paired_groups, paired_test
 
 # Where a group may differ: Holm asks for p values below ALPHA / groups, which few samples cannot
 # show.  At least so many, and so many more that the smallest p value is half of that.
@@ -59,20 +51,21 @@ def differences(
     """The paired test of two hypotheses of N utterances: ``errors`` (N,) of both, ``refs`` (N,).
 
     Each utterance has a group, and a unit: its speaker or recording, or its own id.  ``samples``
-    and ``seed`` are as ``bootstrap.paired_groups`` takes them.
+    and ``seed`` are as ``swaps.paired_groups`` takes them.
     """
     names, group_ids = np.unique(np.asarray(groups), return_inverse=True)
     numbers, _ = sampling_units(group_ids, units)
     columns = [np.asarray(column) for column in (*errors, refs)]
     found = paired_groups(*columns, group_ids, numbers, samples, seed)
-    p_values = [result.p_value for result in found.groups]
+    results = list(found.groups)
     most = max(samples, MANY_SAMPLES, round(FINENESS * len(names) / ALPHA))
-    for number in np.flatnonzero(np.array(p_values) < ALPHA).tolist():
-        inside = group_ids == number
-        again = (column[inside] for column in (*columns, numbers))
-        p_values[number] = paired_test(*again, most, seed).p_value
-    table = zip(found.groups, p_values, holm(p_values).tolist(), strict=True)
-    groups = [replace(one, p_value=p_value, p_holm=p_holm) for one, p_value, p_holm in table]
+    for number, result in enumerate(found.groups):
+        if result.p_value < ALPHA:
+            inside = group_ids == number
+            again = (column[inside] for column in (*columns, numbers))
+            results[number] = paired_test(*again, most, seed)
+    corrected = holm([result.p_value for result in results]).tolist()
+    groups = [replace(one, p_holm=p) for one, p in zip(results, corrected, strict=True)]
     return Differences(
         dict(zip(names.tolist(), groups, strict=True)), found.micro, found.macro, len(refs)
     )

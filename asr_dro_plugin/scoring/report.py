@@ -3,7 +3,7 @@
 ::
 
     {"set": "test_prompts", "normalizer": "lower_no_punct", "run": {"model_file": …},
-     "groups": {"eng": {"num_utts": 53, "duration": 88.2,
+     "groups": {"eng": {"num_utts": 53, "duration": 88.2, "num_speakers": 12,
                         "cer": {"errors": 9, "substitutions": 4, "deletions": 3, "insertions": 2,
                                 "ref": 100, "rate": 0.09, "ci": [0.05, 0.14],
                                 "utterance_mean": 0.1},
@@ -13,7 +13,8 @@
      "macro": {"cer": 0.1, "wer": 0.3, "lid": 0.9},
      "worst_group": {"cer": {"group": "rus", "rate": 0.2}, …},
      "summary": {"cer": {… see ``summary`` …}, "wer": {…}},
-     "bootstrap": {"unit": "speaker", "samples": 1000, "seed": 0, "by_utterance": ["ita"]},
+     "bootstrap": {"unit": "speaker", "samples": 1000, "seed": 0, "by_utterance": ["ita"],
+                   "units": {"eng": 12, "ita": 40}},
      "confusions": {"chars": [["ß", "s", 12], …], "words": […]},
      "lid_confusion": {"eng": {"eng": 50, "rus": 2, "none": 1}},
      "no_space": ["cmn"],
@@ -21,13 +22,15 @@
      "empty_refs": …, "cut": {"count": 1, "lines": ["hyp/text:12"]}}
 
 Rates are 0..1, durations seconds (null where unknown), ``lid`` is null where no text carries tags,
-``ci`` is the 95 % interval (null of a single utterance).  ``per`` stands beside ``wer`` where a
+``ci`` is the 95 % interval (null where ``units``, which it is over, are under five, or all alike),
+``num_speakers`` null where they are not known.  ``per`` stands beside ``wer`` where a
 phoneme map was given, and ``unknown_phonemes`` says which characters it lacks.
 """
 
 import json
 import os
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -64,7 +67,7 @@ def build_report(
         best_k: of how many groups the best are averaged.
     """
     intervals, damage = intervals_of(score, units), damage or Texts()
-    metrics = score.metrics
+    metrics, speakers = score.metrics, _num_speakers(score, units or Units())
     langs = {metric: score.worst(metric) for metric in metrics}
     worst = {m: {"group": lang, "rate": score.rate(lang, m)} for m, lang in langs.items()}
     found = {
@@ -73,9 +76,10 @@ def build_report(
         "text_norm": score.text_norm or score.normalizer,
         "run": {key: value for key, value in (run or {}).items() if value},
         "groups": {
-            name: _group(group, intervals.groups[name]) for name, group in score.groups.items()
+            name: _group(group, intervals.groups[name], speakers.get(name))
+            for name, group in score.groups.items()
         },
-        "total": _group(score.total, intervals.total),
+        "total": _group(score.total, intervals.total, speakers.get(None)),
         "macro": {"lid": None} | {metric: score.macro(metric) for metric in metrics},
         "worst_group": {"lid": None} | worst,
         "summary": summary(score, intervals, best_k),
@@ -84,6 +88,7 @@ def build_report(
             "samples": intervals.samples,
             "seed": intervals.seed,
             "by_utterance": list(intervals.by_utterance),
+            "units": dict(intervals.units),
         },
         "confusions": confusions(score.utterances),
         "lid_confusion": lid_confusion(score.utterances) if score.has_lid else {},
@@ -126,8 +131,17 @@ def _listed(utt_ids: Sequence[str]) -> dict:
     return {"count": len(utt_ids), "utt_ids": list(utt_ids)}
 
 
-def _group(group: GroupScore, intervals: Mapping[str, Interval]) -> dict:
-    found = {"num_utts": group.num_utts, "duration": group.duration}
+def _num_speakers(score: Score, units: Units) -> dict[str | None, int]:
+    """Speakers of each group and, under None, of all; empty where they are not known."""
+    if units.kind != "speaker":
+        return {}
+    names = score.utterances.unit_names(units.of_utt)
+    pairs = set(zip(score.utterances.groups(), names, strict=True))
+    return Counter(group for group, _ in pairs) | {None: len(set(names))}
+
+
+def _group(group: GroupScore, intervals: Mapping[str, Interval], num_speakers: int | None) -> dict:
+    found = {"num_utts": group.num_utts, "duration": group.duration, "num_speakers": num_speakers}
     for metric in ("cer", "wer", "per"):
         counts = getattr(group, metric)
         if counts is not None:

@@ -4,12 +4,14 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.base import text_table as plain_table
+from asr_dro_plugin.scoring.bootstrap import MIN_UNITS
 from asr_dro_plugin.scoring.report import share_of
 
-HEADER = ("lang", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins", "WER %",
-          "LID %")  # fmt: skip
+HEADER = ("lang", "spk", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins",
+          "WER %", "LID %")  # fmt: skip
 LEGEND = (
     "CER = sub + del + ins, each in % of the reference's characters, single spaces included.",
+    "spk: speakers, - where they are not known. chars: of the reference as compared.",
     "macro: mean of the languages. worst: the language of highest CER. total: all text pooled.",
 )
 CONVENTIONS = (
@@ -18,8 +20,9 @@ CONVENTIONS = (
 )
 NAMES = {"cer": "CER", "wer": "WER", "per": "PER", "lid": "LID"}
 COMPARISON_NOTE = (
-    "difference: second minus first, in points, with its 95 % interval; p: paired test that swaps",
-    "the two at random; a star: p < 0.05, of groups after Holm's correction for their number.",
+    "difference: second minus first, in points; p: paired test that swaps the two at random, and",
+    "its 95 % interval, which holds 0 where p >= 0.05 (none of fewer than 6 speakers or, of one",
+    "speaker, utterances). A star: p < 0.05, of groups after Holm's correction for their number.",
 )
 MOST = 20  # confusions that are printed; the JSON has more
 WIDEST = 12  # languages of which a matrix is printed
@@ -40,10 +43,13 @@ REMARKS = {
 def score_rows(report: Mapping) -> list[list[str]]:
     """One row a language, sorted by name, then macro, worst and total."""
     groups, worst = report["groups"], report["worst_group"]["cer"]["group"]
-    rows = [_group_row(lang, group) for lang, group in sorted(groups.items())]
+    rows = [
+        _group_row(lang, group, why_no_interval(report, lang))
+        for lang, group in sorted(groups.items())
+    ]
     rows.append(_macro_row(report))
-    rows.append(_group_row(f"worst: {worst}", groups[worst]))
-    rows.append(_group_row("total", report["total"]))
+    rows.append(_group_row(f"worst: {worst}", groups[worst], why_no_interval(report, worst)))
+    rows.append(_group_row("total", report["total"], why_no_interval(report)))
     return rows
 
 
@@ -94,7 +100,7 @@ def remarks(report: Mapping) -> list[str]:
         counted = sorted(report["unknown_phonemes"].items(), key=lambda item: (-item[1], item[0]))
         some = " ".join(f"{char} ({count})" for char, count in counted[:MAX_NAMED])
         found.append(f"phonemes: {len(counted)} characters are not in the map: {some}")
-    return [*found, *_drawn(report)]
+    return [*found, intervals_sentence(report)]
 
 
 def amiss(report: Mapping, meanings: Mapping[str, str]) -> list[str]:
@@ -112,16 +118,37 @@ def amiss(report: Mapping, meanings: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _drawn(report: Mapping) -> list[str]:
-    """What the intervals were drawn over, if that is not plain."""
-    drawn = report.get("bootstrap", {"unit": "utterance", "by_utterance": []})
-    few = drawn["by_utterance"]
-    if few and drawn["unit"] == "utterance":
-        return ["intervals: drawn by utterance, for no group has enough speakers or recordings"]
-    if drawn["unit"] == "utterance":
-        return []
-    more = f"; by utterance, for there are too few: {' '.join(few)}" if few else ""
-    return [f"intervals: drawn by {drawn['unit']}{more}"]
+def intervals_sentence(report: Mapping) -> str:
+    """How the 95 % intervals were made and over what, and which are lacking for which reason."""
+    drawn = report.get("bootstrap")
+    if not drawn:
+        return "95 % intervals: none in this score"
+    unit, alone, counts = drawn["unit"], drawn["by_utterance"], drawn.get("units") or {}
+    words = f"95 % intervals: {drawn['samples']} bootstrap samples over {unit}s"
+    words += ", wider for few by Student's t (Hesterberg 2015)" if counts else ""
+    known = [lang for lang, group in report["groups"].items() if group.get("num_speakers") == 1]
+    if alone and unit != "utterance":
+        words += f"; over utterances in {_some(alone)}, of one {unit} each"
+    elif known:
+        words += f"; of one speaker each in {_some(known)}"
+    words += ", which says nothing of other voices" if alone or known else ""
+    few = [f"{lang} ({count})" for lang, count in counts.items() if count < MIN_UNITS]
+    return words + (f"; none of fewer than {MIN_UNITS} {unit}s: {_some(few)}" if few else "")
+
+
+def _some(words: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(words) - MAX_NAMED} more" if len(words) > MAX_NAMED else ""
+    return " ".join(words[:MAX_NAMED]) + more
+
+
+def why_no_interval(report: Mapping, lang: str | None = None) -> str:
+    """Why a language (None: all) has no interval: ``too few``, ``no spread``; else ``-``."""
+    counts = (report.get("bootstrap") or {}).get("units")
+    if not counts:
+        return "-"
+    fewest = min(counts.values()) if lang is None else counts.get(lang, 0)
+    return "too few" if fewest < MIN_UNITS else "no spread"
 
 
 def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[str]:
@@ -130,21 +157,27 @@ def aligned(rows: Sequence[Sequence[str]], rules: Sequence[int] = ()) -> list[st
     return plain_table.aligned([[name, *row[1:]] for name, row in zip(names, rows)], rules)
 
 
+def count_words(count: int | None) -> str:
+    """A count; ``-`` where it is not known."""
+    return "-" if count is None else f"{count}"
+
+
 def percent(rate: float | None, decimals: int = 1) -> str:
     """A rate 0..1 as a percentage with one decimal; ``-`` where it was not measured."""
     return "-" if rate is None else f"{100 * rate:.{decimals}f}"
 
 
-def _group_row(name: str, group: Mapping) -> list[str]:
+def _group_row(name: str, group: Mapping, reason: str) -> list[str]:
     cer, duration = group["cer"], group["duration"]
     kinds = [share_of(cer, kind) for kind in ("substitutions", "deletions", "insertions")]
     return [
         name,
+        count_words(group.get("num_speakers")),
         str(group["num_utts"]),
         str(cer["ref"]),
         "-" if duration is None else f"{duration / 60:.1f}",
         percent(cer["rate"]),
-        interval_words(cer.get("ci")),
+        interval_words(cer.get("ci")) or reason,
         *map(percent, kinds),
         percent(group["wer"]["rate"]),
         percent(group["lid"] and group["lid"]["rate"]),
@@ -154,8 +187,9 @@ def _group_row(name: str, group: Mapping) -> list[str]:
 def _macro_row(report: Mapping) -> list[str]:
     macro, blank = report["macro"], [""] * 3
     interval = report.get("summary", {}).get("cer", {}).get("macro_ci")
+    words = interval_words(interval) or why_no_interval(report)
     return [
-        "macro", *blank, percent(macro["cer"]), interval_words(interval), *blank,
+        "macro", "", *blank, percent(macro["cer"]), words, *blank,
         percent(macro["wer"]), percent(macro["lid"]),
     ]  # fmt: skip
 

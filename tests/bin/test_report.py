@@ -18,7 +18,7 @@ LANGS = ["eng", "rus"]
 
 @pytest.fixture
 def exp(tmp_path):
-    return make_experiment(tmp_path, "asr_a", LANGS, each=4)
+    return make_experiment(tmp_path, "asr_a", LANGS, each=6)
 
 
 def written(folder):
@@ -32,7 +32,7 @@ def test_one_experiment_gets_its_page_and_results(exp, capsys):
 
 
 def test_several_need_a_place_and_each_gets_its_results(exp, tmp_path, capsys):
-    other = make_experiment(tmp_path, "asr_b", LANGS, each=4)
+    other = make_experiment(tmp_path, "asr_b", LANGS, each=6)
     with pytest.raises(SystemExit) as stopped:
         main([str(exp), str(other)])
     assert stopped.value.code == 2

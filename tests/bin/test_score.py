@@ -66,7 +66,7 @@ def test_given_files_and_name_go_before_those_beside_the_reference(recipe, capsy
     assert "Set mine, text normalised by 'none'" in printed
     assert "spa" in printed
     total = next(line for line in printed.splitlines() if line.startswith("total"))
-    assert total.split()[3] == "1.0"  # minutes
+    assert total.split()[4] == "1.0"  # minutes
 
 
 def test_ids_that_differ_end_in_3_and_under_strict_in_1_after_the_score_is_written(recipe):

@@ -107,7 +107,8 @@ def score_of(rows, set_name, ci=True):
             "lid_confusion": confusion,
             "summary": {m: summary_of(rates[m], rows, m) for m in ("cer", "wer")},
             "confusions": {"chars": [["a", "x", 9], [" ", "", 4]], "words": [["an", "a", 3]]},
-            "bootstrap": {"unit": "utterance", "samples": 1000, "seed": 0, "by_utterance": []},
+            "bootstrap": {"unit": "utterance", "samples": 1000, "seed": 0, "by_utterance": [],
+                          "units": {lang: len(part) for lang, part in by_lang.items()}},
         }  # fmt: skip
     return report
 

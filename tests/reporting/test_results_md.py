@@ -61,9 +61,9 @@ def test_rows_hold_the_kinds_of_errors_and_intervals(tmp_path):
     score = score_of(rows, "test_x")["groups"]["eng"]["cer"]
     row = next(line for line in text.splitlines() if line.startswith("| eng"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[4] == f"{100 * score['rate']:.1f}"
-    assert cells[5] == f"{100 * score['ci'][0]:.1f}\u2013{100 * score['ci'][1]:.1f}"
-    assert cells[7] == f"{100 * score['deletions'] / score['ref']:.1f}"
+    assert cells[5] == f"{100 * score['rate']:.1f}"
+    assert cells[6] == f"{100 * score['ci'][0]:.1f}\u2013{100 * score['ci'][1]:.1f}"
+    assert cells[8] == f"{100 * score['deletions'] / score['ref']:.1f}"
     summary = score_of(rows, "test_x")["summary"]["cer"]
     mean = f"{100 * summary['utterance_mean']:.1f}"
     assert f"by ML-SUPERB's convention (mean of the utterances' rates) {mean}" in text
@@ -85,14 +85,16 @@ def test_what_was_amiss_is_told(exp):
     report["cut"] = {"count": 1, "lines": ["hyp/text:12"]}
     report["no_space"] = ["cmn"]
     report["bootstrap"] |= {"unit": "speaker", "by_utterance": ["ita"]}
+    report["bootstrap"]["units"] = {"eng": 9, "ita": 12, "rus": 3}
     path.write_text(json.dumps(report), "utf-8")
     lines = write_results(exp).read_text("utf-8").splitlines()
     for line in (
         "- missing: 7 references without hypothesis, counted as deletions: u0 u1 u2 u3 u4 \u2026",
         "- cut: 1 lines of the hypotheses that are not whole, not counted: hyp/text:12",
         "- compared without spaces: cmn",
-        "- 95 % intervals: 1000 bootstrap samples over speakers, but over utterances in ita "
-        "(too few speakers)",
+        "- 95 % intervals: 1000 bootstrap samples over speakers, wider for few by Student's t "
+        "(Hesterberg 2015); over utterances in ita, of one speaker each, which says nothing of "
+        "other voices; none of fewer than 5 speakers: rus (3)",
     ):
         assert line in lines
 

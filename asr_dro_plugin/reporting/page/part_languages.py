@@ -18,7 +18,12 @@ from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.score_files import interval_of, rate_of
 from asr_dro_plugin.reporting.words import hours_words, span_words
 from asr_dro_plugin.scoring.report import share_of
-from asr_dro_plugin.scoring.table import percent
+from asr_dro_plugin.scoring.table import (
+    count_words,
+    intervals_sentence,
+    percent,
+    why_no_interval,
+)
 
 KINDS = {"substitutions": "sub", "deletions": "del", "insertions": "ins"}
 LONGEST_AXIS = 1.0  # a bar ends at 100 %: one language gone wild must not flatten the others
@@ -33,6 +38,7 @@ HEADS = (
     ("WER %", "word error rate"),
     ("95 %", "interval of the WER"),
     ("LID %", "language named rightly"),
+    ("speakers", "speakers tested; - where they are not known"),
     ("utts", "utterances tested"),
     ("trained on", "hours in the training set"),
 )
@@ -66,13 +72,13 @@ def _table(material: Material, system: Decoding) -> Markup:
     training = system.experiment.training_set
     hours = training.hours_by_language() if training else {}
     rows = [
-        _row(material, lang, groups[lang], end, hours.get(lang))
+        _row(material, lang, system.report, end, hours.get(lang))
         + ([_plain(groups[lang], "per")] if has_per else [])
         for lang in order
     ]
     heads = [*HEADS, ("PER %", "phoneme error rate")] if has_per else HEADS
     caption = f"Error rates of each language, {system.set_name}, {system.tag}"
-    words = f"The bars run from 0 to {percent(end, 0)} %."
+    words = f"The bars run from 0 to {percent(end, 0)} %. {intervals_sentence(system.report)}."
     return el(
         "div", filter_box(len(rows)), SWIPE,
         table(heads, rows, caption, sort=True, class_="languages"),
@@ -86,28 +92,30 @@ def _end(group: Mapping) -> float:
 
 
 def _row(
-    material: Material, lang: str, group: Mapping, end: float, hours: float | None
+    material: Material, lang: str, report: Mapping, end: float, hours: float | None
 ) -> list[Markup]:
+    group, reason = report["groups"][lang], why_no_interval(report, lang)
     cer = group["cer"]
     parts = {class_: share_of(cer, kind) for kind, class_ in KINDS.items()}
     return [
         material.language_cell(lang),
         cell(error_bar(parts, interval_of(group, "cer"), end), cer["rate"]),
         cell(percent(cer["rate"]), cer["rate"], "strong"),
-        _interval(group, "cer"),
+        _interval(group, "cer", reason),
         *(cell(percent(rate), rate) for rate in parts.values()),
         _plain(group, "wer"),
-        _interval(group, "wer"),
+        _interval(group, "wer", reason),
         _plain(group, "lid"),
+        cell(count_words(group.get("num_speakers")), group.get("num_speakers") or 0),
         cell(f"{group['num_utts']:,}", group["num_utts"]),
         cell("-" if hours is None else hours_words(hours), hours or 0),
     ]
 
 
-def _interval(group: Mapping, metric: str) -> Markup:
+def _interval(group: Mapping, metric: str, reason: str) -> Markup:
     interval = interval_of(group, metric)
     if interval is None:
-        return cell("-", 0)
+        return cell(reason, 0)
     return cell(span_words(interval), f"{interval[1] - interval[0]:.4f}")
 
 

@@ -9,9 +9,10 @@ from asr_dro_plugin.reporting.results_md import RUN_NAMES, remarks
 DEFINITIONS = (
     "CER and WER are corpus errors: all errors of a language over all its reference characters "
     "or words. ML-SUPERB's convention, the mean of the utterances' rates, stands in RESULTS.md. "
-    "Intervals are 2.5 % to 97.5 % of a bootstrap over utterances, or over speakers or recordings "
-    "where there are enough of them. The paired test swaps "
-    "the two systems' results at random, utterance by utterance."
+    "Intervals are of a bootstrap over speakers or recordings, or over utterances where these are "
+    "not known or one alone, with the percentiles moved outwards for few (Hesterberg 2015). The "
+    "paired test swaps the two systems' results at random, and its interval holds the differences "
+    "that it does not refuse."
 )
 
 
