@@ -64,4 +64,4 @@ def test_what_is_too_long_ends_at_a_word_with_dots(words, most):
     else:
         kept = line.removesuffix(" ...")
         assert line != kept and whole.startswith(kept)
-        assert whole[len(kept)] == " " or " " not in whole[:most]
+        assert whole[len(kept)] == " " or " " not in whole[: most - 3]
