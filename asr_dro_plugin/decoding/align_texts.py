@@ -76,18 +76,28 @@ def aligned(
         yield Transcript(name, (Hypothesis(texts.get(name, ""), 0.0),), fault=fault)
     both = [location for location in locations if location.utt_id in texts]
     with Progress(len(both), "align") as bar:
+        notes: list[str] = []
         for [utterance] in read_ahead([location] for location in both):
-            yield _one(utterance, texts[utterance.utt_id], align, strict)
+            yield _one(utterance, texts[utterance.utt_id], align, strict, notes)
             bar.advance()
+    list_some(notes)
 
 
-def _one(utterance: SpeechItem, text: str, align: Callable, strict: bool) -> Transcript:
+def _one(
+    utterance: SpeechItem, text: str, align: Callable, strict: bool, notes: list[str]
+) -> Transcript:
+    """The transcript; words that the model has no tokens for go to ``notes``."""
     best, fault = Hypothesis(text, 0.0), ""
     if not utterance.fault and not has_sound(utterance.samples):
         logging.warning("%s has no sound: the times of its text mean nothing.", utterance.utt_id)
     try:
         found = align(utterance, text)
         best = Hypothesis(text, found.score, None, None, found.words, found.chars)
+        notes += [
+            f"WARNING: {utterance.utt_id}: '{word}' has {lacks}, for which the model has no token: "
+            "it gets the time between its neighbours."
+            for word, lacks in found.unknown.items()
+        ]
     except UserError as error:
         if strict:
             raise UserError(f"{utterance.utt_id}: {error}") from None

@@ -258,7 +258,11 @@ def cut_words(
 
 
 def _score(words: Sequence[Unit]) -> float:
-    """Of a piece's words; one without a length (a dash) has no sound and does not count."""
+    """Of a piece's words; one without a length (a dash) has no sound and does not count.
+
+    Nor does one that the model has no tokens for (its confidence is 0), but where all are such.
+    """
+    words = [word for word in words if word.confidence] or words
     sizes = [len(word.text) if word.end > word.start else 0 for word in words]
     logs = (math.log(max(word.confidence, LEAST)) for word in words)
     return sum(size * value for size, value in zip(sizes, logs)) / max(sum(sizes), 1)

@@ -8,13 +8,14 @@ word that is one token has one time, which all its characters share.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.decoding.align import TokenSpan, align_tokens, mean_score
+from asr_dro_plugin.decoding.unknown_words import between_neighbours, ids_with_stars, with_star
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.normalizers import Normalizer, add_tag, none, split_tag
@@ -117,12 +118,15 @@ class Aligned:
     """Words as the text has them and characters as the model has them, with times.
 
     ``score`` is the mean over the tokens of their log probabilities (each its mean over its
-    frames): 0 is certain; a text that is not said lies several units lower.
+    frames): 0 is certain; a text that is not said lies several units lower.  ``unknown`` are words
+    that the model has no tokens for, with what they have none of: they have the time between their
+    neighbours, no characters, no part in the score and the confidence 0.
     """
 
     words: tuple[Unit, ...]
     chars: tuple[Unit, ...]
     score: float
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 class TextAligner:
@@ -163,33 +167,72 @@ class TextAligner:
             duration: seconds of the original audio.
 
         Raises:
-            UserError: the text has characters that the model has not, or does not fit.
+            UserError: the model has tokens for no word of the text, or it does not fit.
         """
         tag, rest = split_tag(text)
         lang = tag or lang
         words = rest.split()
         spoken = [self.normalize(word, lang).split() for word in words]
-        ids = self._ids(lang, " ".join(part for parts in spoken for part in parts))
+        unknown = [self._unknown(" ".join(parts)) for parts in spoken]
+        known = [not lacks for lacks in unknown]
+        if not all(known):
+            self._refuse_all_unknown(spoken, unknown)
         log_probs = row_of(emission)
-        spans = align_tokens(log_probs, ids, emission.blank_id)
+        spans = self._spans(log_probs, self._words(lang, spoken, known), emission.blank_id)
         shift = emission.frame_shift
         parts, chars = units_of(spans, self.tokens, self.token_type, shift, offset, duration)
-        counts = [len(parts) for parts in spoken]
-        return Aligned(tuple(_timed(words, counts, parts, offset)), chars, mean_score(spans))
+        counts = [len(own) * is_known for own, is_known in zip(spoken, known, strict=True)]
+        end = offset + min(len(log_probs) * shift, math.inf if duration is None else duration)
+        timed = between_neighbours(_timed(words, counts, parts, offset), known, offset, end)
+        lacking = {w: lacks for w, lacks in zip(words, unknown, strict=True) if lacks}
+        return Aligned(tuple(timed), chars, mean_score(spans), lacking)
 
-    def _ids(self, lang: str, text: str) -> list[int]:
-        """Tokens of a normalised text, with its tag if the model has it and there is a text."""
-        if text and f"[{lang}]" in self.tags:
-            text = add_tag(lang, text)
+    def _unknown(self, text: str) -> str:
+        """What of a normalised word the model has no token for, sorted; empty for nothing."""
+        if not text:
+            return ""
+        return " ".join(map(repr, sorted({s for s in self.tokenize(text) if s not in self.ids})))
+
+    def _refuse_all_unknown(self, spoken: Sequence[Sequence[str]], unknown: Sequence[str]) -> None:
+        if any(parts and not lacks for parts, lacks in zip(spoken, unknown, strict=True)):
+            return
+        lacking = sorted({symbol for lacks in unknown for symbol in lacks.split()})
+        more = f" and {len(lacking) - MAX_NAMED} more" if len(lacking) > MAX_NAMED else ""
+        remedy = (
+            "Write it as in the training text (for example --text_norm lower_no_punct)."
+            if self.normalize is none
+            else "Give the --exp of a model of its script, or map its characters (docs/data.md)."
+        )
+        raise UserError(
+            f"The model has tokens for no word of the text, which has "
+            f"{' '.join(lacking[:MAX_NAMED])}{more}. {remedy}"
+        )
+
+    def _words(
+        self, lang: str, spoken: Sequence[Sequence[str]], known: Sequence[bool]
+    ) -> list[tuple[str, bool]]:
+        """Normalised words and whether they are known; first the tag, if the model has it."""
+        words = [(" ".join(p), is_known) for p, is_known in zip(spoken, known, strict=True) if p]
+        has_tag = words and f"[{lang}]" in self.tags
+        return [(add_tag(lang, ""), True), *words] if has_tag else words
+
+    def _spans(
+        self, log_probs: np.ndarray, words: Sequence[tuple[str, bool]], blank_id: int
+    ) -> list[TokenSpan]:
+        """Where the tokens of the known words are said."""
+        star = log_probs.shape[1]
+        if not all(is_known for _, is_known in words):
+            log_probs = with_star(log_probs)
+        between = self._ids(" ") if self.token_type == "char" and SPACE in self.ids else []
+        ids = ids_with_stars(words, self._ids, between, star)
+        return [span for span in align_tokens(log_probs, ids, blank_id) if span.id != star]
+
+    def _ids(self, text: str) -> list[int]:
+        """Tokens of a text of known words; that of the space may be missing."""
         symbols = self.tokenize(text)
-        unknown = sorted({symbol for symbol in symbols if symbol not in self.ids})
-        if unknown:
-            named = " ".join(repr(symbol) for symbol in unknown[:MAX_NAMED])
-            more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
-            raise UserError(
-                f"The text has {named}{more}, for which the model has no token. Write it as in "
-                "the training text (for example --text_norm lower_no_punct)."
-            )
+        if unknown := sorted({symbol for symbol in symbols if symbol not in self.ids}):
+            named = " ".join(map(repr, unknown))
+            raise UserError(f"The text has {named}, for which the model has no token.")
         return [self.ids[symbol] for symbol in symbols]
 
 

@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_named_and_the_rest_is_done(trained, data_dir, tmp_
     with pytest.raises(SomeLeftOut, match="3 of 16 utterances are not aligned, see .*left_out"):
         main([*options, "--out", str(out), "--low_score", "0"])
     errors = capsys.readouterr().err
-    assert f"{bad[1]}: The text has 'ж', for which the model has no token" in errors
+    assert f"{bad[1]}: The model has tokens for no word of the text, which has 'ж'" in errors
     assert f"{bad[2]}: " in errors and "frames are too few" in errors
     assert "fits badly: score -" in errors and "... and 3 more\n" in errors
     assert set(read_table(out / "left_out")) == set(bad)

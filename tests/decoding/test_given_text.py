@@ -58,8 +58,12 @@ def test_a_tag_goes_along_where_the_model_knows_it():
 
 def test_characters_without_a_token_are_named():
     emission = sharp_emission(spelled("ab"))
-    with pytest.raises(UserError, match=r"The text has 'A' 'ж', for which.*--text_norm"):
-        TextAligner(TOKENS, "char")(emission, "Aж b")
+    with pytest.raises(UserError, match=r"no word of the text, which has 'A' 'ж'. .*--text_norm"):
+        TextAligner(TOKENS, "char")(emission, "Aж жb")
+    assert TextAligner(TOKENS, "char")(emission, "Aж b").unknown == {"Aж": "'A' 'ж'"}
+    without_space = TextAligner([t for t in TOKENS if t != "<space>"], "char")
+    with pytest.raises(UserError, match="The text has '<space>', for which"):
+        without_space(emission, "a b")
 
 
 def test_a_text_too_long_for_its_audio_is_refused():
