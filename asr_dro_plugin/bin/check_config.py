@@ -5,7 +5,9 @@ from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.experiment.model_files import check_model_file
 from asr_dro_plugin.stack.check import read_config
+from asr_dro_plugin.stack.needs import check_needs
 from asr_dro_plugin.stack.overrides import join_asr_args
+from asr_dro_plugin.stack.training_rules import warn_of_normalize
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,13 +23,15 @@ def main(argv: list[str] | None = None) -> int:
 def check_outcome(
     config: dict, where: str, model_file: str | None = None, build: bool = False
 ) -> None:
-    """Refuse what does not leave the model to decode with, or does not build.
+    """Refuse what lacks a package, does not leave the model to decode with, or does not build.
 
     Args:
         config: as ``read_config`` returns it, ``where`` its file.
         model_file: what is to be decoded with.
         build: whether to build each module, too.
     """
+    check_needs(config, where)
+    warn_of_normalize(config, where)
     if model_file:
         check_model_file(model_file, config, where)
     if not build:

@@ -7,6 +7,7 @@ from espnet2.train.class_choices import ClassChoices
 
 from asr_dro_plugin import objectives, samplers
 from asr_dro_plugin.espnet.parts.frontends import PreparedDefaultFrontend
+from asr_dro_plugin.espnet.parts.recurrent import AnyOrderRNNEncoder, AnyOrderVGGRNNEncoder
 from asr_dro_plugin.espnet.parts.ssl import (
     PreparedS3prlFrontend,
     PreparedUtteranceMVN,
@@ -26,10 +27,15 @@ CHOICES = (
 
 # ESPnet's own classes, put right: s3prl and wav2vec2 with the cures that transformers 5 and fairseq
 # need (see ``ssl.py``; without them training stops at random and a layer norm is missing),
-# utterance_mvn with a waveform's worth of memory, default without a look at the batch.
+# utterance_mvn with a waveform's worth of memory, default without a look at the batch, recurrent
+# encoders for batches in any order.
 PREPARED = {
     "frontend": {"default": PreparedDefaultFrontend, "s3prl": PreparedS3prlFrontend},
-    "encoder": {"wav2vec2": PreparedWav2Vec2Encoder},
+    "encoder": {
+        "wav2vec2": PreparedWav2Vec2Encoder,
+        "rnn": AnyOrderRNNEncoder,
+        "vgg_rnn": AnyOrderVGGRNNEncoder,
+    },
     "normalize": {"utterance_mvn": PreparedUtteranceMVN},
 }
 

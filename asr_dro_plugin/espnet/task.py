@@ -122,6 +122,7 @@ class DROASRTask(ASRTask):
     def _judge(cls, args: argparse.Namespace) -> None:
         ssl_weights.keep_own_weights(args)
         checks.check_settings(args)
+        checks.fill_fold_length(args)
 
     @classmethod
     def _look_at_experiment(cls, args: argparse.Namespace) -> dict:

@@ -123,8 +123,8 @@ def _joint_network(config: Mapping, encoder_size: int | None, vocab_size: int) -
 def _pretrained(part: Chosen) -> tuple[Tensors | None, str]:
     """Parameters of an SSL model: from its file if it is here, else from the table."""
     checkpoint = part.checkpoint
-    if checkpoint is None or not part.facts.network:
-        return None, ""
+    if checkpoint is None or checkpoint.num_params is None or not part.facts.network:
+        return None, ""  # of a hub's model nothing is known before it is here
     body = f"{part.slot}.{part.facts.network}"
     beside = part.facts.beside_network(part)
     extra = {f"{part.slot}.{name}": numel for name, numel in beside.items()}

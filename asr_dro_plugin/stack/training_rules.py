@@ -15,8 +15,8 @@ from asr_dro_plugin.stack import parameter_names
 from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.components import facts_of
-from asr_dro_plugin.stack.espnet_options import TRACKERS, TRAIN
-from asr_dro_plugin.stack.names import NO_COMPONENT, component_of
+from asr_dro_plugin.stack.espnet_options import OURS, TRACKERS, TRAIN
+from asr_dro_plugin.stack.names import NO_COMPONENT, SLOTS, component_of
 from asr_dro_plugin.stack.parameter_names import freezes_cnn, frozen_updates, is_true
 
 # ESPnet's options of batches that a sampler of ours has no use for.
@@ -49,6 +49,17 @@ def check_training(config: Mapping, where: str) -> None:
     ):  # fmt: skip
         for problem in rule(config):
             raise UserError(f"{where}: {problem}")
+
+
+def warn_of_normalize(config: Mapping, where: str) -> None:
+    """Say which normalisation a YAML gets that ESPnet's asr.sh could train, but with another."""
+    ours = any(facts_of(slot, component_of(config, slot)).path for slot in (*SLOTS, "model"))
+    if "normalize" not in config and not ours and config.keys().isdisjoint(OURS):
+        logging.warning(
+            "%s: normalize is not given, so it is utterance_mvn, the default of ESPnet's task; "
+            "ESPnet's asr.sh makes it global_mvn (--feats_normalize). Name the one you want.",
+            where,
+        )  # fmt: skip
 
 
 def has_objective(config: Mapping) -> bool:

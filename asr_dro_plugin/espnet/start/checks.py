@@ -24,8 +24,10 @@ from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack.check import check_config
 from asr_dro_plugin.stack.espnet_options import TRAIN
+from asr_dro_plugin.stack.needs import check_needs
 
 RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+FOLD_FRAMES, SAMPLES_A_FRAME, FOLD_TOKENS = 800, 100, 150  # of ESPnet's asr.sh
 OF_OBJECTIVE = ("groups", "objective", "objective_conf")  # which the task adds to model_conf
 
 
@@ -35,7 +37,25 @@ def check_settings(args: argparse.Namespace) -> None:
     Raises:
         UserError: one line on the first setting that cannot be trained with.
     """
-    check_config(given_settings(args), args.config or "the command line")
+    where = args.config or "the command line"
+    settings = given_settings(args)
+    check_config(settings, where)
+    check_needs(settings, where)
+
+
+def fill_fold_length(args: argparse.Namespace) -> None:
+    """Give ``batch_type: folded``, which is ESPnet's default, the lengths that its asr.sh gives:
+    80 000 samples, or 800 frames of features, and 150 tokens."""
+    kinds = {
+        (args.iterator_type, args.batch_type),
+        (
+            args.valid_iterator_type or args.iterator_type,
+            args.valid_batch_type or args.batch_type,
+        ),
+    }
+    if not args.fold_length and any(kind[0] != "task" and kind[1] == "folded" for kind in kinds):
+        speech = FOLD_FRAMES * (SAMPLES_A_FRAME if args.input_size in (None, 1) else 1)
+        args.fold_length = [speech, FOLD_TOKENS][: len(args.train_shape_file)]
 
 
 def given_settings(args: argparse.Namespace) -> dict:

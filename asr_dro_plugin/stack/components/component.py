@@ -37,6 +37,7 @@ class Component:
         own_weights: is built from ``model_config``, and takes a checkpoint's weights once, when
             training begins; else its constructor reads the file.
         loads_weights: its constructor loads weights from a hub or a file: never built for a plan.
+        package: what it imports beside our own environment.
         no_parameters: never built for a plan either; some arguments come from the recipe.
         names_model: where its own arguments name a pretrained model, the most specific first.
         network: where its pretrained network lies below its slot.
@@ -63,6 +64,7 @@ class Component:
     checkpoints: Takes | None = None
     own_weights: bool = False
     loads_weights: bool = False
+    package: str = ""
     no_parameters: bool = False
     names_model: "Callable[[Chosen], list[str]] | None" = None
     network: str = ""

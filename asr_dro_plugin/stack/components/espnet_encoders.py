@@ -37,9 +37,9 @@ def _attention(chosen: Chosen) -> View:
     return View(INPUT_LAYERS.get(chosen["input_layer"], ()), "", ATTENTION)
 
 
-def _transformer(*layers: str | None, unprojected: tuple = (), view=_attention) -> Component:
+def _transformer(*layers: str | None, view=_attention, **more) -> Component:
     """Blocks behind one of these input layers."""
-    return Component(frames=_input_layer, view=view, input_layers=layers, unprojected=unprojected)
+    return Component(frames=_input_layer, view=view, input_layers=layers, **more)
 
 
 def _rnn_frames(chosen: Chosen) -> Step:
@@ -67,7 +67,7 @@ def _file_of_w2v(chosen: Chosen) -> list[str]:
 
 def _behind_wav2vec2(chosen: Chosen) -> dict[str, int]:
     """What FairSeqWav2Vec2Encoder puts behind the model."""
-    width, size = chosen.checkpoint.output_size, chosen["output_size"]
+    width, size = chosen.checkpoint.output_size or 0, chosen["output_size"]
     tensors = {} if size == width else {"output_layer": (width + 1) * size}
     return tensors | ({"after_norm": 2 * size} if chosen["normalize_before"] else {})
 
@@ -88,7 +88,7 @@ ESPNET_ENCODERS = {
     "transformer_multispkr": _transformer(*_ALL, unprojected=(None,)),
     "conformer": _transformer(*_ALL, unprojected=(None,)),
     "multiconv_conformer": _transformer(*_ALL[1:]),  # annotated as text: null is refused
-    "longformer": _transformer(*_ALL[1:], view=None),
+    "longformer": _transformer(*_ALL[1:], view=None, package="longformer"),
     "branchformer": _transformer(*_ALL),
     "e_branchformer": _transformer(*_ALL, "conv1d1", "conv1d2", "conv1d3"),
     "contextual_block_transformer": _transformer(*_COMMON, unprojected=(None,), view=None),

@@ -65,7 +65,7 @@ WHISPER_PREPROCESSOR = Component(
 ESPNETS_WHISPER = Component(
     size=lambda chosen: published_width(chosen["whisper_model"]),
     frames=_espnets_frames, view=lambda chosen: VIEW,
-    raw_audio=True, loads_weights=True, max_seconds=_max_seconds,
+    raw_audio=True, loads_weights=True, max_seconds=_max_seconds, package="whisper",
 )  # fmt: skip
 ESPNETS_WHISPER_FRONTEND = replace(ESPNETS_WHISPER, frames=None, raw_audio=False, max_seconds=None)
-ESPNETS_WHISPER_DECODER = Component(loads_weights=True, max_labels=_max_labels)
+ESPNETS_WHISPER_DECODER = Component(loads_weights=True, max_labels=_max_labels, package="whisper")
