@@ -86,11 +86,14 @@ plan() {
             --output*) to+=("${word}") ;;
         esac
     done
-    if ! current; then
-        log "Stage ${number}: ${what}: would run (${why})."
-    elif path=$(made_anew "${from[@]}"); then
+    if current; then
+        why=
+    fi
+    if [[ -z ${why} || ${why} == input* ]] && path=$(made_anew "${from[@]}"); then
         why="if input ${path} changes"
         log "Stage ${number}: ${what}: would run if ${path} is not made anew as it was."
+    elif [ -n "${why}" ]; then
+        log "Stage ${number}: ${what}: would run (${why})."
     else
         log "Stage ${number}: ${what}: nothing to do."
         return

@@ -85,11 +85,11 @@ def record_versions(exp: Path, update: int) -> None:
         before = {k: v for k, v in entries[-1].items() if k != "from_update"} if entries else {}
         if before == now:
             return
-        if before.get("threads", now["threads"]) != now["threads"]:
+        if before.get("threads") and before["threads"] != now.get("threads"):
             logging.warning(
                 "This training goes on with %s threads after %s: the weights will not be those of "
                 "a run that was never stopped. --num_threads %s keeps them.",
-                now["threads"], before["threads"], before["threads"],
+                now.get("threads"), before["threads"], before["threads"],
             )  # fmt: skip
         with atomic_write(path) as stream:
             json.dump([*entries, {**now, "from_update": update}], stream, indent=1)
