@@ -14,6 +14,7 @@ import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.decoding.abs_decoder import to_numpy
+from asr_dro_plugin.decoding.sounding import Sounding
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.frames import FrameCounter
@@ -103,6 +104,8 @@ def emission_in_chunks(
 ) -> Emission:
     """The emission of one recording of any length, on the CPU, chunk by chunk.
 
+    Digital silence is not heard (``sounding``); its frames are blank.
+
     Args:
         emission_of: the model, for a list of utterances.
         samples: (N,) at ``SAMPLE_RATE``, long enough for a frame.
@@ -110,13 +113,15 @@ def emission_in_chunks(
         chunk_length_s, stride_s: as in ``plan_chunks``.
     """
     align_to = round(frame_shift * SAMPLE_RATE)
-    chunks = plan_chunks(len(samples), chunk_length_s, stride_s, align_to, SAMPLE_RATE)
+    sounding = Sounding(samples, align_to)
+    heard = sounding.heard
+    chunks = plan_chunks(len(heard), chunk_length_s, stride_s, align_to, SAMPLE_RATE)
     pieces = []
     for chunk in chunks:
-        emission = emission_of([samples[chunk.start : chunk.end]])
+        emission = emission_of([heard[chunk.start : chunk.end]])
         piece = emission.log_probs[0, : int(emission.lengths[0])]
         pieces.append(to_numpy(piece))
-    whole = stitch(pieces, chunks)
+    whole = sounding.whole(stitch(pieces, chunks), emission.blank_id)
     lengths = np.array([len(whole)])
     return Emission(whole[None], lengths, frame_shift, emission.blank_id, emission.tokens)
 

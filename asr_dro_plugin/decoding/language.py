@@ -23,6 +23,7 @@ from asr_dro_plugin.text.normalizers import split_tag
 
 FREE, FORCED = "free", "forced"
 SPACES = ("<space>", "▁")
+LEAST_VOTE = np.log(1e-3)  # what a piece gives a language at least
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,25 @@ class LanguageChoice:
         best = np.where(np.isneginf(scores).all(1), self.allowed(len(scores), langs).argmax(1),
                         scores.argmax(1))  # fmt: skip
         return columns[best]
+
+    def decide_over(self, pieces: Sequence[np.ndarray]) -> str | None:
+        """The one language of a recording, from the log probabilities (T, V) of its pieces.
+
+        Each piece has a vote as heavy as it is long: the logarithm of what it gives each allowed
+        language, bounded below, so that none is outvoted by one piece alone.  None where there is
+        nothing to decide: no tags, one language, or each utterance's is given.
+        """
+        heard = [piece for piece in pieces if len(piece)]
+        if self.rule == FORCED or not self.tags or self.only or not heard:
+            return None
+        allowed = self.allowed(1, None)[0]
+        votes = np.zeros(allowed.sum())
+        for piece in heard:
+            scores = self.scores(np.asarray(piece)[None], np.array([len(piece)]))[0, allowed]
+            total = np.logaddexp.reduce(scores)
+            if np.isfinite(total):
+                votes += len(piece) * np.maximum(scores - total, LEAST_VOTE)
+        return [code for code, may in zip(self.tags, allowed, strict=True) if may][votes.argmax()]
 
     def scores(self, log_probs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Log probability (B, G) that the first label is each tag."""

@@ -109,11 +109,7 @@ def join_transcripts(
     if not spoken:
         fault = pieces[0].fault if pieces else ""
         return Transcript(utt_id, (Hypothesis("", 0.0),), None, duration, fault)
-    seconds: Counter[str] = Counter()
-    for piece in spoken:
-        if piece.lang and split_tag(piece.text)[1]:
-            seconds[piece.lang] += piece.duration or 0.0
-    lang = max(seconds, key=seconds.get, default=spoken[0].lang)
+    lang = main_language(spoken) or spoken[0].lang
     best = [piece.best for piece in spoken]
     text = " ".join(filter(None, (split_tag(each.text)[1] for each in best)))
     if lang and any(split_tag(each.text)[0] for each in best):
@@ -127,6 +123,15 @@ def join_transcripts(
         tuple(char for each in best for char in each.chars),
     )
     return Transcript(utt_id, (hypothesis,), lang, duration)
+
+
+def main_language(pieces: Sequence[Transcript]) -> str | None:
+    """The language that most seconds of speech have; None where nothing is said."""
+    seconds: Counter[str] = Counter()
+    for piece in pieces:
+        if piece.lang and split_tag(piece.text)[1]:
+            seconds[piece.lang] += piece.duration or 0.0
+    return max(seconds, key=seconds.get, default=None)
 
 
 def _total(scores: Sequence[float | None]) -> float | None:

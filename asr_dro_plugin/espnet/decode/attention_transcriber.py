@@ -10,6 +10,7 @@ from asr_dro_plugin.audio.quiet_cuts import quiet_pieces
 from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.decoding.language import FORCED, LanguageChoice
+from asr_dro_plugin.decoding.sounding import Sounding
 from asr_dro_plugin.espnet.decode.inference import Recogniser
 from asr_dro_plugin.espnet.decode.transcriber import (
     NAN_FAULT,
@@ -21,14 +22,14 @@ from asr_dro_plugin.espnet.decode.transcriber import (
 )
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths
 from asr_dro_plugin.text.normalizers import split_tag
-from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
+from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, main_language
 
 
 class AttentionTranscriber(Transcriber):
     """Greedy decoding with the decoder of an encoder-decoder model; words have no times.
 
     What is longer than the encoder takes (Whisper: 30 s), or than ``chunk_length``, is cut where it
-    is quietest, and the pieces' texts are joined; the first piece decides the language.
+    is quietest, and the pieces' texts are joined, in the language that most of them have.
 
     Args:
         recogniser: a model with an attention decoder.
@@ -71,30 +72,47 @@ class AttentionTranscriber(Transcriber):
         return Transcript(utterance.utt_id, (hypothesis,), lang, round(utterance.duration, 6))
 
     def _long(self, utterance: SpeechItem) -> Transcript:
-        """Piece by piece, in the language of the first."""
-        cuts = quiet_pieces(utterance.samples, int(self.longest * SAMPLE_RATE))
-        pieces = [replace(utterance, samples=utterance.samples[start:end]) for start, end in cuts]
+        """Piece by piece, digital silence left out, in the language of most seconds."""
+        heard = Sounding(utterance.samples, 1).heard
+        if fault := self._too_short(replace(utterance, samples=heard)):
+            return without_text(utterance, fault)
+        cuts = quiet_pieces(heard, int(self.longest * SAMPLE_RATE))
+        pieces = [replace(utterance, samples=heard[start:end]) for start, end in cuts]
         pieces = [piece for piece in pieces if not self._too_short(piece)]
+        found = self._decoded_in(self.language, pieces, utterance.utt_id)
+        choice = self._language_of(found)
+        others = [n for n, each in enumerate(found) if choice and each.lang != choice.rule]
+        again = self._decoded_in(choice, [pieces[n] for n in others], utterance.utt_id)
+        for number, transcript in zip(others, again, strict=True):
+            found[number] = transcript
+        return self._joined(utterance, found)
+
+    def _decoded_in(
+        self, choice: LanguageChoice | None, pieces: Sequence[SpeechItem], name: str
+    ) -> list[Transcript]:
+        """Transcripts of pieces in the languages of ``choice``."""
+        if not pieces:
+            return []
         size = max(1, int(self.settings.batch_duration / self.longest))
-        batches = [pieces[:1], *(pieces[n : n + size] for n in range(1, len(pieces), size))]
         found: list[Transcript] = []
-        language = self.language
+        given, self.language = self.language, choice
         try:
-            with (self.progress or no_progress)(len(pieces), utterance.utt_id) as bar:
-                for batch in batches:
+            with (self.progress or no_progress)(len(pieces), name) as bar:
+                for first in range(0, len(pieces), size):
+                    batch = pieces[first : first + size]
                     found += self._batch(batch)
-                    self.language = self._language_of(found[0])
                     if bar is not None:
                         bar.advance(len(batch))
         finally:
-            self.language = language
-        return self._joined(utterance, found)
+            self.language = given
+        return found
 
-    def _language_of(self, first: Transcript) -> LanguageChoice:
-        """That of a recording's first piece, unless each utterance's is given."""
-        code = split_tag(first.text)[0]
-        keep = code is None or self.language.rule == FORCED
-        return self.language if keep else replace(self.language, rule=code)
+    def _language_of(self, found: Sequence[Transcript]) -> LanguageChoice | None:
+        """That of most of a recording's seconds, unless each utterance's is given."""
+        code = main_language(found)
+        if code not in self.language.tags or self.language.rule == FORCED:
+            return None
+        return replace(self.language, rule=code)
 
     def _joined(self, utterance: SpeechItem, found: Sequence[Transcript]) -> Transcript:
         """One transcript of the pieces' texts; a fault of one is a fault of all."""

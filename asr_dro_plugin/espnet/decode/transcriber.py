@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -12,11 +12,12 @@ import torch
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import SpeechItem
-from asr_dro_plugin.audio.silence import has_sound
+from asr_dro_plugin.audio.silence import has_sound, silences
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
 from asr_dro_plugin.decoding.align import align_tokens
 from asr_dro_plugin.decoding.chunks import plan_chunks, refuse_uncounted, stitch
 from asr_dro_plugin.decoding.greedy import speller
+from asr_dro_plugin.decoding.sounding import SHORTEST, Sounding
 from asr_dro_plugin.decoding.units import units_of
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
@@ -26,6 +27,7 @@ from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit
 
 IMPOSSIBLE = -1e9
 NAN_FAULT = "the model gives NaN for it"
+SILENT_SHARE = 0.2  # of an utterance: more of it without signal moves its normalisation
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,15 @@ class Transcriber:
         return f"too short for the model ({utterance.duration:.3f} s)"
 
     def _is_long(self, utterance: SpeechItem) -> bool:
+        """Longer than a chunk, or with so much digital silence that it is decoded as such."""
         length = self.settings.chunk_length
-        return length is not None and utterance.duration > length
+        if length is None:
+            return False
+        return utterance.duration > length or self._is_mostly_silent(utterance.samples)
+
+    def _is_mostly_silent(self, samples: np.ndarray) -> bool:
+        pauses = sum(end - start for start, end in silences(samples, SHORTEST))
+        return pauses > SILENT_SHARE * len(samples)
 
     def _batch(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
         """Decode together; what does not fit into a GPU's memory in halves."""
@@ -126,25 +135,48 @@ class Transcriber:
         return self._read(self.recogniser.emission([each.samples for each in batch]), batch)
 
     def _long(self, utterance: SpeechItem) -> Transcript:
-        """The log probabilities of all chunks put together, then decoded once."""
+        """The log probabilities of all chunks put together, then decoded once, in one language."""
         shift = self.recogniser.frames.frame_shift
+        hop = round(shift * SAMPLE_RATE)
+        sounding = Sounding(utterance.samples, hop)
+        heard = sounding.heard
+        if fault := self._too_short(replace(utterance, samples=heard)):
+            return without_text(utterance, fault)
         length, stride = self.settings.chunk_length, self.settings.stride
-        hop, num_samples = round(shift * SAMPLE_RATE), len(utterance.samples)
-        chunks = plan_chunks(num_samples, length, stride, hop, SAMPLE_RATE)
-        size = max(1, int(self.settings.batch_duration / length))
-        pieces: list[torch.Tensor] = []
-        with (self.progress or no_progress)(len(chunks), utterance.utt_id) as bar:
-            for first in range(0, len(chunks), size):
-                speech = [utterance.samples[c.start : c.end] for c in chunks[first : first + size]]
-                pieces += self._pieces(speech)
-                if bar is not None:
-                    bar.advance(len(speech))
-        whole = stitch(pieces, chunks)
-        lengths = torch.tensor([len(whole)])
+        chunks = plan_chunks(len(heard), length, stride, hop, SAMPLE_RATE)
+        pieces = self._in_batches([heard[c.start : c.end] for c in chunks], utterance.utt_id)
         model, tokens = self.recogniser.model, self.recogniser.tokens
-        return self._read(
-            Emission(whole[None], lengths, shift, model.blank_id, tokens), [utterance]
-        )[0]
+        whole = sounding.whole(stitch(pieces, chunks).numpy(), model.blank_id)
+        lengths = torch.tensor([len(whole)])
+        emission = Emission(torch.from_numpy(whole)[None], lengths, shift, model.blank_id, tokens)
+        with self._one_language(pieces):
+            return self._read(emission, [utterance])[0]
+
+    def _in_batches(self, speech: Sequence[np.ndarray], name: str) -> list[torch.Tensor]:
+        """Log probabilities (T, V) of each chunk."""
+        size = max(1, int(self.settings.batch_duration / self.settings.chunk_length))
+        pieces: list[torch.Tensor] = []
+        with (self.progress or no_progress)(len(speech), name) as bar:
+            for first in range(0, len(speech), size):
+                batch = speech[first : first + size]
+                pieces += self._pieces(batch)
+                if bar is not None:
+                    bar.advance(len(batch))
+        return pieces
+
+    @contextlib.contextmanager
+    def _one_language(self, pieces: Sequence[torch.Tensor]) -> Iterator[None]:
+        """The decoder, set to the language that all pieces of a recording decide together."""
+        language = getattr(self.decoder, "language", None)
+        code = language and language.decide_over([piece.numpy() for piece in pieces])
+        if code is None:
+            yield
+            return
+        self.decoder.language = replace(language, rule=code)
+        try:
+            yield
+        finally:
+            self.decoder.language = language
 
     def _pieces(self, speech: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Log probabilities (T, V) of each chunk, none of a rest that makes no frame."""

@@ -88,7 +88,7 @@ def test_an_utterance_with_a_fault_spoils_no_other(talkative, speech):
     broken = [
         SpeechItem("gone", fault="cannot be read"),
         SpeechItem("short", np.ones(100, np.float32)),
-        SpeechItem("loud", np.full(16000, 1e38, np.float32)),
+        SpeechItem("loud", np.resize(np.float32([1e38, -1e38]), 16000)),
     ]
     mixed = [broken[0], speech[0], broken[1], speech[1], broken[2]]
     transcripts = transcriber(talkative, times=True)(mixed)
