@@ -28,7 +28,8 @@ def find_audio(names: Sequence[str]) -> list[Location]:
 
     A folder is searched with all below it; ``wav.scp`` (``*.scp``) brings ids; a manifest
     (``*.jsonl``) has a line of JSON for each recording, with its path (relative to the manifest)
-    as ``audio_filepath``, and perhaps ``utt_id``, ``lang``, ``offset`` and ``duration`` in seconds.
+    as ``audio_filepath``, and perhaps ``utt_id``, ``lang``, ``offset`` and ``duration`` in seconds;
+    a duration alone is the file's beginning, as NeMo reads it.
 
     Raises:
         UserError: nothing found, a damaged table, an id twice; a file that is not there is none.
@@ -92,21 +93,23 @@ def _entry(line: str, path: Path, where: str) -> Location:
     audio = _first(entry, PATH_KEYS) if isinstance(entry, Mapping) else None
     if not isinstance(audio, str):
         raise UserError(f"{where} has no path of audio. Give one as '{PATH_KEYS[0]}'.")
-    start = end = None
-    if entry.get("offset") is not None:
-        start = _seconds(entry["offset"], where)
-        duration = entry.get("duration")
-        end = None if duration is None else start + _seconds(duration, where)
+    start, duration = (_seconds(entry.get(key), where) for key in ("offset", "duration"))
+    end = (start or 0.0) + duration if duration else None  # 0 is written for an unknown one
     place = str(path.parent / audio)
     utt_id, lang = _first(entry, ID_KEYS), _first(entry, LANG_KEYS)
-    return Location(str(utt_id or place), place, start, end, lang)
+    for value, kinds, name in ((utt_id, (str, int), ID_KEYS[0]), (lang, (str,), LANG_KEYS[0])):
+        if isinstance(value, bool) or not isinstance(value, (*kinds, type(None))):
+            raise UserError(f"{where} has {value!r} as {name}. Write a text in quotes.")
+    return Location(place if utt_id in (None, "") else str(utt_id), place, start, end, lang)
 
 
 def _first(entry: Mapping, keys: Sequence[str]) -> object:
     return next((entry[key] for key in keys if entry.get(key) is not None), None)
 
 
-def _seconds(value: object, where: str) -> float:
+def _seconds(value: object, where: str) -> float | None:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise UserError(f"{where} has {value!r} where seconds are meant. Correct it.")
     return float(value)

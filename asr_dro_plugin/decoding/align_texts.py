@@ -93,16 +93,21 @@ def _one(
     try:
         found = align(utterance, text)
         best = Hypothesis(text, found.score, None, None, found.words, found.chars)
-        notes += [
-            f"WARNING: {utterance.utt_id}: '{word}' has {lacks}, for which the model has no token: "
-            "it gets the time between its neighbours."
-            for word, lacks in found.unknown.items()
-        ]
+        notes += notes_of_unknown(utterance.utt_id, found)
     except UserError as error:
         if strict:
             raise UserError(f"{utterance.utt_id}: {error}") from None
         fault = str(error)
     return Transcript(utterance.utt_id, (best,), duration=utterance.duration or None, fault=fault)
+
+
+def notes_of_unknown(name: str, found: Aligned) -> list[str]:
+    """A line for each word of a text that the model has no tokens for."""
+    return [
+        f"WARNING: {name}: '{word}' has {lacks}, for which the model has no token: it gets the "
+        "time between its neighbours."
+        for word, lacks in found.unknown.items()
+    ]
 
 
 def _alone(locations: Sequence[Location], texts: Mapping[str, str]) -> dict[str, str]:

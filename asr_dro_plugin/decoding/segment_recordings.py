@@ -12,7 +12,7 @@ from asr_dro_plugin.audio.silence import has_sound
 from asr_dro_plugin.audio.vad import find_speech
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.data.segments_dir import Recording, Segment, summary, to_thousandths
-from asr_dro_plugin.decoding.align_texts import list_some
+from asr_dro_plugin.decoding.align_texts import list_some, notes_of_unknown
 from asr_dro_plugin.decoding.segment import (
     Lengths,
     Piece,
@@ -62,8 +62,11 @@ class Cutter:
     def __call__(self, utterance: SpeechItem, text: str | None) -> list[Segment]:
         """The pieces of a recording, along its text if it has one."""
         if text is not None:
-            words = self.model(utterance, text, self.lang).words
-            pieces = cut_words(words, self.lengths, utterance.duration, self.pause, self.cut_speech)
+            found = self.model(utterance, text, self.lang)
+            list_some(notes_of_unknown(utterance.utt_id, found))
+            pieces = cut_words(
+                found.words, self.lengths, utterance.duration, self.pause, self.cut_speech
+            )
             return [self._spoken(piece) for piece in pieces]
         regions = self._speech(utterance.samples)
         stretches = [Stretch(*region) for region in regions]

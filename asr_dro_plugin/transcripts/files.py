@@ -35,6 +35,18 @@ def kaldi_id(utt_id: str) -> str:
     return utt_id if utt_id and len(utt_id.split()) == 1 else escape_id(utt_id)
 
 
+def refuse_alike_ids(utt_ids: Iterable[str]) -> None:
+    """Raise where two ids would be one in a Kaldi table, as ``a 1`` and ``a%201`` would."""
+    seen: dict[str, str] = {}
+    for utt_id in utt_ids:
+        other = seen.setdefault(kaldi_id(utt_id), utt_id)
+        if other != utt_id:
+            raise UserError(
+                f"The ids '{other}' and '{utt_id}' would both be written '{kaldi_id(utt_id)}'. "
+                "Rename one of them."
+            )
+
+
 def text_line(transcript: Transcript) -> str:
     """``utt_id text``."""
     return f"{kaldi_id(transcript.utt_id)} {transcript.text}".rstrip(" ") + "\n"
@@ -131,7 +143,8 @@ class TranscriptFiles:
             first; else they lie in ``folder`` itself, beside what is there.
 
     Raises:
-        UserError: an id that cannot be a file's name, where a format needs it.
+        UserError: an id that cannot be a file's name, where a format needs it; two ids that a
+            table could not tell apart.
     """
 
     def __init__(
@@ -146,6 +159,7 @@ class TranscriptFiles:
         self._each = [name for name in self.formats if name in ONE_FILE_EACH]
         stems = file_names(utt_ids, ending="") if self._each else {}
         self._stems = {utt_id: stem for utt_id, stem in stems.items() if stem != escape_id(utt_id)}
+        refuse_alike_ids(utt_ids)
         self._stack = contextlib.ExitStack()
         self._open: list[tuple[object, Line]] = []
 

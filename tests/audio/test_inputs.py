@@ -71,7 +71,7 @@ def test_a_manifests_paths_are_relative_to_it(folder):
         {"audio": "Y.MP3", "id": "где", "lang": "rus", "offset": 1.5, "duration": 2},
     )
     assert find_audio([name]) == [
-        Location("rec/a/x.wav", "rec/a/x.wav"),
+        Location("rec/a/x.wav", "rec/a/x.wav", None, 3.0),  # a duration alone: the beginning
         Location("где", "rec/Y.MP3", 1.5, 3.5, "rus"),
     ]
 
@@ -83,6 +83,9 @@ def test_a_manifests_paths_are_relative_to_it(folder):
         ("[1]", "list.jsonl:2 has no path of audio"),
         ({"text": "x"}, "list.jsonl:2 has no path of audio"),
         ({"audio": "x", "offset": "1"}, "list.jsonl:2 has '1' where seconds are meant"),
+        ({"audio": "x", "duration": True}, "list.jsonl:2 has True where seconds are meant"),
+        ({"audio": "x", "utt_id": ["u"]}, r"list.jsonl:2 has \['u'\] as utt_id"),
+        ({"audio": "x", "lang": 5}, "list.jsonl:2 has 5 as lang"),
         ({"audio": "y", "utt_id": "u"}, "list.jsonl:2 gives 'u' a second time"),
     ],
 )

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_dro_plugin.audio import files as audio
+from asr_dro_plugin.audio.inputs import find_audio
+from asr_dro_plugin.audio.read_ahead import load
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.bin.perturb_speed import perturb
 from asr_dro_plugin.data import claims, corpus
@@ -156,3 +158,13 @@ def test_what_lacks_two_fifths_and_more_is_not(seconds, share, rate):
     if seconds * (1 - share) > 1:
         assert "there" in claims.fault(seconds, seconds * share, rate)
     assert "milliseconds" in claims.fault(seconds * 1000, seconds, rate)
+
+
+@pytest.mark.parametrize(("duration", "heard"), [(0.5, 0.5), (0, 2.0), (None, 2.0), (100000, 2.0)])
+def test_transcribe_reads_a_manifest_as_nemo_does(tmp_path, duration, heard):
+    """NeMo writes 0 or a large number for a duration that it does not know."""
+    write_flac(tmp_path / "a.flac", noise(2.0))
+    entry = {"audio_filepath": "a.flac", "duration": duration}
+    (tmp_path / "m.jsonl").write_text(json.dumps(entry) + "\n")
+    (location,) = find_audio([str(tmp_path / "m.jsonl")])
+    assert load(location).duration == heard

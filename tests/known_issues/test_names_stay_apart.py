@@ -14,6 +14,7 @@ from asr_dro_plugin.data.scan import is_legal_id
 from asr_dro_plugin.data.segments_dir import recording_ids
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.transcripts.file_names import file_names, unescape_id
+from asr_dro_plugin.transcripts.files import TranscriptFiles, kaldi_id, refuse_alike_ids
 from tests.local.conftest import refusal
 from tests.sounds import noise, write_flac
 
@@ -93,3 +94,18 @@ def test_two_speakers_that_would_be_one_are_refused_with_both_places(
     line = refusal(prepare("--corpus", "tsv", "--source", tmp_path / "m.jsonl"))
     assert f"m.jsonl:2 has the speaker {other!r}" in line and f"m.jsonl:1 has {one!r}" in line
     assert f"both would be '{name}'" in line
+
+
+@given(st.lists(NAMES | st.sampled_from(["a 1", "a%201", " ", "%20"]), unique=True, max_size=5))
+def test_ids_are_apart_in_a_kaldi_table_too_or_refused(ids):
+    try:
+        refuse_alike_ids(ids)
+    except UserError as error:
+        assert "Rename one" in str(error)
+    else:
+        assert len({kaldi_id(utt_id) for utt_id in ids}) == len(ids)
+
+
+def test_two_ids_that_would_be_one_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UserError, match="'a 1' and 'a%201' would both be written 'a%201'"):
+        TranscriptFiles(tmp_path, ["text"], ["b", "a 1", "a%201"])
