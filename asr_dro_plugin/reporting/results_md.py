@@ -23,7 +23,8 @@ from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     summary_of,
     worst_of,
 )
-from asr_dro_plugin.reporting.words import bracketed, span_words
+from asr_dro_plugin.reporting.read.voices import voices_lines
+from asr_dro_plugin.reporting.words import bracketed, hours_words, span_words
 from asr_dro_plugin.scoring.report import share_of
 from asr_dro_plugin.scoring.table import (
     REMARKS,
@@ -87,7 +88,7 @@ def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> s
     ``reports`` is (inference tag, set) -> score, test sets first.
     """
     lines = [f"# Results of {Path(os.path.abspath(exp)).name}", "", *LEGEND, ""]
-    lines += [*_left_out(reports, exp), *_training(exp)]
+    lines += [*_left_out(reports, exp), *_at_a_glance(reports, exp), *_training(exp)]
     heading = None
     for (tag, set_name), report in reports.items():
         if heading != (heading := HEADINGS.get(role_of(set_name), "Other sets")):
@@ -107,6 +108,29 @@ def _left_out(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> list[str
     return [each for line in lines for each in (line, "")]
 
 
+def _at_a_glance(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> list[str]:
+    """Test against development, and whose voices the sets hold."""
+    lines = []
+    for (tag, set_name), report in reports.items():
+        if role_of(set_name) != "test":
+            continue
+        devs = [name for each, name in reports if each == tag and role_of(name) == "dev"]
+        for dev in devs[:1]:
+            easy, hard = (percent(r["macro"]["cer"]) for r in (reports[tag, dev], report))
+            lines.append(f"- macro CER {easy} % on {dev}, {hard} % on {set_name} ({tag})")
+    folder = training_folder(read_config(exp), recipe_of(exp))
+    if folder:
+        lines += _voices(folder, list(dict.fromkeys(name for _, name in reports)))
+    return ["## At a glance", "", *lines, ""] if lines else []
+
+
+def _voices(training: Path, names: Sequence[str]) -> list[str]:
+    trained = read_set(training)
+    there = [training.parent / name for name in names]
+    sets = [trained, *(read_set(folder) for folder in there if folder.is_dir())]
+    return [f"- {line}" for line in voices_lines(sets, trained)]
+
+
 def _training(exp: Path) -> list[str]:
     config = read_config(exp)
     facts = [f"- versions: {versions_line(versions_of(exp, config))}"]
@@ -121,8 +145,8 @@ def _hours(exp: Path, config: Mapping) -> list[str]:
     hours = read_set(folder).hours_by_language() if folder else {}
     if not hours:
         return ["- training data: hours not known (its data directory is not here)"]
-    each = ", ".join(f"{lang} {value:.2f}" for lang, value in hours.items())
-    return [f"- training data: {folder.name}, {sum(hours.values()):.2f} hours ({each})"]
+    each = ", ".join(f"{lang} {hours_words(value)}" for lang, value in hours.items())
+    return [f"- training data: {folder.name}, {hours_words(sum(hours.values()))} ({each})"]
 
 
 def _one_set(tag: str, report: Mapping, command: str | None) -> list[str]:

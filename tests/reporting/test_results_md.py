@@ -30,7 +30,7 @@ def headings(text):
 
 def test_test_sets_come_first_and_sets_are_never_mixed(exp):
     assert headings(write_results(exp).read_text("utf-8")) == [
-        "# Results of asr_mini", "## Training",
+        "# Results of asr_mini", "## At a glance", "## Training",
         "## Test sets",
         "### test_x, decoded by decode_greedy", "### test_x, decoded by decode_beam",
         "## Development sets", "### dev_x, decoded by decode_greedy",
@@ -51,7 +51,7 @@ def test_it_says_how_it_was_made(exp):
         "- text normalised by: `lower_no_punct`",
     ):
         assert line in lines
-    assert any(line.startswith("- training data: train_x, 0.0") for line in lines)
+    assert any(line.startswith("- training data: train_x, 1 min (") for line in lines)
 
 
 def test_rows_hold_the_kinds_of_errors_and_intervals(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from asr_dro_plugin.reporting.page.advice_training import dev_of
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.parts import Material, cell, missing, section, table
 from asr_dro_plugin.reporting.read.experiment import Decoding
@@ -29,7 +30,7 @@ def summary_part(material: Material) -> Markup:
     first = material.systems[0]
     several = len(material.systems) > 1
     return section(
-        "summary", "In short", _sentence(material, first.report),
+        "summary", "In short", f"{_sentence(material, first.report)}{_on_dev(first)}",
         el("p", f"The cards are of {material.labels[first]}.") if several else None,
         _cards(material, first.report),
         _systems(material) if several else None,
@@ -51,6 +52,17 @@ def _sentence(material: Material, report: Mapping) -> str:
             f"{percent(rate_of(report['groups'][best], 'cer'))} %."
         )
     return f"{text} {_tested(report['total'])}"
+
+
+def _on_dev(system: Decoding) -> str:
+    """The mean of the development set beside that of the test set."""
+    dev = dev_of(system)
+    if dev is None:
+        return ""
+    return (
+        f" On the development set ({dev.set_name}) the mean CER is "
+        f"{percent(dev.report['macro']['cer'])} %, here {percent(system.report['macro']['cer'])} %."
+    )
 
 
 def _tested(total: Mapping) -> str:

@@ -1,5 +1,6 @@
 """How the training went: error, weight, loss of each group, what was seen; what data is like."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
@@ -24,6 +25,7 @@ from asr_dro_plugin.reporting.page.svg import (
 from asr_dro_plugin.reporting.read.data_sets import DataSet
 from asr_dro_plugin.reporting.read.experiment import Experiment
 from asr_dro_plugin.reporting.read.history import History
+from asr_dro_plugin.reporting.read.voices import voices_lines
 from asr_dro_plugin.reporting.words import hours_words, plural
 
 WORST, BEST = 4, 2  # groups in colour where there are more than colours
@@ -42,7 +44,7 @@ CHARTS = (
 )  # fmt: skip
 MEASURES = {  # unit -> (of a data set, what a screen reader says)
     "seconds": (attrgetter("durations"), "How long the utterances are:"),
-    "characters": (attrgetter("lengths"), "How long the transcripts are:"),
+    "characters": (attrgetter("lengths"), "How long the transcripts are, as trained on:"),
 }
 OVERALL = (("train", "training"), ("valid", "development"))
 
@@ -213,9 +215,12 @@ def data_part(material: Material) -> Markup:
         unit: max((histogram_end(values) for each in sets if (values := read(each))), default=1.0)
         for unit, (read, _) in MEASURES.items()
     }
+    trained = material.experiments[0].training_set
+    voices = [el("li", f"{line[:1].upper()}{line[1:]}.") for line in voices_lines(sets, trained)]
     return section(
-        "data", title, lead, el("div", [_card(each, ends) for each in sets], class_="grid")
-    )
+        "data", title, lead, el("ul", voices),
+        el("div", [_card(each, ends) for each in sets], class_="grid"),
+    )  # fmt: skip
 
 
 def _sets(material: Material) -> list[DataSet]:
@@ -233,9 +238,11 @@ def _sets(material: Material) -> list[DataSet]:
 
 def _card(data_set: DataSet, ends: Mapping[str, float]) -> Markup:
     count = max(len(data_set.durations), len(data_set.lengths))
-    facts = [plural(count, "utterance"), plural(len(set(data_set.langs)), "language")]
+    langs = set(data_set.langs)
+    facts = [plural(count, "utterance"), plural(len(langs), "language")]
     if data_set.durations:
-        facts.append(hours_words(data_set.hours))
+        each = hours_words(statistics.median(data_set.hours_by_language().values()))
+        facts.append(f"{hours_words(data_set.hours)} ({each} the median language)")
     pictures = [
         histogram(values, ends[unit], unit, f"{what} {data_set.name}, {unit}")
         for unit, (read, what) in MEASURES.items()

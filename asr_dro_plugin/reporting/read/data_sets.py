@@ -19,13 +19,16 @@ class DataSet:
         name: of the folder.
         durations: seconds of each utterance; empty where the folder has none.
         langs: language of each utterance, in the same order; ``-`` where it is not known.
-        lengths: characters of the transcripts without their tags; empty where there is no text.
+        lengths: characters of the transcripts as they are trained on, without their tags; empty
+            where there is no text.
+        speakers: of each utterance; empty where they are not known.
     """
 
     name: str
     durations: tuple[float, ...]
     langs: tuple[str, ...]
     lengths: tuple[int, ...]
+    speakers: tuple[str, ...] = ()
 
     @property
     def hours(self) -> float:
@@ -80,11 +83,14 @@ def read_set(folder: Path) -> DataSet:
     durations = read_durations(folder) or {}
     texts = table_of(folder / "text")
     langs = table_of(folder / "utt2lang")
+    speakers = table_of(folder / "utt2spk")
+    known = speakers and len(set(speakers.values())) < len(speakers)
     return DataSet(
         folder.name,
         tuple(durations.values()),
         tuple(langs.get(utt_id, "-") for utt_id in durations or texts),
         tuple(len(split_tag(text)[1]) for text in texts.values()),
+        tuple(speakers.get(utt_id, "-") for utt_id in durations or texts) if known else (),
     )
 
 

@@ -17,6 +17,8 @@ from asr_dro_plugin.experiment import CONFIG, LOG, SEEN, VERSIONS
 
 ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
 TORCH_LINE = re.compile(r"pytorch\.version=([^\s,]+)")
+LANG_OPTION = re.compile(r"--lang[ =]'?\"?([A-Za-z]+)['\"]?(?=\s|$)")  # one word, not some
+CONFIG_OPTION = re.compile(r"--config[ =](\S+)")
 LOG_LINES = 400  # ESPnet says its version of PyTorch before the model's structure
 # Settings of a training in the order in which a reader asks for them; a _conf goes with its name.
 SETTINGS = (
@@ -53,6 +55,22 @@ def command_of(folder: Path) -> str | None:
         return None
     lines = [line for line in read_lines(path) if line.startswith("exec ")]
     return lines[0].removeprefix("exec ").removesuffix('"$@"').strip() if lines else None
+
+
+def language_was_given(folder: Path, recipe: Path) -> bool:
+    """Whether a decoding was told the languages: by ``--lang`` of its command or by its YAML."""
+    command = command_of(folder) or ""
+    if option := LANG_OPTION.search(command):
+        return option[1] == "forced" or len(option[1]) == 3
+    named = CONFIG_OPTION.search(command)
+    path = recipe / named[1] if named else None
+    if path is None or not path.is_file():
+        return False
+    try:
+        lang = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("lang", "free")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return False
+    return lang == "forced" or len(str(lang)) == 3
 
 
 def versions_of(exp: Path, config: Mapping) -> list[dict]:
