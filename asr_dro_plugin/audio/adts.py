@@ -6,23 +6,26 @@ FFmpeg goes over what is no frame without a word and without a stamp of its own.
 
 HEADER = 7  # bytes
 MAGIC = b"\xff"
+FIXED = bytes.fromhex("ffffffc0")  # bits that are the same in every frame of a file
 
 
 def holes(content: bytes) -> dict[int, int]:
     """Bytes that are no frame: behind so many bytes of frames -> how many."""
-    found: dict[int, int] = {}
-    at = skipped = 0
+    at = _next_frames(content, 0)
+    fixed, found, skipped = _fixed(content, at), {}, 0
     while 0 <= at < len(content) - HEADER:
-        if length := _frame(content, at):
+        if (length := _frame(content, at)) and _fixed(content, at) == fixed:
             at += length
             continue
-        start = at
-        while at >= 0 and not _two_frames(content, at):
-            at = content.find(MAGIC, at + 1)
+        start, at = at, _next_frames(content, at + 1)
         if at >= 0:
             found[start - skipped] = at - start
             skipped += at - start
     return found
+
+
+def _fixed(content: bytes, at: int) -> bytes:
+    return bytes(a & b for a, b in zip(content[at : at + len(FIXED)], FIXED, strict=False))
 
 
 def _frame(content: bytes, at: int) -> int:
@@ -34,8 +37,11 @@ def _frame(content: bytes, at: int) -> int:
     return length if length >= HEADER else 0
 
 
-def _two_frames(content: bytes, at: int) -> bool:
-    """Whether a frame begins here and another one, or the end, follows: no accident."""
-    length = _frame(content, at)
-    behind = at + length
-    return bool(length) and (behind >= len(content) or bool(_frame(content, behind)))
+def _next_frames(content: bytes, at: int) -> int:
+    """The next place where a frame and another one, or the end, follow each other; -1: none."""
+    while (at := content.find(MAGIC, at)) >= 0:
+        behind = at + (_frame(content, at) or len(content) + 1)
+        if behind == len(content) or _frame(content, behind):
+            return at
+        at += 1
+    return -1

@@ -112,7 +112,8 @@ def _w64(stream: BinaryIO, _head: bytes, size: int) -> DataSize | None:
 def _caf(stream: BinaryIO, _head: bytes, size: int) -> DataSize | None:
     for name, declared, body in _chunks(stream, 8, size, ">4sq", 1):
         if name == b"data":
-            return DataSize(declared if declared > 0 else UNKNOWN, size - body)
+            edits = 4  # bytes of an edit count before the samples
+            return DataSize(declared - edits if declared > 0 else UNKNOWN, size - body - edits)
     return None
 
 
