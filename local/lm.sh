@@ -42,7 +42,7 @@ estimate=("${lm[@]}" estimate "${lm_text}" --out "${lm_dir}" --order "${lm_order
     --unit "${lm_unit}")
 if begin 7 "${lm_name}" "${lm_order}-grams of ${lm_unit}s -> ${lm_dir}" \
     --option "estimate=${estimate[*]}" --input "${lm_text}" --output "${lm_dir}/joint/lm.json"; then
-    listed "${estimate[@]}"
+    listed "${estimate[@]}" --overwrite true # the mark says that they are to be made
     end
 fi
 

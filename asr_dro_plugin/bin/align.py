@@ -11,6 +11,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_model_options
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
@@ -36,6 +37,7 @@ def get_parser() -> Parser:
         "characters, one utterance a line")  # fmt: skip
     add("--low_score", type=float, default=-2.0, help="list scores below this")
     parser.add_switch("--strict", "stop at the first utterance that cannot be aligned")
+    add_overwrite(parser)
     add_text_options(parser, required=True)
     return parser
 
@@ -67,6 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     from asr_dro_plugin.audio.read_ahead import Location
     from asr_dro_plugin.decoding import align_texts
 
+    if args.out:
+        refuse_earlier(align_texts.targets(args.out, args.format), args.overwrite)
     if args.data_dir:
         texts = read_table(Path(args.data_dir) / "text")
         locations = align_texts.locations_of(args.data_dir)

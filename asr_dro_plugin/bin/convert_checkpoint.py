@@ -13,6 +13,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.pretrained.plain_pickles import as_plain, load_as_data
 
@@ -27,6 +28,7 @@ def get_parser() -> Parser:
     parser.add_argument("source", metavar="IN", type=Path)
     parser.add_argument("target", metavar="OUT", type=Path)
     parser.add_argument("--layout", choices=LAYOUTS, default="fairseq")
+    add_overwrite(parser)
     return parser
 
 
@@ -74,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"IN and OUT are both {args.source}. Give another OUT: IN is not touched.")
     if not args.source.is_file():
         raise UserError(f"{args.source} is not a file. Give a fairseq checkpoint (.pt).")
+    refuse_earlier([args.target], args.overwrite)
     state = convert(load_as_data(args.source), args.layout)
     with atomic_write(args.target, "wb") as stream:
         torch.save(state, stream)

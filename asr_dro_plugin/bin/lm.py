@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, recorded
 
@@ -47,6 +48,7 @@ def get_parser() -> Parser:
     estimate.add_argument("text_dir", help="folder that `collect` wrote")
     for one in (build, estimate):
         one.add_argument("--out", default="lm", help="folder of the models")
+        add_overwrite(one)
         _model_options(one)
     for one in (perplexity, binary):
         one.add_argument("lm_dir", metavar="LM", help="folder of models, or one model's file")
@@ -90,8 +92,8 @@ def run_build(args: argparse.Namespace) -> None:
     """From text to models; every model is whole or absent."""
     from asr_dro_plugin.lm.stages import build_models
 
-    settings = _settings(args)
-    for line in build_models(_sentences(args), args.per, args.out, settings, args.strict):
+    settings, rules = _settings(args), (args.strict, args.overwrite)
+    for line in build_models(_sentences(args), args.per, args.out, settings, *rules):
         print(line)
 
 
@@ -108,7 +110,9 @@ def run_estimate(args: argparse.Namespace) -> None:
     """Estimate a model of each collected text."""
     from asr_dro_plugin.lm.stages import estimate_all, lines_about, refuse_failed
 
-    made, failed = estimate_all(args.text_dir, args.out, _settings(args), strict=args.strict)
+    made, failed = estimate_all(
+        args.text_dir, args.out, _settings(args), strict=args.strict, overwrite=args.overwrite
+    )
     print(*lines_about(made, failed), sep="\n")
     refuse_failed(failed, made)
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.errors import UserError, run_main
 
 
@@ -20,6 +21,7 @@ def get_parser() -> Parser:
         help="licence of the model, for example cc-by-4.0")  # fmt: skip
     parser.add_switch("--merge_adapters", "add adapters (LoRA) to the weights: a model that needs "
                       "no base")  # fmt: skip
+    add_overwrite(parser)
     return parser
 
 
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
     options = PackOptions(
         args.model_file, args.inference_config, args.inference_tag, args.lm_dir, args.licence,
-        args.merge_adapters,
+        args.merge_adapters, args.overwrite,
     )  # fmt: skip
     for warning in pack(args.exp, args.out, options):
         logging.warning(warning)

@@ -16,6 +16,7 @@ What is missing is named on the page, with how to get it.
 Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for damaged files, which are named.
 """
 MAX_NAMED = 3
+HEAD = b"<!DOCTYPE html>"
 
 
 def get_parser() -> Parser:
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if faults and args.strict:
         raise UserError(f"{faults[0]} (--strict: nothing was written)")
     out = Path(args.out) if args.out else experiments[0].path / "report.html"
+    if out.is_file() and not out.read_bytes()[: len(HEAD)].startswith(HEAD):
+        raise UserError(f"{out} is there already and is no page. Give another --out.")
     write_text(out, content)
     print(f"Wrote {out} ({len(content.encode()) / 1e6:.1f} MB)")
     if args.results:

@@ -6,9 +6,11 @@ nothing; with --text, they lie between the words of the recording's text, which 
 
 import argparse
 import warnings
+from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.bin.align import add_text_options, load
 from asr_dro_plugin.errors import UserError, run_main
 
@@ -39,6 +41,7 @@ def get_parser() -> Parser:
     parser.add_switch("--keep", "keep pieces that are too long, too short, begin in speech or "
                       "whose text fits badly; summary.json lists them anyway", True)  # fmt: skip
     parser.add_switch("--strict", "stop at the first recording that cannot be cut")
+    add_overwrite(parser)
     add_text_options(parser, required=False)
     return parser
 
@@ -51,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     from asr_dro_plugin.decoding.segment import Lengths
     from asr_dro_plugin.decoding.segment_recordings import Cutter, cut_all, report
 
+    refuse_earlier([Path(args.out) / name for name in ("wav.scp", "segments")], args.overwrite)
     lengths = Lengths(args.min, args.max, args.pad)
     paths = recording_ids(args.audio)
     texts = read_texts(args, list(paths))

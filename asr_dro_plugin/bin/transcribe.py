@@ -5,6 +5,7 @@ import re
 import warnings
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
 from asr_dro_plugin.errors import SomeLeftOut, run_main
@@ -27,6 +28,7 @@ def get_parser() -> Parser:
                       "those of the file")  # fmt: skip
     parser.add_switch("--allow_pipes", "whether wav.scp may run commands")
     parser.add_switch("--strict", "stop at unreadable audio")
+    add_overwrite(parser)
     return parser
 
 
@@ -41,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
     locations = find_audio(args.audio)
     request.check_languages({each.utt_id: each.lang for each in locations})
-    check_output(args.out, formats, len(locations))
+    check_output(args.out, formats, locations, args.overwrite)
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.recordings import transcribe_files

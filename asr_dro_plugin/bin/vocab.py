@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_other
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, Normalizer, get_normalizer, split_tag
 
@@ -34,6 +35,7 @@ def get_parser() -> Parser:
                       "text)", None)  # fmt: skip
     add("--groups", metavar="UTT2LANG", help="languages (default: the tags, else utt2lang beside)")
     add("--languages", default="local/languages.tsv", help="their scripts")
+    add_overwrite(parser)
     return parser
 
 
@@ -157,6 +159,8 @@ def write(args: argparse.Namespace, tokens: Sequence[str], tags: Sequence[str]) 
         files = {out.name: "".join(f"{token}\n" for token in tokens).encode()}
         if tags:
             files["nlsyms.txt"] = "".join(f"{tag}\n" for tag in tags).encode()
+    for name, content in files.items():
+        refuse_other(folder / name, content, args.overwrite)
     for name, content in files.items():
         with atomic_write(folder / name, "wb") as stream:
             stream.write(content)

@@ -22,6 +22,7 @@ from asr_dro_plugin.transcripts.files import ctm_lines
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, to_json
 
 MAX_LISTED = 10
+FILES = {"ctm": "ctm", "json": "align.jsonl"}
 
 
 def model_for_texts(args: argparse.Namespace) -> tuple[Model, TextAligner]:
@@ -118,6 +119,11 @@ def _alone(locations: Sequence[Location], texts: Mapping[str, str]) -> dict[str,
     return silent | unknown
 
 
+def targets(out: str, kind: str) -> list[Path]:
+    """The files of ``write_aligned`` in a folder."""
+    return [Path(out) / name for name in (FILES[kind], "scores", "left_out")]
+
+
 def write_aligned(
     results: Iterator[Transcript], out: str | None, kind: str
 ) -> tuple[dict[str, float], int]:
@@ -126,11 +132,10 @@ def write_aligned(
     A folder ``out`` gets tables of scores and faults too; without one, all goes to the terminal.
     ``kind`` is ctm or json.  Gives each score, and the number of faults.
     """
-    name = {"ctm": "ctm", "json": "align.jsonl"}[kind]
     scores: dict[str, float] = {}
     left_out: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(atomic_write(Path(out) / name)) if out else sys.stdout
+        stream = stack.enter_context(atomic_write(Path(out) / FILES[kind])) if out else sys.stdout
         for result in results:
             stream.write(ctm_lines(result) if kind == "ctm" else to_json(result) + "\n")
             if result.fault:

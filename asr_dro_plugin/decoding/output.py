@@ -6,16 +6,26 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from asr_dro_plugin.audio.inputs import short_ids
 from asr_dro_plugin.audio.read_ahead import Location
+from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.transcripts.files import ONE_FILE_EACH, TranscriptFiles, content_of
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 
-def check_output(out: str | None, formats: Sequence[str], number: int) -> None:
-    """Several formats, or files of several recordings (``number``), need a folder ``out``."""
+def check_output(
+    out: str | None, formats: Sequence[str], locations: Sequence[Location], overwrite: bool = False
+) -> None:
+    """Several formats, or files of several recordings, need a folder ``out``.
+
+    Raises:
+        UserError: there is none, or what would be written to it is there already.
+    """
+    number = len(locations)
     if out is not None:
-        return
+        names = list(short_ids(locations).values())
+        files = TranscriptFiles(out, formats, names, folders=False)
+        return refuse_earlier(files.targets(names), overwrite)
     if len(formats) > 1:
         raise UserError(f"--format {' '.join(formats)} needs --out, a folder for the files.")
     a_file_each = formats[0] in ONE_FILE_EACH and number > 1

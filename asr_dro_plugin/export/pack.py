@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from asr_dro_plugin import __version__
+from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.base.yaml_files import load_config
@@ -59,6 +60,7 @@ class PackOptions:
     lm_dir: str | None = None
     licence: str = "unknown"
     merge_adapters: bool = False
+    overwrite: bool = False  # a file that holds another model
 
 
 def pack(exp: str | os.PathLike, out: str | os.PathLike, options: PackOptions) -> list[str]:
@@ -97,7 +99,7 @@ def _pack(exp: Path, out: Path, options: PackOptions, config: Mapping, weights: 
     run = _describe_run(exp, config, name, Path(model_file).name, num_parameters, scores, options)
     members[CARD] = card.write_card(run).encode()
     members[META] = _meta(Path(model_file).name, run.versions[-1])
-    _write(out, members, _manifest(run, members, options))
+    _write(out, members, _manifest(run, members, options), options.overwrite)
     return warnings
 
 
@@ -247,9 +249,12 @@ def _manifest(run: card.Run, members: Mapping[str, Content], options: PackOption
     }  # fmt: skip
 
 
-def _write(out: Path, members: dict[str, Content], manifest: dict) -> None:
+def _write(out: Path, members: dict[str, Content], manifest: dict, overwrite: bool) -> None:
     steps = 2 * pack_zip.num_chunks(members.values()) + 1
     with Progress(steps, f"pack {out.name} (MiB)") as bar:
         described = {name: pack_zip.describe(source, bar) for name, source in members.items()}
-        members[PACKED] = pack_manifest.to_bytes({**manifest, "members": described})
+        manifest = {**manifest, "members": described}
+        if out.exists() and not pack_manifest.same_model(out, manifest):
+            refuse_earlier([out], overwrite)
+        members[PACKED] = pack_manifest.to_bytes(manifest)
         pack_zip.write_zip(out, members, described, bar)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.lm.build import LmSettings, build_lm, make_binary
@@ -22,6 +23,7 @@ def build_models(
     out_dir: str | os.PathLike,
     settings: LmSettings,
     strict: bool = False,
+    overwrite: bool = True,
 ) -> Iterator[str]:
     """From text to models, all stages in one; lines about what was made, as it is.
 
@@ -36,7 +38,7 @@ def build_models(
     try:
         with TemporaryDirectory(dir=out, prefix=".text.") as text_dir:
             yield collect_all(sentences, per, text_dir, strict)
-            made, failed = estimate_all(text_dir, out, settings, True, strict)
+            made, failed = estimate_all(text_dir, out, settings, True, strict, overwrite)
             yield from lines_about(made, failed)
     finally:
         if is_new and not any(out.iterdir()):
@@ -78,21 +80,24 @@ def estimate_all(
     settings: LmSettings,
     binary: bool = False,
     strict: bool = False,
+    overwrite: bool = True,
 ) -> tuple[list[str], list[str]]:
     """Estimate a model of each text that ``text.collect`` wrote, in ``out_dir/<name>/``.
 
     Args:
         binary: whether to make lm.bin too, where build_binary is on PATH.
         strict: stop at the first text that no model can be made of.
+        overwrite: whether models that are there are replaced.
 
     Returns:
         A line about each model, and a line about each text that none could be made of; a model
         of that name from an earlier run is removed, for it is not of this text.
 
     Raises:
-        UserError: there is no text, or none of them makes a model.
+        UserError: there is no text, none of them makes a model, or one is there already.
     """
     text_norm, texts = collected(text_dir)
+    refuse_earlier([Path(out_dir) / name for name in texts], overwrite)
     made, failed = [], []
     with Progress(len(texts), "estimate") as progress:
         for name, text in texts.items():

@@ -19,7 +19,9 @@ refused rather than passed on.
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import PACKED
@@ -68,6 +70,19 @@ def from_bytes(raw: bytes, where: str) -> dict:
             raise UserError(f"{where}: {PACKED} has a value of another kind for '{key}'.")
     _check_members(manifest, where)
     return manifest
+
+
+def same_model(archive: Path, manifest: Mapping) -> bool:
+    """Whether an archive holds the model of a manifest: its settings and weights."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            other = from_bytes(opened.read(PACKED), str(archive))
+    except (UserError, KeyError, OSError, zipfile.BadZipFile):
+        return False
+    return all(
+        manifest["members"][manifest[key]] == other["members"][other[key]]
+        for key in ("config", "model_file")
+    )
 
 
 def _check_members(manifest: Mapping, where: str) -> None:

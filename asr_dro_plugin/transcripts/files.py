@@ -178,6 +178,16 @@ class TranscriptFiles:
             self._stack = stack.pop_all()
         return self
 
+    def targets(self, utt_ids: Iterable[str]) -> list[Path]:
+        """The files that transcripts of these ids are written to."""
+        one_files = [each for name in self.formats for each in ONE_FILE.get(name, ())]
+        files = [self.folder / name for name, _, _ in one_files]
+        return files + [self._path(name, utt_id) for name in self._each for utt_id in utt_ids]
+
+    def _path(self, name: str, utt_id: str) -> Path:
+        stem = self._stems.get(utt_id) or escape_id(utt_id)
+        return self._folder_of(name) / f"{stem}.{name}"
+
     def _folder_of(self, name: str) -> Path:
         return self.folder / name if self.folders else self.folder
 
@@ -186,9 +196,8 @@ class TranscriptFiles:
         for stream, line in self._open:
             stream.write(line(transcript))
         for name in self._each:
-            stem = self._stems.get(transcript.utt_id) or escape_id(transcript.utt_id)
-            path = self._folder_of(name) / f"{stem}.{name}"
-            growing = path.with_name(f".{stem[:40]}.tmp")
+            path = self._path(name, transcript.utt_id)
+            growing = path.with_name(f".{path.stem[:40]}.tmp")
             growing.write_text(ONE_FILE_EACH[name](transcript), encoding="utf-8", newline="\n")
             os.replace(growing, path)
 

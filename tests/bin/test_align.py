@@ -41,7 +41,8 @@ def test_every_word_gets_a_time_inside_its_audio(trained, data_dir, tmp_path):
     for utt_id, text in texts.items():
         assert [line[3] for line in words[utt_id]] == text.split()[1:]  # without the tag
     assert set(read_table(out / "scores")) == set(texts)
-    assert main(["--data_dir", str(data_dir), *options, "--format", "json"]) == 0
+    options += ["--format", "json", "--overwrite", "true"]
+    assert main(["--data_dir", str(data_dir), *options]) == 0
     results = [from_json(line) for line in (out / "align.jsonl").read_text().splitlines()]
     for result in results:
         bounds = [edge for word in result.best.words for edge in (word.start, word.end)]

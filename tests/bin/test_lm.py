@@ -96,7 +96,7 @@ def test_several_texts_plain_and_packed_make_one_model(data):
     Path("b.gz").write_bytes(gzip.compress(b"three <s> four\n"))
     main(["build", "--order", "2", "a.txt", "b.gz"])
     assert find_lm("lm").words() == ["four", "one", "three", "two"]
-    main(["build", "--order", "2", "--kaldi", "true", "a.txt"])
+    main(["build", "--order", "2", "--kaldi", "true", "--overwrite", "true", "a.txt"])
     assert find_lm("lm").words() == ["two"]
 
 

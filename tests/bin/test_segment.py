@@ -68,10 +68,11 @@ def test_what_is_not_as_wanted_is_named_and_the_rest_is_done(talk, tmp_path, cap
     summary = json.loads((out / "summary.json").read_text())
     assert summary["without_pieces"] == 2 and summary["by_recording"]["silent"]["segments"] == []
     with pytest.raises(SomeLeftOut, match=r"(\d) of \1 pieces are not as wanted"):
-        main([str(talk), "--out", str(out), "--min", "25", "--max", "30", "--keep", "false"])
+        main([str(talk), "--out", str(out), "--min", "25", "--max", "30", "--keep", "false",
+              "--overwrite", "true"])  # fmt: skip
     assert spans(out) == []
     with pytest.raises(UserError, match="broken.wav") as stopped:
-        main([*command, "--strict", "true"])
+        main([*command, "--strict", "true", "--overwrite", "true"])
     assert stopped.value.exit_code == 1
 
 
@@ -105,7 +106,8 @@ def test_a_text_that_is_not_said_is_named_and_can_be_left_out(trained, talk, tmp
     listed = json.loads((out / "summary.json").read_text())["by_recording"]["my_talk"]["segments"]
     assert all(each["score"] < -0.1 for each in listed)
     with pytest.raises(SomeLeftOut):
-        main([str(talk), *options, "--min", "0", "--max", "99", "--keep", "false"])
+        main([str(talk), *options, "--min", "0", "--max", "99", "--keep", "false",
+              "--overwrite", "true"])  # fmt: skip
     assert read_table(out / "text") == {}
 
 

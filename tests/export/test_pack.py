@@ -163,7 +163,7 @@ def test_a_file_that_changes_while_it_is_packed_leaves_the_old_archive(exp, tmp_
 
     monkeypatch.setattr(pack_zip, "describe", describe)
     with pytest.raises(UserError, match="changed while it was packed"):
-        pack(exp, tmp_path / "model.zip", PackOptions())
+        pack(exp, tmp_path / "model.zip", PackOptions(overwrite=True))
     assert (tmp_path / "model.zip").read_bytes() == b"old"
     assert not list(tmp_path.glob(".model.zip*"))
 

@@ -266,7 +266,7 @@ mapfile -t scores < <(compgen -G "${decode_dir}/*/score.json" || true) # for the
 [ ${#scores[@]} = 0 ] || pack+=(--inference_tag "${inference_tag}")
 once 14 "${exp_name}" "${asr_exp} -> ${packed}" --option "pack=${pack[*]}" \
     --output "${packed}" --input "${asr_exp}"/{"${inference_asr_model}",config.yaml,groups.txt} \
-    "${inference_config}" "${lm_files[@]}" "${scores[@]}" --run "${pack[@]}"
+    "${inference_config}" "${lm_files[@]}" "${scores[@]}" --run "${pack[@]}" --overwrite true
 
 if ${dry_run}; then
     [ ! -e "${tokens}" ] || ssl_args+=(--token_list "${tokens}")
