@@ -141,14 +141,19 @@ def _duration(utt: Utterance, measure: Callable[[str], float]) -> float:
 
 
 def held_to_its_claim(utt: Utterance) -> tuple[Utterance, str]:
-    """A declared duration against the file's header, where that tells; what decodes, stage 3 does.
+    """A declared duration against the file's header, where that tells.
+
+    What decodes is compared in stage 3, where a damaged file is told of, too.
 
     Returns:
         The utterance, without an ``end`` where the file ends there too, and what is wrong with it.
     """
     if utt.duration is None or not os.path.getsize(utt.audio):
         return utt, ""
-    info = probe_header(utt.audio)
+    try:
+        info = probe_header(utt.audio)
+    except UserError:  # damaged: nothing to cut
+        return replace(utt, end=utt.end if utt.start is not None else None), ""
     if info is None:
         return utt, ""
     if utt.start is not None:
