@@ -51,8 +51,7 @@ for set in ${sets}; do
 done
 if [[ ${partial} = true ]]; then exit 0; fi
 python -m asr_dro_plugin.bin.score --results "${exp}"
-for set in ${sets}; do
-    echo
-    cat "${exp}/${inference_tag}/${set}/score.txt"
-done
+tables=()
+for set in ${sets}; do tables+=("${exp}/${inference_tag}/${set}/score.txt"); done
+show_tables "${tables[@]}"
 exit "${left_out}"

@@ -27,8 +27,8 @@ def get_parser() -> Parser:
     add("--set", metavar="NAME", help="set shown in full (default: the first test set)")
     add("--inference_tag", metavar="TAG", help="this decoding only (default: all)")
     add("--dump", metavar="DIR", help="folder of the data sets (default: where training read them)")
-    add("--audio", type=_count, default=12, metavar="N",
-        help="worst utterances with sound, 0 for none (default: %(default)s)")  # fmt: skip
+    add("--audio", type=_count, metavar="N",
+        help="worst utterances with sound, 0 for none (default: all that are shown)")  # fmt: skip
     parser.add_switch("--results", "write EXP/RESULTS.md too", default=True)
     parser.add_switch("--strict", "fail before writing where a file is damaged")
     return parser

@@ -30,7 +30,9 @@ def range_words(low: float | None, high: float | None) -> str:
 
 
 def hours_words(hours: float) -> str:
-    """``17 min``, ``3.4 h``, ``1,200 h``."""
+    """``40 s``, ``17 min``, ``3.4 h``, ``1,200 h``."""
+    if 0 < hours < 1 / 60:
+        return f"{3600 * hours:.0f} s"
     if hours < 1:
         return f"{60 * hours:.0f} min"
     return f"{hours:.1f} h" if hours < 100 else f"{hours:,.0f} h"

@@ -1,4 +1,4 @@
-"""What is taken for what: characters, words and languages."""
+"""What is taken for what: characters and words, of each script, and languages."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,10 @@ from itertools import chain
 from rapidfuzz.distance import Levenshtein
 
 from asr_dro_plugin.scoring.scores import Utterances
+from asr_dro_plugin.text.characters import script_of
 
-MOST = 200  # of each kind are kept
+MOST = 200  # of each kind and script are kept
+ACROSS, OTHER = "ACROSS SCRIPTS", ""
 NO_TAG = "none"
 Edit = tuple[str, str]  # reference and hypothesis
 
@@ -17,7 +19,8 @@ Edit = tuple[str, str]  # reference and hypothesis
 def confusions(utterances: Utterances) -> dict[str, list[list]]:
     """``chars`` and ``words``: [reference, hypothesis, count], the most frequent first.
 
-    An empty reference is an insertion, an empty hypothesis a deletion.
+    An empty reference is an insertion, an empty hypothesis a deletion.  Of each script as many are
+    kept, so that one with much text hides no other.
     """
     triples = zip(utterances.refs, utterances.hyps, utterances.no_space.tolist(), strict=True)
     pairs = [triple for triple in triples if triple[0] != triple[1]]
@@ -51,6 +54,15 @@ def confused_pairs(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, s
     return sorted(found, key=lambda pair: (-pair[3], -pair[2], pair[:2]))
 
 
+def script_of_edit(ref: str, hyp: str) -> str:
+    """Script of the letters on both sides (``LATIN``); ``ACROSS`` where they differ.
+
+    ``OTHER`` of what has no letter: spaces, digits, marks.
+    """
+    first, *more = {script_of(char) for char in ref + hyp if char.isalpha()} or {OTHER}
+    return ACROSS if more else first
+
+
 def _edits(ref: Sequence[str], hyp: Sequence[str]) -> list[Edit]:
     return [
         ("" if kind == "insert" else ref[i], "" if kind == "delete" else hyp[j])
@@ -60,5 +72,8 @@ def _edits(ref: Sequence[str], hyp: Sequence[str]) -> list[Edit]:
 
 def _most(counted: Counter[Edit]) -> list[list]:
     """The most frequent first, equals by name, so that the same texts give the same list."""
-    first = nsmallest(MOST, counted.items(), key=lambda item: (-item[1], item[0]))
-    return [[ref, hyp, count] for (ref, hyp), count in first]
+    parts: dict[str, list] = {}
+    for (ref, hyp), count in counted.items():
+        parts.setdefault(script_of_edit(ref, hyp), []).append((-count, ref, hyp))
+    kept = sorted(chain.from_iterable(nsmallest(MOST, part) for part in parts.values()))
+    return [[ref, hyp, -count] for count, ref, hyp in kept]

@@ -54,26 +54,33 @@ def score_rows(report: Mapping) -> list[list[str]]:
 
 
 def text_table(report: Mapping) -> str:
-    """The terminal's table: the set's name above, what the columns mean and what is amiss below."""
+    """The terminal's table: the set's name above, what is amiss and what the columns mean below.
+
+    The legend is last, so that who prints several tables can leave it to the last one.
+    """
     rows = score_rows(report)
     lines = aligned([HEADER, *rows], rules=(1, 1 + len(report["groups"])))
     how = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
     notes = [line for each in remarks(report) for line in textwrap.wrap(each, MAX_WIDTH, **how)]
     more = aligned(_summary_rows(report), rules=(1,)) if "summary" in report else []
     legend = [*LEGEND, *(CONVENTIONS if more else ())]
-    return "\n".join([f"{title(report)}:", "", *lines, "", *more, "", *legend, *notes])
+    return "\n".join([f"{title(report)}:", "", *lines, "", *more, "", *notes, "", *legend])
 
 
 def _summary_rows(report: Mapping) -> list[list[str]]:
     """One row a metric: micro, macro, worst …, with two decimals and intervals."""
-    first = next(iter(report["summary"].values()))
-    rows = [["%", "micro", "95 %", "macro", "95 %", "worst", f"worst {first['num_worst']}",
-             f"best {first['k']}", "std", "utt mean"]]  # fmt: skip
+    first, num_groups = next(iter(report["summary"].values())), len(report["groups"])
+    means = {
+        name: f"{word} {first[count]}"
+        for name, word, count in (("worst_15", "worst", "num_worst"), ("best_k", "best", "k"))
+        if first[count] < num_groups  # the mean of all is the macro mean
+    }
+    rows = [["%", "micro", "95 %", "macro", "95 %", "worst", *means.values(), "std", "utt mean"]]
     for metric, found in report["summary"].items():
         cells = [NAMES[metric]]
         for name in ("micro", "macro"):
             cells += [percent(found[name], 2), interval_words(found[f"{name}_ci"])]
-        names = ("worst", "worst_15", "best_k", "std", "utterance_mean")
+        names = ("worst", *means, "std", "utterance_mean")
         rows.append([*cells, *(percent(found.get(name), 2) for name in names)])
     return rows
 

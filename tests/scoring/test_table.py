@@ -50,6 +50,11 @@ def test_the_summary_names_both_conventions_and_how_many_are_averaged():
     assert any("ML-SUPERB's convention" in line for line in lines)
 
 
+def test_the_mean_of_all_languages_is_told_once():
+    head = next(line for line in text_table(report(5)).splitlines() if line.startswith("%"))
+    assert "worst" in head and "worst 5" not in head and "best" not in head
+
+
 def test_columns_are_aligned_to_the_right():
     lines = text_table(report()).splitlines()
     body = [line for line in lines if line.startswith(("lang", "la", "macro", "worst:", "total "))]

@@ -19,6 +19,17 @@ die() {
     exit 1
 }
 
+# show_tables FILE...: score tables, each after an empty line; the legend once, below the last.
+show_tables() {
+    local file
+    for file in "${@:1:$#-1}"; do
+        echo
+        sed '/^CER = sub/,$d' "${file}"
+    done
+    echo
+    cat "${!#}"
+}
+
 # require_files REMEDY FILE...: die when a file is missing or empty, naming it and the remedy.
 require_files() {
     local remedy=$1 file

@@ -48,7 +48,7 @@ def collect(
     experiments: Sequence[Experiment],
     set_name: str | None = None,
     tag: str | None = None,
-    num_audio: int = 12,
+    num_audio: int | None = None,
 ) -> Material:
     """Choose what is shown and compare it.
 
@@ -56,7 +56,7 @@ def collect(
         experiments: the first is what the others are compared with.
         set_name: the set shown in full; by default the first test set that all experiments have.
         tag: only this decoding.
-        num_audio: utterances with sound.
+        num_audio: utterances with sound; None: all that are shown.
 
     Raises:
         UserError: ``set_name`` or ``tag`` is of no score.

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.parts import Material, cell, missing, section, table
 from asr_dro_plugin.reporting.read.experiment import Decoding
-from asr_dro_plugin.scoring.confusions import NO_TAG, confused_pairs
+from asr_dro_plugin.scoring.confusions import (
+    ACROSS,
+    NO_TAG,
+    OTHER,
+    confused_pairs,
+    script_of_edit,
+)
 from asr_dro_plugin.scoring.table import percent
 
 SHOWN = 15
@@ -19,9 +25,9 @@ SPACE = "\u2423"  # an open box, as printers write a space
 def errors_part(material: Material) -> Markup:
     """Characters and words, system by system."""
     lead = (
-        "The commonest mistakes over all languages. Letters that sound alike point to spelling, "
-        "which a language model mends; left-out spaces to word boundaries; the same word again and "
-        "again to a transcript convention."
+        "The commonest mistakes over all languages, script by script. Letters that sound alike "
+        "point to spelling, which a language model mends; left-out spaces to word boundaries; the "
+        "same word again and again to a transcript convention."
     )
     return section(
         "errors", "What is taken for what?", lead, material.each_system("errors", _block)
@@ -34,10 +40,27 @@ def _block(system: Decoding) -> Markup:
         how = "Score the set again (stage 13); the score is of an older version."
         return missing("the counts of confusions", how)
     tables = [
-        el("div", el("h3", title), _table(confusions.get(kind) or (), title))
-        for kind, title in KINDS.items()
+        el("div", el("h3", title), _table(pairs, title))
+        for kind, name in KINDS.items()
+        for title, pairs in by_script(name, confusions.get(kind) or ())
     ]
     return el("div", tables, class_="grid")
+
+
+def by_script(name: str, pairs: Sequence[Sequence]) -> list[tuple[str, list[Sequence]]]:
+    """(title, pairs) of each script, that with most first; of one script the name alone."""
+    parts: dict[str, list[Sequence]] = {}
+    for pair in pairs:
+        parts.setdefault(script_of_edit(pair[0], pair[1]), []).append(pair)
+    if len(parts.keys() - {OTHER}) < 2:
+        return [(name, list(pairs))]
+    order = sorted(parts, key=lambda each: (each in (OTHER, ACROSS), -_times(parts[each]), each))
+    words = {OTHER: "spaces, digits, marks"}
+    return [(f"{name}: {words.get(each, each.capitalize())}", parts[each]) for each in order]
+
+
+def _times(pairs: Sequence[Sequence]) -> int:
+    return sum(count for _, _, count in pairs)
 
 
 def _table(pairs: Sequence[Sequence], title: str) -> Markup:

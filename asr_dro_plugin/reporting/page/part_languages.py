@@ -51,14 +51,14 @@ def languages_part(material: Material) -> Markup:
         how = "Run stages 12 and 13 (decoding and scoring), then this again."
         return section("languages", title, None, missing("a score per language", how))
     lead = (
-        "Longest bar first. A bar's parts are characters taken for others, left out, and invented. "
-        "The thin line is the 95 % interval: a short one means that the figure is sure. "
-        "A click on a column's title sorts by it."
+        "Longest bar first. The thin line is the 95 % interval: a short one means that the figure "
+        "is sure. A click on a column's title sorts by it."
     )
     tables = material.each_system("languages", lambda system: _table(material, system))
     legend = el(
-        "p", swatch("sub", "substitutions"), swatch("del", "deletions"),
-        swatch("ins", "insertions"), swatch("ci", "95 % interval"), class_="legend",
+        "p", swatch("sub", "substitutions: taken for another"),
+        swatch("del", "deletions: left out"), swatch("ins", "insertions: invented"),
+        swatch("ci", "95 % interval"), class_="legend",
     )  # fmt: skip
     return section("languages", title, lead, legend, tables)
 

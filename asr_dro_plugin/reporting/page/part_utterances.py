@@ -18,7 +18,7 @@ from asr_dro_plugin.audio.sources import ARK_POINTER
 from asr_dro_plugin.data.wav_scp import Item, read_items
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.page.markup import Markup, data_url, el
-from asr_dro_plugin.reporting.page.parts import Material, missing, section, swatch
+from asr_dro_plugin.reporting.page.parts import Material, missing, section
 from asr_dro_plugin.reporting.read.data_sets import recipe_of
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.utterances import (
@@ -65,19 +65,17 @@ def utterances_part(material: Material, room: int) -> Markup:
     """A list for each system; sound and pictures may take ``room`` bytes."""
     count = len(material.systems)
     most = SHOWN_ALONE if count == 1 else SHOWN_OF_EACH
-    budget = SoundBudget(max(1, material.num_audio // count) if material.num_audio else 0, room)
+    each = most if material.num_audio is None else -(-material.num_audio // count)
+    budget = SoundBudget(min(each, most), room)
     lead = (
-        "Listen to what went wrong. Upper line: what was said; lower line: what was recognised. "
+        "Listen to what went wrong. Upper line: what was said; lower line: what was recognised, in "
+        "the colours of the bars above. "
         f"Highest error first, no language more often than its share; sound up to {LONGEST:g} s."
     )
-    legend = el(
-        "p", swatch("sub", "taken for another"), swatch("del", "left out"),
-        swatch("ins", "invented"), class_="legend",
-    )  # fmt: skip
     blocks = material.each_system(
         "utterances", lambda system: _block(material, system, most, budget)
     )
-    return section("utterances", "The worst utterances", lead, legend, blocks)
+    return section("utterances", "The worst utterances", lead, blocks)
 
 
 def _block(material: Material, system: Decoding, most: int, budget: SoundBudget) -> Markup:

@@ -22,7 +22,7 @@ class Material:
         systems: the decodings of that set; the first is what the others are compared with.
         comparisons: each other system -> against the first, or the words why it cannot be.
         languages: ISO code -> what is known of it; may be empty.
-        num_audio: utterances that come with sound, over all systems.
+        num_audio: utterances that come with sound, over all systems; None: all that are shown.
         labels: name of each system, as short as tells them apart.
     """
 
@@ -31,7 +31,7 @@ class Material:
     systems: Sequence[Decoding]
     comparisons: Mapping[Decoding, Differences | str]
     languages: Mapping[str, Language]
-    num_audio: int
+    num_audio: int | None
     labels: Mapping[Decoding, str]
 
     def language(self, code: str) -> str:

@@ -14,8 +14,9 @@ HISTOGRAM = (300, 130)  # width, height
 BINS = 24
 NUM_COLOURS = 10  # c0 to c9 in page.css
 # Of a line chart.
-WIDTH, HEIGHT = 540, 280
-LEFT, RIGHT, TOP, BOTTOM = 50, 84, 12, 40
+WIDTH, HEIGHT = 366, 250  # as wide as a phone's page, so that letters are as large as its text
+LEFT, TOP, BOTTOM = 46, 18, 40
+NAME, LETTER, MOST_LETTERS = 14, 7.7, 12  # gap before a name, width of a letter; longer ones end …
 MOST_POINTS = 100
 LINE_HEIGHT = 13
 LOG_SPAN = 5  # highest over lowest value above which an axis is logarithmic
@@ -178,9 +179,10 @@ class _Axes:
     low: float
     high: float
     log: bool
+    right: float
 
     def x(self, value: float) -> float:
-        return LEFT + (value - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (value - self.first) / (self.last - self.first) * (self.right - LEFT)
 
     def y(self, value: float) -> float:
         if self.log:
@@ -211,7 +213,7 @@ def line_chart(
     points = {name: (xs, ys) for name, (xs, ys) in points.items() if xs}
     if not points:
         return None
-    axes = _axes(points, may_be_log)
+    axes = _axes(points, may_be_log, [name for name in colours if name in points])
     order = [name for name in points if name not in colours]
     order += [name for name in colours if name in points]
     paths = [_path(name, *points[name], axes, colours) for name in order]
@@ -223,13 +225,20 @@ def line_chart(
     )  # fmt: skip
 
 
-def _axes(points: dict, may_be_log: bool) -> _Axes:
+def _axes(points: dict, may_be_log: bool, named: Sequence[str]) -> _Axes:
     xs = [x for each, _ in points.values() for x in each]
     ys = [y for _, each in points.values() for y in each]
     low, high = min(ys), max(ys)
     log = may_be_log and low > 0 and high / low > LOG_SPAN
     last = max(xs) if max(xs) > min(xs) else min(xs) + 1
-    return _Axes(min(xs), last, low if log else 0.0, high if log else scale_of(high), log)
+    right = WIDTH - NAME - LETTER * max((len(_name(name)) for name in named), default=0)
+    low, high = (low, high) if log else (0.0, scale_of(high))
+    return _Axes(min(xs), last, low, high, log, right)
+
+
+def _name(name: str) -> str:
+    """As it fits beside a line; the whole is read where it is pointed at."""
+    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}\u2026"
 
 
 def _path(name: str, xs: list, ys: list, axes: _Axes, colours: Sequence[str]) -> Markup:
@@ -248,7 +257,7 @@ def _labels(points: dict, axes: _Axes, colours: Sequence[str]) -> list[Markup]:
         places.append(max(y, places[-1] + LINE_HEIGHT) if places else y)
     beyond = max(0.0, places[-1] - (HEIGHT - BOTTOM)) if places else 0.0
     return [
-        text(WIDTH - RIGHT + 6, y - beyond + 4, name, "start",
+        text(axes.right + 6, y - beyond + 4, _name(name), "start",
              f"end c{list(colours).index(name) % NUM_COLOURS}")
         for y, (_, name) in zip(places, ends)
     ]  # fmt: skip
@@ -259,15 +268,16 @@ def _grid(axes: _Axes, x_name: str, per_cent: bool) -> list[Markup]:
     drawn = []
     for value in marks:
         y = number(axes.y(value))
-        drawn.append(Markup(f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" class="grid"/>'))
+        drawn.append(Markup(f'<path d="M{LEFT} {y}H{number(axes.right)}" class="grid"/>'))
         words = f"{tick_word(100 * value)} %" if per_cent else tick_word(value)
         drawn.append(text(LEFT - 6, axes.y(value) + 4, words, "end", "tick"))
     span = axes.last - axes.first
     for value in ticks(axes.last, 6):
         if value >= axes.first - 0.01 * span:
             drawn.append(text(axes.x(value), HEIGHT - BOTTOM + 16, tick_word(value), class_="tick"))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    return [*drawn, text(middle, HEIGHT - 6, x_name, class_="tick")]
+    if axes.log:
+        drawn.append(text(2, 11, "logarithmic", "start", "tick"))
+    return [*drawn, text((LEFT + axes.right) / 2, HEIGHT - 6, x_name, class_="tick")]
 
 
 def _log_ticks(axes: _Axes) -> list[float]:

@@ -254,7 +254,9 @@ if begin 13 "${exp_name}_${inference_tag}" "scores -> ${asr_exp}/RESULTS.md and 
     listed python3 -m asr_dro_plugin.bin.report "${asr_exp}" --dump "${data_feats}"
     end
 elif wanted 13 && ! ${dry_run}; then
-    for dset in ${valid_set} ${test_sets}; do echo && cat "${decode_dir}/${dset}/score.txt"; done
+    tables=()
+    for dset in ${valid_set} ${test_sets}; do tables+=("${decode_dir}/${dset}/score.txt"); done
+    show_tables "${tables[@]}"
 fi
 
 # ---- 14: the model as one file ----

@@ -80,7 +80,7 @@ def test_a_hard_language_with_little_data_is_named(system):
     data = system.experiment.training_set
     durations = [0.1 if lang == "rus" else 100.0 for lang in data.langs]
     system.experiment.training_set = type(data)(data.name, tuple(durations), data.langs, ())
-    assert "rus 0 min" in advice.few_hours(system).found
+    assert "rus 0 s" in advice.few_hours(system).found
 
 
 @pytest.mark.parametrize(

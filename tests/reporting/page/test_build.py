@@ -113,7 +113,7 @@ def test_what_is_missing_is_named_with_its_remedy(exp):
 def test_audio_that_is_not_here_is_said(exp):
     shutil.rmtree(exp.parents[1] / "dump/raw/test_x")
     text, _ = made(exp)
-    assert "Not here: the sound of 12 utterances." in part(text, "utterances")
+    assert "Not here: the sound of" in part(text, "utterances")
     assert "<audio" not in text
 
 
