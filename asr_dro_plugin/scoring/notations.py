@@ -18,7 +18,7 @@ from asr_dro_plugin.text.normalizers import add_tag, split_tag
 from asr_dro_plugin.text.tokens import SPACE, WORD_START
 
 COMMENT = ";;"  # begins a line of sclite's that is none
-_ALTERNATIVES = re.compile(r"\{\s[^{}]*\s/\s[^{}]*\s\}|\{[^{}]*\s/\s[^{}]*\}")
+_ALTERNATIVES = re.compile(r"\{[^{}]*\s/\s[^{}]*\}")
 _OPTIONAL = re.compile(r"(?:^|\s)\(([^()\s]+)\)(?=\s|$)")
 LEAST_LETTERS = 10  # words of one letter, before a file is one of letters
 Words = list[str]

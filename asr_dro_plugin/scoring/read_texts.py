@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from asr_dro_plugin.base.foreign_files import HEAD, refuse_foreign
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.notations import COMMENT, refuse_optional, words_of
@@ -134,6 +135,7 @@ def _is_none(line: str) -> bool:
 def _lines(path: Path) -> tuple[list[str], bool]:
     """Lines, and whether the last one lacks its newline; half a character there is left out."""
     raw = path.read_bytes()
+    refuse_foreign(path, raw[:HEAD])
     begin = raw.rfind(b"\n") + 1
     if begin == len(raw):
         return read_lines(path), False

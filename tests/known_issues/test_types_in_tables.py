@@ -156,6 +156,9 @@ def test_every_reader_of_text_tells_it(tmp_path):
     for read in (read_table, read_reference, read_hypotheses):
         with pytest.raises(UserError, match="text is UTF-16LE text, not UTF-8"):
             read(data / "text")
+    (tmp_path / "hyp").write_bytes(b"\x1f\x8b" + bytes(range(128, 200)))
+    with pytest.raises(UserError, match="hyp is a gzip file"):
+        read_hypotheses(tmp_path / "hyp")
     assert any("text:1 is UTF-16LE text, not UTF-8" in line for line in validate(data).problems)
 
 
