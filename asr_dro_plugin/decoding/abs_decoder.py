@@ -1,8 +1,9 @@
 """The contract of a decoder: an ``Emission`` in, n-best token sequences out."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +45,12 @@ class AbsDecoder(ABC):
             emission: log probabilities (B, T, V) with lengths, blank and tokens.
             langs: the language of each utterance (ISO 639-3) where it is given from outside.
         """
+
+    def of_one_language(self, code: str) -> "AbsDecoder":
+        """The same decoder, which finds this language alone."""
+        other = copy.copy(self)
+        object.__setattr__(other, "language", replace(self.language, rule=code))
+        return other
 
 
 def to_numpy(array) -> np.ndarray:

@@ -121,3 +121,11 @@ def test_greedy_scores_are_those_of_the_best_path():
     best = log_probs.max(-1)
     scores = [paths[0].score for paths in decoder(emission)]
     assert scores == pytest.approx([best[0].sum(), best[1, :3].sum()], rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["greedy", "beam"])
+def test_a_decoder_of_one_language_is_another_decoder(mode):
+    decoder = build_decoder({"mode": mode}, TOKENS, "char", 0)
+    emission = Emission(SPOKEN, np.array([SPOKEN.shape[1]]), 0.02, 0, TOKENS)
+    french = decoder.of_one_language("fra")
+    assert [TOKENS[each(emission)[0][0].ids[0]] for each in (french, decoder)] == ["[fra]", "[eng]"]

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -132,7 +132,8 @@ class Transcriber:
         return self._batch(batch[:half]) + self._batch(batch[half:])
 
     def _decoded(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
-        return self._read(self.recogniser.emission([each.samples for each in batch]), batch)
+        emission = self.recogniser.emission([each.samples for each in batch])
+        return self._read(emission, batch, self.decoder)
 
     def _long(self, utterance: SpeechItem) -> Transcript:
         """The log probabilities of all chunks put together, then decoded once, in one language."""
@@ -149,8 +150,7 @@ class Transcriber:
         whole = sounding.whole(stitch(pieces, chunks).numpy(), model.blank_id)
         lengths = torch.tensor([len(whole)])
         emission = Emission(torch.from_numpy(whole)[None], lengths, shift, model.blank_id, tokens)
-        with self._one_language(pieces):
-            return self._read(emission, [utterance])[0]
+        return self._read(emission, [utterance], self._decoder_of(pieces))[0]
 
     def _in_batches(self, speech: Sequence[np.ndarray], name: str) -> list[torch.Tensor]:
         """Log probabilities (T, V) of each chunk."""
@@ -164,19 +164,11 @@ class Transcriber:
                     bar.advance(len(batch))
         return pieces
 
-    @contextlib.contextmanager
-    def _one_language(self, pieces: Sequence[torch.Tensor]) -> Iterator[None]:
-        """The decoder, set to the language that all pieces of a recording decide together."""
+    def _decoder_of(self, pieces: Sequence[torch.Tensor]) -> AbsDecoder | None:
+        """The decoder, of the one language that all pieces of a recording decide together."""
         language = getattr(self.decoder, "language", None)
         code = language and language.decide_over([piece.numpy() for piece in pieces])
-        if code is None:
-            yield
-            return
-        self.decoder.language = replace(language, rule=code)
-        try:
-            yield
-        finally:
-            self.decoder.language = language
+        return self.decoder if code is None else self.decoder.of_one_language(code)
 
     def _pieces(self, speech: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Log probabilities (T, V) of each chunk, none of a rest that makes no frame."""
@@ -186,7 +178,9 @@ class Transcriber:
         found = [row[:length] for row, length in rows]
         return [found.pop(0) if count else emission.log_probs[0, :0].cpu() for count in counts]
 
-    def _read(self, emission: Emission, batch: Sequence[SpeechItem]) -> list[Transcript]:
+    def _read(
+        self, emission: Emission, batch: Sequence[SpeechItem], decoder: AbsDecoder | None
+    ) -> list[Transcript]:
         """Transcripts of a batch's emission; NaN is the fault of its utterance."""
         made = [without_text(utterance, NAN_FAULT) for utterance in batch]
         sound = [number for number, is_nan in enumerate(_is_nan(emission)) if not is_nan]
@@ -194,7 +188,7 @@ class Transcriber:
             log_probs, lengths = emission.log_probs[sound], emission.lengths[sound]
             emission = replace(emission, log_probs=log_probs, lengths=lengths)
         if sound:
-            found = self.decoder(emission, [batch[number].lang or self.lang for number in sound])
+            found = decoder(emission, [batch[number].lang or self.lang for number in sound])
             for row, (number, paths) in enumerate(zip(sound, found, strict=True)):
                 made[number] = self._transcript(batch[number], paths, emission, row)
         return made
