@@ -12,9 +12,9 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.data import corpus
-from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.corpus_options import OptionParser, run_corpus
 from asr_dro_plugin.data.drop_ledger import DropLedger
-from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.languages import choose
 from asr_dro_plugin.text.normalizers import get_normalizer
 
@@ -43,8 +43,8 @@ def find_root(source: str) -> Path:
         if source and any(root.glob("*/*/*/*.trans.txt")):
             return root
     raise UserError(
-        f"--source '{source}' holds no <part>/<speaker>/<chapter>/*.trans.txt. Name the unpacked "
-        "folder there, or set LIBRISPEECH in db.sh."
+        f"--data_source '{source}' holds no <part>/<speaker>/<chapter>/*.trans.txt. Name the "
+        "unpacked folder there, or set LIBRISPEECH in db.sh."
     )
 
 
@@ -71,4 +71,4 @@ def read_part(part: Path) -> Iterator[corpus.Utterance]:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_corpus(main)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.data import corpus
-from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.corpus_options import OptionParser, run_corpus
 from asr_dro_plugin.data.drop_ledger import DropLedger
-from asr_dro_plugin.errors import UserError, run_main, suggestion
+from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.languages import choose, language_set, read_languages
 from asr_dro_plugin.text.normalizers import get_normalizer
 
@@ -32,7 +32,7 @@ def main() -> None:
     root = Path(args.source)
     if not args.source or not root.is_dir():
         raise UserError(
-            f"--source '{args.source}' is not the ML-SUPERB folder. Name it there, or set "
+            f"--data_source '{args.source}' is not the ML-SUPERB folder. Name it there, or set "
             "ML_SUPERB in db.sh."
         )
     normalize = get_normalizer(args.text_norm)
@@ -70,7 +70,7 @@ def choose_folders(root: Path, args) -> list[Path]:
     folders = sorted(p.parent for p in root.glob("*/*/transcript_10min_dev.txt"))
     if not folders:
         raise UserError(
-            f"{root} has no <corpus>/<lang>/transcript_10min_dev.txt. Correct --source."
+            f"{root} has no <corpus>/<lang>/transcript_10min_dev.txt. Correct --data_source."
         )
     here = {p.name for p in folders}
     members = language_set(args.language_set, table) if args.language_set else {}
@@ -134,4 +134,4 @@ def read_transcript(
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_corpus(main)

@@ -17,9 +17,9 @@ from pathlib import Path
 from debian import Package, read_packages, unpacked
 
 from asr_dro_plugin.data import corpus, splits
-from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.corpus_options import OptionParser, run_corpus
 from asr_dro_plugin.data.drop_ledger import DropLedger
-from asr_dro_plugin.errors import UserError, run_main
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.languages import choose, read_languages
 from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, lower_no_punct
 
@@ -73,7 +73,7 @@ def _root(packages: list[Package], langs: list[str], source: str, downloads: Pat
     The text lists of all languages are always fetched: the split depends on them.
     """
     if source and not Path(source).is_dir():
-        raise UserError(f"--source {source} is not a folder. Correct it, or leave it out.")
+        raise UserError(f"--data_source {source} is not a folder. Correct it, or leave it out.")
     if source and not any(Path(source).rglob("*.deb")):
         return Path(source)
     needed = [p for p in packages if p.iso in langs or (not source and p.holds_texts)]
@@ -85,7 +85,7 @@ def text_list(root: Path, iso: str, lang: str, required: bool = True) -> list[Li
     patterns = [f"**/core-sounds-{name}.txt{gz}" for name in (lang, iso) for gz in (".gz", "")]
     path = _first(root, patterns)
     if path is None and required:
-        raise UserError(f"{root} has no core-sounds-{lang}.txt.gz. Add it, or omit --source.")
+        raise UserError(f"{root} has no core-sounds-{lang}.txt.gz. Add it, or omit --data_source.")
     return list(_read_list(path)) if path else []
 
 
@@ -222,4 +222,4 @@ def _one_set(
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_corpus(main)

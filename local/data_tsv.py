@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr_dro_plugin.data import corpus, overlaps, splits
-from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.corpus_options import OptionParser, run_corpus
 from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.kaldi_names import NamesApart
 from asr_dro_plugin.data.manifests import JSON_LINES, parse_columns, read_rows
-from asr_dro_plugin.errors import UserError, run_main, suggestion
+from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.text.languages import choose, read_languages
 from asr_dro_plugin.text.normalizers import get_normalizer
 
@@ -36,7 +36,8 @@ def main() -> None:
     args = _parser().parse_args()
     if not args.source or not Path(args.source).is_file():
         raise UserError(
-            f"--source '{args.source}' is not a table. Name the file there, or set TSV in db.sh."
+            f"--data_source '{args.source}' is not a table. Name the file there, or set TSV in "
+            "db.sh."
         )
     normalize = get_normalizer(args.text_norm)
     one_lang = args.langs if len(args.langs.split()) == 1 else ""
@@ -199,4 +200,4 @@ def _make_split(rows: list[Row], split_file: Path, args) -> list[Row]:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_corpus(main)

@@ -20,7 +20,9 @@ from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
 
 APT_OPTIONS = ("-q", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20")
-SOURCE_REMEDY = "Give a folder with the .deb files, or with what they contain: --source FOLDER."
+SOURCE_REMEDY = (
+    "Give a folder with the .deb files, or with what they contain: --data_source FOLDER."
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _find(packages: list[Package], source: Path) -> dict[str, Path]:
     for package in packages:
         files = sorted(source.rglob(f"{package.name}_*.deb"))
         if not files:
-            raise UserError(f"{source} has no {package.name}_*.deb. Add it, or omit --source.")
+            raise UserError(f"{source} has no {package.name}_*.deb. Add it, or omit --data_source.")
         found[package.name] = files[-1]
         _verify(files[-1], package, "taken from your folder on your word")
     return found
@@ -204,7 +206,7 @@ def _unpack(files: Iterable[Path], tree: Path) -> str:
     if not shutil.which("dpkg-deb"):
         raise UserError(
             "There is no dpkg-deb here to unpack .deb files. Unpack them elsewhere and give the "
-            "folder that then holds usr/share: --source FOLDER."
+            "folder that then holds usr/share: --data_source FOLDER."
         )
     work = tree.parent / f".tree.{os.getpid()}.tmp"
     try:

@@ -260,4 +260,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    import venv_state
+
+    venv_state.enter()
     sys.exit(main())

@@ -159,4 +159,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    import venv_state
+
+    venv_state.enter()
     sys.exit(main())

@@ -168,6 +168,16 @@ def requirements(extras: set[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def enter() -> None:
+    """Go on in tools/venv where no environment is active, so that a tool works as it is typed."""
+    program = TOOLS / "venv/bin/python"
+    if sys.prefix != sys.base_prefix:
+        return
+    if not program.exists():
+        sys.exit(f"ERROR: {TOOLS / 'venv'} is not there. Run {TOOLS / 'install.sh'}")
+    os.execv(program, [str(program), *sys.argv])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     actions = ["ready", "begin", "heal", "mark", "extras", "missing", "requirements"]

@@ -18,7 +18,7 @@ from asr_dro_plugin.bin.train import ngpu_of
 from asr_dro_plugin.errors import UserError, run_main
 
 EPILOG = """Uses:
-  ./run.sh --stage 11 --onebatchtest true
+  ./run.sh --onebatchtest true
         the configuration and the data of the recipe
   asr-dro onebatchtest --config conf/train_asr_X.yaml [options of asr-dro train] --num_utts 2
         the same by hand; see exp/asr_X/run.sh for the options
@@ -64,7 +64,7 @@ def refuse_missing(args: argparse.Namespace) -> None:
     ):
         raise UserError(
             "The options of asr-dro train are needed too: --token_list, --train_shape_file and "
-            "--train_data_path_and_name_and_type. Try ./run.sh --stage 11 --onebatchtest true."
+            "--train_data_path_and_name_and_type. Try ./run.sh --onebatchtest true."
         )
     for name in FILES:
         for given in getattr(args, name.removeprefix("--")):

@@ -198,7 +198,7 @@ def write_sets(
             target = work / f"{name}_{corpus}"
             if not utterances:
                 raise UserError(
-                    f"{out / target.name} would be empty. Choose other --langs or --source."
+                    f"{out / target.name} would be empty. Choose other --langs or --data_source."
                 )
             _write_directory(target, utterances, lid, corpus)
             ledger.write(target / "dropped.tsv")

@@ -72,7 +72,7 @@ def refuse_same_sound(found: Sequence[Overlap], where: str, option: str) -> None
     told = "; ".join(described(each) for each in found if each.same)
     raise UserError(
         f"{where}: {told}. What is trained on says nothing in a test: take these out of one set, "
-        f'or allow it with {option} true (./run.sh --local_data_opts "{option} true").'
+        f"or allow it with {option} true."
     )
 
 

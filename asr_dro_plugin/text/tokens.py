@@ -290,8 +290,8 @@ def _check_sources(token_type: str, init_tokens: object, model_dir: object) -> N
     """What a list of a type is made of, and cannot be."""
     if token_type == "bpe" and init_tokens:
         raise UserError(
-            "--init_tokens cannot extend bpe: a sentencepiece model has a fixed inventory. "
-            "Use --token_type char or word."
+            "--token_type bpe cannot continue another model's tokens: a sentencepiece model has a "
+            "fixed inventory. Give --token_type char or word."
         )
     if token_type == "hugging_face" and not (model_dir or init_tokens):
         raise UserError(

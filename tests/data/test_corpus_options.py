@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_dro_plugin.data.corpus_options import OptionParser
+from asr_dro_plugin.data.corpus_options import OptionParser, run_corpus
 from asr_dro_plugin.errors import UserError
 
 
@@ -19,3 +19,20 @@ def test_wrong_options_are_one_line(words, message):
     with pytest.raises(UserError, match=message) as caught:
         OptionParser("toy", "").parse_args(words)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        ("Name it: --columns 'path=x'.", " (In ./run.sh: --local_data_opts '--columns ...'.)"),
+        ("Mend it, or raise --max_drop.", ""),
+        ("--data_source x is no table.", ""),
+    ],
+)
+def test_an_option_that_run_sh_hands_on_is_told_with_the_option_that_does(said, more, capsys):
+    def main():
+        raise UserError(said)
+
+    with pytest.raises(SystemExit):
+        run_corpus(main)
+    assert capsys.readouterr().err == f"ERROR: {said}{more}\n"

@@ -13,6 +13,8 @@ PAGES = {
         *sorted((ROOT / "docs").glob("*.md")),
     ]
 }
+RECIPE = ROOT / "egs2/asr_dro/asr1"
+OF_THE_CHECKOUT = ("README.md", "CONTRIBUTING.md", "docs/install.md")
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -24,6 +26,11 @@ def blocks(tag: str) -> list[tuple[str, str]]:
         for info, content in FENCE.findall(text)
         if info == tag
     ]
+
+
+def folder_of(page: str) -> Path:
+    """Where the lines of a page are typed (docs/README.md says so)."""
+    return ROOT if page in OF_THE_CHECKOUT else RECIPE
 
 
 def shown_files(page: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from asr_dro_plugin.bin.main import COMMANDS
 from asr_dro_plugin.stack.espnet_options import TRAIN
-from tests.docs.pages import PAGES, ROOT, calls, prose
+from tests.docs.pages import PAGES, ROOT, calls, folder_of, lines_of, prose
 
 RECIPE = ROOT / "egs2/asr_dro/asr1"
 SLOW = {"train"}  # whose parser is ESPnet's: its import takes twenty seconds
@@ -127,3 +127,12 @@ def test_every_target_of_make_that_is_named_exists():
 def test_every_command_of_asr_dro_is_named_in_the_documents():
     text = " ".join(PAGES.values())
     assert not [name for name in COMMANDS if not re.search(rf"asr-dro\s+{name}\b", text)]
+
+
+def test_a_file_of_ours_in_a_shown_command_is_there_from_where_it_is_typed():
+    named, wrong = 0, []
+    for page, line in lines_of("bash", "bash run"):
+        for word in re.findall(r"(?:\.\./)*(?:conf|tools|local|utils|egs2)/[\w./-]+\.\w+", line):
+            named += 1
+            wrong += [(page, word)] if not (folder_of(page) / word).exists() else []
+    assert named > 15 and not wrong

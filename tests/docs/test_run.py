@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.docs.pages import ROOT, blocks, lines_of, shown_files
+from tests.docs.pages import RECIPE, ROOT, blocks, folder_of, lines_of, shown_files
 
 
 @pytest.mark.parametrize(("page", "command"), lines_of("bash run"))
 def test_a_command_tagged_run_exits_0(page, command):
     done = subprocess.run(
-        ["bash", "-c", f". egs2/asr_dro/asr1/path.sh && {command}"], cwd=ROOT, text=True,
+        ["bash", "-c", f". {RECIPE / 'path.sh'} && {command}"], cwd=folder_of(page), text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, f"{page}: {done.stdout[-3000:]}"

@@ -260,7 +260,7 @@ def run_script(folder, **env):
 def test_without_apt_one_line_says_what_to_give(tmp_path):
     line = refusal(run_script(tmp_path, PATH=str(tmp_path)))
     assert "there is no apt-get. Give a folder" in line
-    assert "--source FOLDER" in line
+    assert "--data_source FOLDER" in line
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="apt-get is not here")
@@ -273,7 +273,7 @@ def test_without_a_mirror_one_line_says_what_to_give(tmp_path):
     )
     line = refusal(run_script(tmp_path, APT_CONFIG=str(tmp_path / "apt.conf")))
     assert "no mirror answers" in line
-    assert "--source FOLDER" in line
+    assert "--data_source FOLDER" in line
     assert not list((tmp_path / "downloads" / "prompts").iterdir())
 
 

@@ -56,7 +56,7 @@ def test_help_of_a_corpus_names_its_options(prepare, corpus):
     assert done.returncode == 0
     words = (ROOT / "local" / f"data_{corpus}.py").read_text()
     own = {word.split('"')[1] for word in words.split("add_argument(")[1:] if '"--' in word[:12]}
-    for option in own | {"--langs", "--lid", "--text_norm", "--source", "--max_drop"}:
+    for option in own | {"--langs", "--lid", "--text_norm", "--data_source", "--max_drop"}:
         assert f"{option} " in done.stdout
 
 
