@@ -24,6 +24,8 @@ COMMANDS = {
     "check-config": ("check_config", "check a YAML without running anything"),
     "onebatchtest": ("onebatchtest", "learn one batch by heart: can this stack learn at all?"),
     "train": ("train", "train with ESPnet's options and ours (stage 11)"),
+    "groups": ("groups", "groups.txt and utt2group of data directories of ESPnet's"),
+    "espnet": ("espnet", "Python for ESPnet's own asr.sh, with our task and models"),
     "decode": ("decode", "decode a data directory (stage 12)"),
     "convert-checkpoint": ("convert_checkpoint", "a fairseq checkpoint as plain data"),
 }

@@ -10,8 +10,9 @@ from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import run_main
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run ``DROASRTask`` as ``espnet2.bin.asr_train`` runs ``ASRTask``."""
+def main(argv: list[str] | None = None, of_asr_sh: bool = False) -> int:
+    """Run ``DROASRTask`` as ``espnet2.bin.asr_train`` runs ``ASRTask``; of ESPnet's own asr.sh
+    what it says beside is taken."""
     device_of(ngpu_of(sys.argv[1:] if argv is None else argv))
     # transformers warns of its tokenizers' threads at each fork of the data loader otherwise.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -19,7 +20,12 @@ def main(argv: list[str] | None = None) -> int:
     from asr_dro_plugin.espnet.task import DROASRTask
 
     START.end("imports")
-    DROASRTask.main(cmd=argv)
+    args = DROASRTask.get_parser().parse_args(argv)
+    if of_asr_sh:
+        from asr_dro_plugin.espnet.start import asr_sh
+
+        asr_sh.adapt(args)
+    DROASRTask.main(args)
     return 0
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from asr_dro_plugin.base.files import write_text
 from asr_dro_plugin.base.kaldi_io import write_table
 from asr_dro_plugin.data.drop_ledger import DropLedger
-from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
+from asr_dro_plugin.preflight.group_files import group_id
 from asr_dro_plugin.preflight.measure import Ruler, SetFacts
 from asr_dro_plugin.stack.frames import FrameCounter
 from asr_dro_plugin.stack.limits import TOO_LONG, TOO_MANY_LABELS
@@ -79,23 +79,14 @@ def write_shapes(
     Files: ``speech_shape`` (samples), ``text_shape.<token_type>`` (tokens,vocabulary),
     ``utt2group`` (group ids), ``batch_keys`` and ``stats_keys`` as ESPnet's stage 10 leaves them.
     """
-    ids = {utt_id: str(_group_id(groups, found.data, utt_id)) for utt_id in found.usable}
+    names, folder = found.data.tables["utt2category"], found.data.path
+    ids = {utt: str(group_id(groups, names[utt], utt, folder)) for utt in found.usable}
     text = {utt_id: f"{labels},{vocab_size}" for utt_id, labels in found.num_labels.items()}
     write_table(out / f"text_shape.{token_type}", text)
     write_table(out / "utt2group", ids)
     for name, keys in (("batch_keys", "speech\ntext\n"), ("stats_keys", "")):
         write_text(out / name, keys)
     write_table(out / "speech_shape", {utt_id: str(n) for utt_id, n in found.usable.items()})
-
-
-def _group_id(groups: GroupMap, data: UttTables, utt_id: str) -> int:
-    name = data.tables["utt2category"][utt_id]
-    if name not in groups:
-        raise UserError(
-            f"{data.path}/utt2category gives '{utt_id}' the category '{name}', which the training "
-            f"data lacks (it has {' '.join(groups.names)}). Validate on the groups you train on."
-        )
-    return groups.id_of(name)
 
 
 def _conclude(
