@@ -59,7 +59,7 @@ class Recipe:
     def run(self, *words: str, check: bool = True, **environment) -> subprocess.CompletedProcess:
         """``./run.sh`` on the toy corpus with the tiny configuration."""
         command = ["./run.sh", "--corpus", "tsv", "--data_source", str(self.table)]
-        command += ["--asr_config", str(self.config), "--num_threads", "1", *words]
+        command += ["--asr_config", str(self.config), "--inference_nj", "1", *words]
         done = subprocess.run(
             command, cwd=self.path, env={**os.environ, **environment}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
