@@ -45,10 +45,26 @@ def lower(text: str, lang: str = "") -> str:
 
 
 def upper(text: str, lang: str = "") -> str:
-    """Upper case; in languages with a dotless i, İ is the capital of i."""
+    """Upper case; in languages with a dotless i, İ is the capital of i.
+
+    Greek letters whose capitals Unicode can only write with loose accents (ΐ) lose these, as Greek
+    capitals do.
+    """
+    text = text.translate(_GREEK_CAPITALS)
     if lang in DOTTED_I:
         text = text.replace("i", "İ").replace("ı", "I")
     return text.upper()
+
+
+def _greek_capitals() -> dict[int, str]:
+    """Small letter -> its capital without the accents that do not compose with it."""
+    found = {}
+    for code in (*range(0x390, 0x3D0), *range(0x1F00, 0x2000)):
+        whole = unicodedata.normalize("NFC", chr(code).upper())
+        kept = "".join(char for char in whole if not is_mark(char))
+        if kept != whole and not unicodedata.combining(chr(code)):
+            found[code] = kept
+    return found
 
 
 def without_mark(char: str) -> str:
@@ -177,3 +193,6 @@ def character_set(written: str, where: str) -> frozenset[str]:
             )
         found.update(map(chr, range(ord(first), ord(last) + 1)))
     return frozenset(found)
+
+
+_GREEK_CAPITALS = _greek_capitals()

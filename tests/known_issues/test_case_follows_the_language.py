@@ -50,3 +50,11 @@ def test_no_letter_gets_a_loose_mark_in_lower_case_in_any_language(lang):
     found = lower_no_punct(" ".join(some), lang)
     assert not {f"U+{ord(char):04X}" for char in set(found) if is_mark(char)}
     assert lower_no_punct(found, lang) == found
+
+
+def test_in_upper_case_only_letters_without_a_capital_of_their_own_keep_their_mark():
+    assert upper_no_punct("πρωτεΐνη ταΰγετος", "ell") == "ΠΡΩΤΕΪΝΗ ΤΑΫΓΕΤΟΣ"
+    marked = [c for c in EVERY_LETTER if any(map(is_mark, upper_no_punct(c, "")))]
+    assert "".join(marked) == "ǰẖẗẘẙ"  # J̌ H̱ T̈ W̊ Y̊ are how these are written
+    once = upper_no_punct(" ".join(EVERY_LETTER), "")
+    assert upper_no_punct(once, "") == once
