@@ -68,6 +68,11 @@ class Declared:
                     return check(file)
         return "flac" not in self._formats
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether several streams follow each other in the file, each with stamps of its own."""
+        return bool(self.pages) and self.pages.num_streams > 1
+
     def holes(self) -> dict[int, int]:
         """Bytes that are no frame of a bare AAC file, by the bytes of frames before them."""
         if "aac" not in self._formats:

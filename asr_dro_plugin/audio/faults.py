@@ -30,6 +30,11 @@ class Losses:
         self._gaps: list[tuple[int, int]] = []
         self._notes: dict[str, None] = {}
 
+    @property
+    def num_gaps(self) -> int:
+        """How often the file had nothing."""
+        return len(self._gaps)
+
     def add(self, start: int, length: int, num_packets: int = 0) -> None:
         """Note that ``length`` samples from ``start`` on were in the file and are lost."""
         self.num_packets += num_packets

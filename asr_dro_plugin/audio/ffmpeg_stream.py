@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from asr_dro_plugin.audio.declared import Declared
-from asr_dro_plugin.audio.faults import AudioError, Losses
+from asr_dro_plugin.audio.faults import MAX_LOST, AudioError, Losses
 from asr_dro_plugin.audio.mixing import Mixer, cancelled_note, mean_of
 from asr_dro_plugin.audio.packets import Lost, Packets, words_of
 from asr_dro_plugin.audio.timeline import Timeline
 
 RAW_FORMATS = {".g722": "g722"}  # no header: the name's ending is all there is to know
 FROM_ZERO = {"matroska", "mov"}  # whose stamps count from the file's beginning
+GAPS = 3.0  # a second, on average: more of them are no pauses (Opus leaves out 2.5 of silence)
 CLOCK = 600.0  # seconds: stamps that begin later are a clock of their own, that of a live stream
 MAX_GAP = 3600.0  # seconds of silence that a jump of the time stamps may mean
 SHORT = 0.1  # seconds at either end that say nothing: stamps are rounded, padding is cut off
@@ -55,7 +56,7 @@ class AudioStream:
         self._declared = Declared(self._source, self._container, stream, self._formats)
         self._origin = self._zero(self._container.start_time) * self.samplerate
         self._tick = float(stream.time_base) * self.samplerate  # samples
-        self._timeline = Timeline(self.samplerate)
+        self._timeline = Timeline(self.samplerate, self._declared.is_chain)
         self._mixer = Mixer(self.channels, self.samplerate)
         holes = self._declared.holes()
         packets = Packets(self.name, self._container, stream, self._formats, holes)
@@ -215,12 +216,26 @@ class AudioStream:
         return np.tile(mean_of(block), (self.channels, 1))
 
     def _account(self, packets: Packets) -> None:
-        """What came against what the container says."""
+        """What came against what the container says.
+
+        Raises:
+            AudioError: the time stamps run at another rate than the samples.
+        """
         end, steps = self._timeline.end, self._timeline.steps_back
+        seconds = end / self.samplerate
+        often = self.losses.num_gaps > max(seconds * GAPS, 10)
+        if often or self._timeline.num_crowded > max(MAX_LOST * end, self.samplerate):
+            raise AudioError(
+                f"{self.name} has time stamps that contradict its sample rate "
+                f"({self.samplerate} Hz). Convert it to WAV, or leave it out."
+            )
         if steps and "ogg" not in self._formats:  # one stream after the other is its way
             self.losses.say(
                 f"has time stamps that begin anew {steps} times; each part follows on the last"
             )
+        if repeated := self._timeline.num_repeated:
+            seconds = repeated / self.samplerate
+            self.losses.say(f"holds {seconds:.2f} s a second time, which are left out")
         if packets.num_strange:
             self.losses.say(f"has {packets.num_strange} packets that are no sound")
         origin = round(self._origin) if self._formats & FROM_ZERO else 0

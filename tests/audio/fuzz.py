@@ -71,7 +71,8 @@ def broken(content: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
 
 
 def frames_of(path: Path) -> Iterator[np.ndarray]:
-    """The second reader: mono frames (N,), whatever cannot be decoded left out."""
+    """The second reader: mono frames (N,), but what it cannot decode, and what is there twice."""
+    last = None
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         rate = stream.codec_context.rate
@@ -84,7 +85,9 @@ def frames_of(path: Path) -> Iterator[np.ndarray]:
             except av.error.FFmpegError:
                 continue
             for frame in frames:
-                if frame.sample_rate == rate:
+                again = None not in (last, frame.time) and last - 1 <= frame.time <= last
+                if frame.sample_rate == rate and not again:
+                    last = frame.time
                     yield _mono(frame)
 
 

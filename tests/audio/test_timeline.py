@@ -1,5 +1,8 @@
 """Frames lie where their stamps say, to a tenth of a second; nothing is placed twice."""
 
+import itertools
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +50,7 @@ def test_frames_follow_each_other_whatever_the_stamps_say(stamps):
 def test_jitter_about_the_true_time_moves_no_frame_for_long(offs):
     stamps = [round(n * FRAME + off * RATE) for n, off in enumerate(offs)]
     stamps[0] = 0
+    stamps = list(itertools.accumulate(stamps, lambda a, b: max(a + 1, b)))  # as writers do
     found, _ = placed(stamps)
     for n, (start, _) in enumerate(found):
         assert abs(start - n * FRAME) <= NEAR * RATE
@@ -63,9 +67,20 @@ def test_a_stamp_that_stands_alone_is_not_believed():
 
 
 def test_stamps_that_begin_anew_follow_on_the_last():
-    stamps = [*range(0, 400, FRAME), *range(0, 400, FRAME)]
+    stamps = [*range(0, 2000, FRAME), *range(0, 400, FRAME)]
     found, line = placed(stamps)
-    assert [start for start, _ in found] == list(range(0, 800, FRAME)) and line.steps_back == 1
+    assert [start for start, _ in found] == list(range(0, 2400, FRAME)) and line.steps_back == 1
+    chain = Timeline(RATE, is_chain=True)
+    for at in (0, 20, 40, 0, 20):
+        assert chain.place(at, FRAME, at + FRAME) == (0, 0)
+
+
+@pytest.mark.parametrize(("first", "last"), [(100, 200), (180, 200), (0, 200)])
+def test_a_stretch_that_the_file_holds_twice_is_placed_once(first, last):
+    stamps = [*range(0, last, FRAME), *range(first, 400, FRAME)]
+    found, line = placed(stamps)
+    kept = [start for start, left_out in found if not left_out]
+    assert kept == list(range(0, 400, FRAME)) and line.num_repeated == last - first
 
 
 def test_a_slow_clock_is_followed_in_small_steps():

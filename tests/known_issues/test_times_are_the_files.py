@@ -4,6 +4,8 @@ Frames were put one behind the other, so that all that came after a gap had time
 early, with exit code 0.
 """
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -82,4 +84,16 @@ def test_a_piece_is_where_its_time_says(tmp_path):
 def test_a_jump_of_a_day_is_refused(tmp_path):
     path = mux(tmp_path / "a.mkv", [(0.0, tone(1, 16000)), (9e4, tone(1, 16000))], 16000, "aac")
     with pytest.raises(files.AudioError, match="a jump of .* s in its time stamps, at .*Cut it"):
+        files.read(path)
+
+
+@pytest.mark.parametrize("rate", [8000, 32000])
+def test_stamps_that_contradict_the_sample_rate_are_refused(tmp_path, rate):
+    """A header of 16 kHz becomes one of another: half the sound would be silence, or too much."""
+    path = mux(tmp_path / "a.mkv", [(0.0, tone(8, 16000))], 16000, "pcm_s16le")
+    content = path.read_bytes()
+    frequency = struct.pack(">d", 16000.0)
+    assert content.count(frequency) == 1
+    path.write_bytes(content.replace(frequency, struct.pack(">d", float(rate))))
+    with pytest.raises(files.AudioError, match="contradict its sample rate"):
         files.read(path)
