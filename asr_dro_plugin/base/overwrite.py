@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.arguments import Group, Parser
 from asr_dro_plugin.errors import UserError
 
 
-def add_overwrite(parser: Parser) -> None:
+def add_overwrite(parser: Parser | Group) -> None:
     """The option of a command that would replace files."""
     parser.add_switch("--overwrite", "replace what an earlier command has written there")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
+from asr_dro_plugin.base.loading import say_loading
 from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_model_options
@@ -32,20 +33,21 @@ def get_parser() -> Parser:
     add = parser.add_argument
     add("pair", nargs="*", metavar="AUDIO TEXTFILE", help="a recording and the text of all of it")
     add("--data_dir", help="instead: a data directory with wav.scp and text")
-    add("--out", help="folder for the output (default: the terminal)")
-    add("--format", choices=["ctm", "json"], default="ctm", help="ctm: words; json: words and "
-        "characters, one utterance a line")  # fmt: skip
-    add("--low_score", type=float, default=-2.0, help="list scores below this")
     parser.add_switch("--strict", "stop at the first utterance that cannot be aligned")
-    add_overwrite(parser)
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--out", help="folder for the output (default: the terminal)")
+    output.add_argument("--format", choices=["ctm", "json"], default="ctm", help="ctm: words; "
+        "json: words and characters, one utterance a line")  # fmt: skip
+    output.add_argument("--low_score", type=float, default=-2.0, help="list scores below this")
+    add_overwrite(output)
     add_text_options(parser, required=True)
     return parser
 
 
 def add_text_options(parser: Parser, required: bool) -> None:
     """The model, and how a text is brought into the form of its training text."""
-    add_model_options(parser, required)
-    add = parser.add_argument
+    add_model_options(parser.add_argument_group("the model"), required)
+    add = parser.add_argument_group("the text").add_argument
     add("--text_norm", default="none", help=f"what the text goes through: {KINDS}")
     add("--lang", type=language_code, default="", metavar="CODE",
         help="language (ISO 639-3) of a text without a tag")  # fmt: skip
@@ -96,6 +98,7 @@ def load(args: argparse.Namespace):
     from asr_dro_plugin.decoding.align_texts import model_for_texts
 
     model, texts = model_for_texts(args)
+    say_loading(f"{model.exp}/{model.file}")
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.alignment import load_aligner

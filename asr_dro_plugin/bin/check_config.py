@@ -46,8 +46,14 @@ def check_outcome(
         raise UserError(f"{where}: {error}") from None
 
 
+EPILOG = """Uses:
+  asr-dro check-config conf/train_asr_ctc_dro_mini.yaml --build
+  asr-dro check-config conf/train_asr_X.yaml --inference_config conf/decode_asr_beam.yaml
+"""
+
+
 def _parser() -> Parser:
-    parser = Parser(prog="asr-dro check-config", description=__doc__)
+    parser = Parser(prog="asr-dro check-config", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("config", help="training configuration (YAML)")
     add("--inference_config", help="decoding configuration (YAML)")

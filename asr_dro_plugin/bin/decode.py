@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.loading import say_loading
 from asr_dro_plugin.decoding import parts as decode_parts
 from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
 from asr_dro_plugin.errors import run_main
@@ -31,18 +32,21 @@ out/left_out.tsv lists.
 
 def get_parser() -> Parser:
     parser = Parser(prog="asr-dro decode", description=__doc__, epilog=EPILOG)
-    add = parser.add_argument
-    add_model_options(parser)
-    add("--config", required=True, help="inference config (conf/decode_*.yaml)")
+    add_model_options(parser.add_argument_group("the model"))
+    add = parser.add_argument_group("data").add_argument
     add("--data_dir", required=True, help="dumped data, e.g. dump/raw/test_prompts")
     add("--out_dir", required=True, help="where 'text' and the others are written")
-    add_decode_options(parser)
     add("--formats", default="text jsonl", help=f"what the parts are joined into: "
         f"{' '.join(FORMATS)}")  # fmt: skip
-    parser.add_switch("--strict", "stop at unreadable audio")
+    how = parser.add_argument_group("how is decoded")
+    how.add_argument("--config", required=True, help="inference config (conf/decode_*.yaml)")
+    add_decode_options(how)
+    how.add_switch("--strict", "stop at unreadable audio")
+    parts = parser.add_argument_group("parts, a process each")
+    add = parts.add_argument
     add("--part", type=int, default=1, help="which part, from 1")
     add("--num_parts", type=int, default=1, help="how many parts there are")
-    parser.add_switch("--merge", "join parts")
+    parts.add_switch("--merge", "join parts")
     return parser
 
 
@@ -81,6 +85,7 @@ def decode_part(args: argparse.Namespace, formats: Sequence[str]) -> None:
     if transcripts.done:
         logging.info("%s goes on after %d of %d.", path, len(transcripts.done), len(utt_ids))
     decode_parts.warn_of_unknown_groups(data_dir, request.model.experiment)
+    say_loading(f"{request.model.exp}/{request.model.file}")
     import asr_dro_plugin.espnet  # noqa: F401  registers our classes
     from asr_dro_plugin.espnet.decode.transcribers import decode_rest
 

@@ -25,19 +25,21 @@ def get_parser() -> Parser:
     add("path", type=Path, help="the model: a file or a folder, by its kind")
     add("--from", dest="kind", required=True, choices=KINDS, help="the system it comes from")
     add("--out", type=Path, required=True, help="the folder to make; it must not be there yet")
+    add("--sha256", metavar="HEX", help="refuse a file of weights with another checksum")
+    add("--max_gib", type=float, default=32.0, help="refuse archives that unpack to more, GiB")
+    add = parser.add_argument_group("other outputs").add_argument
     add("--new_vocab", type=Path, metavar="TOKENS",
         help="a list of tokens, one a line: the output layer is replaced by one for these, and "
         "rows of tokens that both have are kept")  # fmt: skip
-    add("--sha256", metavar="HEX", help="refuse a file of weights with another checksum")
+    add("--allow_new_head", nargs="?", const="true", choices=("true", "false"), default="false",
+        help="let an output layer that is missing or does not fit begin anew")  # fmt: skip
+    add = parser.add_argument_group("of one kind").add_argument
     add("--config", type=Path, help="state_dict: YAML of the stack")
     add("--tokens", type=Path, help="state_dict: what the rows of the output layer stand for")
     add("--rename", action="append", default=[], metavar="OLD=NEW",
         help="state_dict: names that begin with OLD begin with NEW here (either may be empty); "
         "may be given several times, the first that fits is applied")  # fmt: skip
-    add("--allow_new_head", nargs="?", const="true", choices=("true", "false"), default="false",
-        help="let an output layer that is missing or does not fit begin anew")  # fmt: skip
     add("--lang", metavar="CODE", help="hf: the language of an MMS model")
-    add("--max_gib", type=float, default=32.0, help="refuse archives that unpack to more, GiB")
     return parser
 
 

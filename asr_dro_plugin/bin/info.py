@@ -62,12 +62,13 @@ def main(argv: list[str] | None = None) -> int:
 def get_parser() -> Parser:
     parser = Parser(prog="asr-dro info", description=__doc__)
     parser.add_argument("path", metavar="CONFIG|DIR", type=Path)
-    size = parser.add_mutually_exclusive_group()
+    given = parser.add_argument_group("what a configuration leaves open")
+    size = given.add_mutually_exclusive_group()
     size.add_argument("--vocab", type=int, help="number of outputs, the blank included")
     size.add_argument("--token_list", type=Path, help="tokens.txt, which tells that number")
-    parser.add_argument("--ssl_checkpoint", help="in place of the configuration's")
-    parser.add_argument("--stats_dir", type=Path, help="of stage 10: its lengths tell the batches")
-    parser.add_argument("--asr_args", default="", help="ESPnet options on top of the configuration")
+    given.add_argument("--ssl_checkpoint", help="in place of the configuration's")
+    given.add_argument("--stats_dir", type=Path, help="of stage 10: its lengths tell the batches")
+    given.add_argument("--asr_args", default="", help="ESPnet options on top of the configuration")
     parser.add_argument("--layers", action="store_true", help="the encoder layer by layer")
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser

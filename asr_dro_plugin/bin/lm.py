@@ -25,12 +25,22 @@ Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for what is listed.
 """
 
 
+EXAMPLES = {
+    "build": "asr-dro lm build --order 3 corpus.txt",
+    "collect": "asr-dro lm collect data/train/text --out lm_text",
+    "estimate": "asr-dro lm estimate lm_text --out lm",
+    "perplexity": "asr-dro lm perplexity lm data/dev/text --groups data/dev/utt2lang",
+    "binary": "asr-dro lm binary lm",
+}
+
+
 def get_parser() -> Parser:
     parser = Parser(prog="asr-dro lm", description=__doc__, epilog=EPILOG)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
 
     def step(name: str, run: Callable, what: str) -> Parser:
-        found = steps.add_parser(name, help=what, description=what)
+        epilog = f"Uses:\n  {EXAMPLES[name]}\n"
+        found = steps.add_parser(name, help=what, description=what, epilog=epilog)
         found.set_defaults(run=run)
         return found
 
@@ -45,7 +55,7 @@ def get_parser() -> Parser:
             help="one model of all text, one of each language, or both")  # fmt: skip
         one.add_argument("--text_norm", default="none", help=f"what is done to the text: {KINDS}")
     collect.add_argument("--out", required=True, help="folder that gets the texts")
-    estimate.add_argument("text_dir", help="folder that `collect` wrote")
+    estimate.add_argument("text_dir", help="folder that collect wrote")
     for one in (build, estimate):
         one.add_argument("--out", default="lm", help="folder of the models")
         add_overwrite(one)
@@ -70,7 +80,7 @@ def _text_options(parser: Parser) -> None:
 
 
 def _model_options(parser: Parser) -> None:
-    add = parser.add_argument
+    add = parser.add_argument_group("the model").add_argument
     add("--order", type=int, default=3, help="longest n-grams")
     add("--unit", choices=["word", "char"], default="word", help="of n-grams")
     add("--prune", default="0", metavar='"0 0 1"', help="leave out n-grams that occur so often "

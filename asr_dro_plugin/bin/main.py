@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+import asr_dro_plugin
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 
 COMMANDS = {
@@ -34,13 +35,17 @@ COMMANDS = {
 def usage() -> str:
     """The commands, one a line."""
     lines = [f"  {name:<20}{text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(["usage: asr-dro COMMAND [options]   (asr-dro COMMAND --help)", "", *lines])
+    head = "usage: asr-dro COMMAND [options]   (asr-dro COMMAND --help, asr-dro --version)"
+    return "\n".join([head, "", *lines])
 
 
 def dispatch(argv: list[str]) -> int:
     """Run the command named by the first argument with the rest."""
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"asr-dro {asr_dro_plugin.__version__}")
         return 0
     if argv[0] == "plan":
         raise UserError("asr-dro plan is asr-dro info now: the same options, without --config.")

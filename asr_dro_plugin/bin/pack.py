@@ -7,21 +7,28 @@ from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.errors import UserError, run_main
 
+EPILOG = """Uses:
+  asr-dro pack exp/asr_X --out model.zip --licence cc-by-4.0
+  asr-dro pack exp/asr_X --out model.zip --inference_config conf/decode_asr_lm_word.yaml --lm_dir lm
+"""
+
 
 def get_parser() -> Parser:
-    parser = Parser(prog="asr-dro pack", description=__doc__)
+    parser = Parser(prog="asr-dro pack", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("exp", help="trained experiment, for example exp/asr_...")
     add("--out", required=True, help="the archive to write, for example model.zip")
+    add_overwrite(parser)
+    inside = parser.add_argument_group("what goes into it")
+    add = inside.add_argument
     add("--model_file", help="its model file (default: the average by its best_model_criterion)")
     add("--inference_config", help="decoding settings to go with it, conf/decode_asr_...yaml")
     add("--inference_tag", help="the decoding whose scores the card shows (default: of the model)")
     add("--lm_dir", help="language models to go with it, as asr-dro lm build makes them")
     add("--licence", "--license", default="unknown", metavar="NAME",
         help="licence of the model, for example cc-by-4.0")  # fmt: skip
-    parser.add_switch("--merge_adapters", "add adapters (LoRA) to the weights: a model that needs "
+    inside.add_switch("--merge_adapters", "add adapters (LoRA) to the weights: a model that needs "
                       "no base")  # fmt: skip
-    add_overwrite(parser)
     return parser
 
 

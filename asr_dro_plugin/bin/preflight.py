@@ -16,31 +16,40 @@ from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.stack.overrides import join_asr_args
 from asr_dro_plugin.text.tokens import TOKEN_TYPES
 
+EPILOG = """Uses:
+  asr-dro preflight --config conf/train_asr_ctc_dro_mini.yaml --train_dir dump/raw/train_X \\
+      --valid_dir dump/raw/dev_X --tokens data/token_list/char/tokens.txt
+"""
+
 
 def get_parser() -> Parser:
-    parser = Parser(prog="asr-dro preflight", description=__doc__)
-    add = parser.add_argument
+    parser = Parser(prog="asr-dro preflight", description=__doc__, epilog=EPILOG)
+    add = parser.add_argument_group("the stack").add_argument
     add("--config", required=True, help="training configuration: its stack decides the frames")
+    add("--override", action="append", default=[], metavar="KEY=VALUE",
+        help="change of the configuration")  # fmt: skip
+    add("--asr_args", default="", help="ESPnet options on top of the configuration")
+    add = parser.add_argument_group("the data").add_argument
     add("--train_dir", required=True, help="filtered training set, for example dump/raw/train")
     add("--valid_dir", required=True, help="filtered validation set")
     add("--test_dirs", nargs="*", default=[], help="filtered test sets; one that is not made yet "
         "is passed over")  # fmt: skip
+    add = parser.add_argument_group("its tokens").add_argument
     add("--tokens", required=True, help="tokens.txt of stage 5, or a given one")
     add("--token_type", choices=TOKEN_TYPES, default="char", help="kind of token (default: char)")
     add("--bpemodel", help="bpe.model or tokenizer.json of stage 5")
     add("--nlsyms", help="nlsyms.txt of stage 5 (default: the tags of --tokens)")
-    add("--override", action="append", default=[], metavar="KEY=VALUE",
-        help="change of the configuration")  # fmt: skip
-    add("--asr_args", default="", help="ESPnet options on top of the configuration")
+    add = parser.add_argument_group("what is refused and written").add_argument
     add("--out_dir", help="gets preflight.txt and preflight.json, for example exp/asr_stats_TAG")
-    add("--init_exp", help="experiment to continue from: its tokens must be kept")
-    add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
-    add("--extend_groups", type=boolean, default=False, help="whether tokens and groups may "
-        "be added to it")  # fmt: skip
     add("--max_drop", type=fraction, default=0.05,
         help="largest share of a language that may be unalignable (default: 0.05)")  # fmt: skip
     add("--write_shapes", type=boolean, default=False, help="whether --out_dir gets "
         "the lengths and groups for training, too")  # fmt: skip
+    add = parser.add_argument_group("going on from a trained model").add_argument
+    add("--init_exp", help="experiment to continue from: its tokens must be kept")
+    add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
+    add("--extend_groups", type=boolean, default=False, help="whether tokens and groups may "
+        "be added to it")  # fmt: skip
     return parser
 
 

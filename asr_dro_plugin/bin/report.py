@@ -7,9 +7,10 @@ from pathlib import Path
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 
-EPILOG = """The page needs nothing else: no network, no other file. Mail it, open it on a phone.
+EPILOG = """Uses:
   asr-dro report exp/asr_X                              exp/asr_X/RESULTS.md and report.html
   asr-dro report exp/asr_A exp/asr_B --out report.html  B against A, significant changes marked
+The page needs nothing else: no network, no other file. Mail it, open it on a phone.
 Several decodings of one experiment (greedy, beam, lm) are compared with each other as well.
 
 What is missing is named on the page, with how to get it.
@@ -23,14 +24,16 @@ def get_parser() -> Parser:
     parser = Parser(prog="asr-dro report", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("exp", nargs="+", metavar="EXP", help="experiments; the first is the base")
-    add("--out", metavar="FILE", help="the page (default of one: EXP/report.html)")
+    add = parser.add_argument_group("what is shown").add_argument
     add("--set", metavar="NAME", help="set shown in full (default: the first test set)")
     add("--inference_tag", metavar="TAG", help="this decoding only (default: all)")
     add("--dump", metavar="DIR", help="folder of the data sets (default: where training read them)")
     add("--audio", type=_count, metavar="N",
         help="worst utterances with sound, 0 for none (default: all that are shown)")  # fmt: skip
-    parser.add_switch("--results", "write EXP/RESULTS.md too", default=True)
-    parser.add_switch("--strict", "fail before writing where a file is damaged")
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--out", metavar="FILE", help="the page (default of one: EXP/report.html)")
+    output.add_switch("--results", "write EXP/RESULTS.md too", default=True)
+    output.add_switch("--strict", "fail before writing where a file is damaged")
     return parser
 
 

@@ -11,6 +11,7 @@ EPILOG = """Uses:
   REF HYP
         print one set's table: CER, WER, LID per group, macro, worst, total, 95 % intervals.
         REF and HYP are Kaldi's text, a folder of {id}.txt, JSON lines or trn
+        for example: asr-dro score data/test/text exp/asr_X/decode_Y/test/text
   REF HYP --compare HYP2
         the same of both, and which differences are more than chance
   dump/raw/test_prompts/text exp/asr_X/decode_Y/test_prompts/text --partial

@@ -28,20 +28,23 @@ def get_parser() -> Parser:
     add = parser.add_argument
     add("audio", nargs="+", help="recordings of any rate, container and length")
     add("--out", required=True, help="data directory to write; no audio is copied")
+    add_overwrite(parser)
+    parser.add_switch("--strict", "stop at the first recording that cannot be cut")
+    cut = parser.add_argument_group("where is cut")
+    add = cut.add_argument
     add("--min", type=float, default=5.0, help="shortest piece in seconds")
     add("--max", type=float, default=20.0, help="longest piece in seconds")
     add("--pause", type=float, default=0.3, help="shortest pause to cut in, seconds")
     add("--pad", type=float, default=0.2, help="silence kept at either end of a piece, seconds")
+    cut.add_switch("--cut_speech", "cut longer stretches without a pause where it does least harm")
+    text = parser.add_argument_group("cutting along a text")
+    add = text.add_argument
     add("--text", metavar="FILE", help="text of the recording or, of several, a table "
         "'name text' (name: the file's without its ending); needs --exp")  # fmt: skip
-    parser.add_switch("--cut_speech", "cut longer stretches without a pause where it does least "
-                      "harm")  # fmt: skip
     add("--low_score", type=float, default=-2.0, help="with --text, a text fits badly whose "
         "characters' mean log probability is below this")  # fmt: skip
-    parser.add_switch("--keep", "keep pieces that are too long, too short, begin in speech or "
-                      "whose text fits badly; summary.json lists them anyway", True)  # fmt: skip
-    parser.add_switch("--strict", "stop at the first recording that cannot be cut")
-    add_overwrite(parser)
+    cut.add_switch("--keep", "keep pieces that are too long, too short, begin in speech or "
+                   "whose text fits badly; summary.json lists them anyway", True)  # fmt: skip
     add_text_options(parser, required=False)
     return parser
 

@@ -5,6 +5,7 @@ import re
 import warnings
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.loading import say_loading
 from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
@@ -12,23 +13,35 @@ from asr_dro_plugin.errors import SomeLeftOut, run_main
 from asr_dro_plugin.transcripts.files import NEED_TIMES, parse_formats
 
 FORMATS = "text json srt vtt ctm txt trn nbest"
+EPILOG = """Uses:
+  asr-dro transcribe talk.mp3 --exp exp/asr_X
+        the text, on the terminal
+  asr-dro transcribe talks/ --exp exp/asr_X --format "srt json" --out subtitles --vad true
+        a file a recording and format
+
+Exit code: 0 done, 1 bad input, 2 a wrong option, 3 done but for recordings that are named.
+"""
 
 
 def get_parser() -> Parser:
-    parser = Parser(prog="asr-dro transcribe", description=__doc__)
-    add = parser.add_argument
-    add("audio", nargs="+", help="audio files of any rate and container, folders, a wav.scp, or "
-        "a JSONL manifest (audio_filepath, utt_id, lang)")  # fmt: skip
-    add_model_options(parser)
-    add("--format", default="text", help=f"one or more of {FORMATS}")
-    add("--out", help="folder for the output (default: the terminal, where the format allows it)")
-    add("--config", help="decoding configuration, conf/decode_*.yaml (default: greedy)")
-    add_decode_options(parser)
-    parser.add_switch("--vad", "decode speech only, found by voice activity detection; times stay "
-                      "those of the file")  # fmt: skip
-    parser.add_switch("--allow_pipes", "whether wav.scp may run commands")
-    parser.add_switch("--strict", "stop at unreadable audio")
-    add_overwrite(parser)
+    parser = Parser(prog="asr-dro transcribe", description=__doc__, epilog=EPILOG)
+    parser.add_argument("audio", nargs="+", help="audio files of any rate and container, folders, "
+        "a wav.scp, or a JSONL manifest (audio_filepath, utt_id, lang)")  # fmt: skip
+    add_model_options(parser.add_argument_group("the model"))
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--format", default="text", help=f"one or more of {FORMATS}")
+    output.add_argument("--out", help="folder for the output (default: the terminal, where the "
+        "format allows it)")  # fmt: skip
+    add_overwrite(output)
+    how = parser.add_argument_group("how is decoded")
+    how.add_argument("--config", help="decoding configuration, conf/decode_*.yaml (default: "
+        "greedy)")  # fmt: skip
+    add_decode_options(how)
+    audio = parser.add_argument_group("how audio is read")
+    audio.add_switch("--vad", "decode speech only, found by voice activity detection; times stay "
+                     "those of the file")  # fmt: skip
+    audio.add_switch("--allow_pipes", "whether wav.scp may run commands")
+    audio.add_switch("--strict", "stop at unreadable audio")
     return parser
 
 
@@ -44,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     locations = find_audio(args.audio)
     request.check_languages({each.utt_id: each.lang for each in locations})
     check_output(args.out, formats, locations, args.overwrite)
+    say_loading(f"{request.model.exp}/{request.model.file}")
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.recordings import transcribe_files

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.loading import say_loading
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding import lm_tuning
 from asr_dro_plugin.decoding.build import decoder_for
@@ -23,22 +24,29 @@ from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.lm import grid as lm_grid
 from asr_dro_plugin.text.normalizers import KINDS
 
+EPILOG = """Uses:
+  asr-dro tune-lm --exp exp/asr_X --config conf/decode_asr_lm_word.yaml --lm_dir lm \\
+      --data_dir dump/raw/dev_X --out tuned.yaml
+"""
+
 
 def get_parser() -> Parser:
-    parser = Parser(prog="asr-dro tune-lm", description=__doc__)
-    add = parser.add_argument
-    add_model_options(parser)
+    parser = Parser(prog="asr-dro tune-lm", description=__doc__, epilog=EPILOG)
+    add_model_options(parser.add_argument_group("the model"))
+    add = parser.add_argument_group("what is decoded, and how").add_argument
     add("--config", required=True, help="configuration of mode lm (conf/decode_asr_lm_word.yaml)")
     add("--data_dir", type=Path, required=True, help="dumped dev set, e.g. dump/raw/dev_prompts")
     add("--lm_dir", required=True, help="folder of language models")
     add("--out", type=Path, required=True, help="the tuned configuration (YAML)")
+    search = parser.add_argument_group("what is tried")
+    add = search.add_argument
     add("--alphas", type=_numbers, default=lm_grid.ALPHAS, help="'0 0.5 1'")
     add("--betas", type=_numbers, default=lm_grid.BETAS, help="'-1 0 1'")
     add("--trials", type=int, help="so many points spread over the ranges, instead of a grid")
     add("--criterion", choices=lm_grid.CRITERIA, default="macro_cer", help="what is made small")
     add("--text_norm", default="lower_no_punct",
         help=f"what is done to both texts before scoring: {KINDS}")  # fmt: skip
-    parser.add_switch("--strict", "stop at bad input")
+    search.add_switch("--strict", "stop at bad input")
     return parser
 
 
@@ -67,6 +75,7 @@ def checked(args: argparse.Namespace) -> Request:
 
 def fill(request: Request, data_dir: Path, store: EmissionStore) -> dict[str, str]:
     """Compute the emissions of a set; the faults of those that have none."""
+    say_loading(f"{request.model.exp}/{request.model.file}")
     with quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.stored_emissions import fill_store

@@ -6,9 +6,14 @@ import logging
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 
+EPILOG = """Uses:
+  asr-dro unpack model.zip --out model
+  asr-dro transcribe talk.mp3 --exp model
+"""
+
 
 def get_parser() -> Parser:
-    parser = Parser(prog="asr-dro unpack", description=__doc__)
+    parser = Parser(prog="asr-dro unpack", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("archive", help="the packed model, a .zip")
     add("--out", required=True, help="the folder to make; it must not be there yet")

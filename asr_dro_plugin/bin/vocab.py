@@ -11,7 +11,7 @@ from asr_dro_plugin.base.overwrite import add_overwrite, refuse_other
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, Normalizer, get_normalizer, split_tag
 
-EPILOG = """\
+EPILOG = """Uses:
   asr-dro vocab data/train/text --out tokens.txt
   asr-dro vocab corpus.txt.gz --text_norm rus --out tokens.txt
   asr-dro vocab data/train/text --allow "a-zäöüß'" --format hf --out hf_model
@@ -24,18 +24,20 @@ def get_parser() -> Parser:
     parser = Parser(prog="asr-dro vocab", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("text", nargs="+", metavar="TEXT", help="Kaldi's text or plain lines, gzip or not")
-    add("--out", required=True, help="tokens.txt; with --format hf a folder")
-    add("--allow", metavar="CHARS|FILE",
-        help='only these get a token: a set, "a-z\'", or a file of them, tokens.txt')  # fmt: skip
-    add("--min_count", type=int, default=1, help="rarer characters get no token")
-    add("--text_norm", default="none", help=f"done to the text first: {KINDS}")
-    add("--format", choices=["espnet", "hf"], default="espnet",
-        help="tokens.txt, or for hf the files of a Wav2Vec2CTCTokenizer")  # fmt: skip
     parser.add_switch("--kaldi", "whether an id begins each line (default: true for files named "
                       "text)", None)  # fmt: skip
     add("--groups", metavar="UTT2LANG", help="languages (default: the tags, else utt2lang beside)")
     add("--languages", default="local/languages.tsv", help="their scripts")
-    add_overwrite(parser)
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--out", required=True, help="tokens.txt; with --format hf a folder")
+    output.add_argument("--format", choices=["espnet", "hf"], default="espnet",
+        help="tokens.txt, or for hf the files of a Wav2Vec2CTCTokenizer")  # fmt: skip
+    add_overwrite(output)
+    add = parser.add_argument_group("what gets a token").add_argument
+    add("--allow", metavar="CHARS|FILE",
+        help='only these get a token: a set, "a-z\'", or a file of them, tokens.txt')  # fmt: skip
+    add("--min_count", type=int, default=1, help="rarer characters get no token")
+    add("--text_norm", default="none", help=f"done to the text first: {KINDS}")
     return parser
 
 

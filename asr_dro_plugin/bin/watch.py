@@ -16,7 +16,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="asr-dro watch", description=__doc__)
+    epilog = "Uses:\n  asr-dro watch exp/asr_train_X\n"
+    parser = Parser(prog="asr-dro watch", description=__doc__, epilog=epilog)
     add = parser.add_argument
     add("exp", type=Path, help="folder of the training, exp/asr_train_...")
     add("--once", action="store_true", help="one page with all languages, then done")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.arguments import Group, Parser
 from asr_dro_plugin.base.devices import device_of
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
@@ -23,7 +23,7 @@ from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.transcripts.files import NEED_TIMES
 
 
-def add_model_options(parser: Parser, required: bool = True) -> None:
+def add_model_options(parser: Parser | Group, required: bool = True) -> None:
     """Which model, and where it computes."""
     add = parser.add_argument
     add("--exp", required=required, help="trained experiment, or an unpacked model")
@@ -31,7 +31,7 @@ def add_model_options(parser: Parser, required: bool = True) -> None:
     add("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
 
 
-def add_decode_options(parser: Parser) -> None:
+def add_decode_options(parser: Parser | Group) -> None:
     """Options that say how is decoded; they go before the configuration's keys."""
     add = parser.add_argument
     add("--lang", help="free, forced (utt2lang), one ISO code, or some: 'eng fra' (default: free)")

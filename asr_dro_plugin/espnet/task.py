@@ -20,6 +20,7 @@ from espnet2.train.dataset import AbsDataset
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
+from asr_dro_plugin.base.arguments import plain_words
 from asr_dro_plugin.base.early_warnings import EarlyLog
 from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.errors import UserError, run_main
@@ -38,6 +39,11 @@ from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.espnet_options import OURS
 from asr_dro_plugin.stack.sizes import resolve
 
+EXAMPLE = (
+    "Example: asr-dro train --config conf/train_asr_ctc_dro_mini.yaml --output_dir exp/asr_X "
+    "--token_list tokens.txt --train_data_path_and_name_and_type "
+    "dump/raw/train/wav.scp,speech,kaldi_ark ... (exp/asr_X/run.sh of the recipe has all)"
+)
 # How ESPnet's parser takes an option of a kind.
 PARSED = {
     "str?": {"type": str_or_none}, "bool": {"type": str2bool}, "int": {"type": int},
@@ -64,6 +70,15 @@ class DROASRTask(ASRTask):
         sampler_choices,
     ]
     trainer = DROTrainer
+
+    @classmethod
+    def get_parser(cls) -> argparse.ArgumentParser:
+        """ESPnet's parser under our command's name, its texts as a terminal shows them."""
+        parser = super().get_parser()
+        parser.prog, parser.epilog = "asr-dro train", EXAMPLE
+        for action in parser._actions:
+            action.help = plain_words(action.help)
+        return parser
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:

@@ -62,7 +62,8 @@ def _of_folder(folder: ModelFolder) -> dict[str, str]:
     if weights := folder.weights:
         only = ", adapters and head without their pretrained model" if weights.adapters_only else ""
         facts["weights"] = (
-            f"{weights.file}: {weights.num_values:,} numbers, {', '.join(weights.dtypes)}, "
+            f"{weights.file}: {weights.num_values:,} numbers, buffers included, "
+            f"{', '.join(weights.dtypes)}, "
             f"{weights.num_bytes:,} bytes{only}"
         )
     if imported := folder.imported:

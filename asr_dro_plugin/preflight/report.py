@@ -17,6 +17,10 @@ from asr_dro_plugin.text.tokens import read_symbols
 
 MAX_UNKNOWN = 0.1  # share of a language's characters that the token list may lack
 FEW = 10  # utterances of a language
+CHARACTERS = (
+    "characters: of the text as it is tokenised, without tags and spaces (a score counts those of "
+    "the normalised reference, single spaces included)"
+)
 HEADER = ("set", "lang", "utts", "hours", "characters", "tokens", "median s", "longest s",
           "unalignable", "unknown", "unseen")  # fmt: skip
 
@@ -209,7 +213,7 @@ def conclusion(
     longest = _longest_batch(config, ruler, sets[0])
     batches = batch_facts(longest, config, where) if longest else {}
     lines = [
-        f"Preflight of {where}", "", *table(sets), "",
+        f"Preflight of {where}", "", *table(sets), "", CHARACTERS,
         f"frame shift: {describe_frame_shift(ruler.frames)}",
         *(f"{what}: {words}" for what, words in batches.items()),
         *(f"WARNING: {note}" for note in notes), *(f"ERROR: {line}" for line in refused),

@@ -11,7 +11,7 @@ HEADER = ("lang", "spk", "utts", "chars", "minutes", "CER %", "95 %", "sub", "de
           "WER %", "LID %")  # fmt: skip
 LEGEND = (
     "CER = sub + del + ins, each in % of the reference's characters, single spaces included.",
-    "spk: speakers, - where they are not known. chars: of the reference as compared.",
+    "spk: speakers, - where they are not known. chars: of the reference as compared, with spaces.",
     "macro: mean of the languages. worst: the language of highest CER. total: all text pooled.",
 )
 CONVENTIONS = (

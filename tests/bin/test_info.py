@@ -230,7 +230,10 @@ def test_a_trained_experiment(experiment, capsys):
     assert fact(text, "parameters") == "1,030"
     assert fact(text, "vocabulary") == "5 tokens, char, blank is 0"
     size = (experiment / "valid.loss.ave.pth").stat().st_size
-    assert fact(text, "weights") == f"valid.loss.ave.pth: 1,030 numbers, float32, {size:,} bytes"
+    assert (
+        fact(text, "weights")
+        == f"valid.loss.ave.pth: 1,030 numbers, buffers included, float32, {size:,} bytes"
+    )
     out = found(capsys, str(experiment), "--layers")
     assert out["weights"]["by_slot"] == {"encoder": 985, "ctc": 45} and out["imported"] is None
     assert sum(layer["num_parameters"] for layer in out["layers"]) == 985

@@ -231,7 +231,7 @@ def _training(run: Run) -> list[str]:
     for key in ("epochs", "updates"):
         if run.training.get(key):
             rows.append([f"{key} trained", str(run.training[key])])
-    rows.append(["parameters", f"{run.num_parameters:,}"])
+    rows.append(["parameters and buffers", f"{run.num_parameters:,}"])
     rows.append(["model file", run.model_file])
     lines = ["| setting | value |", "| :-- | :-- |"]
     lines += [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in rows]
