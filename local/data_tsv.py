@@ -20,7 +20,7 @@ from asr_dro_plugin.data.drop_ledger import DropLedger
 from asr_dro_plugin.data.kaldi_names import NamesApart
 from asr_dro_plugin.data.manifests import JSON_LINES, parse_columns, read_rows
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.text.languages import choose, read_languages
+from asr_dro_plugin.text.languages import choose, iso_code
 from asr_dro_plugin.text.normalizers import get_normalizer
 
 Row = tuple[corpus.Utterance, str]  # and its set, '' if the table does not tell
@@ -96,7 +96,7 @@ def read_table(
     apart = NamesApart()
     for number, row in read_rows(table, columns):
         where = f"{table}:{number}"
-        lang = _language(row.get("lang", one_lang), where)
+        lang = iso_code(row.get("lang", one_lang), where, LOCAL / "languages.tsv")
         utt = _utterance(row, lang, table.parent, group_by, where)
         if utt.start is None and table.suffix.lower() in JSON_LINES:
             utt = replace(utt, end=utt.duration)  # as NeMo reads a duration without an offset
@@ -130,18 +130,6 @@ def _utterance(
         None if start is None or duration is None else start + duration, where,
         row.get("corpus", ""),
     )  # fmt: skip
-
-
-def _language(word: str, where: str) -> str:
-    word = word.strip()
-    if len(word) == 3 and word.isascii() and word.isalpha() and word.islower():
-        return word
-    known = read_languages(LOCAL / "languages.tsv")
-    near = suggestion(word, [*known, *(language.name for language in known.values())])
-    raise UserError(
-        f"{where} has language '{word}', which is no ISO 639-3 code (three small letters).{near} "
-        "local/languages.tsv lists many."
-    )
 
 
 def _number(word: str, name: str, where: str) -> float | None:

@@ -49,6 +49,22 @@ def read_languages(path: str | os.PathLike = TABLE) -> dict[str, Language]:
     return table
 
 
+def iso_code(word: str, where: str, path: str | os.PathLike = TABLE) -> str:
+    """A language of a corpus as its ISO 639-3 code; anything else is an error with ``where``."""
+    word = word.strip()
+    if len(word) == 3 and word.isascii() and word.isalpha() and word.islower():
+        return word
+    known = read_languages(path)
+    codes = {language.name.lower(): iso for iso, language in known.items()}
+    names = [language.name for language in known.values()]
+    near = f" {word} is {codes[word.lower()]}." if word.lower() in codes else ""
+    near = near or suggestion(word, [*known, *names])
+    raise UserError(
+        f"{where} has language '{word}', which is no ISO 639-3 code (three small letters).{near} "
+        "local/languages.tsv lists many."
+    )
+
+
 def choose(langs: str, known: Iterable[str], where: str) -> list[str]:
     """The languages named in ``langs`` (all known ones if it is empty), sorted.
 
