@@ -70,16 +70,32 @@ class AudioStream:
         try:
             container = self._av.open(self._source, format=raw_format(self.name))
         except (self._av.error.FFmpegError, ValueError) as error:
-            raise AudioError(
-                f"{self.name} cannot be decoded, neither by libsndfile ({self._refusal}) nor by "
-                f"FFmpeg ({words_of(error)}). Convert it to WAV or FLAC, or leave it out."
-            ) from None
-        context = container.streams.audio[0].codec_context if container.streams.audio else None
-        if context and context.rate and context.channels:
-            return container
-        container.close()
-        lack = "no sample rate or channels" if context else "no audio track"
-        raise AudioError(f"{self.name} has {lack}. Correct its path, or leave it out.")
+            raise self._undecodable(error) from None
+        try:
+            lack = self._lack_of(container)
+        except (self._av.error.FFmpegError, ValueError) as error:
+            container.close()
+            raise self._undecodable(error) from None
+        if lack:
+            container.close()
+            raise AudioError(f"{self.name} has {lack}. Correct its path, or leave it out.")
+        return container
+
+    def _lack_of(self, container) -> str:
+        """What an open container lacks to be decoded; its decoder is open after."""
+        if not container.streams.audio:
+            return "no audio track"
+        context = container.streams.audio[0].codec_context
+        if context is None:
+            return "audio of a kind that FFmpeg does not know"
+        context.open(strict=False)
+        return "" if context.rate and context.channels else "no sample rate or channels"
+
+    def _undecodable(self, error: Exception) -> AudioError:
+        return AudioError(
+            f"{self.name} cannot be decoded, neither by libsndfile ({self._refusal}) nor by "
+            f"FFmpeg ({words_of(error)}). Convert it to WAV or FLAC, or leave it out."
+        )
 
     def _zero(self, start_time: int | None) -> float:
         """The time stamp in seconds that is the file's beginning."""

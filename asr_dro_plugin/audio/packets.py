@@ -95,7 +95,7 @@ class Packets:
             frames = packet.decode()
         except self._end:
             return [], None
-        except self._error as error:
+        except (self._error, ValueError) as error:
             if self._is_exact:
                 raise self._damaged(error) from None
             return [], self._lost(packet)

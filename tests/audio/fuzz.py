@@ -118,7 +118,7 @@ def _judged(path: Path) -> str:
         return "refused" if "\n" not in words and str(path) in words else f"message: {words!r}"
     try:
         frames = list(frames_of(path))
-    except (av.error.FFmpegError, IndexError) as error:
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
         return f"read {len(samples)} samples, and the second reader none ({error})"
     if not np.isfinite(samples).all():
         return "refused"  # ``read_ahead.load`` and stage 3 do: samples that are no numbers
