@@ -136,3 +136,11 @@ def test_a_file_of_ours_in_a_shown_command_is_there_from_where_it_is_typed():
             named += 1
             wrong += [(page, word)] if not (folder_of(page) / word).exists() else []
     assert named > 15 and not wrong
+
+
+def test_a_shown_call_of_the_recipe_begins_before_what_its_options_change():
+    """Another stack, other settings or data are another experiment, with statistics of its own."""
+    for page, words in named("./run.sh"):
+        begin = int(words[words.index("--stage") + 1]) if "--stage" in words else 1
+        if {"--asr_config", "--asr_args", "--ssl_checkpoint", "--onebatchtest"} & set(words):
+            assert begin <= 10, (page, words)
