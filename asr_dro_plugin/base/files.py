@@ -29,14 +29,22 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp gives 0600; others share the experiment
+        share(name)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def share(path: str | os.PathLike) -> None:
+    """Give a file the mode of any new one; temporary files have 0600, others share the experiment.
+
+    Libraries that write through a temporary file of their own (safetensors) leave that mode.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(path, 0o666 & ~umask)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

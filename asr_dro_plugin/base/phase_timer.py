@@ -16,6 +16,11 @@ class Phases:
         self._untold: list[str] = []
         self._is_over = False
 
+    @property
+    def seconds(self) -> float:
+        """Since the first phase began."""
+        return time.perf_counter() - self._began
+
     def end(self, phase: str, last: bool = False) -> None:
         """The phase that began where the one before ended is over; after the last one all is."""
         if self._is_over:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.base.files import share
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import IMPORTED, OBJECTIVE_STATE, model_files
@@ -63,6 +64,7 @@ def export_hf(exp: str | os.PathLike, out: str | os.PathLike, model_file: str | 
         for name, content in _files(exp, config, network).items():
             (folder / name).write_bytes(content)
         save_file(_theirs(state, network, path), folder / WEIGHTS[0], metadata={"format": "pt"})
+        share(folder / WEIGHTS[0])
     return network["architectures"][0]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.reporting.read.data_sets import read_set, recipe_of, training_folder
 from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_line, versions_of
+from asr_dro_plugin.reporting.read.machine import machine_line
 from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     METRICS,
     Interval,
@@ -133,7 +134,9 @@ def _voices(training: Path, names: Sequence[str]) -> list[str]:
 
 def _training(exp: Path) -> list[str]:
     config = read_config(exp)
-    facts = [f"- versions: {versions_line(versions_of(exp, config))}"]
+    versions = versions_of(exp, config)
+    machine = machine_line(versions) or "not recorded"
+    facts = [f"- versions: {versions_line(versions)}", f"- computed on: {machine}"]
     facts += _hours(exp, config)
     command = command_of(exp)
     block = ["", "```bash", command, "```"] if command else ["- command: not recorded (no run.sh)"]

@@ -7,7 +7,7 @@ from asr_dro_plugin.espnet.run.augmentation import AugmentationLog
 from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.tracker_adapters import start_trackers
 from asr_dro_plugin.espnet.run.trackers import Trackers
-from asr_dro_plugin.espnet.start.versions import record_versions
+from asr_dro_plugin.espnet.start.versions import Costs, record_versions
 from asr_dro_plugin.experiment.metrics import Record
 
 
@@ -16,6 +16,7 @@ class RunRecords:
 
     def __init__(self, run: RunBase) -> None:
         self.run, self.trackers, self.augmentation = run, Trackers({}), AugmentationLog(run)
+        self.costs: Costs | None = None
 
     def start(self) -> None:
         """Start the trackers from where the run stands; note the versions of what trains."""
@@ -28,6 +29,7 @@ class RunRecords:
             run.output_dir, names, options.tracker_conf, run.position.epoch, batches
         )
         record_versions(run.output_dir, run.position.updates)
+        self.costs = Costs(run.output_dir)
 
     def figures(
         self, phase: str, values: Mapping[str, float], batches: int, whole: bool = False
@@ -54,6 +56,14 @@ class RunRecords:
         batches = reporter.get_value("train", "total_count")
         for phase in ("train", "valid"):
             self.figures(phase, reporter.values_of(phase), batches, whole=True)
+        if self.costs is not None:
+            self.costs.record()
+
+    def close(self) -> None:
+        """The run is over, however it ended."""
+        self.trackers.close()
+        if self.costs is not None:
+            self.costs.record()
 
     @property
     def summary_writer(self):

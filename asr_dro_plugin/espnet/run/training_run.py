@@ -72,7 +72,7 @@ class TrainingRun(RunBase):
             # Whatever ended the run, what is being written shall be whole before the process ends.
             with contextlib.suppress(UserError):
                 self.store.wait()
-            self.records.trackers.close()
+            self.records.close()
             if self.progress is not None:
                 self.progress.__exit__(None, None, None)
 

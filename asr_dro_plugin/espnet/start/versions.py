@@ -1,14 +1,17 @@
 """``versions.json``: with which programs an experiment was trained, from its first start on.
 
     [{"asr-dro": "0.4.0", "git": "504f6ab...", "torch": "2.13.0", ..., "cpu": "AMD EPYC 7R13",
-      "threads": "1", "from_update": 0}]
+      "threads": "1", "from_update": 0, "wall_seconds": 812, "peak_memory_gib": 0.92}]
 
-Another entry follows where a later start differs in any of them.
+Another entry follows where a later start differs in any of them; where none does, the seconds are
+those of all starts together.
 """
 
+import contextlib
 import json
 import logging
 import platform
+import resource
 import subprocess
 import sys
 from importlib import metadata
@@ -18,8 +21,12 @@ import torch
 
 import asr_dro_plugin
 from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.experiment import VERSIONS
 
+GIB = 2**30
+# Of an entry, what is known only later than its start.
+LATER = ("from_update", "wall_seconds", "peak_memory_gib", "peak_gpu_memory_gib")
 # Name of the distribution and of the module; of the last ones only what has been imported.
 ALWAYS = (("espnet", "espnet2"), ("torch", "torch"), ("numpy", "numpy"))
 IMPORTED = (
@@ -55,6 +62,43 @@ def machine() -> dict[str, str]:
     return found | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_initialized() else {})
 
 
+class Costs:
+    """What a training cost so far: seconds since its processes began, and memory at its highest.
+
+    Kept in the last entry of ``versions.json``; what was there of an earlier start is counted in.
+    """
+
+    def __init__(self, exp: Path) -> None:
+        self.path = exp / VERSIONS
+        self._earlier: dict = {}
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            self._earlier = json.loads(self.path.read_text(encoding="utf-8"))[-1]
+
+    def record(self) -> None:
+        """Write them; what fails is a warning, for a training is not stopped over it."""
+        costs = {"wall_seconds": START.seconds, **peak_memory()}
+        costs["wall_seconds"] += float(self._earlier.get("wall_seconds", 0))
+        for name in costs.keys() - {"wall_seconds"}:
+            costs[name] = max(costs[name], float(self._earlier.get(name, 0)))
+        try:
+            *before, last = json.loads(self.path.read_text(encoding="utf-8"))
+            rounded = {name: float(f"{value:.4g}") for name, value in costs.items()}
+            with atomic_write(self.path) as stream:
+                json.dump([*before, {**last, **rounded}], stream, indent=1)
+                stream.write("\n")
+        except (OSError, ValueError) as error:
+            logging.warning("%s is not written: %s", self.path, error)
+
+
+def peak_memory() -> dict[str, float]:
+    """GiB that this process had in memory at most, and on the GPU where there is one."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
+    found = {"peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIB}
+    if torch.cuda.is_initialized():
+        found["peak_gpu_memory_gib"] = torch.cuda.max_memory_allocated() / GIB
+    return found
+
+
 def git_commit(folder: Path) -> str | None:
     """The commit that a folder is checked out at; None where git does not follow its files."""
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
@@ -82,7 +126,7 @@ def record_versions(exp: Path, update: int) -> None:
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         now = versions()
-        before = {k: v for k, v in entries[-1].items() if k != "from_update"} if entries else {}
+        before = {k: v for k, v in entries[-1].items() if k not in LATER} if entries else {}
         if before == now:
             return
         if before.get("threads") and before["threads"] != now.get("threads"):

@@ -12,6 +12,7 @@ from asr_dro_plugin.reporting.card.facts import NOT_NAMED, Cell, stack_of
 from asr_dro_plugin.reporting.card.front_matter import CITATION, front_matter
 from asr_dro_plugin.reporting.card.limits import limits
 from asr_dro_plugin.reporting.read.facts import settings_of, versions_line
+from asr_dro_plugin.reporting.read.machine import machine_line
 from asr_dro_plugin.reporting.read.score_files import interval_of, macro_interval, rate_of, worst_of
 from asr_dro_plugin.reporting.words import short_names
 from asr_dro_plugin.scoring.table import percent
@@ -235,7 +236,9 @@ def _training(run: Run) -> list[str]:
     rows.append(["model file", run.model_file])
     lines = ["| setting | value |", "| :-- | :-- |"]
     lines += [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in rows]
-    return [*lines, "", f"Trained with {versions_line(run.versions)}."]
+    machine = machine_line(run.versions)
+    where = f" Computed on: {machine}." if machine else ""
+    return [*lines, "", f"Trained with {versions_line(run.versions)}.{where}"]
 
 
 def _licence(run: Run) -> list[str]:

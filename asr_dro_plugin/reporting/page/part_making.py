@@ -4,6 +4,7 @@ from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.parts import Material, missing, one_of_several, section, table
 from asr_dro_plugin.reporting.read.experiment import Experiment
 from asr_dro_plugin.reporting.read.facts import command_of, settings_of, versions_line, versions_of
+from asr_dro_plugin.reporting.read.machine import machine_line
 from asr_dro_plugin.reporting.results_md import RUN_NAMES, remarks
 
 DEFINITIONS = (
@@ -30,6 +31,7 @@ def _block(experiment: Experiment) -> Markup:
     command = command_of(experiment.path)
     return el(
         "div", el("h3", "Training"), el("p", f"Versions: {versions_line(versions)}."),
+        el("p", f"Computed on: {machine_line(versions) or 'not recorded'}."),
         _command(command, "the training's command (run.sh)"), _settings(experiment),
         el("h3", "Decoding and scoring"), _decodings(experiment),
     )  # fmt: skip

@@ -16,6 +16,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import CONFIG, LOG, SEEN, VERSIONS
 
 ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
+MACHINE = ("cpu", "threads", "gpu")
+COSTS = ("wall_seconds", "peak_memory_gib", "peak_gpu_memory_gib")
 TORCH_LINE = re.compile(r"pytorch\.version=([^\s,]+)")
 LANG_OPTION = re.compile(r"--lang[ =]'?\"?([A-Za-z]+)['\"]?(?=\s|$)")  # one word, not some
 CONFIG_OPTION = re.compile(r"--config[ =](\S+)")
@@ -105,14 +107,18 @@ def versions_line(entries: Sequence[Mapping]) -> str:
     first, *later = entries
     known = [f"{name} {_short(first[name])}" for name in ALWAYS if name in first]
     known += [f"{name} {version}" for name, version in first.items()
-              if name not in (*ALWAYS, "from_update")]  # fmt: skip
+              if name not in (*ALWAYS, "from_update", *MACHINE, *COSTS)]  # fmt: skip
     lacking = [name for name in ALWAYS if name not in first]
     known += [f"{' and '.join(lacking)} not recorded"] if lacking else []
     return "; ".join([", ".join(known), *(_changed(entry) for entry in later)])
 
 
 def _changed(entry: Mapping) -> str:
-    words = [f"{name} {_short(entry[name])}" for name in entry if name != "from_update"]
+    words = [
+        f"{name} {_short(entry[name])}"
+        for name in entry
+        if name != "from_update" and name not in COSTS
+    ]
     return f"from update {entry.get('from_update', '?')} on {', '.join(words)}"
 
 

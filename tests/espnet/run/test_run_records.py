@@ -239,11 +239,15 @@ def test_versions_of_the_first_start_are_kept_and_another_is_added(train, straig
         "from_update",
         "cpu",
         "threads",
+        "wall_seconds",
+        "peak_memory_gib",
     }
+    assert first["wall_seconds"] > 0 and 0.01 < first["peak_memory_gib"] < 100
     assert set(first) - {"espnet-s3prl", "fairseq-fixed", "transformers"} <= named
     shutil.copytree(straight, train.root / "updated", symlinks=True)
     monkeypatch.setattr(versions, "versions", lambda: {"torch": "99"})
     for _ in range(2):
         train("updated")
     entries = json.loads((train.root / "updated" / "versions.json").read_text())
-    assert entries == [first, {"torch": "99", "from_update": 4}]
+    costs = {name: entries[1].pop(name) for name in ("wall_seconds", "peak_memory_gib")}
+    assert entries == [first, {"torch": "99", "from_update": 4}] and min(costs.values()) > 0

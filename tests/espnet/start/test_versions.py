@@ -65,6 +65,22 @@ def test_a_file_that_cannot_be_written_or_read_is_a_warning(tmp_path, caplog):
     assert json.loads((tmp_path / "versions.json").read_text())[0]["from_update"] == 7
 
 
+def test_what_a_training_cost_is_added_over_its_starts_and_makes_no_new_entry(tmp_path):
+    versions.record_versions(tmp_path, 0)
+    versions.Costs(tmp_path).record()
+    (first,) = json.loads((tmp_path / "versions.json").read_text())
+    assert first["wall_seconds"] > 0 and first["peak_memory_gib"] > 0.01
+    versions.record_versions(tmp_path, 7)  # the same programs
+    again = versions.Costs(tmp_path)
+    for _ in range(2):
+        again.record()
+    (entry,) = json.loads((tmp_path / "versions.json").read_text())
+    assert 2 <= entry["wall_seconds"] / first["wall_seconds"] < 3
+    assert entry["peak_memory_gib"] >= first["peak_memory_gib"]
+    (tmp_path / "versions.json").unlink()
+    again.record()  # a warning, no more
+
+
 def test_a_start_with_other_threads_is_recorded_and_said(tmp_path, caplog, monkeypatch):
     versions.record_versions(tmp_path, 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)

@@ -13,6 +13,7 @@ from asr_dro_plugin.reporting.read.facts import (
     versions_line,
     versions_of,
 )
+from asr_dro_plugin.reporting.read.machine import machine_line
 from asr_dro_plugin.reporting.words import hours_words, listed, short_names, signed
 
 
@@ -31,6 +32,16 @@ def test_a_later_start_with_other_versions_is_told(tmp_path):
         "asr-dro 0.1.0, git bbbbbbbbbb+, espnet 202611, torch 2.13.0, python 3.12.1, numpy 2.5.5; "
         "from update 70 on torch 2.14.0"
     )
+
+
+def test_machine_time_and_memory_are_told_apart_from_versions():
+    first = {"torch": "2", "cpu": "EPYC", "threads": "2", "from_update": 0, "wall_seconds": 600.0,
+             "peak_memory_gib": 0.92}  # fmt: skip
+    later = {**first, "cpu": "Xeon", "threads": "1", "from_update": 9, "peak_memory_gib": 0.5}
+    line = machine_line([first, later])
+    assert line == "Xeon, 1 thread; 20 min of wall time, 0.92 GiB of memory at most"
+    assert "EPYC" not in versions_line([first]) and "600" not in versions_line([first])
+    assert machine_line([{"torch": "2"}]) is None
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[1]", "[]"])
