@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 STREAMED_SIZE = 0.99 * 0x7FFFF000  # writers to a pipe declare this or more, not knowing the size
+HEAD = 1024  # bytes that are read at once: most headers, and a whole one of SPHERE
 UNKNOWN = -1
 AU_SIZE = 8  # offset of the declared size in an AU header
 W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
@@ -37,14 +38,12 @@ class DataSize(NamedTuple):
 
 
 def data_size(stream: BinaryIO) -> DataSize | None:
-    """What a file's header declares; None for a format that is not known here."""
-    size = stream.seek(0, 2)
-    stream.seek(0)
-    head = stream.read(1024)
+    """What a file's header declares, from its beginning; None for a format not known here."""
+    head = stream.read(HEAD)
     for magic, read in READERS.items():
         if head.startswith(magic):
             try:
-                found = read(stream, head, size)
+                found = read(stream, head, stream.seek(0, 2))
             except struct.error:  # a header that is cut off: the decoder says so
                 return None
             return found and found._replace(declared=_known(found.declared))
@@ -55,20 +54,28 @@ def _known(declared: int) -> int:
     return UNKNOWN if declared < 0 or declared >= STREAMED_SIZE else declared
 
 
-def _chunks(stream: BinaryIO, at: int, end: int, form: str, align: int) -> Iterator[tuple]:
-    """(id, size, offset of the body) of each chunk; ``form`` is the struct of id and size."""
-    head = struct.calcsize(form)
-    while at + head <= end:
-        stream.seek(at)
-        name, size = struct.unpack(form, stream.read(head))
-        yield name, size, at + head
-        at += head + -(-max(size, 0) // align) * align
+def _chunks(
+    stream: BinaryIO, at: int, end: int, form: str, align: int, head: bytes = b""
+) -> Iterator[tuple]:
+    """(id, size, offset of the body) of each chunk; ``form`` is the struct of id and size.
+
+    ``head`` is the file's beginning, where that is read already.
+    """
+    width = struct.calcsize(form)
+    while at + width <= end:
+        if at + width <= len(head):
+            name, size = struct.unpack_from(form, head, at)
+        else:
+            stream.seek(at)
+            name, size = struct.unpack(form, stream.read(width))
+        yield name, size, at + width
+        at += width + -(-max(size, 0) // align) * align
 
 
 def _riff(stream: BinaryIO, head: bytes, size: int) -> DataSize | None:
     form = ">4sI" if head.startswith(b"RIFX") else "<4sI"
     large = None  # RF64 keeps the size in 64 bits, in a chunk of its own
-    for name, declared, body in _chunks(stream, 12, size, form, 2):
+    for name, declared, body in _chunks(stream, 12, size, form, 2, head):
         if name == b"ds64":
             stream.seek(body + 8)
             large = struct.unpack("<Q", stream.read(8))[0], body + 8

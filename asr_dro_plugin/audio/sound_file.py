@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import BinaryIO
 
 import numpy as np
 
@@ -100,13 +101,12 @@ def open_sound(name: str, source: Source) -> tuple[SoundFileReader | None, str]:
     import soundfile
 
     with stream_of(source) as stream:
-        declared = data_size(stream)
+        head = stream.read(len(ogg_pages.MAGIC))
         stream.seek(0)
-        if _is_mpeg(stream.read(3)):
-            return None, "inexact for MPEG audio"
+        if reason := _mpeg_reason(head) or (head == ogg_pages.MAGIC and _ogg_reason(name, stream)):
+            return None, reason
+        declared = data_size(stream)
     missing = _check_length(name, declared)
-    if reason := _ogg_reason(name, source):
-        return None, reason
     behind = declared.behind if declared else 0
     if declared and _hides_samples(declared):
         source, behind = _patched(source, declared), 0
@@ -124,9 +124,10 @@ def open_sound(name: str, source: Source) -> tuple[SoundFileReader | None, str]:
     return None, f"inexact for this {sound.format} {sound.subtype}"
 
 
-def _is_mpeg(head: bytes) -> bool:
-    """Whether a file begins as MP3 and ADTS do, of which libsndfile is not asked: it talks."""
-    return head == b"ID3" or head[:1] == b"\xff" and head[1:] >= b"\xe0"
+def _mpeg_reason(head: bytes) -> str:
+    """Why a file that begins as MP3 and ADTS do is not for libsndfile: it talks of damage."""
+    is_mpeg = head[:3] == b"ID3" or head[:1] == b"\xff" and head[1:2] >= b"\xe0"
+    return "inexact for MPEG audio" if is_mpeg else ""
 
 
 def _hides_samples(size: DataSize) -> bool:
@@ -157,13 +158,9 @@ def _missing(name: str, declared: int, found: int) -> float:
     return max(0.0, 1 - found / declared) if declared else 0.0
 
 
-def _ogg_reason(name: str, source: Source) -> str:
+def _ogg_reason(name: str, stream: BinaryIO) -> str:
     """Why an Ogg file is not for libsndfile, which loses its place in a damaged one."""
-    with stream_of(source) as stream:
-        if stream.read(4) != ogg_pages.MAGIC:
-            return ""
-        stream.seek(0)
-        pages = ogg_pages.walk(stream)
+    pages = ogg_pages.walk(stream)
     if pages.damaged_share > MAX_LOST:
         raise AudioError(
             f"{name} is damaged: {pages.num_damaged} of its {pages.num_bytes} bytes are in no "
