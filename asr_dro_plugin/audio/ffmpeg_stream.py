@@ -5,9 +5,9 @@ silence.  A bad packet is silence of its own length, counted; see ``faults``.
 """
 
 import io
+import os
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +28,7 @@ BLOCK = 1 << 20  # samples of silence made at a time
 
 def raw_format(name: str) -> str | None:
     """FFmpeg's name of a headerless format, known by the file name's ending; None for others."""
-    return RAW_FORMATS.get(Path(name).suffix.lower())
+    return RAW_FORMATS.get(os.path.splitext(name)[1].lower())
 
 
 class AudioStream:

@@ -123,9 +123,10 @@ class AudioFile:
 
     def __init__(self, path: str | os.PathLike, allow_pipes: bool = False) -> None:
         name, source = open_source(path, allow_pipes)
-        sound, refusal = (None, "no header") if raw_format(name) else open_sound(name, source)
+        is_raw = raw_format(name) is not None
+        sound, refusal = (None, "no header") if is_raw else open_sound(name, source)
         self._decoder = "libsndfile" if sound else "FFmpeg"
-        self._num_bytes = size_of(source) if raw_format(name) else None
+        self._num_bytes = size_of(source) if is_raw else None
         self._reader = sound or AudioStream(name, source, refusal)
         self._was_read = False
         self.sample_rate = self._reader.samplerate

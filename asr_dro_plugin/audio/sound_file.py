@@ -45,18 +45,19 @@ class SoundFileReader:
             AudioError: the file holds less than its header promises.
         """
         frames = self._sound.frames
-        if first >= frames:
-            return np.zeros(0, np.float32)
         stop = frames if last is None else min(last, frames)
+        if first >= stop:
+            return np.zeros(0, np.float32)
         cell = self.samplerate if self.channels > 1 else 1
         begin, end = first - first % cell, min(frames, -(-stop // cell) * cell)
         mixer = Mixer(self.channels, cell)
         self._seek(begin)
         blocks = [mixer.add(self._read_block(n)) for n in _block_lengths(end - begin)]
-        samples = np.concatenate([*blocks, mixer.rest()])[first - begin : stop - begin]
+        parts = [part for part in (*blocks, mixer.rest()) if len(part)]
+        samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if mixer.num_cancelled:
             self.losses.say(cancelled_note(mixer.num_cancelled / self.samplerate))
-        return samples
+        return samples[first - begin : stop - begin]
 
     def _seek(self, first: int) -> None:
         if first == self._sound.tell():

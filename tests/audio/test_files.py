@@ -72,7 +72,16 @@ def test_raw_g722_is_measured_without_decoding(tmp_path):
     assert audio.probe(path) == audio.AudioInfo(16000, 16000, 1, "FFmpeg")
 
 
-PIECES = [(0.0, 0.2), (0.1, 0.3), (0.5, None), (0.2, 0.21), (0.9, 5.0), (3.0, 4.0), (None, None)]
+PIECES = [
+    (0.0, 0.2),
+    (0.1, 0.1),
+    (0.1, 0.3),
+    (0.5, None),
+    (0.2, 0.21),
+    (0.9, 5.0),
+    (3.0, 4.0),
+    (None, None),
+]
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.wav", "a.ogg", "a.mp3", "a.g722"])
