@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TOOLS = Path(__file__).resolve().parent
-INSTALL = "tools/install.sh"
+INSTALL = str(TOOLS / "install.sh")  # as it can be typed from anywhere
 
 
 class Missing(Exception):

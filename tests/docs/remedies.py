@@ -41,9 +41,14 @@ def _text(node: ast.AST) -> str | None:
 
 
 def strings_of(path: Path) -> Iterator[Said]:
-    """The literal strings of a module, f-strings with ``{}`` for each value; no docstrings."""
+    """The literal strings of a module, f-strings with ``{}`` for each value; no docstrings.
+
+    A command's own docstring is: ``--help`` prints it.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     passed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    if path.parent.name == "bin":
+        yield Said(path, 1, ast.get_docstring(tree) or "")
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             passed |= {id(value) for value in node.values}
