@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding import lm_tuning
 from asr_dro_plugin.decoding.build import decoder_for
@@ -47,6 +48,7 @@ def get_parser() -> Parser:
     add("--text_norm", default="lower_no_punct",
         help=f"what is done to both texts before scoring: {KINDS}")  # fmt: skip
     search.add_switch("--strict", "stop at bad input")
+    add_overwrite(parser)
     return parser
 
 
@@ -62,6 +64,8 @@ def _numbers(words: str) -> tuple[float, ...]:
 
 def checked(args: argparse.Namespace) -> Request:
     """The model and its decoder, before the model is loaded."""
+    if not args.out.with_suffix(".json").exists():  # no trials beside it: it is no tuning's
+        refuse_earlier([args.out], args.overwrite)
     config = read_decode_config(args.config)
     lm_tuning.refuse_untunable(config, args.config)
     if min(args.alphas) < 0:

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from asr_dro_plugin.bin import align, convert_checkpoint, lm, pack, report, segment, vocab
+from asr_dro_plugin.bin import align, convert_checkpoint, lm, pack, report, segment, tune_lm, vocab
 from asr_dro_plugin.decoding.output import check_output
 from asr_dro_plugin.errors import UserError
 from tests.packs import MODEL, weights, write_experiment
@@ -117,6 +117,13 @@ def test_recordings_are_not_cut_into_a_corpus_that_is_there(here):
     (here / "data/train/wav.scp").write_text("a a.wav\n")
     command = ["talk.wav", "--out", "data/train"]
     refused(lambda: segment.main(command), here / "data/train/wav.scp")
+
+
+def test_a_tuning_does_not_replace_the_configuration_that_it_began_with(here):
+    config = here / "decode.yaml"
+    config.write_text("mode: lm\n")
+    command = ["--exp", "e", "--config", "decode.yaml", "--data_dir", "d", "--lm_dir", "lm"]
+    refused(lambda: tune_lm.main([*command, "--out", "decode.yaml"]), config)
 
 
 def test_a_report_replaces_a_page_and_nothing_else(here):
