@@ -132,6 +132,8 @@ def test_every_command_of_asr_dro_is_named_in_the_documents():
 def test_a_file_of_ours_in_a_shown_command_is_there_from_where_it_is_typed():
     named, wrong = 0, []
     for page, line in lines_of("bash", "bash run"):
+        if line.startswith("./asr.sh"):  # ESPnet's, in a recipe of ESPnet's
+            continue
         for word in re.findall(r"(?:\.\./)*(?:conf|tools|local|utils|egs2)/[\w./-]+\.\w+", line):
             named += 1
             wrong += [(page, word)] if not (folder_of(page) / word).exists() else []
