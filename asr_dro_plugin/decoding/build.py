@@ -119,6 +119,6 @@ def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str]) -> None:
     if fault := search_fault(experiment, tokens):
         other = "beam" if has_ctc(experiment) else "greedy"
         raise UserError(
-            f"{fault} Use a decoding configuration of another mode, for example "
-            f"conf/decode_asr_{other}.yaml."
+            f"{fault} Use conf/decode_asr_{other}.yaml, or another decoding configuration that is "
+            "not of mode espnet."
         )

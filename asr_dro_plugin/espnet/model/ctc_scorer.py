@@ -17,11 +17,12 @@ from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
 WINDOW_MARGIN = 100  # frames, the default of Speech2Text's ctc_window_margin
 
 
-class CTCAsDecoder(BatchScorerInterface):
+class CTCAsDecoder(torch.nn.Module, BatchScorerInterface):
     """ESPnet's prefix scores of CTC for every token that may come next.
 
     A state is that of CTC after all V tokens; which one was taken, the next call sees in the
-    prefix, for ESPnet tells a decoder no earlier.
+    prefix, for ESPnet tells a decoder no earlier.  The module has no parameters: the layer stays
+    the model's.
 
     Args:
         ctc: ESPnet's CTC layer.
@@ -29,6 +30,7 @@ class CTCAsDecoder(BatchScorerInterface):
     """
 
     def __init__(self, ctc: torch.nn.Module, eos: int) -> None:
+        super().__init__()
         self.prefixes = CTCPrefixScorer(ctc, eos, WINDOW_MARGIN)
 
     def init_state(self, x: torch.Tensor) -> tuple[Any, None]:
