@@ -52,9 +52,8 @@ def with_core_alone(calls: list[list[str]], cwd: Path) -> list[tuple[list[str], 
 def test_every_help_of_the_core_works_but_espnets(tmp_path):
     answers = with_core_alone([[name, "--help"] for name in COMMANDS], tmp_path)
     assert {argv[0] for argv, code, _ in answers if code != 0} == {"train"}
-    assert [said for argv, _, said in answers if argv[0] == "train"] == [
-        f"ERROR: This needs espnet2, which is not here: {how_to_install('train')}\n"
-    ]
+    (said,) = [said.splitlines() for argv, _, said in answers if argv[0] == "train"]
+    assert said[-1] == f"ERROR: This needs espnet2, which is not here: {how_to_install('train')}"
 
 
 def test_work_that_needs_an_extra_ends_in_one_line_that_names_it(tmp_path):
@@ -82,8 +81,9 @@ def test_work_that_needs_an_extra_ends_in_one_line_that_names_it(tmp_path):
     answers = with_core_alone(calls, tmp_path)
     assert len(answers) == len(calls)
     for argv, code, said in answers:
-        assert (code, said.count("\n")) == (1, 1), (argv, said)
-        assert re.match(r"ERROR: .*(--extras|asr-dro\[)", said), (argv, said)
+        lines = [line for line in said.splitlines() if not line.startswith("Loading ")]
+        assert (code, len(lines)) == (1, 1), (argv, said)
+        assert re.match(r"ERROR: .*(--extras|asr-dro\[)", lines[0]), (argv, said)
 
 
 def test_pip_is_told_to_those_who_have_no_checkouts_environment(monkeypatch, tmp_path):
