@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 
-from jobs.part import PR_SET_CHILD_SUBREAPER, SAVED, exit_code, parents, prctl
+from jobs.part import PR_SET_CHILD_SUBREAPER, SAVED, parents, prctl, reap
 
 STOPS = {
     signal.SIGTERM,
@@ -57,18 +57,6 @@ def pass_on(number):
             pass
 
 
-def collect(codes):
-    """Note the exit codes of what has ended; whether anything is left."""
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return False
-        if pid == 0:
-            return True
-        codes[pid] = exit_code(status)
-
-
 def supervise(command):
     """Run the command to its end, and what it leaves behind when it was stopped."""
     watched = {number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN}
@@ -79,7 +67,7 @@ def supervise(command):
         command, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
     )
     codes, stopped_by = {}, 0
-    while collect(codes) and (stopped_by or child.pid not in codes):
+    while reap(codes) and (stopped_by or child.pid not in codes):
         received = signal.sigwaitinfo(watched)
         if received.si_signo in STOPS:
             stopped_by = stopped_by or received.si_signo

@@ -65,17 +65,16 @@ def signal_all(number):
     return bool(below)
 
 
-def reap():
-    """Collect whatever child has ended, so that it is no longer listed; (pid, status) pairs."""
-    ended = []
+def reap(codes):
+    """Note the exit codes of the children that have ended, by id; whether any are left."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return ended
+            return False
         if pid == 0:
-            return ended
-        ended.append((pid, status))
+            return True
+        codes[pid] = exit_code(status)
 
 
 def exit_code(status):
@@ -142,23 +141,19 @@ class Part:
         """Exit code of ``pid``; when this process is told to stop, does not wait any longer."""
         pause = 0.005
         while not self.stopped_by:
-            self.reap()
+            reap(self.codes)
             if pid in self.codes:
                 return self.codes[pid]
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return 0
 
-    def reap(self):
-        """Collect what has ended and its exit codes."""
-        self.codes.update((pid, exit_code(status)) for pid, status in reap())
-
     def end_descendants(self):
         """Terminate all that is left below; kill it after the grace, or when told a second time."""
         deadline = time.monotonic() + self.spec["grace"]
         number = signal.SIGTERM
         while signal_all(number):
-            self.reap()
+            reap(self.codes)
             late = self.hurry or time.monotonic() > deadline
             number = signal.SIGKILL if late else 0  # TERM is said once
             time.sleep(0.02)
