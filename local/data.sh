@@ -29,7 +29,7 @@ if [ "${options[0]:-}" = --list_inputs ]; then
     done
     # Of a folder its texts: hashing a corpus of audio would take hours.
     [ ! -d "${root}" ] || find -L "${root}" -name '*.txt' -o -name '*.tsv' -o -name '*.gz' \
-        -o -name text -o -name segments -o -name 'utt2*' -o -name wav.scp | sort
+        -o -name '*.lua' -o -name text -o -name segments -o -name 'utt2*' -o -name wav.scp | sort
     exit
 fi
 exec python3 "local/data_${corpus}.py" ${root:+--source "${root}"} ${options[@]+"${options[@]}"}

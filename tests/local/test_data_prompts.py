@@ -1,4 +1,4 @@
-"""local/data_prompts.py and local/debian.py: real prompts from Debian packages or a folder."""
+"""local/data_prompts.py: real prompts from Debian packages or a folder."""
 
 import gzip
 import os
@@ -9,35 +9,11 @@ import sys
 import pytest
 
 from asr_dro_plugin.base.kaldi_io import read_table
+from tests.debian_folders import LANGS, WORDS, build_package, needs_dpkg, prompts, write_sounds
 from tests.local.conftest import ROOT, contents, refusal
 from tests.sounds import noise, write_flac
 
 SETS = ("train", "dev", "test")
-LANGS = {"en": "eng", "es": "spa", "fr": "fra", "it": "ita", "ru": "rus"}
-WORDS = {"en": "press the key", "es": "pulse la tecla", "fr": "appuyez sur la touche",
-         "it": "premere il tasto", "ru": "нажмите на клавишу"}  # fmt: skip
-NUMERALS = "abcdefghijklmnopqrstuvwxyz"
-CYRILLIC = "абвгдежзиклмнопрстуфхцчшэю"
-
-
-def prompts(lang, count):
-    """key -> text; the text differs by one letter, as digits would leave it out."""
-    letters = CYRILLIC if lang == "ru" else NUMERALS
-    pairs = [a + b for a in letters for b in letters][:count]
-    return {f"dir/key-{n:03d}": f"{WORDS[lang]} {pair}!" for n, pair in enumerate(pairs)}
-
-
-def write_sounds(root, lang, texts, seconds=1.2):
-    """A list and G.722 files: 64 kbit/s, so 8000 bytes are a second."""
-    listed = "".join(f"{key}: {text}\n" for key, text in texts.items())
-    path = root / f"usr/share/doc/asterisk-core-sounds-{lang}/core-sounds-{lang}.txt.gz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mark = b"\xef\xbb\xbf" if lang == "it" else b""  # as in the real one
-    path.write_bytes(gzip.compress(mark + f"; Sounds\n\n{listed}".encode()))
-    for key in texts:
-        sound = root / f"usr/share/asterisk/sounds/{lang}_XX_f_Voice/{key}.g722"
-        sound.parent.mkdir(parents=True, exist_ok=True)
-        sound.write_bytes(bytes(round(8000 * seconds)))
 
 
 @pytest.fixture
@@ -172,29 +148,16 @@ def test_an_unknown_language_is_refused_with_the_known_ones(prepare, tree):
 
 # ---- packages ----
 
-needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not here")
-
 
 def build_packages(tree, folder, version="0.1-1"):
     """The tree as the ten packages of a Debian mirror."""
-    folder.mkdir(exist_ok=True)
     for lang in LANGS:
-        for name, part in (
-            (f"asterisk-core-sounds-{lang}", f"usr/share/doc/asterisk-core-sounds-{lang}"),
-            (f"asterisk-core-sounds-{lang}-g722", f"usr/share/asterisk/sounds/{lang}_XX_f_Voice"),
-        ):
-            work = folder / "work"
-            shutil.copytree(tree / part, work / part)
-            (work / "DEBIAN").mkdir()
-            (work / "DEBIAN" / "control").write_text(
-                f"Package: {name}\nVersion: {version}\nArchitecture: all\n"
-                "Maintainer: A <a@example.org>\nDescription: x\n"
-            )
-            subprocess.run(
-                ["dpkg-deb", "-Znone", "--build", work, folder / f"{name}_{version}_all.deb"],
-                check=True, capture_output=True,
-            )  # fmt: skip
-            shutil.rmtree(work)
+        doc, voice = (
+            f"usr/share/doc/asterisk-core-sounds-{lang}",
+            f"usr/share/asterisk/sounds/{lang}_XX_f_Voice",
+        )
+        build_package(folder, f"asterisk-core-sounds-{lang}", version, tree, [doc])
+        build_package(folder, f"asterisk-core-sounds-{lang}-g722", version, tree, [voice])
     return folder
 
 

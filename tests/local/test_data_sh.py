@@ -9,7 +9,7 @@ from tests.local.conftest import ROOT, refusal
 
 def test_an_unknown_corpus_is_refused_with_the_known_ones(prepare):
     line = refusal(prepare("--corpus", "prompt"))
-    assert line.endswith("Known: kaldi librispeech ml_superb prompts tsv.")
+    assert line.endswith("Known: debian kaldi librispeech ml_superb prompts tsv.")
 
 
 def test_an_unknown_option_is_refused_with_a_suggestion(prepare):
@@ -50,7 +50,9 @@ def test_a_new_corpus_is_a_new_file(prepare):
     assert {"local/data_mine.py", "local/languages.tsv"} <= set(listed)
 
 
-@pytest.mark.parametrize("corpus", ["kaldi", "librispeech", "ml_superb", "prompts", "tsv"])
+@pytest.mark.parametrize(
+    "corpus", ["debian", "kaldi", "librispeech", "ml_superb", "prompts", "tsv"]
+)
 def test_help_of_a_corpus_names_its_options(prepare, corpus):
     done = prepare("--corpus", corpus, "--help")
     assert done.returncode == 0

@@ -20,7 +20,7 @@ dry_run=false            # print the plan and the stack, write nothing
 expdir=exp               # where experiments, statistics and language models go
 dumpdir=dump             # where the audio goes
 # Data
-corpus=prompts           # prompts, tsv, kaldi, ml_superb, librispeech: one script each in local/
+corpus=prompts           # prompts, debian, tsv, kaldi, ml_superb, librispeech: see local/
 langs=                   # ISO 639-3 codes, for example "eng fra" (default: all)
 lid=true                 # put the language tag [iso] first in every text
 text_norm=lower_no_punct # none, nfc, upper_no_punct ..., a YAML, or NAME: conf/text_norm_NAME.yaml

@@ -1,7 +1,7 @@
 """Debian packages without root: downloaded, verified and unpacked into a folder of the user's.
 
-Used by ``data_prompts.py``.  apt verifies the mirror's signature and the file's checksum; beyond
-that, a package version that ``asterisk_prompts.tsv`` knows must have the checksum written there.
+apt verifies the mirror's signature and the file's checksum; beyond that, a package version that
+``local/debian_packages.tsv`` knows must have the checksum written there.
 What is unpacked is trusted by the digest in the completion mark, never because it exists.
 """
 
@@ -27,27 +27,68 @@ SOURCE_REMEDY = (
 
 @dataclass(frozen=True)
 class Package:
-    """A row of ``asterisk_prompts.tsv``."""
+    """A row of ``debian_packages.tsv``: what speaks in it (``asterisk``) and in which languages.
 
-    iso: str
-    lang: str
+    ``langs`` is ISO 639-3 code -> the name that the package has for the language.
+    """
+
+    source: str
+    langs: dict[str, str]
     name: str
     version: str
     sha256: str
 
     @property
     def holds_texts(self) -> bool:
-        """Whether it is a text list; the packages of recordings are named by their format."""
-        return self.name.endswith(f"-{self.lang}")
+        """Whether it is a text list of asterisk's; the recordings are named by their format."""
+        return self.source == "asterisk" and self.name.endswith(tuple(self.langs.values()))
 
 
-def read_packages(path: str | os.PathLike) -> list[Package]:
-    """The table of known packages; the first line names the columns."""
+def read_packages(path: str | os.PathLike, sources: Iterable[str]) -> list[Package]:
+    """The known packages of some sources; the first line of the table names the columns."""
     rows = [line.split("\t") for line in read_lines(path)[1:] if line]
     for number, row in enumerate(rows, 2):
-        if len(row) != 5 or len(row[4]) != 64:
-            raise UserError(f"{path}:{number} is not: iso, lang, package, version, sha256.")
-    return [Package(*row) for row in rows]
+        if len(row) != 6 or len(row[5]) != 64 or len(row[1].split()) != len(row[2].split()):
+            raise UserError(
+                f"{path}:{number} is not: source, isos, langs, package, version, sha256."
+            )
+    return [
+        Package(source, dict(zip(isos.split(), langs.split(), strict=True)), *rest)
+        for source, isos, langs, *rest in rows
+        if source in sources
+    ]
+
+
+def languages_of(packages: Iterable[Package]) -> dict[str, str]:
+    """ISO 639-3 code -> the packages' name of the language."""
+    return {iso: lang for package in packages for iso, lang in package.langs.items()}
+
+
+def folder_of(packages: list[Package], langs: Iterable[str], source: str, store: Path) -> Path:
+    """The folder to read: the user's own tree, or one unpacked from packages.
+
+    Args:
+        packages: all packages of the corpus.
+        langs: ISO codes wanted; the text lists of asterisk's other languages are fetched as well,
+            for its split depends on them.
+        source: the user's folder, with .deb files or with what they contain; '' downloads.
+        store: where packages are kept and unpacked.
+    """
+    if source and not Path(source).is_dir():
+        raise UserError(f"--data_source {source} is not a folder. Correct it, or leave it out.")
+    if source and not any(Path(source).rglob("*.deb")):
+        return Path(source)
+    wanted = [p for p in packages if not p.langs.keys().isdisjoint(langs)]
+    if not source:
+        lists = {p.source for p in wanted}
+        wanted += [p for p in packages if p.holds_texts and p.source in lists and p not in wanted]
+    # What is there already stays, for sets made earlier point to it.
+    have = _read_mark(store / "complete.json")["packages"]
+    wanted += [
+        p for p in packages
+        if p.name in have and p not in wanted and (not source or _debs_of(p, Path(source)))
+    ]  # fmt: skip
+    return unpacked(wanted, store, Path(source) if source else None)
 
 
 def unpacked(packages: Iterable[Package], store: Path, source: Path | None = None) -> Path:
@@ -86,9 +127,9 @@ def _read_mark(mark: Path) -> dict:
 
 def tree_digest(tree: Path) -> str:
     """SHA-256 over the names and contents of all files below ``tree``."""
-    total = hashlib.sha256()
+    total, above = hashlib.sha256(), len(tree.as_posix()) + 1
     for path in sorted(p for p in tree.rglob("*") if p.is_file() and not p.is_symlink()):
-        total.update(f"{path.relative_to(tree).as_posix()} {sha256_of(path)}\n".encode())
+        total.update(f"{path.as_posix()[above:]} {sha256_of(path)}\n".encode())
     return total.hexdigest()
 
 
@@ -105,12 +146,16 @@ def _find(packages: list[Package], source: Path) -> dict[str, Path]:
     """The .deb file of each package below ``source``, verified where the version is known."""
     found = {}
     for package in packages:
-        files = sorted(source.rglob(f"{package.name}_*.deb"))
+        files = _debs_of(package, source)
         if not files:
             raise UserError(f"{source} has no {package.name}_*.deb. Add it, or omit --data_source.")
         found[package.name] = files[-1]
         _verify(files[-1], package, "taken from your folder on your word")
     return found
+
+
+def _debs_of(package: Package, source: Path) -> list[Path]:
+    return sorted(source.rglob(f"{package.name}_*.deb"))
 
 
 def _verify(path: Path, package: Package, otherwise: str) -> None:
@@ -124,20 +169,23 @@ def _verify(path: Path, package: Package, otherwise: str) -> None:
     elif sha256_of(path) != package.sha256:
         raise UserError(
             f"{path} does not have the checksum of {package.name} {version} "
-            "in local/asterisk_prompts.tsv. Delete it and run again."
+            "in local/debian_packages.tsv. Delete it and run again."
         )
 
 
 def _download(packages: list[Package], store: Path, known: dict[str, str]) -> dict[str, Path]:
-    """Those .deb files that are there and right, and the others from the mirror."""
+    """Those .deb files that are there and right, and the others from the mirror.
+
+    Another corpus beside ``store`` may have fetched them already.
+    """
     debs = store / "debs"
     files = {}
     for package in packages:
         wanted = {package.sha256, known.get(package.name)}
-        for path in sorted(debs.glob(f"{package.name}_*.deb")):
+        for path in sorted(store.parent.glob(f"*/debs/{package.name}_*.deb")):
             if sha256_of(path) in wanted:
                 files[package.name] = path
-            else:
+            elif path.parent == debs:
                 logging.warning("%s is damaged or of another version; fetched again.", path)
     missing = [p for p in packages if p.name not in files]
     if missing:
@@ -153,7 +201,7 @@ def _apt_download(packages: list[Package], work: Path, debs: Path) -> dict[str, 
     """Fetch with apt's own lists, or with private ones where a user's machine has none."""
     if not shutil.which("apt-get"):
         raise UserError(
-            f"Corpus prompts comes from Debian packages, and there is no apt-get. {SOURCE_REMEDY}"
+            f"This corpus comes from Debian packages, and there is no apt-get. {SOURCE_REMEDY}"
         )
     work.mkdir(parents=True)
     options: list[str] = []
@@ -184,7 +232,7 @@ def _private_lists(work: Path) -> list[str]:
     said = _apt_get(["update"], options, work)
     if not list(lists.glob("*_Packages*")):
         raise UserError(
-            f"Corpus prompts comes from Debian packages, and no mirror answers ({said}). "
+            f"This corpus comes from Debian packages, and no mirror answers ({said}). "
             f"{SOURCE_REMEDY}"
         )
     return options
