@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Corpus ``debian``: six hours and a half of recorded speech in thirteen languages.
+"""Corpus ``debian``: 6.8 hours of recorded speech in thirteen languages.
 
 From Debian packages: names of pictures, read by one volunteer a language (tuxpaint), dialogues of
 a game in Czech and Dutch, played by actors (fillets), and telephone prompts (asterisk).  Unbalanced

@@ -64,24 +64,29 @@ def languages_of(packages: Iterable[Package]) -> dict[str, str]:
     return {iso: lang for package in packages for iso, lang in package.langs.items()}
 
 
-def folder_of(packages: list[Package], langs: Iterable[str], source: str, store: Path) -> Path:
+def folder_of(
+    packages: list[Package],
+    langs: Iterable[str],
+    source: str,
+    store: Path,
+    every_list: bool = False,
+) -> Path:
     """The folder to read: the user's own tree, or one unpacked from packages.
 
     Args:
         packages: all packages of the corpus.
-        langs: ISO codes wanted; the text lists of asterisk's other languages are fetched as well,
-            for its split depends on them.
+        langs: ISO codes wanted.
         source: the user's folder, with .deb files or with what they contain; '' downloads.
         store: where packages are kept and unpacked.
+        every_list: fetch the text lists of other languages as well, for a split that needs them.
     """
     if source and not Path(source).is_dir():
         raise UserError(f"--data_source {source} is not a folder. Correct it, or leave it out.")
     if source and not any(Path(source).rglob("*.deb")):
         return Path(source)
     wanted = [p for p in packages if not p.langs.keys().isdisjoint(langs)]
-    if not source:
-        lists = {p.source for p in wanted}
-        wanted += [p for p in packages if p.holds_texts and p.source in lists and p not in wanted]
+    if every_list and not source:
+        wanted += [p for p in packages if p.holds_texts and p not in wanted]
     # What is there already stays, for sets made earlier point to it.
     have = _read_mark(store / "complete.json")["packages"]
     wanted += [
