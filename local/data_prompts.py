@@ -28,7 +28,9 @@ def main() -> None:
     names = languages_of(packages)
     langs = choose(args.langs, names, "corpus prompts (local/debian_packages.tsv)")
     normalize = get_normalizer(args.text_norm)
-    root = folder_of(packages, langs, args.source, Path(args.downloads) / "prompts", True)
+    root = folder_of(
+        packages, langs, args.source, Path(args.downloads) / "prompts", every_list=True
+    )
     lists = {iso: text_list(root, iso, lang, iso in langs) for iso, lang in names.items()}
     split_file = Path(args.out_dir) / "split_prompts.tsv"
     split = _split(lists, split_file, args)
