@@ -151,7 +151,7 @@ def test_a_path_from_where_the_user_stands_is_found(facts, tmp_path, monkeypatch
         ({"text_norm": "lower_no_punkt"}, "lower_no_punkt is not known"),
         (
             {"corpus": "tvs"},
-            "--corpus tvs is unknown. Known: debian librispeech ml_superb prompts tsv",
+            "--corpus tvs is unknown. Known: debian kaldi librispeech ml_superb prompts tsv",
         ),
         ({"feats_type": "fbank"}, "--feats_type is raw or raw_copy, not 'fbank'"),
         ({"audio_format": "wav"}, "not 'wav'.*--feats_type raw_copy"),

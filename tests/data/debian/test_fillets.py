@@ -111,7 +111,7 @@ def test_latin_2_is_refused_with_its_line_and_the_command_that_converts_it(game,
 
 
 def test_a_folder_without_scripts_is_refused(tmp_path):
-    with pytest.raises(UserError, match="Add fillets-ng-data, or omit --source"):
+    with pytest.raises(UserError, match="Add fillets-ng-data, or omit --data_source"):
         found(tmp_path)
 
 

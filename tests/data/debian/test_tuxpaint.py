@@ -77,5 +77,5 @@ def test_another_encoding_is_refused_with_its_line(stamps, tmp_path):
 
 
 def test_a_folder_without_stamps_is_refused(tmp_path):
-    with pytest.raises(UserError, match="Add tuxpaint-stamps-default, or omit --source"):
+    with pytest.raises(UserError, match="Add tuxpaint-stamps-default, or omit --data_source"):
         found(tmp_path)
