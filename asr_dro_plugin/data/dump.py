@@ -29,7 +29,10 @@ from asr_dro_plugin.data.wav_scp import Item, read_items
 from asr_dro_plugin.errors import UserError
 
 FULL_SCALE = 32768
-MAX_CLIPPED = 0.1  # more of an utterance beyond full scale is no overshoot but a wrong scale
+# More of an utterance beyond full scale, and some of it far beyond, is no voice recorded too loud,
+# whose coded waveform overshoots, but a wrong scale.
+MAX_CLIPPED = 0.1
+MAX_FAR, FAR = 0.01, 2 * FULL_SCALE
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,8 @@ def to_pcm(item: Item, samples: np.ndarray, rate: int, fs: int) -> tuple[np.ndar
     if not len(scaled):
         raise audio.AudioError(item.path, "zero-length audio")
     num_clipped = int(((scaled > FULL_SCALE) | (scaled < -FULL_SCALE)).sum())
-    if num_clipped > MAX_CLIPPED * len(scaled):
+    num_far = int((abs(scaled) > FAR).sum())
+    if num_clipped > MAX_CLIPPED * len(scaled) and num_far > MAX_FAR * len(scaled):
         raise audio.AudioError(item.path, "samples far beyond full scale")
     return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16), num_clipped
 
