@@ -11,11 +11,16 @@ from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.class_path import load_class
 from asr_dro_plugin.errors import run_main
 
+EPILOG = """Uses:
+  ./asr.sh --python "asr-dro espnet" --asr_config conf/train_asr_ctc_dro.yaml
+  asr-dro espnet -m espnet2.bin.asr_train --help
+"""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run a module of ESPnet's, or hand over to Python."""
     words = sys.argv[1:] if argv is None else argv
-    parser = Parser(prog="asr-dro espnet", description=__doc__)
+    parser = Parser(prog="asr-dro espnet", description=__doc__, epilog=EPILOG)
     parser.add_argument("-m", metavar="MODULE", help="module to run with all words behind it")
     is_plain = words[:1] not in ([], ["-m"], ["-h"], ["--help"])
     module = "" if is_plain else parser.parse_args(words[:2]).m or ""

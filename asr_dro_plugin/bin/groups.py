@@ -7,10 +7,14 @@ same in its stage 10.
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import run_main
 
+EPILOG = """Uses:
+  asr-dro groups data/train data/dev
+"""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Write the files, say what the groups are."""
-    parser = Parser(prog="asr-dro groups", description=__doc__)
+    parser = Parser(prog="asr-dro groups", description=__doc__, epilog=EPILOG)
     parser.add_argument("train_dir", help="training set, for example data/train; gets groups.txt")
     parser.add_argument("valid_dirs", nargs="*", help="validation sets, for example data/dev")
     args = parser.parse_args(argv)

@@ -46,7 +46,8 @@ def test_equal_sizes_that_fairseq_cannot_load_are_refused(tmp_path):
 def test_it_needs_neither_s3prl_nor_fairseq(tmp_path):
     script = (
         "import runpy, sys; sys.modules.update(s3prl=None, fairseq=None, omegaconf=None);"
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+        "sys.argv = sys.argv[1:]; sys.path.insert(0, sys.argv[0].rpartition('/')[0]);"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     command = [sys.executable, "-c", script, str(TOOL), str(tmp_path / "x"), "--variant", "base"]
     done = subprocess.run(command, capture_output=True, text=True)

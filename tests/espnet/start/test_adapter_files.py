@@ -215,7 +215,7 @@ def test_a_pack_brings_the_base_along(trained, tmp_path, without_base, monkeypat
 
     state = load_recogniser(folder, AVERAGE).model.state_dict()
     number = sum(value.numel() for name, value in state.items() if "objective." not in name)
-    assert f"| parameters | {number:,} |" in card
+    assert f"| parameters and buffers | {number:,} |" in card
     monkeypatch.chdir(tmp_path)  # it is used from anywhere
     assert torch.equal(without_base(lambda: emission(folder)), expected)
 
