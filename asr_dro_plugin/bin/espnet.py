@@ -12,7 +12,6 @@ from asr_dro_plugin.base.class_path import load_class
 from asr_dro_plugin.errors import run_main
 
 EPILOG = """Uses:
-  ./asr.sh --python "asr-dro espnet" --asr_config conf/train_asr_ctc_dro.yaml
   asr-dro espnet -m espnet2.bin.asr_train --help
 """
 
