@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 import asr_dro_plugin
-from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.base.files import write_json
 from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.experiment import VERSIONS
 
@@ -83,9 +83,7 @@ class Costs:
         try:
             *before, last = json.loads(self.path.read_text(encoding="utf-8"))
             rounded = {name: float(f"{value:.4g}") for name, value in costs.items()}
-            with atomic_write(self.path) as stream:
-                json.dump([*before, {**last, **rounded}], stream, indent=1)
-                stream.write("\n")
+            write_json(self.path, [*before, {**last, **rounded}])
         except (OSError, ValueError) as error:
             logging.warning("%s is not written: %s", self.path, error)
 
@@ -135,8 +133,6 @@ def record_versions(exp: Path, update: int) -> None:
                 "a run that was never stopped. --num_threads %s keeps them.",
                 now.get("threads"), before["threads"], before["threads"],
             )  # fmt: skip
-        with atomic_write(path) as stream:
-            json.dump([*entries, {**now, "from_update": update}], stream, indent=1)
-            stream.write("\n")
+        write_json(path, [*entries, {**now, "from_update": update}])
     except (OSError, ValueError) as error:
         logging.warning("%s is not written: %s", path, error)
