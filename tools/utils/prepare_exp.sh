@@ -41,7 +41,11 @@ if [ -e "${exp}/checkpoint.pth" ]; then
         exec {used}>>"$(dirname "${mark}")/${exp##*/}.used"
         flock --nonblock "${used}" || die "${exp} is used by another run of the recipe, and was made" \
             "otherwise (${why}). Wait for its end, or name this experiment: --asr_tag NAME."
-        aside=${exp}.before_$(date +%Y%m%d_%H%M%S)
+        now=$(date +%Y%m%d_%H%M%S) count=2
+        aside=${exp}.before_${now}
+        while [ -e "${aside}" ]; do # mv would put this one inside the one of the same second
+            aside=${exp}.before_${now}_$((count++))
+        done
         log "${why}: the earlier run is kept in ${aside}."
         [ ! -e "${mark}" ] || cp "${mark}" "${exp}/.made_of.json"
         mv "${exp}" "${aside}"

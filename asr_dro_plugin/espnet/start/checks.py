@@ -1,6 +1,7 @@
 """What is looked at before training: settings, groups, objective, the experiment's directory."""
 
 import argparse
+import itertools
 import logging
 import os
 import time
@@ -217,7 +218,9 @@ def make_room(exp: Path, override: bool) -> None:
             f"{exp} holds a training run. Add --resume true to go on with it, --override true to "
             "move it aside, or give another --output_dir."
         )
-    aside = exp.with_name(f"{exp.name}.before_{time.strftime('%Y%m%d_%H%M%S')}")
+    name = f"{exp.name}.before_{time.strftime('%Y%m%d_%H%M%S')}"
+    names = itertools.chain([name], (f"{name}_{count}" for count in itertools.count(2)))
+    aside = next(path for path in map(exp.with_name, names) if not path.exists())
     logging.warning("The earlier run is kept in %s.", aside)
     exp.rename(aside)
 

@@ -75,7 +75,7 @@ def test_what_a_training_cost_is_added_over_its_starts_and_makes_no_new_entry(tm
     for _ in range(2):
         again.record()
     (entry,) = json.loads((tmp_path / "versions.json").read_text())
-    assert 2 <= entry["wall_seconds"] / first["wall_seconds"] < 3
+    assert 1.99 <= entry["wall_seconds"] / first["wall_seconds"] < 3  # four digits are kept
     assert entry["peak_memory_gib"] >= first["peak_memory_gib"]
     (tmp_path / "versions.json").unlink()
     again.record()  # a warning, no more
