@@ -37,6 +37,7 @@ from asr_dro_plugin.reporting.card import model_card as card
 from asr_dro_plugin.reporting.read.data_sets import recipe_of, training_folder
 from asr_dro_plugin.reporting.read.facts import read_config, versions_of
 from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
+from asr_dro_plugin.stack.ssl_checkpoint import holder_of
 from asr_dro_plugin.text.languages import TABLE, read_languages
 
 CARD, TOKENS, GROUPS, DECODE, LM = "README.md", "tokens.txt", "groups.txt", "decode.yaml", "lm"
@@ -196,7 +197,8 @@ def _pretrained(config: Mapping) -> tuple[str, str] | None:
     """Name and licence of the pretrained checkpoint, if it is one of the recipe's."""
     inner = (config.get("frontend_conf") or {}).get("frontend_conf") or {}
     encoder = config.get("encoder_conf") or {}
-    own = (encoder.get("model_config") or {}).get(SOURCE)  # its ssl_checkpoint
+    holder = config.get(f"{holder_of(config)[0]}_conf") or {}
+    own = (holder.get("model_config") or {}).get(SOURCE)  # its ssl_checkpoint
     path = str(inner.get("path_or_url") or encoder.get("w2v_dir_path") or own or "")
     if not path:
         return (str(inner["upstream"]), "unknown") if inner.get("upstream") else None

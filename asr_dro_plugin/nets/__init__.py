@@ -1,4 +1,4 @@
 """Networks in plain torch, without ESPnet: training, export and serving share them.
 
-Imports: pretrained.
+Imports: features pretrained.
 """

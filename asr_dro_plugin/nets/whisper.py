@@ -9,7 +9,7 @@ V vocabulary.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -77,9 +77,20 @@ class WhisperEncoder(nn.Module):
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, spoken: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, T, M), (B,) -> (B, S, H), (B,) with S = ceil(T / 2).
+        """(B, T, M), (B,) -> (B, S, H), (B,) with S = ceil(T / 2); see ``states``."""
+        for x in self.states(features, lengths, spoken):
+            last = x
+        return last, (lengths + 1) // 2
+
+    def states(
+        self, features: torch.Tensor, lengths: torch.Tensor, spoken: torch.Tensor | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Hidden states (B, S, H): what enters the first layer, then the output of each layer, the
+        last one behind the final layer norm, as transformers' ``output_hidden_states`` has them.
 
         Args:
+            features: (B, T, M).
+            lengths: (B,) mel frames.
             spoken: (B,) frames before the silence that fills an utterance up, if any: where
                 SpecAugment masks.
 
@@ -102,9 +113,16 @@ class WhisperEncoder(nn.Module):
         x = x + self.embed_positions.weight[:num_frames]
         x = F.dropout(x, self.sizes.dropout, self.training)
         for layer in self.layers:
+            yield x
             if not is_skipped(self.training, self.sizes.encoder_layerdrop):
                 x = self._layer(layer, x, mask)
-        return self.layer_norm(x), (lengths + 1) // 2
+        yield self.layer_norm(x)
+
+    def end_with(self, number: int) -> None:
+        """Let the network end with its state ``number``: what only later ones need is gone."""
+        if number < len(self.layers):
+            del self.layers[number:]
+            self.layer_norm = nn.Identity()
 
     @property
     def feature_extractor(self) -> nn.Module:

@@ -12,6 +12,7 @@ from asr_dro_plugin.stack.components import facts_of, names_with
 from asr_dro_plugin.stack.espnet_options import TABLES
 from asr_dro_plugin.stack.names import COMPONENTS, SLOTS, component_of
 from asr_dro_plugin.stack.parameter_names import is_pattern
+from asr_dro_plugin.stack.ssl_checkpoint import holder_of, takers
 
 RAW_AUDIO = 1  # ESPnet's input_size for a waveform: one number a sample
 S3PRL_KEYS = ("upstream", "path_or_url", "normalize", "extra_conf", "tile_factor")
@@ -139,16 +140,13 @@ def _loss(config: Mapping) -> Iterator[str]:
 def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
     """A pretrained model is named where one is used, and only there."""
     frontend, encoder = frontend_of(config), component_of(config, "encoder")
-    own, given = names_with("own_weights", "encoder"), config.get("ssl_checkpoint")
-    holders = (facts_of("frontend", frontend), facts_of("encoder", encoder))
-    uses_one = any(facts.checkpoints for facts in holders)
-    if given and not uses_one:
+    given, (slot, holder) = config.get("ssl_checkpoint"), holder_of(config)
+    if given and not holder.checkpoints:
         yield (
             f"ssl_checkpoint is {given}, but neither frontend ({frontend or 'none'}) nor encoder "
-            f"({encoder}) takes one. Legal: frontend s3prl or encoder wav2vec2, "
-            f"{', '.join(own)}; else leave it out."
+            f"({encoder}) takes one. Legal: {takers()}; else leave it out."
         )
-    if given or not uses_one:
+    if given or not holder.checkpoints:
         return
     if frontend == "s3prl" and not _s3prl_conf(config).get("upstream"):
         yield (
@@ -160,11 +158,11 @@ def _ssl_checkpoint(config: Mapping) -> Iterator[str]:
             "encoder wav2vec2 names no pretrained model. Set ssl_checkpoint (a name in "
             "local/ssl_checkpoints.tsv or a path), or encoder_conf.w2v_url."
         )
-    if encoder in own and not (config.get("encoder_conf") or {}).get("model_config"):
+    if holder.own_weights and not (config.get(f"{slot}_conf") or {}).get("model_config"):
         yield (
-            f"encoder {encoder} names no pretrained model. Set ssl_checkpoint (a name in "
-            "local/ssl_checkpoints.tsv, a path or org/name of the hub), or "
-            "encoder_conf.model_config to begin with random weights."
+            f"{slot} {component_of(config, slot)} names no pretrained model. Set ssl_checkpoint (a "
+            "name in local/ssl_checkpoints.tsv, a path or org/name of the hub), or "
+            f"{slot}_conf.model_config to begin with random weights."
         )
 
 

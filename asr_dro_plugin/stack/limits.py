@@ -55,10 +55,9 @@ def limits_of(config: Mapping) -> Limits:
         UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
     """
     loss = loss_of(config)
-    encoder, decoder = chosen(config, "encoder"), chosen(config, "decoder")
-    seconds = labels = None
-    if encoder.facts.max_seconds:
-        seconds = encoder.facts.max_seconds(encoder)
+    parts = [part for slot in ("frontend", "encoder") if (part := chosen(config, slot))]
+    limited = [part.facts.max_seconds(part) for part in parts if part.facts.max_seconds]
+    seconds, labels, decoder = min(limited, default=None), None, chosen(config, "decoder")
     if decoder and decoder.facts.max_labels and loss != "ctc":
         labels = decoder.facts.max_labels(decoder)
     whose = "Whisper" if seconds or labels else ""

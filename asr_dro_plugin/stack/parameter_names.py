@@ -14,6 +14,7 @@ from asr_dro_plugin.errors import suggestion
 # Whisper.
 CNN_ENTRIES = (
     "frontend.*feature_extractor", "encoder.*feature_extractor", "encoder.net.conv[12]",
+    "frontend.net.model.conv[12]",
 )  # fmt: skip
 
 

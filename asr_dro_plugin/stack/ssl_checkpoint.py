@@ -17,27 +17,40 @@ from asr_dro_plugin.pretrained.fairseq_files import DICTIONARY
 from asr_dro_plugin.pretrained.hf_folders import PREPROCESSOR
 from asr_dro_plugin.pretrained.layouts import PretrainedModel, model_config_at
 from asr_dro_plugin.pretrained.read_weights import load_plain
-from asr_dro_plugin.stack.components import Takes, facts_of, names_with
+from asr_dro_plugin.stack.components import Component, Takes, facts_of, names_with
+
+
+def holder_of(config: Mapping) -> tuple[str, Component]:
+    """The slot whose component a checkpoint goes to, and what is known of that component; the
+    encoder's where none takes one."""
+    found = {
+        slot: facts_of(slot, str(config.get(slot)).lower()) for slot in ("frontend", "encoder")
+    }
+    return next((item for item in found.items() if item[1].checkpoints), tuple(found.items())[-1])
+
+
+def takers() -> str:
+    """The components that take a checkpoint, in words."""
+    frontends, encoders = (
+        ", ".join(sorted(names_with("checkpoints", slot))) for slot in ("frontend", "encoder")
+    )
+    return f"frontend {frontends} or encoder {encoders}"
 
 
 def use_of(config: Mapping) -> Takes:
     """What the stack of ``config`` takes; a ``UserError`` if it takes no checkpoint."""
-    for slot in ("frontend", "encoder"):
-        if takes := facts_of(slot, str(config.get(slot)).lower()).checkpoints:
-            return takes
-    ours = ", ".join(sorted(names_with("own_weights", "encoder")))
+    if takes := holder_of(config)[1].checkpoints:
+        return takes
     raise UserError(
-        "ssl_checkpoint is set, but the stack has neither frontend s3prl nor encoder wav2vec2, "
-        f"{ours}. Set one of them (as "
+        f"ssl_checkpoint is set, but the stack has no {takers()}. Set one of them (as "
         "conf/train_asr_s3prl_identity.yaml and conf/train_asr_hf_xlsr300m.yaml do), or remove "
         "ssl_checkpoint."
     )
 
 
 def takes_own_weights(config: Mapping) -> bool:
-    """Whether the encoder of ``config`` is built from ``model_config``, without a file."""
-    encoder = facts_of("encoder", str(config.get("encoder")).lower())
-    return config.get("frontend") != "s3prl" and encoder.own_weights
+    """Whether the pretrained part of ``config`` is built from ``model_config``, without a file."""
+    return holder_of(config)[1].own_weights
 
 
 def resolve_for(
@@ -54,10 +67,11 @@ def resolve_for(
     if checkpoint.layout != "hf" and checkpoint.path.is_file():
         checkpoint = _read_file(config, checkpoint)
     if checkpoint.model_type and checkpoint.model_type not in use.model_types:
-        slot = "frontend s3prl" if config.get("frontend") == "s3prl" else config.get("encoder")
+        slot, _ = holder_of(config)
+        taker = f"{slot} {str(config.get(slot)).lower()}"
         raise UserError(
-            f"ssl_checkpoint {checkpoint.path} is a {checkpoint.model_type}; {slot} takes "
-            f"{', '.join(use.model_types)}.{_other_use(checkpoint)}"
+            f"ssl_checkpoint {checkpoint.path} is a {checkpoint.model_type}; {taker} takes "
+            f"{', '.join(use.model_types)}.{_other_use(checkpoint, slot)}"
         )
     folder = checkpoint.path  # without the file s3prl would ask the hub for another model's
     needs_one = config.get("frontend") == "s3prl" and checkpoint.layout == "hf"
@@ -84,27 +98,25 @@ def _read_file(config: Mapping, checkpoint: PretrainedModel) -> PretrainedModel:
     return checkpoint
 
 
-def _other_use(checkpoint: PretrainedModel) -> str:
-    """Which encoder of ours takes a checkpoint."""
-    takers = (
-        name
-        for name in names_with("own_weights", "encoder")
-        if checkpoint.layout in (takes := facts_of("encoder", name).checkpoints).layouts
-        and checkpoint.model_type in takes.model_types
-    )
-    name = next(takers, None)
-    return f" Give one of these, or set encoder: {name}." if name else " Give one of these."
+def _other_use(checkpoint: PretrainedModel, slot: str) -> str:
+    """Which component of ours, in this slot or an encoder, takes a checkpoint."""
+    ours = ((each, name) for each in (slot, "encoder") for name in names_with("own_weights", each))
+    for each, name in ours:
+        takes = facts_of(each, name).checkpoints
+        if checkpoint.layout in takes.layouts and checkpoint.model_type in takes.model_types:
+            return f" Give one of these, or set {each}: {name}."
+    return " Give one of these."
 
 
 def model_config_of(config: Mapping) -> dict | None:
-    """``encoder_conf.model_config`` of a stack, or what its ``ssl_checkpoint`` says if it is here.
+    """``model_config`` that a stack gives, or what its ``ssl_checkpoint`` says if it is here.
 
     Raises:
         UserError: ``ssl_checkpoint`` names neither a known checkpoint nor a file.
     """
     if config.get("ssl_checkpoint"):
         return resolve_for(config, fetch=False).model_config
-    return (config.get("encoder_conf") or {}).get("model_config")
+    return (config.get(f"{holder_of(config)[0]}_conf") or {}).get("model_config")
 
 
 def _check_fairseq_dictionary(path: Path, state: Mapping) -> None:

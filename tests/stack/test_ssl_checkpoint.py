@@ -35,7 +35,7 @@ def test_a_wrong_layout_for_the_stack_names_the_legal_ones(tiny_ssl):
         resolve_checkpoint(tiny_ssl.hf, layouts=use_of(WAV2VEC2).layouts)
     with pytest.raises(UserError, match="convert-checkpoint .* --layout s3prl"):
         resolve_checkpoint(tiny_ssl.fairseq, layouts=use_of(S3PRL).layouts)
-    with pytest.raises(UserError, match="neither frontend s3prl nor encoder wav2vec2"):
+    with pytest.raises(UserError, match="no frontend hf_whisper, s3prl or encoder"):
         use_of({"frontend": "default", "encoder": "transformer"})
 
 

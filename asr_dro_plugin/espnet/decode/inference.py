@@ -36,8 +36,10 @@ class Recogniser:
 
     @property
     def longest(self) -> float | None:
-        """Seconds that the encoder takes at most; None where it takes any."""
-        return getattr(self.model.encoder, "max_duration", None)
+        """Seconds that the pretrained model takes at most; None where it takes any."""
+        parts = (self.model.frontend, self.model.encoder)
+        limits = (getattr(part, "max_duration", None) for part in parts)
+        return min(filter(None, limits), default=None)
 
     @torch.inference_mode()
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:

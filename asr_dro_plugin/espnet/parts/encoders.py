@@ -10,18 +10,22 @@ from asr_dro_plugin.nets.deepspeech2 import DeepSpeech2
 from asr_dro_plugin.nets.quartznet import QuartzNet
 
 
-class NetEncoder(AbsEncoder):
-    """Has the arguments of its network, and keeps it as ``net``.
-
-    ``class QuartzNetEncoder(NetEncoder, net=QuartzNet)`` is all that most of them are.  ESPnet
-    reads the options of a component from its signature.
-    """
+class ArgumentsOfNet:
+    """``class Part(ArgumentsOfNet, net=Net)`` has the arguments of ``Net``, which it makes as
+    ``make_net``.  ESPnet reads the options of a component from its signature."""
 
     make_net: type[torch.nn.Module]
 
     def __init_subclass__(cls, net: type[torch.nn.Module] | None = None) -> None:
-        if net is not None:  # else a network's second encoder, with another reader
+        if net is not None:  # else a network's second part, with another reader
             cls.make_net, cls.__signature__ = net, inspect.signature(net)
+
+
+class NetEncoder(ArgumentsOfNet, AbsEncoder):
+    """Has the arguments of its network, and keeps it as ``net``.
+
+    ``class QuartzNetEncoder(NetEncoder, net=QuartzNet)`` is all that most of them are.
+    """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""``nets.whisper`` as ESPnet's ``AbsEncoder`` and ``AbsDecoder``: any Whisper of Hugging Face's.
+"""``nets.whisper`` as ESPnet's frontend, encoder and decoder: any Whisper of Hugging Face's.
 
-``ssl_checkpoint`` gives both their ``model_config`` and, when training begins, their weights.
+``ssl_checkpoint`` gives them their ``model_config`` and, when training begins, their weights.
 """
 
 import inspect
@@ -11,8 +11,10 @@ from espnet2.asr.decoder.abs_decoder import AbsDecoder
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.parts.encoders import NetEncoder
+from asr_dro_plugin.espnet.parts.hidden_layers import HiddenLayerFrontend
 from asr_dro_plugin.features import SAMPLE_RATE
 from asr_dro_plugin.features.whisper_mel import HOP, WhisperLogMel
+from asr_dro_plugin.nets.hidden_layers import WhisperHiddenLayers
 from asr_dro_plugin.nets.whisper import WhisperDecoder, WhisperEncoder
 from asr_dro_plugin.nets.whisper_layers import Memory
 from asr_dro_plugin.pretrained.hf_folders import read_weights
@@ -52,6 +54,19 @@ class HFWhisperEncoder(NetEncoder, net=WhisperEncoder):
         """(B, N) samples, (B,) -> (B, S, H), (B,)."""
         features, num_frames = self.features(inputs, lengths)
         return self.net(features, num_frames, torch.minimum(lengths // HOP, num_frames))
+
+
+class HFWhisperFrontend(HiddenLayerFrontend, net=WhisperHiddenLayers):
+    """Hidden states of a Whisper's encoder as features; see ``WhisperHiddenLayers``."""
+
+    @property
+    def max_duration(self) -> float:
+        """Seconds of speech that the frontend takes."""
+        return self.net.max_duration
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Take the encoder's weights of a Hugging Face folder."""
+        load_part(self.net.model, Path(path), "encoder")
 
 
 class HFWhisperDecoder(AbsDecoder):

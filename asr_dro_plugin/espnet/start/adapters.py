@@ -3,9 +3,9 @@
 ESPnet's option and ESPnet's hook: its task calls what is in ``create_adapter_fn_table`` after a
 model was built, in training and whenever a model file is read.  The two functions here stand in
 that table under ESPnet's names and do for the networks of the encoders ``hf_wav2vec2``,
-``fairseq_wav2vec2`` and ``hf_whisper``, and of the frontend ``s3prl`` with a Hugging Face folder,
-what ESPnet's own do for theirs.  ESPnet's own ``houlsby`` still serves the frontend ``s3prl`` with
-a file in s3prl's layout.
+``fairseq_wav2vec2`` and ``hf_whisper``, and of the frontends ``hf_whisper`` and, with a Hugging
+Face folder, ``s3prl``, what ESPnet's own do for theirs.  ESPnet's own ``houlsby`` still serves the
+frontend ``s3prl`` with a file in s3prl's layout.
 """
 
 import functools
@@ -137,7 +137,8 @@ def networks(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
     if not found:
         raise UserError(
             "use_adapter is about a pretrained speech model, and this stack has none that takes "
-            "adapters. Use encoder hf_wav2vec2, fairseq_wav2vec2 or hf_whisper, or frontend s3prl."
+            "adapters. Use encoder hf_wav2vec2, fairseq_wav2vec2 or hf_whisper, or frontend s3prl "
+            "or hf_whisper."
         )
     for slot, name in found:
         yield f"{slot}.{name}", getattr(model, slot).get_submodule(name)

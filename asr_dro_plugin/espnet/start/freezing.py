@@ -96,7 +96,7 @@ def ssl_model(model: torch.nn.Module) -> torch.nn.Module:
     raise UserError(
         "freeze_cnn, feature_grad_mult and freeze_finetune_updates are about a pretrained speech "
         "model with a feature_extractor, but neither frontend nor encoder holds one. Leave them "
-        "out, or use frontend s3prl, encoder wav2vec2 or hf_wav2vec2."
+        "out, or use frontend s3prl or hf_whisper, encoder wav2vec2 or hf_wav2vec2."
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from asr_dro_plugin.espnet.start.checks import earlier_config
 from asr_dro_plugin.pretrained.hf_folders import SOURCE
 from asr_dro_plugin.stack.components import OWN_SLOTS
-from asr_dro_plugin.stack.ssl_checkpoint import resolve_for, takes_own_weights
+from asr_dro_plugin.stack.ssl_checkpoint import holder_of, resolve_for, takes_own_weights
 from asr_dro_plugin.stack.use_checkpoint import apply_to_config
 
 INFERRED = ("do_normalize",)  # beside model_config, what a checkpoint says of an encoder
@@ -61,14 +61,15 @@ def keep_own_weights(args: argparse.Namespace) -> None:
     if not (args.resume and args.ssl_checkpoint and takes_own_weights(vars(args))):
         return
     earlier = earlier_config(Path(args.output_dir))
-    if str(earlier.get("encoder")).lower() != str(args.encoder).lower():
+    holder, _ = holder_of(vars(args))
+    if str(earlier.get(holder)).lower() != str(getattr(args, holder)).lower():
         return
     for key in (f"{slot}_conf" for slot in OWN_SLOTS):
         conf, given = earlier.get(key) or {}, getattr(args, key) or {}
         inferred = {name: conf[name] for name in INFERRED if name in conf and name not in given}
         if "model_config" in conf:
             setattr(args, key, {**given, **inferred, "model_config": conf["model_config"]})
-    model_config = (earlier.get("encoder_conf") or {}).get("model_config")
+    model_config = (earlier.get(f"{holder}_conf") or {}).get("model_config")
     if not model_config:
         return
     if model_config.get(SOURCE) != args.ssl_checkpoint:

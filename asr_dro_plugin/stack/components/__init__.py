@@ -17,6 +17,7 @@ from asr_dro_plugin.stack.components.wav2vec2 import FAIRSEQ_WAV2VEC2, HF_WAV2VE
 from asr_dro_plugin.stack.components.whisper import (
     HF_WHISPER,
     HF_WHISPER_DECODER,
+    HF_WHISPER_FRONTEND,
     WHISPER_PREPROCESSOR,
 )
 
@@ -24,7 +25,7 @@ __all__ = ["OURS", "OWN_SLOTS", "Chosen", "Component", "Takes", "facts_of", "nam
 
 DRO_MODEL = Component("asr_dro_plugin.espnet.model.model:DROASRModel", keywords_of="espnet")
 OURS: dict[str, dict[str, Component]] = {
-    "frontend": {"log_mel": LOG_MEL},
+    "frontend": {"log_mel": LOG_MEL, "hf_whisper": HF_WHISPER_FRONTEND},
     "encoder": {
         "identity": IDENTITY,
         "conv_ctc": CONV_CTC,
@@ -45,7 +46,7 @@ ESPNETS: dict[str, dict[str, Component]] = {
     "encoder": ESPNET_ENCODERS,
     **ESPNET_OTHERS,
 }
-OWN_SLOTS = ("encoder", "decoder")  # which may hold a component with own_weights
+OWN_SLOTS = ("frontend", "encoder", "decoder")  # which may hold a component with own_weights
 PLAIN = Component()  # of which nothing needs to be known but its arguments
 
 

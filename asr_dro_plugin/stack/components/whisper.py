@@ -1,5 +1,5 @@
-"""Whisper: encoder and decoder ``hf_whisper`` (``nets.whisper``), its tokens' preprocessor, and
-what ESPnet calls ``whisper``."""
+"""Whisper: frontend, encoder and decoder ``hf_whisper`` (``nets.whisper``), its tokens'
+preprocessor, and what ESPnet calls ``whisper``."""
 
 from dataclasses import replace
 
@@ -23,18 +23,29 @@ def _espnets_frames(chosen: Chosen) -> Step:
 
 def _frames(chosen: Chosen) -> Step:
     """The same, or always 30 s: what is shorter is filled up with silence."""
-    most = chosen.model_config.get("max_source_positions", MAX_FRAMES)
     if chosen["do_pad_trim"]:
+        most = _max_frames(chosen)
         return Step(chosen.label, 320, lambda samples: (samples > 0) * most)
+    return _own_frames(chosen)
+
+
+def _own_frames(chosen: Chosen) -> Step:
+    """Those of the utterance's own length; ``pool`` of them may be one."""
+    most, pool = _max_frames(chosen), chosen["pool"] or 1
 
     def rule(samples):
-        return (samples > 0) * (((samples // 160).clip(1) - 1) // 2 + 1).clip(max=most)
+        frames = (samples > 0) * (((samples // 160).clip(1) - 1) // 2 + 1).clip(max=most)
+        return -(-frames // pool)
 
-    return Step(chosen.label, 320, rule)
+    return Step(chosen.label, 320 * pool, rule)
+
+
+def _max_frames(chosen: Chosen) -> int:
+    return chosen.model_config.get("max_source_positions", MAX_FRAMES)
 
 
 def _max_seconds(chosen: Chosen) -> float:
-    return FRAME * chosen.model_config.get("max_source_positions", MAX_FRAMES)
+    return FRAME * _max_frames(chosen)
 
 
 def _max_labels(chosen: Chosen) -> int:
@@ -50,6 +61,13 @@ HF_WHISPER = Component(
     size=size_of_model, frames=_frames, view=lambda chosen: VIEW,
     raw_audio=True, has_cnn=True, max_seconds=_max_seconds,
     checkpoints=Takes(("hf",), ("whisper",)), own_weights=True, takes_adapters=True,
+)  # fmt: skip
+HF_WHISPER_FRONTEND = replace(
+    HF_WHISPER,
+    path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperFrontend",
+    plain="asr_dro_plugin.nets.hidden_layers:WhisperHiddenLayers",
+    network="net.model", frames=_own_frames, raw_audio=False,
+    view=lambda chosen: replace(VIEW, layers=(*VIEW.layers, (chosen["pool"], chosen["pool"]))),
 )  # fmt: skip
 HF_WHISPER_DECODER = Component(
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder",

@@ -45,6 +45,11 @@ def over_s3prl(**front):
     return {"frontend": "s3prl", "frontend_conf": front, "encoder": "identity"}
 
 
+def over_whisper(encoder="identity", encoder_conf=None, **front):
+    front = {"frontend": "hf_whisper", "frontend_conf": front}
+    return {**front, "encoder": encoder, "encoder_conf": encoder_conf or {}}
+
+
 # Name -> (keys of a YAML, which pretrained model it starts from).
 STACKS = {
     "conv_ctc": (on_mel("conv_ctc", **SMALL_CONV), None),
@@ -71,6 +76,12 @@ STACKS = {
     "fairseq_wav2vec2-base": (raw("fairseq_wav2vec2"), "base_fairseq"),
     "hf_whisper-30s": (raw("hf_whisper"), "whisper"),
     "hf_whisper-untrimmed": (raw("hf_whisper", do_pad_trim=False), "whisper"),
+    "identity-hf_whisper": (over_whisper(), "whisper"),
+    "identity-hf_whisper-30s": (over_whisper(do_pad_trim=True), "whisper"),
+    "identity-hf_whisper-pooled": (over_whisper(pool=2, layers=[0, -2]), "whisper"),
+    "transformer-hf_whisper": (
+        over_whisper("transformer", {**FORWARD, "input_layer": "conv2d2"}), "whisper",
+    ),
 }  # fmt: skip
 
 # What cannot have it, and why: in a batch of one length only is an utterance what it is alone.
@@ -181,10 +192,12 @@ def test_espnets_recurrent_encoder_takes_a_batch_in_any_order(recogniser_of):
         assert (ordered[row, :length] - turned[1 - row, :length]).abs().max() < TOLERANCE
 
 
-def test_every_encoder_of_ours_and_of_our_yamls_is_among_them():
+def test_every_frontend_and_encoder_of_ours_and_of_our_yamls_is_among_them():
     from asr_dro_plugin.base.yaml_files import load_config
     from asr_dro_plugin.stack.components import OURS
 
-    shipped = Path(__file__).resolve().parents[3].glob("conf/train_asr_*.yaml")
-    needed = set(OURS["encoder"]) | {load_config(path)["encoder"] for path in shipped}
-    assert needed <= {keys["encoder"] for keys, _ in STACKS.values()}
+    paths = Path(__file__).resolve().parents[3].glob("conf/train_asr_*.yaml")
+    shipped = [load_config(path) for path in paths]
+    for slot in ("frontend", "encoder"):
+        needed = set(OURS[slot]) | {config[slot] for config in shipped}
+        assert needed <= {keys[slot] for keys, _ in STACKS.values()}
