@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.greedy import GreedyDecoder
 from asr_dro_plugin.decoding.language import FREE, LanguageChoice
-from asr_dro_plugin.decoding.options import check_lm_dir
+from asr_dro_plugin.decoding.options import check_lm_dir, refuse_limits_of_writing
 from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.combinations import ctc_weight_of
@@ -80,6 +80,7 @@ def decoder_for(
         return None
     blank_id = tokens.index(BLANK) if BLANK in tokens else 0
     if has_ctc(experiment):
+        refuse_limits_of_writing(config, where)
         kind = experiment.get("token_type", "char")
         return build_decoder(config, tokens, kind, blank_id, lm_dir, strict, where)
     if mode != "greedy":

@@ -20,7 +20,7 @@ from asr_dro_plugin.stack.check import check_inference_config
 from asr_dro_plugin.stack.espnet_options import INFERENCE
 
 MODES = ("greedy", "beam", "lm", "espnet")
-SEARCH, WITH_LM = frozenset({"beam", "lm"}), frozenset({"lm"})
+SEARCH, WITH_LM, GREEDY = frozenset({"beam", "lm"}), frozenset({"lm"}), frozenset({"greedy"})
 OURS = frozenset({"greedy", *SEARCH})
 LANGUAGE_RULES = ("free", "forced")
 
@@ -55,6 +55,11 @@ KEYS: dict[str, Key] = {
     # Seconds of a piece of long audio (null: no pieces); of overlap, one number or [left, right].
     "chunk_length": Key(float, None, OURS, above=0, optional=True),
     "stride": Key("stride", None, OURS, optional=True),
+    # What ends a text that an attention decoder does not end by itself (``runaway``): characters in
+    # a second of sound (null: any number), and whether a loop does.  The fastest utterances that
+    # the data stages keep have 25 in a second; this is a fifth more.
+    "max_chars_per_second": Key(float, 30.0, GREEDY, above=0, optional=True),
+    "end_repetition": Key(bool, True, GREEDY),
     "nbest": Key(int, 1, SEARCH, 1),  # hypotheses an utterance
     "beam_size": Key(int, {"beam": 20, "lm": 50}, SEARCH, 1),  # prefixes kept in a frame
     "beam_size_token": Key(int, 20, SEARCH, 1, optional=True),  # that may follow; null: all
@@ -71,6 +76,7 @@ KEYS: dict[str, Key] = {
 }
 
 
+OF_WRITING = ("max_chars_per_second", "end_repetition")
 ESPNETS_ALONE = INFERENCE.keys() - KEYS.keys() - {"mode"}
 # Of ESPnet's command, which ours takes itself or has no use for.
 _OF_THE_COMMAND = """
@@ -221,6 +227,16 @@ def _check_contradictions(config: Mapping, where: str) -> None:
             f"{where}: unk_score is for words outside the lexicon. Delete it, or set lexicon false "
             "and lm_unit word."
         )
+
+
+def refuse_limits_of_writing(config: Mapping[str, Any], where: str) -> None:
+    """Refuse for CTC, whose frames bound its text, what ends the text of an attention decoder."""
+    for name in OF_WRITING:
+        if config.get(name, KEYS[name].default) != KEYS[name].default:
+            raise UserError(
+                f"{where}: {name} is for models whose attention decoder writes the text; this one "
+                "is decoded by CTC. Delete it."
+            )
 
 
 def check_lm_dir(config: Mapping[str, Any], lm_dir: str | os.PathLike | None, where: str) -> None:

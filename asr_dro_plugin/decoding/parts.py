@@ -22,8 +22,9 @@ from asr_dro_plugin.transcripts.partial import JoinedParts, remove_parts, source
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 LEFT_OUT = "left_out.tsv"
+CUT = "cut.tsv"
 CONFIGURATION = "decoding configuration"  # its key in what parts are made from
-SHOWN = 5  # utterances left out that a message names
+SHOWN = 5  # utterances left out or cut that a message names
 
 
 def part_file(out_dir: str | os.PathLike, part: int, num_parts: int) -> Path:
@@ -160,14 +161,19 @@ def merge(
             f"{out_dir} lacks {len(missing)} of {len(wanted)} hypotheses (first: "
             f"{missing[0]}). Run stage 12 again."
         )
-    left_out = []
+    left_out, cut = {}, {}
     with TranscriptFiles(out_dir, formats, wanted) as files:
         for transcript in parts.read(wanted):
             files.add(transcript)
             if transcript.fault:
-                left_out.append(transcript)
-    _write_left_out(out_dir / LEFT_OUT, left_out)
+                left_out[transcript.utt_id] = transcript.fault
+            if transcript.cut:
+                cut[transcript.utt_id] = transcript.cut
+    _write_reasons(out_dir / LEFT_OUT, "fault", left_out)
+    _write_reasons(out_dir / CUT, "reason", cut)
     remove_parts(paths[0].parent)
+    if cut:
+        logging.warning("%s All are in %s.", words_of_cuts(cut, len(wanted)), out_dir / CUT)
     if left_out:
         raise (UserError if strict else SomeLeftOut)(_words(left_out, len(wanted), out_dir))
 
@@ -183,26 +189,42 @@ def _check_times(path: Path, formats: Sequence[str]) -> None:
         )
 
 
-def _write_left_out(path: Path, left_out: Sequence[Transcript]) -> None:
-    """``utt_id fault`` of each, or no file."""
-    if not left_out:
+def _write_reasons(path: Path, column: str, reasons: Mapping[str, str]) -> None:
+    """``utt_id reason`` of each, or no file."""
+    if not reasons:
         path.unlink(missing_ok=True)
         return
     with atomic_write(path) as stream:
-        stream.write("utt_id\tfault\n")
-        for transcript in left_out:
-            stream.write(f"{transcript.utt_id}\t{transcript.fault}\n")
+        stream.write(f"utt_id\t{column}\n")
+        for utt_id, reason in reasons.items():
+            stream.write(f"{utt_id}\t{reason}\n")
 
 
-def _words(left_out: Sequence[Transcript], total: int, out_dir: Path) -> str:
+def _shown(reasons: Mapping[str, str]) -> str:
+    """The first of them, and how many more there are."""
+    shown = [f"{name}: {reason.rstrip('.')}" for name, reason in list(reasons.items())[:SHOWN]]
+    more = len(reasons) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")
+
+
+def _words(left_out: Mapping[str, str], total: int, out_dir: Path) -> str:
     """One line: how many, the first of them, where all are listed."""
-    shown = [f"{each.utt_id}: {each.fault.rstrip('.')}" for each in left_out[:SHOWN]]
-    more = len(left_out) - len(shown)
-    words = "; ".join(shown) + (f"; and {more} more" if more else "")
     return (
-        f"{len(left_out)} of {total} utterances have no text ({words}). All are in "
+        f"{len(left_out)} of {total} utterances have no text ({_shown(left_out)}). All are in "
         f"{out_dir / LEFT_OUT}; the others are decoded. Mend or remove them."
     )
+
+
+def words_of_cuts(cut: Mapping[str, str], total: int) -> str:
+    """One line: how many texts were ended early, and the first of them."""
+    return f"{len(cut)} of {total} texts were ended early ({_shown(cut)})."
+
+
+def log_cuts(transcripts: Sequence[Transcript]) -> None:
+    """Warn of texts that were ended before the model ended them (``runaway``)."""
+    for transcript in transcripts:
+        if transcript.cut:
+            logging.warning("%s was ended early: %s.", transcript.utt_id, transcript.cut)
 
 
 def log_faults(transcripts: Sequence[Transcript], strict: bool) -> None:

@@ -22,7 +22,8 @@ def test_every_shipped_decoding_configuration_is_read(path):
 def test_an_empty_configuration_is_greedy_with_every_default():
     assert read_decode_config({}) == {
         "mode": "greedy", "batch_duration": 60.0, "lang": "free", "times": False,
-        "chunk_length": None, "stride": None,
+        "chunk_length": None, "stride": None, "max_chars_per_second": 30.0,
+        "end_repetition": True,
     }  # fmt: skip
 
 

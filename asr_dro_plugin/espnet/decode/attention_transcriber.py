@@ -10,6 +10,7 @@ from asr_dro_plugin.audio.quiet_cuts import quiet_pieces
 from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.decoding.language import FORCED, LanguageChoice
+from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.decoding.sounding import Sounding
 from asr_dro_plugin.espnet.decode.inference import Recogniser
 from asr_dro_plugin.espnet.decode.transcriber import (
@@ -22,7 +23,12 @@ from asr_dro_plugin.espnet.decode.transcriber import (
 )
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths
 from asr_dro_plugin.text.normalizers import split_tag
-from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, main_language
+from asr_dro_plugin.transcripts.transcript import (
+    Hypothesis,
+    Transcript,
+    first_cut,
+    main_language,
+)
 
 
 class AttentionTranscriber(Transcriber):
@@ -35,12 +41,17 @@ class AttentionTranscriber(Transcriber):
         recogniser: a model with an attention decoder.
         language: which languages may be found.
         settings: batches and chunks.
+        limits: when a text is ended that does not end by itself.
     """
 
     def __init__(
-        self, recogniser: Recogniser, language: LanguageChoice, settings: TranscriberSettings
+        self,
+        recogniser: Recogniser,
+        language: LanguageChoice,
+        settings: TranscriberSettings,
+        limits: WritingLimits | None = None,
     ) -> None:
-        self.language = language
+        self.language, self.limits = language, limits
         super().__init__(recogniser, None, replace(settings, stride=None), language.only)
 
     @property
@@ -57,7 +68,10 @@ class AttentionTranscriber(Transcriber):
         langs = [each.lang for each in batch]
         encoded = self.recogniser.encoded([each.samples for each in batch])
         allowed = self.language.allowed(len(batch), langs) if self.language.tags else None
-        paths = greedy_paths(self.recogniser.model, *encoded, allowed)
+        seconds = [each.duration for each in batch]
+        paths = greedy_paths(
+            self.recogniser.model, *encoded, allowed, durations=seconds, limits=self.limits
+        )
         return [self._written(*pair) for pair in zip(batch, paths, strict=True)]
 
     def _written(self, utterance: SpeechItem, path: TokenPath | None) -> Transcript:
@@ -68,8 +82,8 @@ class AttentionTranscriber(Transcriber):
         if self.recogniser.untagged_lang:
             text = words
         lang = lang or utterance.lang or self.lang
-        hypothesis = Hypothesis(text, score, score)
-        return Transcript(utterance.utt_id, (hypothesis,), lang, round(utterance.duration, 6))
+        hypothesis, seconds = Hypothesis(text, score, score), round(utterance.duration, 6)
+        return Transcript(utterance.utt_id, (hypothesis,), lang, seconds, cut=path.cut)
 
     def _long(self, utterance: SpeechItem) -> Transcript:
         """Piece by piece, digital silence left out, in the language of most seconds."""
@@ -121,6 +135,5 @@ class AttentionTranscriber(Transcriber):
         texts = [found[0].text, *(split_tag(each.text)[1] for each in found[1:])]
         score = finite(sum(each.hypotheses[0].score for each in found))
         hypothesis = Hypothesis(" ".join(" ".join(texts).split()), score, score)
-        return Transcript(
-            utterance.utt_id, (hypothesis,), found[0].lang, round(utterance.duration, 6)
-        )
+        lang, seconds, cut = found[0].lang, round(utterance.duration, 6), first_cut(found)
+        return Transcript(utterance.utt_id, (hypothesis,), lang, seconds, cut=cut)

@@ -8,7 +8,8 @@ from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for
 from asr_dro_plugin.decoding.command_line import Request
-from asr_dro_plugin.decoding.parts import Locations, log_faults
+from asr_dro_plugin.decoding.parts import Locations, log_cuts, log_faults
+from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
 from asr_dro_plugin.espnet.decode.inference import load_recogniser
@@ -48,7 +49,8 @@ def load_transcriber(
     recogniser = load_recogniser(exp, model_file, device, needs_ctc=False)
     settings = TranscriberSettings.of(config)
     if recogniser.model.ctc is None:
-        return AttentionTranscriber(recogniser, decoder.language, settings)
+        limits = WritingLimits.of(config)
+        return AttentionTranscriber(recogniser, decoder.language, settings, limits)
     return Transcriber(recogniser, decoder, settings, decoder.language.only)
 
 
@@ -79,5 +81,6 @@ def decode_rest(
         for batch in read_ahead(places):
             found = transcriber(batch)
             log_faults(found, request.strict)
+            log_cuts(found)
             transcripts.add(found)
             bar.advance(len(batch))

@@ -4,6 +4,9 @@ What is written first is a language's tag, where the model has tags: the likelie
 allowed.  Then the decoder is given the model's ``text_prompt`` (Whisper's task), then it writes the
 text up to the end of the sentence.
 
+A text that does not end by itself is ended by ``decoding.runaway``; training's validation, stage 12
+and ``transcribe`` all decode here.
+
 Shapes: B utterances, S encoder frames, H channels, U tokens, V vocabulary, G languages.
 """
 
@@ -16,6 +19,7 @@ import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
+from asr_dro_plugin.decoding.runaway import GrowingText, WritingLimits, chars_of_tokens
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.text.tokens import BLANK
 from asr_dro_plugin.text.whisper_tokens import SPECIAL
@@ -27,6 +31,8 @@ def greedy_paths(
     encoder_out_lens: torch.Tensor,
     allowed: np.ndarray | None = None,
     max_tokens: int | None = None,
+    durations: Sequence[float] | None = None,
+    limits: WritingLimits | None = None,
 ) -> list[TokenPath | None]:
     """The path of each utterance: its tag, if the model has tags, and its text.
 
@@ -37,6 +43,8 @@ def greedy_paths(
         encoder_out, encoder_out_lens: (B, S, H), (B,).
         allowed: (B, G) of bool, in the order of the token list's tags; None is all.
         max_tokens: of a text; by default as many as the decoder has positions for, or one a frame.
+        durations: seconds of sound of each utterance, which bound its text; None: nothing does.
+        limits: when a text is ended that does not end by itself; None is the default.
 
     Returns:
         None for an utterance that the model gives NaN for.
@@ -44,67 +52,89 @@ def greedy_paths(
     kind = RememberedSteps if hasattr(model.decoder, "remember") else WholeSteps
     steps = kind(model.decoder, encoder_out, encoder_out_lens)
     tags = list(tag_ids(tuple(model.token_list)))
-    written = Written(len(encoder_out), model.eos)
+    most = room(model, encoder_out_lens, bool(tags), max_tokens)
+    written = Written(_growing(model, most, durations, limits or WritingLimits()), model.eos)
     first = torch.tensor([beginning(model)], device=encoder_out.device)
     logits = steps(first.expand(len(encoder_out), -1))
     if tags:
         outside = torch.ones(logits.shape, dtype=torch.bool, device=logits.device)
         some = np.ones((len(logits), len(tags)), bool) if allowed is None else allowed
         outside[:, tags] = ~torch.from_numpy(np.asarray(some, bool)).to(logits.device)
-        ids = written.add(logits, outside)
+        ids = written.add_tags(logits, outside)
         logits = steps(with_prompt(ids, getattr(model, "text_prompt", ())))
-    most = room(model, encoder_out, bool(tags), max_tokens)
-    _write_text(model, steps, written, logits, most)
+    _write_text(model, steps, written, logits)
     return written.paths()
 
 
-def _write_text(model, steps, written: "Written", logits: torch.Tensor, most: int) -> None:
-    """Token by token, until every utterance has ended or has ``most`` tokens."""
+def _growing(
+    model: ESPnetASRModel,
+    most: Sequence[int],
+    durations: Sequence[float] | None,
+    limits: WritingLimits,
+) -> list[GrowingText]:
+    """One empty text an utterance."""
+    chars_V = chars_of_tokens(model.token_list, getattr(model, "token_type", "char"))
+    seconds = [None] * len(most) if durations is None else durations
+    return [
+        GrowingText(chars_V, limits.most_chars(each), tokens, limits.end_repetition)
+        for each, tokens in zip(seconds, most, strict=True)
+    ]
+
+
+def _write_text(model, steps, written: "Written", logits: torch.Tensor) -> None:
+    """Token by token, until every utterance's text has ended or is to end."""
     never = never_in_text(model, logits.device)
-    not_first = never.clone()
-    not_first[list(getattr(model.decoder, "begin_suppress_tokens", ()))] = True
-    for number in range(most):
-        ids = written.add(logits, never if number else not_first)
-        going = written.going()
+    outside = never.clone()
+    outside[list(getattr(model.decoder, "begin_suppress_tokens", ()))] = True  # not as the first
+    while True:
+        ids = written.add(logits, outside)
+        outside, going = never, written.going()
         if not len(going):
             return
         if len(going) <= len(ids) // 2:  # a smaller batch from here on
             ids = ids[going]
             steps.select(going)
             written.select(going)
-        if number + 1 < most:
-            logits = steps(ids)
+        logits = steps(ids)
 
 
 class Written:
-    """What has been written of each utterance; those that go on are the rows of the next step."""
+    """What has been written of each utterance; those that go on are the rows of the next step.
 
-    def __init__(self, num: int, eos: int) -> None:
-        self.eos = eos
-        self.ids: list[list[int]] = [[] for _ in range(num)]
-        self.scores = [0.0] * num
-        self.rows = list(range(num))  # the utterance of each row of the next step
-        self.has_ended = [False] * num
+    Args:
+        texts: one an utterance, empty.
+        eos: id of the end of a sentence.
+    """
+
+    def __init__(self, texts: Sequence[GrowingText], eos: int) -> None:
+        self.texts, self.eos = texts, eos
+        self.tags: list[tuple[int, float]] = []  # id and log probability
+        self.rows = list(range(len(texts)))  # the utterance of each row of the next step
+
+    def add_tags(self, logits: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+        """Write the likeliest tag (B, 1) of (B, V) that is not ``outside``, (B, V) of bool."""
+        best, pairs = likeliest(logits, outside)
+        self.tags = pairs
+        for text, (_, score) in zip(self.texts, pairs, strict=True):
+            text.is_going = text.is_going and not math.isnan(score)
+        return best
 
     def add(self, logits: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
-        """Write the likeliest token (rows, 1) of (rows, V) that is not ``outside``, (V,) or (rows,
-        V) of bool."""
-        log_probs = logits.float().log_softmax(dim=-1)
-        best = log_probs.masked_fill(outside, -math.inf).max(dim=-1)
-        for row, (token, score) in enumerate(zip(best.indices.tolist(), best.values.tolist())):
-            number = self.rows[row]
-            if self.has_ended[number]:
+        """Write the likeliest token (rows, 1) of (rows, V) that is not ``outside``, (V,)."""
+        best, pairs = likeliest(logits, outside)
+        for number, (token, score) in zip(self.rows, pairs, strict=True):
+            text = self.texts[number]
+            if not text.is_going:
                 continue
-            self.scores[number] += score
             if token == self.eos or math.isnan(score):
-                self.has_ended[number] = True
+                text.end(score)
             else:
-                self.ids[number].append(token)
-        return best.indices[:, None]
+                text.add(token, score)
+        return best
 
     def going(self) -> torch.Tensor:
         """Rows that have not ended."""
-        return torch.tensor([r for r, n in enumerate(self.rows) if not self.has_ended[n]])
+        return torch.tensor([r for r, n in enumerate(self.rows) if self.texts[n].is_going])
 
     def select(self, rows: torch.Tensor) -> None:
         """Keep some rows for the next steps."""
@@ -112,10 +142,28 @@ class Written:
 
     def paths(self) -> list[TokenPath | None]:
         """One an utterance, None where a probability was none."""
-        return [
-            None if math.isnan(score) else TokenPath(tuple(ids), score, am_score=score)
-            for ids, score in zip(self.ids, self.scores, strict=True)
-        ]
+        tags = [[pair] for pair in self.tags] or [[] for _ in self.texts]
+        return [_path(*pair) for pair in zip(tags, self.texts, strict=True)]
+
+
+def _path(tag: Sequence[tuple[int, float]], text: GrowingText) -> TokenPath | None:
+    """Of no or one tag with its score, and a text."""
+    score = sum([*(score for _, score in tag), *text.scores])
+    if math.isnan(score):
+        return None
+    ids = (*(token for token, _ in tag), *text.ids)
+    return TokenPath(ids, float(score), am_score=float(score), cut=text.cut)
+
+
+def likeliest(
+    logits: torch.Tensor, outside: torch.Tensor
+) -> tuple[torch.Tensor, list[tuple[int, float]]]:
+    """The likeliest token of each row that is not ``outside``: as (rows, 1), and on the host with
+    its log probability (rows)."""
+    log_probs = logits.float().log_softmax(dim=-1)
+    best = log_probs.masked_fill(outside, -math.inf).max(dim=-1)
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return best.indices[:, None], list(pairs)
 
 
 @lru_cache(maxsize=4)
@@ -156,15 +204,16 @@ def beginning(model: ESPnetASRModel) -> list[int]:
 
 
 def room(
-    model: ESPnetASRModel, encoder_out: torch.Tensor, has_tag: bool, max_tokens: int | None
-) -> int:
-    """Tokens that a text may have: as many as are asked for, else the encoder's frames; never more
-    than there are positions for."""
+    model: ESPnetASRModel, lengths: torch.Tensor, has_tag: bool, max_tokens: int | None
+) -> list[int]:
+    """Tokens (B,) that each text may have: as many as are asked for, else the utterance's frames
+    (B,); never more than there are positions for."""
     positions = getattr(model.decoder, "max_positions", None)
     if positions is None:
-        return encoder_out.shape[1] if max_tokens is None else max_tokens
+        return [length if max_tokens is None else max_tokens for length in lengths.tolist()]
     around = len(beginning(model)) + has_tag + len(getattr(model, "text_prompt", ()))
-    return min(positions - around, positions if max_tokens is None else max_tokens)
+    most = min(positions - around, positions if max_tokens is None else max_tokens)
+    return [most] * len(lengths)
 
 
 class RememberedSteps:

@@ -22,11 +22,11 @@ UNKNOWN_IN_REFERENCE = "\ue001"  # one character, and no hypothesis holds it
 class GroupScores:
     """Sums over the utterances of each of G groups, on the host, float64.
 
-    ``sums`` (6, G) is all there is: several processes add theirs up.
+    ``sums`` (7, G) is all there is: several processes add theirs up.
     """
 
     def __init__(self, num_groups: int) -> None:
-        self.sums = np.zeros((6, num_groups))
+        self.sums = np.zeros((7, num_groups))
 
     def reset(self) -> None:
         """Begin a new validation."""
@@ -39,6 +39,7 @@ class GroupScores:
         errors: Iterable[float],
         ref_chars: Iterable[float],
         infeasible: torch.Tensor | None = None,
+        cut: Sequence[bool] = (),
     ) -> None:
         """Add a batch of B utterances.
 
@@ -49,6 +50,7 @@ class GroupScores:
             errors, ref_chars: wrong characters and the reference's, B each; NaN errors (the model
                 gave NaN) count as infinitely many.
             infeasible: (B,) bool, utterances that CTC cannot align.
+            cut: B, whether the hypothesis was ended early (``decoding.runaway``); empty: none was.
         """
         ids = group_ids.detach().cpu().numpy()
         loss = losses.detach().cpu().double().numpy()
@@ -61,6 +63,7 @@ class GroupScores:
             ~left_out,
             np.where(left_out, 0.0, np.where(np.isfinite(loss), loss, np.inf)),
             left_out,
+            np.asarray(cut or [False] * len(ids), dtype=np.float64),
         )
         for row, column in zip(self.sums, columns, strict=True):
             np.add.at(row, ids, column)
@@ -69,6 +72,11 @@ class GroupScores:
     def num_utts_G(self) -> np.ndarray:
         """Utterances (G,) seen since the last reset."""
         return self.sums[0]
+
+    @property
+    def num_cut(self) -> int:
+        """Hypotheses that were ended early."""
+        return int(self.sums[6].sum())
 
     @property
     def cer_G(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_
 from espnet2.torch_utils.device_funcs import force_gatherable
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.model import losses
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths, with_prompt
@@ -21,7 +22,6 @@ from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.objectives.totals import sum_over_ranks
 from asr_dro_plugin.text.tokens import SOS_EOS, espnets_search_fault
 
-SPARE = 10  # tokens beyond twice the longest reference
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
 Between = Sequence[tuple[int, torch.Tensor]]
 
@@ -287,6 +287,7 @@ class DROASRModel(ESPnetASRModel):
         speech_lengths: torch.Tensor,
         allowed: np.ndarray | None = None,
         max_tokens: int | None = None,
+        limits: WritingLimits | None = None,
     ) -> list[list[int] | None]:
         """Token ids of (B, samples) as the decoder writes them, the language's tag first if any.
 
@@ -298,27 +299,28 @@ class DROASRModel(ESPnetASRModel):
         """
         encoder_out, lengths = self.encode(speech, speech_lengths)
         encoder_out = encoder_out[0] if isinstance(encoder_out, tuple) else encoder_out
-        paths = greedy_paths(self, encoder_out, lengths, allowed, max_tokens)
+        seconds = (speech_lengths / SAMPLE_RATE).tolist()
+        paths = greedy_paths(self, encoder_out, lengths, allowed, max_tokens, seconds, limits)
         return [None if path is None else list(path.ids) for path in paths]
 
     def _score(
         self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
     ) -> None:
-        """Add a batch to the figures of its groups: by greedy CTC, else by what the decoder writes.
-
-        It writes twice as much as the longest reference at most: what runs on is wrong anyway.
-        """
+        """Add a batch to the figures of its groups: by greedy CTC, else by what the decoder writes,
+        both as stage 12 decodes."""
+        cut = [False] * len(text)
         if self.ctc is not None:
             logits = self.ctc.ctc_lo(parts.encoder_out).float()
             hyps = best_path_ids(logits, parts.encoder_out_lens, self.blank_id)
         else:
-            encoded, most = (parts.encoder_out, parts.encoder_out_lens), 2 * text.shape[1] + SPARE
-            paths = greedy_paths(self, *encoded, max_tokens=most)
+            encoded, seconds = (parts.encoder_out, parts.encoder_out_lens), parts.durations_B
+            paths = greedy_paths(self, *encoded, durations=seconds.tolist())
             hyps = [None if path is None else list(path.ids) for path in paths]
+            cut = [bool(path and path.cut) for path in paths]
         refs = [row[:n] for row, n in zip(text.tolist(), text_lengths.tolist(), strict=True)]
         errors, ref_chars = count_errors(refs, hyps, self.token_list, self.token_type)
         self.validation.add(
-            parts.group_ids_B, parts.losses_B, errors, ref_chars, infeasible=parts.infeasible_B
+            parts.group_ids_B, parts.losses_B, errors, ref_chars, parts.infeasible_B, cut
         )
 
     def checked_group_ids(self, group_ids: torch.Tensor, num_utterances: int) -> torch.Tensor:

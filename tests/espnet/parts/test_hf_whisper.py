@@ -11,12 +11,17 @@ import pytest
 import torch
 import yaml
 
+from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin import decode, make_tokens, transcribe
+from asr_dro_plugin.decoding.parts import CUT
+from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.pretrained.hf_folders import read_weights
+from asr_dro_plugin.scoring.error_rates import score
 from asr_dro_plugin.text.tokens import build_tokenizer, read_tokens, token_ids
 from asr_dro_plugin.text.whisper_tokens import EOT, SOT
+from asr_dro_plugin.transcripts.transcript import from_json
 from tests.espnet.conftest import arguments
 
 pytest_plugins = ["tests.fixtures_whisper"]
@@ -24,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 TWIN = Path(__file__).resolve().parents[3] / "conf" / "train_asr_whisper_small_ce_tiny.yaml"
 TAG = re.compile(r"\[[a-z]{3}\]")
+NO_LIMITS = WritingLimits(None, end_repetition=False)  # random weights say the same again and again
 GREEDY = TWIN.with_name("decode_asr_greedy.yaml")
 
 
@@ -132,7 +138,7 @@ def test_greedy_decoding_is_generate_with_the_same_prompt(
     )  # fmt: skip
     tags = [token for token in model.token_list if TAG.fullmatch(token)]
     allowed = np.array([[tag == f"[{iso}]" for tag in tags]] * 3)
-    found = model.greedy_ids(speech, lengths, allowed, max_tokens=20)
+    found = model.greedy_ids(speech, lengths, allowed, 20, NO_LIMITS)
     eot, language = model.token_list.index(EOT), model.token_list.index(f"[{iso}]")
     for row, ids in zip(expected.tolist(), found, strict=True):
         assert ids[0] == language
@@ -312,6 +318,27 @@ def test_decode_writes_every_utterance_in_the_language_it_may(
         assert text[0] == "[" and text[1:4] in allowed and "<|" not in text
 
 
+def test_scores_in_training_are_those_of_decoding_texts_without_end_too(
+    trained, dump, tmp_path, caplog
+):
+    """After one epoch it babbles; both end that in the same place, and stage 12 says where."""
+    words = ["--exp", str(trained), "--config", str(GREEDY), "--data_dir", str(dump / "dev")]
+    words += ["--out_dir", str(tmp_path), "--model_file", "1epoch.pth"]
+    decode.main(words)
+    decode.main([*words, "--merge", "true"])
+    made = [from_json(line) for line in (tmp_path / "hyp.jsonl").read_text().splitlines()]
+    cut = {each.utt_id: each.cut for each in made if each.cut}
+    assert cut and dict(read_table(tmp_path / CUT)) == {"utt_id": "reason", **cut}
+    assert f"{len(cut)} of 16 texts were ended early" in caplog.text
+    assert all(f"{name} was ended early" in caplog.text for name in cut)
+    references, langs = (read_table(dump / "dev" / name) for name in ("text", "utt2category"))
+    found = score(references, texts_of(tmp_path), langs, "none")
+    told = (trained / "metrics.jsonl").read_text()
+    for lang in ("deu", "eng"):
+        (rate,) = re.findall(rf'"cer_{lang}": ([^,}}]+)', told)
+        assert found.rate(lang, "cer") == pytest.approx(float(rate), rel=1e-4)
+
+
 def test_a_language_that_the_model_does_not_know_is_an_error(trained, dump, tmp_path):
     words = ["--exp", str(trained), "--config", str(GREEDY), "--data_dir", str(dump / "test")]
     with pytest.raises(UserError, match="knows no language 'xty'"):
@@ -410,7 +437,7 @@ def test_an_imported_whisper_writes_what_generate_writes(theirs, tiny_whisper, b
     from asr_dro_plugin.text.whisper_languages import WHISPER_LANGUAGES
 
     import_model("hf", tiny_whisper, tmp_path / "exp", ImportOptions())
-    config = read_decode_config({"mode": "greedy"})
+    config = read_decode_config({"mode": "greedy", **vars(NO_LIMITS)})
     work = load_transcriber(tmp_path / "exp", "model.pth", "cpu", config)
     speech, lengths = batch[:2]
     rows = [row[:n].numpy() for row, n in zip(speech, lengths, strict=True)]
