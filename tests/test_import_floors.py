@@ -31,7 +31,9 @@ FLOORS = [
     {"errors"},
 ]
 INNER = [
-    {"espnet.onebatch"},
+    {"bin"},
+    {"bin.stages"},
+    {"espnet.onebatch", "espnet.extract"},
     {"espnet"},
     {"espnet.parts", "espnet.run", "espnet.decode"},
     {"espnet.start", "espnet.batches"},

@@ -4,8 +4,10 @@ from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
 from espnet2.tasks import asr
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from espnet2.train.class_choices import ClassChoices
+from espnet2.train.dataset import DATA_TYPES
 
 from asr_dro_plugin import objectives, samplers
+from asr_dro_plugin.data.feature_store import ARK_TYPE, read_features
 from asr_dro_plugin.espnet.parts.frontends import PreparedDefaultFrontend
 from asr_dro_plugin.espnet.parts.recurrent import AnyOrderRNNEncoder, AnyOrderVGGRNNEncoder
 from asr_dro_plugin.espnet.parts.ssl import (
@@ -60,6 +62,7 @@ def register() -> None:
         ours = OURS.get(choices.name, {})
         choices.classes |= {name: load_class(facts.path) for name, facts in ours.items()}
         choices.classes |= PREPARED.get(choices.name, {})
+    DATA_TYPES[ARK_TYPE] = {"func": read_features, "kwargs": [], "help": read_features.__doc__}
     schedulers = {name: load_class(path) for name, path in SCHEDULERS.items()}
     optim_classes.update({name: load_class(path) for name, path in OPTIMIZERS.items()})
     scheduler_classes.update(schedulers)

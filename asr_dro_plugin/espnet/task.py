@@ -26,11 +26,12 @@ from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.errors import UserError, run_main
 from asr_dro_plugin.espnet.batches.iterators import build_planned_factory
 from asr_dro_plugin.espnet.choices import objective_choices, sampler_choices
+from asr_dro_plugin.espnet.model.lengths import NUM_SAMPLES
 from asr_dro_plugin.espnet.model.losses import use_blank
 from asr_dro_plugin.espnet.parts.whisper_preprocessor import keep_tokenizer, use_whispers_tokens
 from asr_dro_plugin.espnet.process.signals import is_child, parent_of_children
 from asr_dro_plugin.espnet.run.trainer import DROTrainer
-from asr_dro_plugin.espnet.start import checks, ssl_weights
+from asr_dro_plugin.espnet.start import checks, extracted, ssl_weights
 from asr_dro_plugin.espnet.start.adapter_training import begin as begin_adapters
 from asr_dro_plugin.espnet.start.continuation import initialise_from
 from asr_dro_plugin.espnet.start.freezing import apply_freezing
@@ -92,8 +93,9 @@ class DROASRTask(ASRTask):
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
-        """ESPnet's optional inputs and ``group_ids``, one integer an utterance."""
-        return (*super().optional_data_names(train, inference), "group_ids")
+        """ESPnet's optional inputs, and of an utterance one integer each: ``group_ids`` and, where
+        ``speech`` are extracted features, ``num_samples``."""
+        return (*super().optional_data_names(train, inference), "group_ids", NUM_SAMPLES)
 
     @classmethod
     def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
@@ -129,7 +131,7 @@ class DROASRTask(ASRTask):
             earlier = cls._look_at_experiment(args)
         if not args.collect_stats:  # which may build no model
             keep_tokenizer(args)
-            args.early = (early, earlier)
+            args.early = (early, earlier, extracted.records_of(args))
         START.end("experiment directory")
         super().main_worker(args)
 
@@ -164,7 +166,7 @@ class DROASRTask(ASRTask):
         Raises:
             UserError: sizes that do not fit, a checkpoint that does not fit its slot.
         """
-        early, earlier = vars(args).pop("early", (None, {}))  # of train_worker
+        early, earlier, records = vars(args).pop("early", (None, {}, {}))  # of train_worker
         if early is not None:
             early.tell()
         pretrained = ssl_weights.apply_ssl_checkpoint(args)
@@ -181,6 +183,9 @@ class DROASRTask(ASRTask):
         elif getattr(args, "init_exp", None):
             initialise_from(model, args)
         model.loss_log, model.token_type = loss_log, args.token_type
+        model.feature_records = records
+        if not earlier:  # else its weights come with the checkpoint
+            extracted.refuse_other_features(model)
         if earlier:
             checks.warn_of_changes(Path(args.output_dir), earlier, args)
         START.end("model")

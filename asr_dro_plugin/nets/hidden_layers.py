@@ -64,6 +64,11 @@ class HiddenLayers(nn.Module):
         """(B, N), (B,) -> hidden states (B, S, D), one after the other, and their frames (B,)."""
         raise NotImplementedError
 
+    @property
+    def kept_settings(self) -> dict:
+        """What decides the hidden states beside the model's weights."""
+        return {"states": self.numbers, "pool": self.pool, "normalize": self.normalize}
+
     def forward(
         self, speech: torch.Tensor, lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,6 +141,13 @@ class WhisperHiddenLayers(HiddenLayers):
         self.features = WhisperLogMel(
             sizes.num_mel_bins, 2 * sizes.max_source_positions, do_pad_trim
         )
+
+    @property
+    def kept_settings(self) -> dict:
+        """See ``HiddenLayers``; sizes that the shapes of the weights do not tell."""
+        sizes, more = self.model.sizes, ("encoder_attention_heads", "activation_function")
+        own = {"do_pad_trim": self.model.do_pad_trim, **{key: getattr(sizes, key) for key in more}}
+        return {**super().kept_settings, **own}
 
     @property
     def max_duration(self) -> float:

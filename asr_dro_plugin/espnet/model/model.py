@@ -16,6 +16,7 @@ from asr_dro_plugin.espnet.model import losses
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths, with_prompt
 from asr_dro_plugin.espnet.model.ctc_scorer import CTCAsDecoder
 from asr_dro_plugin.espnet.model.group_scores import GroupScores, best_path_ids, count_errors
+from asr_dro_plugin.espnet.model.lengths import num_samples_of
 from asr_dro_plugin.espnet.model.losses import UtteranceLosses
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
@@ -109,7 +110,8 @@ class DROASRModel(ESPnetASRModel):
         Args:
             speech: (B, samples); text: (B, U) padded with -1; their lengths: (B,).
             group_ids: (B,) or (B, 1) as the collate function stacks one number an utterance.
-            kwargs: ``utt_id`` and the lengths of ``group_ids``, as ESPnet passes them.
+            kwargs: ``utt_id``, lengths, and ``num_samples`` where ``speech`` are features
+                (B, T, D), as ESPnet passes them.
 
         Returns:
             loss (1,), stats by name, weight (1,) = B.  In a distributed run the losses, averaged
@@ -156,7 +158,8 @@ class DROASRModel(ESPnetASRModel):
         text = text.masked_fill(text == -1, self.ignore_id)
         encoder_out, lengths = self.encode(speech, speech_lengths)
         encoder_out, between = encoder_out if isinstance(encoder_out, tuple) else (encoder_out, ())
-        durations = speech_lengths.float() / SAMPLE_RATE
+        samples = num_samples_of({"speech_lengths": speech_lengths, **kwargs})
+        durations = samples.float() / SAMPLE_RATE
         parts = UtteranceLosses(group_ids, durations, lengths, text_lengths, encoder_out, lengths)
         if self.ctc is not None:
             self._add_ctc(parts, between, text, text_lengths, kwargs)

@@ -13,6 +13,7 @@ from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.batches.loaders import batches_from
 from asr_dro_plugin.espnet.model.group_scores import best_path_ids
+from asr_dro_plugin.espnet.model.lengths import num_samples_of
 from asr_dro_plugin.espnet.model.losses import num_needed_frames
 from asr_dro_plugin.scoring.edit_distance import EditCounts, count_edits
 from asr_dro_plugin.stack.frames import FrameCounter
@@ -63,7 +64,7 @@ def _shortest(
     kept = sorted(sorted(fit, key=lengths.__getitem__)[:num_utts])
     names, references = ([column[place] for place in kept] for column in (utt_ids, texts))
     tensors = _rows(batch, kept)
-    seconds = float(tensors["speech_lengths"].sum()) / SAMPLE_RATE
+    seconds = float(num_samples_of(tensors).sum()) / SAMPLE_RATE
     return {
         "utt_ids": names, "references": references, "planned": len(utt_ids),
         "speech_seconds": seconds, "num_labels": int(tensors["text_lengths"].sum()),
@@ -114,7 +115,7 @@ def _too_short(
     utt_ids: Sequence[str], batch: dict, frames: FrameCounter
 ) -> dict[str, tuple[int, int]]:
     """Utterances with fewer frames than CTC needs, and both numbers."""
-    given = frames.num_frames(batch["speech_lengths"].numpy())
+    given = frames.num_frames(num_samples_of(batch).numpy())
     needed = num_needed_frames(batch["text"], batch["text_lengths"])
     rows = zip(utt_ids, given.tolist(), needed.tolist(), strict=True)
     return {utt_id: (has, needs) for utt_id, has, needs in rows if has < needs}

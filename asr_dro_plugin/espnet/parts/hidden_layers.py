@@ -22,6 +22,16 @@ class HiddenLayerFrontend(ArgumentsOfNet, AbsFrontend):
         """D."""
         return self.net.output_size
 
+    @property
+    def pretrained(self) -> torch.nn.Module:
+        """What makes the hidden states."""
+        return self.net.model
+
+    @property
+    def kept_settings(self) -> dict:
+        """What decides them beside its weights."""
+        return self.net.kept_settings
+
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

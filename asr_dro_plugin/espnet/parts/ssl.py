@@ -32,19 +32,72 @@ class PreparedS3prlFrontend(S3prlFrontend):
         upstream = (kwargs.get("frontend_conf") or {}).get("upstream") or ""
         self._is_like_wav2vec2 = str(upstream).startswith(S3PRL_320)
 
+    @property
+    def pretrained(self) -> torch.nn.Module:
+        """What makes the hidden states."""
+        return self.upstream
+
+    @property
+    def kept_settings(self) -> dict:
+        """What decides them beside its weights."""
+        model = self.upstream.upstream
+        of_hf = getattr(getattr(model, "extracter", None), "do_normalize", None)
+        return {
+            "upstream": type(model).__module__,
+            "do_normalize": getattr(model, "wav_normalize", of_hf),
+            "normalize": self.upstream.normalize,
+            "states": self._numbers,
+        }
+
+    @property
+    def _numbers(self) -> list[int]:
+        """Numbers of the hidden states that are used, -1 for the last."""
+        return list(range(self.upstream.num_layers)) if self._sums else [self.layer]
+
+    @property
+    def _sums(self) -> bool:
+        return self.multilayer_feature and self.layer == -1
+
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, samples), (B,) -> (B, T, D), (B,); each utterance repeats its own last frame."""
+        """(B, N) samples or (B, T, L * D) kept hidden states, and (B,) -> (B, T, D), (B,).
+
+        Each utterance repeats its own last frame.
+        """
+        if input.dim() == 3:
+            features = self.weighted_sum(input.float().unflatten(2, (len(self._numbers), -1)))
+            is_tiled = self.layer == -1 and self.tile_factor != 1  # as ESPnet does
+            return self._tile_representations(features) if is_tiled else features, input_lengths
         feats, feats_lens = super().forward(input, input_lengths)
+        return self._with_own_last_frames(feats, input_lengths), feats_lens
+
+    def hidden_layers(
+        self, speech: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N), (B,) -> the hidden states that are used (B, T, L, D), and (B,)."""
+        states, frames = self.upstream(speech, lengths)
+        used = [self._with_own_last_frames(states[n], lengths) for n in self._numbers]
+        return torch.stack(used, dim=2), frames[0]
+
+    def weighted_sum(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(B, T, L, D) -> (B, T, D), by weights that learn where there are several states."""
+        if not self._sums:
+            return hidden[:, :, 0]
+        states = list(hidden.unbind(2))
+        frames = torch.full((len(hidden),), hidden.shape[1], device=hidden.device)
+        return self.featurizer(states, [frames] * len(states))[0]
+
+    def _with_own_last_frames(self, feats: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """(B, T, D) whose frames behind an utterance's end are its last."""
         if self.tile_factor != 1 or not self._is_like_wav2vec2:
-            return feats, feats_lens
-        found = input_lengths.to(feats.device)
+            return feats
+        found = lengths.to(feats.device)
         for kernel, stride in CONVOLUTIONS:
             found = torch.div(found - kernel, stride, rounding_mode="floor") + 1
         frames = torch.arange(feats.shape[1], device=feats.device)
         index = torch.minimum(frames, found.clamp(min=1)[:, None] - 1)
-        return feats.gather(1, index[:, :, None].expand_as(feats)), feats_lens
+        return feats.gather(1, index[:, :, None].expand_as(feats))
 
 
 class PreparedWav2Vec2Encoder(FairSeqWav2Vec2Encoder):

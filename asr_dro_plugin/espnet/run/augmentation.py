@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import in_one_line
 from asr_dro_plugin.espnet.batches.loaders import as_is, drawn_from
+from asr_dro_plugin.espnet.model.lengths import NUM_SAMPLES
 from asr_dro_plugin.espnet.process.randomness import RandomState
 from asr_dro_plugin.espnet.process.signals import leave_signals_to_parent, start_workers
 from asr_dro_plugin.espnet.run.run_base import RunBase
@@ -35,19 +36,22 @@ class Example:
     """An utterance before and after.
 
     Attributes:
-        samples: (N,) in -1..1, before and after; features: (T, D), before and after.
+        samples: (N,) in -1..1, before and after; nothing where training reads extracted features.
+        features: (T, D), before and after.
+        seconds: of speech, before and after.
         kind: what the features are, for the picture.
     """
 
     utt_id: str
-    samples: tuple[np.ndarray, np.ndarray]
+    samples: tuple[np.ndarray, ...]
     features: tuple[np.ndarray, np.ndarray]
+    seconds: tuple[float, float]
     kind: str
 
     @property
     def has_other_sound(self) -> bool:
         """Whether the waveform was augmented."""
-        return not np.array_equal(*self.samples)
+        return bool(self.samples) and not np.array_equal(*self.samples)
 
 
 class AugmentationLog:
@@ -100,14 +104,17 @@ def example_ids(factory: AbsIterFactory, count: int) -> list[str]:
 
 
 class _Pairs(Dataset):
-    """The waveform of an utterance as it is and as training gets it."""
+    """The speech of an utterance as it is and as training gets it, and its seconds in both."""
 
     def __init__(self, dataset: Any, seeds: tuple[int, int]) -> None:
         self.dataset, self.seeds = dataset, seeds
 
-    def __getitem__(self, item: tuple[int, str]) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(
+        self, item: tuple[int, str]
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[float, float]]:
         number, utt_id = item
-        before = np.asarray(self.dataset.loader_dict["speech"][utt_id], dtype=np.float32)
+        loaders = self.dataset.loader_dict
+        before = np.asarray(loaders["speech"][utt_id], dtype=np.float32)
         cache = getattr(self.dataset, "cache", None)
         self.dataset.cache = None  # training shall fill it itself
         try:
@@ -115,7 +122,10 @@ class _Pairs(Dataset):
                 _, arrays = self.dataset[utt_id]
         finally:
             self.dataset.cache = cache
-        return before, np.asarray(arrays["speech"], dtype=np.float32)
+        pair = before, np.asarray(arrays["speech"], dtype=np.float32)
+        if NUM_SAMPLES in loaders:  # beside features
+            return pair, (float(loaders[NUM_SAMPLES][utt_id][0]) / SAMPLE_RATE,) * 2
+        return pair, tuple(len(samples) / SAMPLE_RATE for samples in pair)
 
 
 def examples(
@@ -132,17 +142,19 @@ def examples(
         worker_init_fn=leave_signals_to_parent,
         generator=torch.Generator(),
     )
-    for name, samples in zip(names, start_workers(loader), strict=True):
-        before, kind = features_of(model, samples[0], augmented=False)
-        after, _ = features_of(model, samples[1], augmented=True)
-        yield Example(name, tuple(samples), (before, after), kind)
+    for name, (pair, seconds) in zip(names, start_workers(loader), strict=True):
+        before, kind = features_of(model, pair[0], augmented=False)
+        after, _ = features_of(model, pair[1], augmented=True)
+        samples = tuple(pair) if pair[0].ndim == 1 else ()
+        yield Example(name, samples, (before, after), tuple(seconds), kind)
 
 
 @torch.no_grad()
 def features_of(
     model: torch.nn.Module, samples: np.ndarray, augmented: bool
 ) -> tuple[np.ndarray, str]:
-    """(T, D) features that the model computes of a waveform (N,), and what they are."""
+    """(T, D) features that the model makes of a waveform (N,), or of extracted ones, and what they
+    are."""
     param = next(model.parameters())
     speech = torch.as_tensor(samples, dtype=param.dtype, device=param.device)[None]
     lengths = torch.tensor([speech.shape[1]], device=param.device)
@@ -178,7 +190,7 @@ def write_example(example: Example, folder: Path) -> list[Path]:
     picture = folder / f"{name}.png"
     draw(example, picture)
     paths = [picture]
-    for when, samples in zip(("before", "after"), example.samples, strict=True):
+    for when, samples in zip(("before", "after"), example.samples, strict=False):
         if when == "after" and not example.has_other_sound:
             continue
         paths.append(folder / f"{name}.{when}.wav")
@@ -196,9 +208,8 @@ def draw(example: Example, path: Path) -> None:
     low, high = np.percentile(example.features[0], (1, 99))
     sound = "waveform augmented too" if example.has_other_sound else "waveform as it was"
     titles, both = ("before", f"after ({sound})"), figure.subplots(2, 1, sharex=True)
-    rows = zip(both, titles, example.features, example.samples, strict=True)
-    for axes, title, features, samples in rows:
-        seconds = len(samples) / SAMPLE_RATE
+    rows = zip(both, titles, example.features, example.seconds, strict=True)
+    for axes, title, features, seconds in rows:
         axes.imshow(
             features.T, origin="lower", aspect="auto", vmin=low, vmax=high, cmap="magma",
             extent=(0, seconds, 0, features.shape[1]), interpolation="nearest",

@@ -10,6 +10,7 @@ import torch
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.base.kaldi_io import read_table
+from asr_dro_plugin.espnet.model.lengths import num_samples_of
 
 NO_CORPUS = "-"
 COLUMNS = ("group", "corpus", "utterances", "seconds", "labels")
@@ -32,7 +33,7 @@ class SeenCounter:
     def add(self, utt_ids: Sequence[str], batch: Mapping[str, torch.Tensor]) -> None:
         """Count a batch as the data loader gave it (on the CPU)."""
         count = len(utt_ids)
-        samples = self._column(batch, "speech_lengths", count)
+        samples = num_samples_of(batch).tolist() if "speech_lengths" in batch else [0] * count
         labels = self._column(batch, "text_lengths", count)
         ids = self._column(batch, "group_ids", count, missing=-1)
         for utt_id, group_id, num_samples, num_labels in zip(
@@ -80,7 +81,7 @@ class SeenCounter:
             stream.write("\n")
 
 
-def read_corpora(wav_scp: str | os.PathLike) -> dict[str, str]:
-    """``utt2corpus`` beside a training set's ``wav.scp``; empty where there is none."""
-    path = Path(wav_scp).parent / "utt2corpus"
+def read_corpora(text: str | os.PathLike) -> dict[str, str]:
+    """``utt2corpus`` beside a training set's ``text``; empty where there is none."""
+    path = Path(text).parent / "utt2corpus"
     return read_table(path) if path.exists() else {}

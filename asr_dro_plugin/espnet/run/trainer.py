@@ -68,11 +68,12 @@ class DROTrainer(Trainer):
     ) -> None:
         """Train; arguments as ESPnet's ``Trainer.run``, of which ``parts`` are ``RunBase``'s."""
         refuse_unsupported(trainer_options, distributed_option)
-        data = trainer_options.train_data_path_and_name_and_type
+        data = trainer_options.train_data_path_and_name_and_type or ()
+        texts = [path for path, name, _ in data if name == "text"]
         TrainingRun(
             options=trainer_options,
             ranks=Ranks(distributed_option.distributed),
-            utt2corpus=read_corpora(data[0][0]) if data else None,
+            utt2corpus=read_corpora(texts[0]) if texts else None,
             after_validation=cls._plotter(plot_attention_iter_factory),
             **parts,
         ).train()

@@ -31,6 +31,7 @@ from asr_dro_plugin.espnet.run.run_records import RunRecords
 from asr_dro_plugin.espnet.run.run_saving import RunSaving
 from asr_dro_plugin.espnet.run.training_epoch import TrainingEpoch
 from asr_dro_plugin.espnet.run.validation import try_out, validate
+from asr_dro_plugin.espnet.start.extracted import refuse_other_features
 from asr_dro_plugin.experiment import SEEN
 
 
@@ -78,6 +79,8 @@ class TrainingRun(RunBase):
 
     def _train(self) -> None:
         self.saving.resume()
+        if self.position.steps:  # with the weights of before, in place of those it was built with
+            refuse_other_features(self.model)
         if self.position.epoch > 1:
             self.on_first_rank(lambda: self.epoch_end.tidy(self.position.epoch - 1))
         self.freeze()

@@ -46,6 +46,8 @@ class Component:
         has_cnn: may hold a pretrained model with convolutions in front, which ``freeze_cnn``,
             ``feature_grad_mult`` and ``freeze_finetune_updates`` are about.
         normalizes_speech: ``do_normalize`` is its pretrained model's unless the YAML has it.
+        num_states: of a frontend, how many hidden states of its pretrained model a frame is made
+            of, where they can be kept (``--feats_type extracted``); None while that is not known.
         shares, lengths: arguments that are 0 to 1, and at least 1, whatever the model says.
         max_seconds, max_labels: of one utterance, where there is a limit.
         exports_to: systems that a stack with it can be exported to.
@@ -72,6 +74,7 @@ class Component:
     takes_adapters: bool = False
     has_cnn: bool = False
     normalizes_speech: bool = False
+    num_states: "Callable[[Chosen], int | None] | None" = None
     shares: tuple[str, ...] = ()
     lengths: tuple[str, ...] = ()
     max_seconds: "Callable[[Chosen], float] | None" = None

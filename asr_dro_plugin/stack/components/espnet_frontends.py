@@ -81,6 +81,14 @@ def _featurizer(chosen: Chosen) -> dict[str, int]:
     return {"featurizer.weights": 1 if one else chosen.checkpoint.num_layers + 1}
 
 
+def _num_states(chosen: Chosen) -> int | None:
+    """All with ``multilayer_feature``, else one."""
+    if chosen["layer"] != -1 or not chosen["multilayer_feature"]:
+        return 1
+    layers = chosen.checkpoint and chosen.checkpoint.num_layers
+    return None if layers is None else layers + 1
+
+
 ESPNET_FRONTENDS = {
     "default": Component(
         size=lambda chosen: chosen["n_mels"], frames=_stft_frames, view=_stft_view
@@ -95,7 +103,7 @@ ESPNET_FRONTENDS = {
         frames=_s3prl_frames, view=_s3prl_view,
         checkpoints=Takes(("hf", "s3prl")), loads_weights=True, takes_adapters=True, has_cnn=True,
         names_model=_s3prl_names,
-        network="upstream.upstream.model", beside_network=_featurizer,
+        network="upstream.upstream.model", beside_network=_featurizer, num_states=_num_states,
     ),
     "whisper": ESPNETS_WHISPER_FRONTEND,
     "wav2vec_cnn": Component(

@@ -54,6 +54,14 @@ def _max_labels(chosen: Chosen) -> int:
     return chosen.model_config.get("max_target_positions", POSITIONS) - around
 
 
+def _num_states(chosen: Chosen) -> int | None:
+    """Those of ``layers``, else what enters the first block and the output of each."""
+    if chosen["layers"] is not None:
+        return len(chosen["layers"])
+    layers = chosen.model_config.get("encoder_layers")
+    return None if layers is None else layers + 1
+
+
 HF_WHISPER = Component(
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperEncoder",
     plain="asr_dro_plugin.nets.whisper:WhisperEncoder",
@@ -66,7 +74,7 @@ HF_WHISPER_FRONTEND = replace(
     HF_WHISPER,
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperFrontend",
     plain="asr_dro_plugin.nets.hidden_layers:WhisperHiddenLayers",
-    network="net.model", frames=_own_frames, raw_audio=False,
+    network="net.model", frames=_own_frames, raw_audio=False, num_states=_num_states,
     view=lambda chosen: replace(VIEW, layers=(*VIEW.layers, (chosen["pool"], chosen["pool"]))),
 )  # fmt: skip
 HF_WHISPER_DECODER = Component(
