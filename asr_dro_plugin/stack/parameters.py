@@ -59,6 +59,8 @@ def slot_tensors(
     if part and part.facts.own_weights and not part["model_config"]:
         return _not_here(part)
     given = given_by_task(slot, sizes, vocab_size or 2)  # enough to see what is accepted
+    if slot == "preencoder" and name == "linear":
+        given = {"input_size": sizes["frontend"], **part.conf}
     if None in given.values():
         return None, ""
     module, attribute = build_module(slot, name, {**(config.get(f"{slot}_conf") or {}), **given})

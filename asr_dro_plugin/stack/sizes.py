@@ -90,7 +90,8 @@ def _fit_preencoder(config: dict, sizes: Mapping[str, int | None]) -> None:
     if component_of(config, "preencoder") != "linear":
         return
     conf, needed = config.setdefault("preencoder_conf", {}), sizes["frontend"]
-    if needed is None and "input_size" not in conf:
+    fetched = config.get("ssl_checkpoint")  # it may be a hub's, whose size is told then
+    if needed is None and "input_size" not in conf and not fetched:
         raise UserError(
             f"preencoder_conf.input_size cannot be inferred from {_source(config, 'frontend')}. "
             "Set it, or name the model with ssl_checkpoint."

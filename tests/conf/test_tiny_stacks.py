@@ -56,7 +56,7 @@ def pretrained(request):
     def made(config: dict) -> Path | None:
         if not config.get("ssl_checkpoint"):
             return None
-        if config["encoder"] == "hf_whisper":
+        if "hf_whisper" in (config["frontend"], config["encoder"]):
             return request.getfixturevalue("make_tiny_whisper")(hidden=16, seconds=4, max_tokens=60)
         layout = "fairseq" if config["encoder"] in FAIRSEQ else "hf"
         return getattr(request.getfixturevalue("ssl"), layout)
@@ -80,7 +80,7 @@ def test_the_twin_learns_one_batch(path, task, dump, pretrained, tmp_path, capsy
     model = pretrained(config)
     if model is not None:
         words += ["--ssl_checkpoint", str(model)]
-    if config["encoder"] == "hf_whisper":
+    if config["decoder"] == "hf_whisper":
         words += whisper_tokens(dump, model, tmp_path / "tokens")
     task.main(cmd=words)  # raises where it does not
     found = json.loads((out / "onebatchtest.json").read_text("utf-8"))

@@ -35,7 +35,7 @@ def built(request, task, tiny_ssl, tiny_whisper):
     """(arguments, model) of a configuration, on a tiny checkpoint where it names a real one."""
     config = load_config(request.param)
     check_config(config, str(request.param))
-    if config["encoder"] == "hf_whisper":
+    if "hf_whisper" in (config["frontend"], config["encoder"]):
         config["ssl_checkpoint"] = str(tiny_whisper)
     elif config.get("ssl_checkpoint"):
         layout = "fairseq" if config["encoder"] in OF_FAIRSEQ else "hf"

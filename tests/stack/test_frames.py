@@ -153,17 +153,25 @@ def test_wav2vec2_frames(encoder, changes):
     assert counter.exact and counter.num_frames(8) <= 1
 
 
+TINY_WHISPER = {
+    "d_model": 12, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 8,
+    "num_mel_bins": 80, "max_source_positions": 50,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("do_pad_trim", [False, True])
-def test_hf_whisper_frames(do_pad_trim):
-    conf = {
-        "model_config": {"d_model": 12, "encoder_layers": 1, "encoder_attention_heads": 2,
-                         "encoder_ffn_dim": 8, "num_mel_bins": 80, "max_source_positions": 50},
-        "do_pad_trim": do_pad_trim,
-    }  # fmt: skip
-    counter = frame_counter({"frontend": "none", "encoder": "hf_whisper", "encoder_conf": conf})
+@pytest.mark.parametrize(
+    "slot, more", [("encoder", {}), ("frontend", {}), ("frontend", {"pool": 2}),
+                   ("frontend", {"pool": 3})],
+)  # fmt: skip
+def test_hf_whisper_frames(do_pad_trim, slot, more):
+    conf = {"model_config": TINY_WHISPER, "do_pad_trim": do_pad_trim, **more}
+    stack = {"frontend": "none", "encoder": "identity"}
+    counter = frame_counter({**stack, slot: "hf_whisper", f"{slot}_conf": conf})
     samples = [1, 159, 160, 161, 319, 320, 480, 481, 1600, 15999, 16000]
-    real = lengths_of(build("encoder", "hf_whisper", **conf), samples, None)
+    real = lengths_of(build(slot, "hf_whisper", **conf), samples, None)
     assert {n: counter.num_frames(n) for n in samples} == real
+    assert counter.frame_shift == pytest.approx(0.02 * more.get("pool", 1))
 
 
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])

@@ -18,6 +18,14 @@ def test_whispers_limits_are_those_of_its_config(tiny_whisper):
     assert limits_of(one).max_labels == 446
 
 
+@pytest.mark.parametrize("do_pad_trim", [False, True])
+def test_a_whisper_in_front_has_them_too(tiny_whisper, do_pad_trim):
+    stack = {"frontend": "hf_whisper", "encoder": "identity", "model_conf": {"ctc_weight": 1.0}}
+    config = {**stack, "frontend_conf": {"do_pad_trim": do_pad_trim}}
+    assert limits_of({**config, "ssl_checkpoint": str(tiny_whisper)}).max_seconds == 2.0
+    assert limits_of(config) == Limits(True, 30.0, None, "Whisper")
+
+
 @pytest.mark.parametrize(
     "limits, given, reason",
     [

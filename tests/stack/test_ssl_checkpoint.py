@@ -15,7 +15,7 @@ from asr_dro_plugin.pretrained.layouts import inspect_checkpoint
 from asr_dro_plugin.stack.ssl_checkpoint import resolve_for, use_of
 from asr_dro_plugin.stack.use_checkpoint import apply_to_config, use_checkpoint
 
-pytest_plugins = ["tests.fixtures_ssl"]
+pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 S3PRL = {"frontend": "s3prl", "frontend_conf": {"multilayer_feature": True}}
 WAV2VEC2 = {"frontend": None, "encoder": "wav2vec2"}
 
@@ -176,6 +176,14 @@ def test_a_folder_for_one_encoder_names_it_to_another(tiny_ssl, tmp_path):
     assert resolve_for(own(folder), fetch=False).model_type == "hubert"
     with pytest.raises(UserError, match="is a hubert; frontend s3prl takes wav2vec2.*hf_wav2vec2"):
         resolve_for(S3PRL | {"ssl_checkpoint": str(folder)}, fetch=False)
+
+
+def test_a_folder_for_one_frontend_names_what_takes_it(tiny_ssl, tiny_whisper):
+    with pytest.raises(UserError, match="is a whisper; frontend s3prl .* frontend: hf_whisper"):
+        resolve_for(S3PRL | {"ssl_checkpoint": str(tiny_whisper)}, fetch=False)
+    config = {"frontend": "hf_whisper", "ssl_checkpoint": str(tiny_ssl.hf)}
+    with pytest.raises(UserError, match="frontend hf_whisper takes whisper.* hf_wav2vec2"):
+        resolve_for(config, fetch=False)
 
 
 def test_a_wrong_sum_beside_a_file_is_refused_before_anything_is_read(tiny_ssl, tmp_path):

@@ -111,6 +111,16 @@ def test_counts_of_a_local_s3prl_checkpoint(tiny_ssl, layout, multilayer, layer)
     check_against_the_model(config)
 
 
+@pytest.mark.parametrize("conf", [{}, {"layers": [1], "pool": 2}])
+def test_counts_of_a_local_whisper_in_front(tiny_whisper, conf):
+    config = {
+        **CTC, "frontend": "hf_whisper", "frontend_conf": conf, "encoder": "identity",
+        "ssl_checkpoint": str(tiny_whisper), "freeze_param": ["frontend.net.model"],
+    }  # fmt: skip
+    check_against_the_model(config)
+    assert describe(config, 5)[0].trainable == (1 if conf else 3)  # weights of the sum
+
+
 @pytest.mark.parametrize("size", [16, 24])
 def test_counts_of_a_local_fairseq_checkpoint(tiny_ssl, size):
     config = {
@@ -128,7 +138,7 @@ def test_counts_of_a_local_fairseq_checkpoint(tiny_ssl, size):
 def test_every_shipped_configuration_is_described(path, tiny_ssl, tiny_whisper):
     config, is_tiny = load_config(path), path.stem.endswith("_tiny")
     if is_tiny and config.get("ssl_checkpoint"):
-        is_whisper = config["encoder"] == "hf_whisper"
+        is_whisper = "hf_whisper" in (config["frontend"], config["encoder"])
         config["ssl_checkpoint"] = str(tiny_whisper if is_whisper else tiny_ssl.hf)
     slots = describe(config, 50)
     assert [slot.name for slot in slots] == [*SLOTS, "ctc"]
@@ -140,6 +150,17 @@ def test_a_hubs_model_is_unknown_until_it_is_here():
     stack = {"frontend": "none", "encoder": "hf_wav2vec2", "model_conf": {"ctc_weight": 1.0}}
     slots = describe({**stack, "ssl_checkpoint": "someone/something"}, 50)
     assert [slot.name for slot in slots if slot.trainable is None] == ["encoder", "ctc"]
+
+
+def test_a_linear_preencoder_waits_for_the_width_of_a_hubs_model():
+    stack = {"frontend": "hf_whisper", "preencoder": "linear", "encoder": "identity"}
+    config = {**stack, "preencoder_conf": {"output_size": 8}, "model_conf": {"ctc_weight": 1.0}}
+    slots = {slot.name: slot for slot in describe({**config, "ssl_checkpoint": "org/whisper"}, 50)}
+    assert slots["frontend"].trainable is None and slots["preencoder"].trainable is None
+    assert slots["encoder"].output_size == 8
+    known = {**config, "ssl_checkpoint": "openai/whisper-base"}
+    slots = {slot.name: slot for slot in describe(known, 50)}
+    assert slots["preencoder"].trainable == (512 + 1) * 8
 
 
 def test_without_a_token_list_only_what_needs_it_is_unknown():

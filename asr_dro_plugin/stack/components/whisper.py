@@ -75,7 +75,6 @@ HF_WHISPER_FRONTEND = replace(
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperFrontend",
     plain="asr_dro_plugin.nets.hidden_layers:WhisperHiddenLayers",
     network="net.model", frames=_own_frames, raw_audio=False, num_states=_num_states,
-    view=lambda chosen: replace(VIEW, layers=(*VIEW.layers, (chosen["pool"], chosen["pool"]))),
 )  # fmt: skip
 HF_WHISPER_DECODER = Component(
     path="asr_dro_plugin.espnet.parts.hf_whisper:HFWhisperDecoder",
