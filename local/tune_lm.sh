@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 12 with --tune_lm true: weight and word score of a language model, found on the dev set.
+# Stage 12 with --tune_lm true: weights of a language model, of each language, found on the dev set.
 set -euo pipefail
 
 stage=12                 # first stage
@@ -35,7 +35,7 @@ tune=(python3 -m asr_dro_plugin.bin.tune_lm --exp "${exp}" --model_file "${model
     --out "${tuned}")
 # shellcheck disable=SC2154 # decode_cmd is cmd.sh's
 once 12 "$(basename "${exp}")_$(basename "${out_dir}")" \
-    "weight of the language model on $(basename "${data_dir}")" \
+    "weights of the language model on $(basename "${data_dir}")" \
     --option "tune=${tune[*]}" --output "${tuned}" \
     --input "${exp}/${model_file}" "${config}" "${data_dir}/text" \
     ${norm_file:+"${norm_file}"} "${lm_files[@]}" \

@@ -12,6 +12,7 @@ from asr_dro_plugin.decoding.greedy import GreedyDecoder
 from asr_dro_plugin.decoding.language import FREE, LanguageChoice
 from asr_dro_plugin.decoding.options import check_lm_dir, refuse_limits_of_writing
 from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
+from asr_dro_plugin.decoding.weights import LanguageWeights
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.combinations import ctc_weight_of
 from asr_dro_plugin.stack.espnet_search import search_fault
@@ -43,9 +44,11 @@ def build_decoder(
     """
     check_lm_dir(config, lm_dir, where)
     language = LanguageChoice(config["lang"], tuple(tokens), blank_id)
+    weights = LanguageWeights.of(config)
+    language.check_named(weights.own, f"{where}: by_language")
     if config["mode"] == "greedy":
-        return GreedyDecoder(language)
-    beam = BeamDecoder(language, **{key: config[key] for key in SEARCH_KEYS})
+        return GreedyDecoder(language, weights)
+    beam = BeamDecoder(language, **{key: config[key] for key in SEARCH_KEYS}, weights=weights)
     if config["mode"] == "beam":
         return beam
     from asr_dro_plugin.decoding.lm_decoder import LanguageModels, LmDecoder
@@ -89,6 +92,12 @@ def decoder_for(
             "without. Use conf/decode_asr_greedy.yaml."
         )
     check_lm_dir(config, lm_dir, where)
+    weights = LanguageWeights.of(config)
+    if weights.penalise or weights.own:
+        raise UserError(
+            f"{where}: blank_penalty and by_language change the frames of CTC, and this model was "
+            "trained without. Delete them."
+        )
     rule = config.get("lang", FREE)
     untagged = (experiment.get("preprocessor_conf") or {}).get("whisper_language")
     return GreedyDecoder(

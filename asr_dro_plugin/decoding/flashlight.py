@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr_dro_plugin.decoding.abs_decoder import TokenPath
-from asr_dro_plugin.decoding.lm_scorers import LN10, Weights
+from asr_dro_plugin.decoding.lm_scorers import LN10
 from asr_dro_plugin.decoding.lm_spelling import Spelling, refuse_none
+from asr_dro_plugin.decoding.weights import Weights
 from asr_dro_plugin.errors import UserError, how_to_install
 from asr_dro_plugin.lm.files import UNKNOWN, LmFiles
 from asr_dro_plugin.lm.programs import load_kenlm
@@ -72,14 +73,22 @@ class FlashlightSearch:
             options, self.trie, self.lm, self.space, self.blank_id, unk, [], False
         )
 
-    def __call__(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[TokenPath]]:
-        """The n best of each utterance, of natural logarithms (N, T, V) and lengths (N,)."""
+    def __call__(
+        self, log_probs: np.ndarray, lengths: np.ndarray, penalty: float = 0.0
+    ) -> list[list[TokenPath]]:
+        """The n best of each utterance, of natural logarithms (N, T, V) and lengths (N,).
+
+        ``penalty`` is taken from the blank of every frame.
+        """
         return [
-            self._one(frames[:length]) for frames, length in zip(log_probs, lengths, strict=True)
+            self._one(frames[:length], penalty)
+            for frames, length in zip(log_probs, lengths, strict=True)
         ]
 
-    def _one(self, frames: np.ndarray) -> list[TokenPath]:
+    def _one(self, frames: np.ndarray, penalty: float) -> list[TokenPath]:
         kept, certain = self._searched(frames)
+        kept[:, self.blank_id] -= penalty
+        certain -= penalty * (len(frames) - len(kept))
         last = np.full((1, self.num_tokens), FLOOR, np.float32)
         last[0, [self.blank_id, self.space]] = 0.0
         whole = np.ascontiguousarray(np.concatenate([np.maximum(kept, FLOOR), last]))

@@ -18,6 +18,7 @@ from asr_dro_plugin.decoding.abs_decoder import (
     to_numpy,
 )
 from asr_dro_plugin.decoding.language import LanguageChoice
+from asr_dro_plugin.decoding.weights import LanguageWeights
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, WORD_START
@@ -31,24 +32,25 @@ TAG = re.compile(r"\[[a-z]{3}\]")
 class GreedyDecoder(AbsDecoder):
     """The likeliest symbol of each frame, collapsed; the score is that path's log probability.
 
-    Where ``language`` is not free, the tags are taken out of the frames, and the decided one stands
-    in front.
+    Where ``language`` is not free, or ``weights`` penalise the blank, the tags are taken out of the
+    frames, and the decided one stands in front.
     """
 
     language: LanguageChoice
+    weights: LanguageWeights = LanguageWeights()
 
     def __call__(
         self, emission: Emission, langs: Sequence[str | None] | None = None
     ) -> list[list[TokenPath]]:
-        if self.language.is_free:
+        if self.language.is_free and not self.weights.penalise:
             return best_paths(emission)
         log_probs, lengths = arrays_of(emission)
         tags = self.language.decide(log_probs, lengths, langs)
-        text = Emission(
-            self.language.without_tags(log_probs), lengths, emission.frame_shift,
-            emission.blank_id, emission.tokens,
-        )  # fmt: skip
-        return tagged(best_paths(text), tags)
+        text = self.language.without_tags(log_probs)
+        penalty = self.weights.penalties(self.language.named(tags, langs, len(text)))
+        text[:, :, emission.blank_id] -= penalty[:, None]
+        read = replace(emission, log_probs=text, lengths=lengths)
+        return tagged(best_paths(read), tags)
 
 
 def tagged(found: list[list[TokenPath]], tags: np.ndarray | None) -> list[list[TokenPath]]:

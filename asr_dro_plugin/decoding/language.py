@@ -81,6 +81,20 @@ class LanguageChoice:
             for code in sorted(set(langs)):
                 self._check(code)
 
+    def check_named(self, langs: Collection[str], where: str) -> None:
+        """Refuse languages with settings of their own, ``where``, that can never be decided on."""
+        unknown = sorted(set(langs) - self.tags.keys()) if self.tags else []
+        if unknown:
+            raise UserError(
+                f"{where} names '{unknown[0]}', which the model does not know."
+                f"{suggestion(unknown[0], self.tags)} Known: {' '.join(sorted(self.tags))}."
+            )
+        if langs and not self.tags and self.rule != FORCED:
+            raise UserError(
+                f"{where} needs each utterance's language, and the model has no language tags. "
+                "Set lang forced (the data's utt2lang), or delete it."
+            )
+
     def allowed(self, num: int, langs: Sequence[str | None] | None) -> np.ndarray:
         """Which tags (in the order of ``tags``) each utterance may have, (num, G) bool.
 
@@ -120,6 +134,20 @@ class LanguageChoice:
         best = np.where(np.isneginf(scores).all(1), self.allowed(len(scores), langs).argmax(1),
                         scores.argmax(1))  # fmt: skip
         return columns[best]
+
+    def named(
+        self, tags: np.ndarray | None, langs: Sequence[str | None] | None, num: int
+    ) -> list[str | None]:
+        """The language of each of ``num`` utterances: the decided tag's, else the given one.
+
+        Args:
+            tags: ``decide``'s.
+            langs: the given languages, which a model without tags has to go by.
+        """
+        if tags is None:
+            return list(langs) if langs is not None else [None] * num
+        codes = {column: lang for lang, column in self.tags.items()}
+        return [codes[int(tag)] for tag in tags]
 
     def decide_over(self, pieces: Sequence[np.ndarray]) -> str | None:
         """The one language of a recording, from the log probabilities (T, V) of its pieces.

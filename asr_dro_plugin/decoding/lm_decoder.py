@@ -20,9 +20,10 @@ import numpy as np
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, arrays_of
 from asr_dro_plugin.decoding.flashlight import FlashlightSearch, import_flashlight
 from asr_dro_plugin.decoding.language import LanguageChoice, fold, leading_spaces
-from asr_dro_plugin.decoding.lm_scorers import NGram, TokenScorer, Weights, WordScorer
+from asr_dro_plugin.decoding.lm_scorers import NGram, TokenScorer, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import BeamDecoder
+from asr_dro_plugin.decoding.weights import LanguageWeights, Weights
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.files import JOINT, LmFiles, check_unit, find_lm, lm_names
@@ -50,8 +51,9 @@ class LmDecoder(AbsDecoder):
         tags = self.language.decide(log_probs, lengths, langs)
         text, heads = self._text(log_probs, lengths, tags)
         found: list[list[TokenPath]] = [[] for _ in heads]
-        for name, rows in self._by_model(tags, langs, len(heads)).items():
-            paths = self.models.search(name)(text[rows], lengths[rows])
+        for (lang, weights), rows in self._by_search(tags, langs, len(heads)).items():
+            search = self.models.search(lang, weights)
+            paths = search(text[rows], lengths[rows], weights.blank_penalty)
             for row, of_row in zip(rows, paths, strict=True):
                 found[row] = [_behind(heads[row], path) for path in of_row]
         return found
@@ -77,21 +79,21 @@ class LmDecoder(AbsDecoder):
         ]
         return text, heads
 
-    def _by_model(self, tags, langs, num: int) -> dict[str | None, list[int]]:
-        """Rows by the language whose model they need."""
-        if self.models.config["lm"] == "joint":
-            return {None: list(range(num))} if num else {}
-        names = {column: lang for lang, column in self.language.tags.items()}
-        given = langs if tags is None else [names[int(tag)] for tag in tags]
-        if given is None or None in given:
-            raise UserError(
-                "lm is language, but the model has no language tags and the language of an "
-                "utterance is not given. Add utt2lang to the data, or set lm joint."
-            )
-        self.models.check(sorted(set(given)))
-        rows: dict[str | None, list[int]] = {}
-        for row, lang in enumerate(given):
-            rows.setdefault(lang, []).append(row)
+    def _by_search(self, tags, langs, num: int) -> dict[tuple[str | None, Weights], list[int]]:
+        """Rows by the language whose model they need (None: the joint one) and by its weights."""
+        names = self.language.named(tags, langs, num)
+        is_joint = self.models.config["lm"] == JOINT
+        if not is_joint:
+            if None in names:
+                raise UserError(
+                    "lm is language, but the model has no language tags and the language of an "
+                    "utterance is not given. Add utt2lang to the data, or set lm joint."
+                )
+            self.models.check(sorted(set(names)))
+        rows: dict[tuple[str | None, Weights], list[int]] = {}
+        for row, lang in enumerate(names):
+            key = None if is_joint else lang, self.models.weights[lang]
+            rows.setdefault(key, []).append(row)
         return rows
 
 
@@ -129,8 +131,10 @@ class FusedSearch:
     blank_id: int
     scorer: TokenScorer | WordScorer
 
-    def __call__(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[list[TokenPath]]:
-        return self.beam.searched(log_probs, lengths, self.blank_id, self.scorer)
+    def __call__(
+        self, log_probs: np.ndarray, lengths: np.ndarray, penalty: float = 0.0
+    ) -> list[list[TokenPath]]:
+        return self.beam.searched(log_probs, lengths, self.blank_id, self.scorer, penalty)
 
     def reweigh(self, weights: Weights) -> None:
         self.scorer.reweigh(weights)
@@ -147,6 +151,7 @@ class LanguageModels:
 
     Attributes:
         coverage: one entry for every model loaded so far.
+        weights: the joint ones and those of languages that have their own; may be replaced.
 
     Raises:
         UserError: the model asked for is not there, or is of another unit.
@@ -167,7 +172,9 @@ class LanguageModels:
         self.spelling = Spelling.of(tokens, token_type, self.blank_id)
         self.coverage: list[Coverage] = []
         self._files: dict[str, LmFiles] = {}
+        self.weights = LanguageWeights.of(config)
         self._searches: dict[str, FlashlightSearch | FusedSearch] = {}
+        self._set_to: dict[str, Weights] = {}  # each search
         self._warned: set[str] = set()
         if config["lm"] == JOINT:
             self.search(None)
@@ -191,24 +198,22 @@ class LanguageModels:
                 self.lm_dir, " ".join(lacking),
             )  # fmt: skip
 
-    def search(self, lang: str | None) -> FlashlightSearch | FusedSearch:
-        """The search under the model for a language."""
-        name = self.name_of(lang)
+    def search(
+        self, lang: str | None, weights: Weights | None = None
+    ) -> FlashlightSearch | FusedSearch:
+        """The search under the model for a language, with these weights or the language's."""
+        name, weights = self.name_of(lang), weights or self.weights[lang]
         if name not in self._searches:
             self._find([name])
             self._searches[name] = self._build(name)
-            self._searches[name].reweigh(self._weights())
+        if self._set_to.get(name) != weights:
+            self._searches[name].reweigh(weights)
+            self._set_to[name] = weights
         return self._searches[name]
 
     def name_of(self, lang: str | None) -> str:
         """Which model serves a language."""
         return lang if self.config["lm"] != JOINT and lang in self._files else JOINT
-
-    def reweigh(self, lm_weight: float, word_score: float) -> None:
-        """Other alpha and beta for the models that are loaded, and for those to come."""
-        self.config = {**self.config, "lm_weight": lm_weight, "word_score": word_score}
-        for search in self._searches.values():
-            search.reweigh(self._weights())
 
     def _find(self, names: Sequence[str]) -> None:
         for name in names:
@@ -216,10 +221,6 @@ class LanguageModels:
                 files = find_lm(self.lm_dir, name)
                 check_unit(files, self.config["lm_unit"])
                 self._files[name] = files
-
-    def _weights(self) -> Weights:
-        unk_score = self.config["unk_score"] or 0.0
-        return Weights(self.config["lm_weight"], self.config["word_score"], unk_score)
 
     @property
     def _in_flashlight(self) -> bool:
@@ -235,7 +236,7 @@ class LanguageModels:
             found = FlashlightSearch(files, self.tokens, spelling, self.blank_id, self.config)
             self._note(name, found.num_words + len(found.left_out), found.left_out)
             return found
-        lm, weights = NGram(files.model), self._weights()
+        lm, weights = NGram(files.model), self.weights[name]
         if is_char:
             is_text = enumerate(spelling.is_text)
             units = [spelling.units(token) if use else () for token, use in is_text]

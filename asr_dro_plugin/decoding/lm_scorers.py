@@ -8,12 +8,12 @@ Look-Ahead for Large Vocabulary Speech Recognition", 1996 (here with unigrams).
 
 import math
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
 from asr_dro_plugin.decoding.lm_spelling import ROOT, Lexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import Scorer
+from asr_dro_plugin.decoding.weights import Weights
 from asr_dro_plugin.lm.files import UNKNOWN
 from asr_dro_plugin.lm.programs import import_kenlm, load_kenlm
 from asr_dro_plugin.text.tokens import SPACE
@@ -21,25 +21,6 @@ from asr_dro_plugin.text.tokens import SPACE
 LN10 = math.log(10)
 START, NO_CONTEXT = 0, 1
 MAX_CACHED = 1 << 22  # numbers in a table; a fuller one is begun anew with the next batch
-
-
-@dataclass(frozen=True)
-class Weights:
-    """alpha, beta and the bonus of an unknown word, each in natural logarithms."""
-
-    lm_weight: float
-    word_score: float
-    unk_score: float = 0.0
-
-    def gain(self, log_prob, units=1, unknown=0):
-        """The bonus of ``units`` units of which ``unknown`` are; numbers or arrays."""
-        score = self.lm_weight * log_prob if self.lm_weight else 0.0
-        return score + self.word_score * units + self.unk_score * unknown
-
-    @property
-    def most(self) -> float:
-        """The factor that one unit can gain a prefix at most (probabilities are at most 1)."""
-        return float(np.exp(max(0.0, self.word_score, self.word_score + self.unk_score)))
 
 
 class NGram:

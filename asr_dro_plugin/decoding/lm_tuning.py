@@ -1,10 +1,9 @@
-"""Alpha and beta of a language model on a dev set whose emissions are computed once."""
+"""Weights of a language model on a dev set whose emissions are computed once."""
 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,19 @@ from asr_dro_plugin.decoding import parts
 from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.decoding.command_line import Request
 from asr_dro_plugin.decoding.greedy import speller
+from asr_dro_plugin.decoding.options import WEIGHTS
+from asr_dro_plugin.decoding.weights import LanguageWeights, Weights
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm import grid
+from asr_dro_plugin.lm.by_language import MIN_CHARS, MIN_UTTS, FoldCounts, Point, choose
 from asr_dro_plugin.scoring.error_rates import score
+from asr_dro_plugin.scoring.scores import Score
 from asr_dro_plugin.scoring.set_inputs import read_set_tables
 from asr_dro_plugin.text.normalizers import recorded
 
 FILE = "log_probs.float16"
-TUNED = ("lm_weight", "word_score")
+TUNED = (*WEIGHTS, "by_language")
 
 
 class EmissionStore:
@@ -98,90 +101,174 @@ def refuse_untunable(config: Mapping, where: str) -> None:
         )
 
 
-def open_trials(
-    request: Request, data_dir: Path, out: Path, text_norm: str, criterion: str
-) -> grid.Trials:
+@dataclass(frozen=True)
+class Plan:
+    """What is tuned, and how far.
+
+    Args:
+        data_dir: the dev set.
+        text_norm: what both texts go through before they are scored.
+        search: where to look.
+        by_language: whether languages may get weights of their own.
+        min_chars, min_utts: from how much text on, as ``lm.by_language`` has it.
+    """
+
+    data_dir: Path
+    text_norm: str
+    search: grid.Search
+    by_language: bool = True
+    min_chars: int = MIN_CHARS
+    min_utts: int = MIN_UTTS
+
+
+def open_trials(request: Request, plan: Plan, out: Path, criterion: str) -> grid.Trials:
     """Trials so far, if they are of the same model, data and settings."""
     rest = {key: value for key, value in request.config.items() if key not in TUNED}
-    model = request.model
+    model, data_dir = request.model, plan.data_dir
     source = parts.source_of(Path(model.exp), model.file, rest, data_dir, request.lm_dir)
-    source |= {"text": sha256_of(data_dir / "text"), "text_norm": recorded(text_norm)}
-    return grid.Trials(out.with_suffix(".json"), source, criterion)
+    source |= {"text": sha256_of(data_dir / "text"), "text_norm": recorded(plan.text_norm)}
+    return grid.Trials(out.with_suffix(".json"), source, criterion, data_dir.name)
 
 
 def tune(
     request: Request,
     trials: grid.Trials,
-    data_dir: Path,
-    text_norm: str,
+    plan: Plan,
     store: EmissionStore,
     fill: Callable[[EmissionStore], dict[str, str]],
-    alphas: grid.Point,
-    betas: grid.Point,
-    num: int | None,
 ) -> dict[str, str]:
     """Try what is not tried yet; returns utterances without emission and why.
 
     Args:
         request: the model and a decoder of mode lm.
         trials: those so far, which grow.
-        text_norm: what both texts go through before they are scored.
-        fill: computes the emissions of an empty store once something is to be tried; the faults.
-        alphas, betas: the values of the grid, or the ranges.
-        num: so many points spread over the ranges; None for the grid.
+        store: gets the emissions once something is to be tried.
+        fill: computes them; the faults.
     """
     faults: dict[str, str] = {}
 
-    def evaluate(point: grid.Point) -> grid.Trial:
+    def evaluate(joint: Point, own: Mapping[str, Point]) -> tuple[grid.Trial, dict]:
         if not len(store):  # everything may be tried already
             faults.update(fill(store))
-        request.decoder.models.reweigh(*point)
-        return measure(request, store, data_dir, text_norm, point)
+        weights = {lang: _weights(request.config, point) for lang, point in own.items()}
+        joint_weights = _weights(request.config, joint)
+        request.decoder.models.weights = LanguageWeights(joint_weights, weights)
+        return measure(request, store, plan, joint)
 
-    total = num or len(set(alphas)) * len(set(betas)) + 8
-    with Progress(total, f"tune-lm {data_dir.name}") as bar:
-        shown = lambda trial: bar.advance(1, f"best {100 * trials.figure(trials.best):.2f} %")  # noqa: E731
-        run = partial(grid.run_points, num=num) if num else grid.run_grid
-        run(trials, evaluate, alphas=alphas, betas=betas, on_trial=shown)
+    search, passes = plan.search, 2 if plan.by_language else 1
+    with Progress(passes * search.num_trials, f"tune-lm {plan.data_dir.name}") as bar:
+        shown = lambda: bar.advance(1, f"best {100 * trials.figure(trials.best):.2f} %")  # noqa: E731
+        grid.run_joint(trials, evaluate, search, shown)
+        if plan.by_language:
+            _tune_languages(trials, plan, evaluate, shown)
+        else:
+            trials.choices, trials.together = {}, None
     return faults
 
 
+def _weights(config: Mapping, point: Point) -> Weights:
+    return LanguageWeights.of({**config, **dict(zip(WEIGHTS, point)), "by_language": None}).joint
+
+
+def _tune_languages(
+    trials: grid.Trials, plan: Plan, evaluate: grid.Evaluate, shown: Callable[[], None]
+) -> None:
+    """Weights by language, and what they come to together."""
+    joint, floor = trials.best.point, (trials.metric, plan.min_chars, plan.min_utts)
+    choice = lambda lang: choose(lang, trials.counts[lang], joint, *floor)  # noqa: E731
+    enough = [lang for lang in trials.counts if choice(lang).has_evidence]
+    grid.run_by_language(trials, evaluate, plan.search, enough, shown)
+    choices = {lang: choice(lang) for lang in trials.counts}
+    chosen, before = (
+        {lang: c.point for lang, c in each.items()} for each in (choices, trials.choices)
+    )
+    if trials.together is None or chosen != before:
+        own = {lang: each.point for lang, each in choices.items() if not each.reason}
+        trials.together = evaluate(joint, own)[0] if own else trials.done[joint]
+    trials.choices = choices
+
+
 def measure(
-    request: Request, store: EmissionStore, data_dir: Path, text_norm: str, point: grid.Point
-) -> grid.Trial:
-    """Decode the set and score it."""
-    begin, hypotheses = time.monotonic(), {}
-    config, decoder = request.config, request.decoder
+    request: Request, store: EmissionStore, plan: Plan, joint: Point
+) -> tuple[grid.Trial, dict[str, FoldCounts]]:
+    """Decode the set with the decoder's weights and score it; also by decided language."""
+    begin, hypotheses, decided = time.monotonic(), {}, {}
+    config, decoder, data_dir = request.config, request.decoder, plan.data_dir
     spell = speller(decoder.models.tokens, decoder.models.token_type)
     langs = parts.read_langs(data_dir, config["lang"] == "forced")
+    codes = {column: lang for lang, column in decoder.language.tags.items()}
     for utt_ids, emission in store.batches(config["batch_duration"]):
         given = [langs.get(utt_id) for utt_id in utt_ids]
         for utt_id, paths in zip(utt_ids, decoder(emission, given), strict=True):
-            hypotheses[utt_id] = spell(paths[0].ids)
+            ids = paths[0].ids
+            hypotheses[utt_id] = spell(ids)
+            decided[utt_id] = codes.get(ids[0]) if ids and codes else langs.get(utt_id)
     groups = parts.language_table(data_dir)
     tables = read_set_tables(str(data_dir / "text"), str(groups) if groups else None)
     found = score(
-        read_table(data_dir / "text"), hypotheses, tables.languages, text_norm,
+        read_table(data_dir / "text"), hypotheses, tables.languages, plan.text_norm,
         no_space=tables.no_space,
     )  # fmt: skip
     rates = found.macro("cer"), found.macro("wer"), found.rate(found.worst("cer"), "cer")
-    return grid.Trial(*point, *rates, round(time.monotonic() - begin, 3))
+    cer = {lang: found.rate(lang, "cer") for lang in found.groups}
+    trial = grid.Trial(*joint, *rates, cer, round(time.monotonic() - begin, 3))
+    return trial, _by_decided(found, decided)
+
+
+def _by_decided(found: Score, decided: Mapping[str, str | None]) -> dict[str, FoldCounts]:
+    """What was counted of the utterances of each language that was decided on."""
+    counts = found.utterances.counts
+    columns = [(each.errors, each.ref) for each in (counts["cer"], counts["wer"])]
+    rows = np.stack([column for pair in columns for column in pair], axis=1)
+    places: dict[str, list[int]] = {}
+    for place, utt_id in sorted(enumerate(found.utterances.utt_ids), key=lambda each: each[1]):
+        if lang := decided.get(utt_id):
+            places.setdefault(lang, []).append(place)
+    return {lang: FoldCounts.of(rows[each]) for lang, each in sorted(places.items())}
+
+
+def joint_path(out: Path) -> Path:
+    """Where the joint weights alone are written, for a comparison."""
+    return out.with_stem(f"{out.stem}_joint")
 
 
 def write_tuned(
     request: Request, trials: grid.Trials, config: str, data_dir: Path, out: Path
 ) -> None:
-    """The configuration with the best weights; its first lines say where they come from."""
-    given, best = load_config(config), trials.best
-    tuned = {**given, "lm_weight": best.lm_weight, "word_score": best.word_score}
-    names = [key for key in TUNED if tuned[key] != given.get(key)]
-    differs = f"differs from {Path(config).name} in {', '.join(names)}" if names else (
-        f"the same as {Path(config).name}")  # fmt: skip
-    head = (
+    """The configuration with the best weights; its first lines say where they come from.
+
+    Where languages have their own, the joint weights alone are in ``joint_path(out)``.
+    """
+    given = load_config(config)
+    joint = {**given, **dict(zip(WEIGHTS, trials.best.point))}
+    if not trials.best.blank_penalty and "blank_penalty" not in given:
+        del joint["blank_penalty"]
+    joint.pop("by_language", None)
+    own = {lang: choice.point for lang, choice in trials.choices.items() if not choice.reason}
+    weights = {lang: dict(zip(WEIGHTS, own[lang])) for lang in sorted(own)}
+    where = (
         f"# Tuned on {data_dir.name} with {Path(request.model.exp).name} and "
-        f"{Path(request.lm_dir).name}; {differs}.\n"
-        f"# {trials.title} {100 * trials.figure(best):.2f} %, the best of "
-        f"{len(trials.done)} trials ({trials.path.name}).\n"
+        f"{Path(request.lm_dir).name}; "
     )
-    with atomic_write(out) as stream:
-        stream.write(head + yaml.safe_dump(tuned, sort_keys=False, allow_unicode=True))
+    best = f"# {trials.title} {100 * trials.figure(trials.best):.2f} %"
+    last = f", the best of {len(trials.done)} trials ({trials.path.name}).\n"
+    joint_path(out).unlink(missing_ok=True)
+    if not own:
+        _write_config(out, joint, where + _differs(joint, given, config) + best + last)
+        return
+    tuned = {**joint, "by_language": weights}
+    by_language = f", {100 * trials.figure(trials.together):.2f} % with weights by language"
+    _write_config(out, tuned, where + _differs(tuned, given, config) + best + by_language + last)
+    _write_config(joint_path(out), joint, where + _differs(joint, tuned, out.name) + best + last)
+
+
+def _differs(ours: Mapping, theirs: Mapping, name: str) -> str:
+    keys = [key for key in TUNED if ours.get(key) != theirs.get(key)]
+    if not keys:
+        return f"the same as {Path(name).name}.\n"
+    return f"differs from {Path(name).name} in {', '.join(keys)}.\n"
+
+
+def _write_config(path: Path, config: Mapping, head: str) -> None:
+    with atomic_write(path) as stream:
+        stream.write(head + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))

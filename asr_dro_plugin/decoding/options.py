@@ -23,6 +23,7 @@ MODES = ("greedy", "beam", "lm", "espnet")
 SEARCH, WITH_LM, GREEDY = frozenset({"beam", "lm"}), frozenset({"lm"}), frozenset({"greedy"})
 OURS = frozenset({"greedy", *SEARCH})
 LANGUAGE_RULES = ("free", "forced")
+WEIGHTS = ("lm_weight", "word_score", "blank_penalty")  # that a language may have its own of
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Key:
     """One key of the YAML.
 
     Args:
-        kind: int, float, bool, or a tuple of legal words; lang and stride have rules of their own.
+        kind: int, float, bool, or a tuple of legal words; lang, stride and by_language have rules
+            of their own.
         default: a value, or one a mode.
         modes: those that use the key.
         least, above, most: ends of the legal numbers, as in ``check_number``.
@@ -51,6 +53,10 @@ KEYS: dict[str, Key] = {
     # free: the model names the language; forced: the data does (utt2lang, --lang); "eng fra": one
     # of these.
     "lang": Key("lang", "free"),
+    # Natural logs that the blank loses in every frame; above 0: fewer letters are left out.
+    "blank_penalty": Key(float, 0.0, OURS, -100, 100),
+    # ISO code -> its own lm_weight, word_score, blank_penalty; null: the same for all.
+    "by_language": Key("by_language", None, OURS, optional=True),
     "times": Key(bool, False),  # whether words and characters get times and confidences
     # Seconds of a piece of long audio (null: no pieces); of overlap, one number or [left, right].
     "chunk_length": Key(float, None, OURS, above=0, optional=True),
@@ -124,6 +130,7 @@ def read_decode_config(source: str | os.PathLike | Mapping, where: str = "") -> 
     for name, key in _keys_of(mode).items():
         default = key.default[mode] if isinstance(key.default, Mapping) else key.default
         config[name] = _checked(name, given.get(name, default), where)
+    config["by_language"] = _by_language(config["by_language"], mode, where)
     if config.get("lm_unit") == "char" and "lexicon" not in given:
         config["lexicon"] = False
     _check_contradictions(config, where)
@@ -169,6 +176,9 @@ def _checked(name: str, value: Any, where: str) -> Any:
         return _language_rule(value, where)
     if name == "stride":
         return _stride(value, where)
+    if name == "by_language":
+        check_kind(f"{where}: {name}", value, {"dict"})
+        return value
     if isinstance(key.kind, tuple):
         check_word(f"{where}: {name}", value, key.kind)
         return value
@@ -187,13 +197,35 @@ def _number(name: str, value: Any, key: Key, where: str) -> int | float:
 def _language_rule(value: Any, where: str) -> str:
     """``free``, ``forced``, or ISO codes with single spaces between them."""
     codes = value if isinstance(value, list) else str(value).replace(",", " ").split()
-    is_code = [isinstance(c, str) and len(c) == 3 and c.isascii() and c.islower() for c in codes]
-    if codes in (["free"], ["forced"]) or (codes and all(is_code)):
+    if codes in (["free"], ["forced"]) or (codes and all(map(_is_code, codes))):
         return " ".join(dict.fromkeys(codes))
     near = suggestion(str(value), LANGUAGE_RULES)
     raise UserError(
         f"{where}: lang is '{value}'.{near} Give free, forced, or ISO codes such as 'eng fra'."
     )
+
+
+def _is_code(word: Any) -> bool:
+    return isinstance(word, str) and len(word) == 3 and word.isascii() and word.islower()
+
+
+def _by_language(given: Mapping | None, mode: str, where: str) -> dict[str, dict] | None:
+    """Each language's own weights, those that the mode uses."""
+    names = [name for name in WEIGHTS if mode in KEYS[name].modes]
+    found: dict[str, dict] = {}
+    for lang, weights in (given or {}).items():
+        place = f"{where}: by_language: {lang}"
+        if not _is_code(lang):
+            raise UserError(f"{place} is no ISO code. Give codes such as eng ('yes' in quotes).")
+        check_kind(place, weights, {"dict"})
+        for name in weights:
+            if name not in names:
+                raise UserError(
+                    f"{place}: '{name}' is no weight of mode {mode}.{suggestion(str(name), names)} "
+                    f"It has: {' '.join(names)}."
+                )
+        found[lang] = {name: _checked(name, weights[name], place) for name in weights}
+    return found or None
 
 
 def _stride(value: Any, where: str) -> tuple[float, float]:

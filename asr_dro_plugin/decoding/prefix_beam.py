@@ -22,6 +22,7 @@ from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, arrays_of
 from asr_dro_plugin.decoding.greedy import tagged
 from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.decoding.search_frames import Frames, search_frames
+from asr_dro_plugin.decoding.weights import LanguageWeights
 from asr_dro_plugin.emissions import Emission
 
 NO_TOKEN = -1
@@ -62,12 +63,14 @@ class BeamDecoder(AbsDecoder):
     """The prefixes with most probability over all their alignments.
 
     Args:
-        language: which tags may be found; where it is free a tag is a token like any other.
+        language: which tags may be found; where it is free, and no blank is penalised, a tag is a
+            token like any other.
         beam_size: prefixes kept in a frame.
         beam_size_token: likeliest tokens of a frame that may follow; None for all.
         beam_threshold: natural logs behind the best at which a prefix is dropped.
         blank_threshold: frames with a likelier blank only part what is around them; 1: exact.
         nbest: hypotheses an utterance.
+        weights: whose ``blank_penalty`` counts.
     """
 
     language: LanguageChoice
@@ -76,21 +79,33 @@ class BeamDecoder(AbsDecoder):
     beam_threshold: float
     blank_threshold: float
     nbest: int
+    weights: LanguageWeights = LanguageWeights()
 
     def __call__(
         self, emission: Emission, langs: Sequence[str | None] | None = None
     ) -> list[list[TokenPath]]:
         log_probs, lengths = arrays_of(emission)
-        if self.language.is_free:
+        if self.language.is_free and not self.weights.penalise:
             return self.searched(log_probs, lengths, emission.blank_id)
         tags = self.language.decide(log_probs, lengths, langs)
+        penalty = self.weights.penalties(self.language.named(tags, langs, len(log_probs)))
         text = self.language.without_tags(log_probs)
-        return tagged(self.searched(text, lengths, emission.blank_id), tags)
+        return tagged(self.searched(text, lengths, emission.blank_id, penalty=penalty), tags)
 
-    def searched(self, log_probs, lengths, blank_id, scorer: Scorer | None = None):
-        """Paths of log probabilities (B, T, V) with these lengths, weighed by ``scorer``."""
+    def searched(
+        self,
+        log_probs: np.ndarray,
+        lengths: np.ndarray,
+        blank_id: int,
+        scorer: Scorer | None = None,
+        penalty: np.ndarray | float = 0.0,
+    ) -> list[list[TokenPath]]:
+        """Paths of log probabilities (B, T, V) with these lengths, weighed by ``scorer``.
+
+        ``penalty`` is as ``search_frames`` takes it.
+        """
         frames = search_frames(
-            log_probs, lengths, blank_id, self.beam_size_token, self.blank_threshold
+            log_probs, lengths, blank_id, self.beam_size_token, self.blank_threshold, penalty
         )
         return search(frames, self.beam_size, self.nbest, self.beam_threshold, scorer)
 

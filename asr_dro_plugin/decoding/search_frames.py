@@ -1,9 +1,10 @@
 """What a search looks at: the frames that are not certainly blank, and their likeliest tokens.
 
-A frame that is blank with a probability above ``blank_threshold`` parts what stands on its two
-sides and adds its blank's log probability; nothing else of it is searched.  What is lost is the
-mass of the paths that hold a token in such a frame, at most ``1 - blank_threshold`` of each.  With
-a threshold of 1 every frame is searched and nothing is lost.
+A frame that is blank with a probability above ``blank_threshold``, before any penalty, parts what
+stands on its two sides and adds its blank's log probability; nothing else of it is searched.  What
+is lost is the mass of the paths that hold a token in such a frame, at most ``1 - blank_threshold``
+of each (exp(penalty) times as much with a penalty).  With a threshold of 1 every frame is searched
+and nothing is lost.
 """
 
 import math
@@ -44,6 +45,7 @@ def search_frames(
     blank_id: int,
     beam_size_token: int | None,
     blank_threshold: float,
+    penalty: np.ndarray | float = 0.0,
 ) -> Frames:
     """Choose the frames and the tokens to search.
 
@@ -51,15 +53,18 @@ def search_frames(
         log_probs: (B, T, V) natural logarithms; what is past the lengths (B,) is not read.
         beam_size_token: C; None for all tokens.
         blank_threshold: in (0, 1]; 1 leaves no frame out.
+        penalty: what each blank's logarithm loses, one number or one an utterance (B,).
     """
     inside = frames_inside(log_probs, lengths)
     searched = inside.copy()
     if blank_threshold < 1:
         searched &= log_probs[:, :, blank_id] <= math.log(blank_threshold)
     order = np.argsort(-searched.sum(1), kind="stable")
-    blank = np.where(inside & ~searched, log_probs[:, :, blank_id], 0.0)
+    penalty = np.broadcast_to(np.asarray(penalty, log_probs.dtype), len(log_probs))
+    blank = np.where(inside & ~searched, log_probs[:, :, blank_id] - penalty[:, None], 0.0)
     searched = searched[order]
     kept = _packed(log_probs[order], searched)
+    kept[:, :, blank_id] -= penalty[order, None]
     candidates = _likeliest(kept, blank_id, beam_size_token)
     probs = np.exp(np.take_along_axis(kept, candidates, -1).astype(np.float64))
     return Frames(

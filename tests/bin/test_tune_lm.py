@@ -33,6 +33,7 @@ def words(trained, dump, lm_dir, tmp_path):
     given = {
         "exp": trained, "config": tmp_path / "decode_asr_lm_word.yaml", "data_dir": dump / "dev",
         "lm_dir": lm_dir, "out": tmp_path / "tuned.yaml", "alphas": "0 1", "betas": "0",
+        "penalties": "0",
     }  # fmt: skip
     return [word for name, value in given.items() for word in (f"--{name}", str(value))]
 
@@ -55,7 +56,11 @@ def test_the_best_weights_become_a_configuration_with_trials_and_picture(
         names = {key for key in ours | theirs if ours.get(key) != theirs.get(key)}
         assert claim.groups() == ("decode_asr_lm_word.yaml", ", ".join(sorted(names)))
     assert tuned.with_suffix(".png").stat().st_size > 1000
-    assert "<- best" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "<- best" in out
+    assert [line.split()[0] for line in out.splitlines() if "are fewer than 1,000" in line] == (
+        sorted(kept["counts"])
+    )
 
 
 def test_an_error_rate_is_that_of_decoding_with_the_weights(words, trained, dump, lm_dir, tmp_path):
@@ -114,6 +119,8 @@ def test_what_cannot_be_tuned_is_refused_at_once(words, tmp_path):
         ("--config", str(greedy), "mode greedy, which has no alpha"),
         ("--alphas", "0 -1", "A weight is 0 or more"),
         ("--trials", "0", "Give 1 or more"),
+        ("--penalties", "0 200", "--penalties go from -100 to 100"),
+        ("--min_chars", "-1", "Give 0 or more"),
         ("--lm_dir", "nowhere", "--lm_dir nowhere does not exist"),
     ]:
         with pytest.raises(UserError, match=message):

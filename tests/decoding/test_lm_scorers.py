@@ -4,10 +4,11 @@ import kenlm
 import numpy as np
 import pytest
 
-from asr_dro_plugin.decoding.lm_scorers import LN10, NGram, TokenScorer, Weights, WordScorer
+from asr_dro_plugin.decoding.lm_scorers import LN10, NGram, TokenScorer, WordScorer
 from asr_dro_plugin.decoding.lm_spelling import Lexicon, OpenLexicon, Spelling
 from asr_dro_plugin.decoding.prefix_beam import search
 from asr_dro_plugin.decoding.search_frames import search_frames
+from asr_dro_plugin.decoding.weights import Weights
 from asr_dro_plugin.lm.programs import silent_stderr
 from tests.decoding.brute import all_prefixes, random_frames
 

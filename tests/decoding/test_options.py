@@ -24,6 +24,7 @@ def test_an_empty_configuration_is_greedy_with_every_default():
         "mode": "greedy", "batch_duration": 60.0, "lang": "free", "times": False,
         "chunk_length": None, "stride": None, "max_chars_per_second": 30.0,
         "end_repetition": True,
+        "blank_penalty": 0.0, "by_language": None,
     }  # fmt: skip
 
 
@@ -41,6 +42,12 @@ def test_values_come_in_one_form():
     assert read_decode_config({"lang": "eng, fra eng"})["lang"] == "eng fra"
 
 
+def test_weights_by_language_are_those_that_the_mode_uses():
+    own = {"eng": {"lm_weight": 1, "blank_penalty": 2}, "deu": {}}
+    assert read_decode_config({"mode": "lm", "by_language": own})["by_language"] == own
+    assert read_decode_config({"by_language": {}})["by_language"] is None
+
+
 def test_mode_espnet_keeps_its_own_keys_and_gets_no_others():
     given = {"mode": "espnet", "beam_size": 5, "ctc_weight": 1.0}
     assert read_decode_config(given) == {**given, "batch_duration": 60.0}
@@ -55,6 +62,13 @@ def test_mode_espnet_keeps_its_own_keys_and_gets_no_others():
         ({"beam_size": 5}, "mode greedy does not use beam_size. Delete it, or set mode beam or lm"),
         ({"mode": "beam", "lm_weight": 0.5}, "does not use lm_weight.*set mode lm"),
         ({"mode": "espnet", "lexicon": True}, "'lexicon' is no option"),
+        ({"blank_penalty": 101}, "blank_penalty must be at least -100 and at most 100"),
+        ({"by_language": ["eng"]}, "by_language must be a mapping"),
+        ({"by_language": {"english": {}}}, "by_language: english is no ISO code"),
+        ({"by_language": {True: {}}}, "by_language: True is no ISO code.*'yes' in quotes"),
+        ({"by_language": {"eng": 0.5}}, "by_language: eng must be a mapping"),
+        ({"by_language": {"eng": {"lm_weight": 1}}}, "no weight of mode greedy.*blank_penalty"),
+        ({"mode": "lm", "by_language": {"eng": {"lm_weight": -1}}}, "eng: lm_weight must be at"),
         ({"mode": "beam", "beam_size": 0}, "beam_size must be at least 1"),
         ({"mode": "beam", "beam_size": 2.5}, "beam_size must be a whole number"),
         ({"mode": "beam", "beam_size": True}, "beam_size must be a whole number"),

@@ -56,7 +56,7 @@ extend_groups=false      # let the continued model meet new languages and charac
 use_lm=                  # true or false (default: whether the decoding configuration has mode lm)
 lm_order=                # longest n-grams (default: 3 words or 6 characters, by lm_unit)
 lm_dir=                  # language models made before, or by asr-dro lm (default: EXPDIR/lm_TAG)
-tune_lm=false            # find the weight and the word score on the dev set, before decoding
+tune_lm=false            # find the weights, of each language, on the dev set, before decoding
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
 inference_args=          # changes of that configuration, for example "--lm_weight 0.3"
@@ -208,7 +208,7 @@ elif wanted 11 && ${dry_run} && [ -n "${why}" ]; then
     utils/prepare_exp.sh --plan "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
 fi
 
-# ---- 12: decoding, with the weight of the language model found on the dev set if wanted ----
+# ---- 12: decoding, with weights of the language model found on the dev set if wanted ----
 lm_files=() texts=() scores=()
 ${dry_run} || uses "${asr_exp}" # no other run may move it aside now
 if ${lm_wanted}; then
