@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting.read.data_sets import read_set, recipe_of, training_folder
 from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_line, versions_of
 from asr_dro_plugin.reporting.read.machine import machine_line
@@ -24,6 +25,7 @@ from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     summary_of,
     worst_of,
 )
+from asr_dro_plugin.reporting.read.tuning import WEIGHTS, Tuning, read_tuning, tuning_paths
 from asr_dro_plugin.reporting.read.voices import voices_lines
 from asr_dro_plugin.reporting.words import bracketed, hours_words, span_words
 from asr_dro_plugin.scoring.report import share_of
@@ -89,7 +91,12 @@ def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> s
     ``reports`` is (inference tag, set) -> score, test sets first.
     """
     lines = [f"# Results of {Path(os.path.abspath(exp)).name}", "", *LEGEND, ""]
-    lines += [*_left_out(reports, exp), *_at_a_glance(reports, exp), *_training(exp)]
+    lines += [
+        *_left_out(reports, exp),
+        *_at_a_glance(reports, exp),
+        *_training(exp),
+        *_weights(exp),
+    ]
     heading = None
     for (tag, set_name), report in reports.items():
         if heading != (heading := HEADINGS.get(role_of(set_name), "Other sets")):
@@ -141,6 +148,50 @@ def _training(exp: Path) -> list[str]:
     command = command_of(exp)
     block = ["", "```bash", command, "```"] if command else ["- command: not recorded (no run.sh)"]
     return ["## Training", "", *facts, *block, ""]
+
+
+def _weights(exp: Path) -> list[str]:
+    """Weights by language of every decoding that they were found for."""
+    lines: list[str] = []
+    for path in tuning_paths(exp):
+        try:
+            tuning = read_tuning(path)
+        except UserError as error:
+            lines += [f"**Left out: {error}**", ""]
+            continue
+        if tuning is not None:
+            title = f"### {path.parent.name}, found on {tuning.set_name}"
+            lines += [title, "", *weights_lines(tuning), "", *_weights_table(tuning), ""]
+    return ["## Weights of the language model", "", *lines] if lines else []
+
+
+def weights_lines(tuning: Tuning) -> list[str]:
+    """What weights by language are worth on the set that they were found on."""
+    joint, together = map(percent, tuning.macro)
+    alpha, beta, penalty = tuning.joint_weights
+    return [
+        f"- macro CER {joint} % with the joint weights (alpha {alpha:g}, beta {beta:g}, blank "
+        f"penalty {penalty:g}), {together} % with weights by language; both chosen on this set",
+        f"- held out: {tuning.metric.upper()} with weights chosen without the utterances scored",
+    ]
+
+
+WEIGHTS_HEADER = ("lang", "utts", "chars", "CER % joint", "CER % by language", "held out %",
+                  *WEIGHTS.values(), "joint, for")  # fmt: skip
+
+
+def weights_rows(tuning: Tuning) -> list[list[str]]:
+    """One row a language, as ``WEIGHTS_HEADER`` has it."""
+    return [
+        [row.lang, f"{row.num_utts:,}", f"{row.num_chars:,}", percent(row.joint),
+         percent(row.together), percent(row.held_out), *(f"{value:g}" for value in row.weights),
+         row.reason]
+        for row in tuning.rows
+    ]  # fmt: skip
+
+
+def _weights_table(tuning: Tuning) -> list[str]:
+    return markdown_table([list(WEIGHTS_HEADER), *weights_rows(tuning)])
 
 
 def _hours(exp: Path, config: Mapping) -> list[str]:

@@ -17,6 +17,7 @@ from asr_dro_plugin.reporting.page.part_making import making_part
 from asr_dro_plugin.reporting.page.part_summary import summary_part
 from asr_dro_plugin.reporting.page.part_training import data_part, training_part
 from asr_dro_plugin.reporting.page.part_utterances import utterances_part
+from asr_dro_plugin.reporting.page.part_weights import weights_part
 from asr_dro_plugin.reporting.page.parts import Material, section
 from asr_dro_plugin.reporting.read.data_sets import recipe_of
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment, faults_of
@@ -30,7 +31,7 @@ POLICY = (
     "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
 PAGE_SIZE = 7_000_000  # bytes; the utterances' own text comes on top
-PARTS = (  # key, name, how it is made, the systems that it needs to be there
+PARTS = (  # key, name, how it is made (None: nothing to show), the systems that it needs
     ("summary", "In short", summary_part, 0),
     ("languages", "Languages", languages_part, 0),
     ("comparison", "Differences", comparison_part, 2),
@@ -38,6 +39,7 @@ PARTS = (  # key, name, how it is made, the systems that it needs to be there
     ("utterances", "Utterances", utterances_part, 1),
     ("errors", "Mistakes", errors_part, 1),
     ("lid", "Mix-ups", confusion_part, 1),
+    ("weights", "Weights", weights_part, 1),
     ("training", "Training", training_part, 0),
     ("data", "Data", data_part, 0),
     ("making", "How made", making_part, 0),
@@ -175,10 +177,10 @@ def _parts(material: Material) -> list[tuple[str, str, Markup]]:
     """(key, name, content) in the page's order; sound gets the room that the others leave."""
     there = [each for each in PARTS if len(material.systems) >= each[3]]
     made = {key: part(material) for key, _, part, _ in there if part is not utterances_part}
-    taken = sum(len(content.encode()) for content in made.values())
+    taken = sum(len(content.encode()) for content in made.values() if content)
     if material.systems:
         made["utterances"] = utterances_part(material, PAGE_SIZE - taken)
-    return [(key, name, made[key]) for key, name, _, _ in there]
+    return [(key, name, made[key]) for key, name, _, _ in there if made[key]]
 
 
 def _subtitle(material: Material, names: Sequence[str]) -> Markup:
