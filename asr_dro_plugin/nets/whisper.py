@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from asr_dro_plugin.nets.cpu_linear import use_wide_linear, wide_linear
 from asr_dro_plugin.nets.masks import frame_mask, masked_spans
 from asr_dro_plugin.nets.whisper_layers import (
     DecoderLayer,
@@ -25,6 +26,7 @@ from asr_dro_plugin.nets.whisper_layers import (
     WhisperSizes,
 )
 
+FRAMES_AT_ONCE = 1500  # of the encoder, on a CPU that decodes: what one 30 s window has
 HIGHEST_RATE = 10000.0  # the slowest of the sinusoids that mark positions, against the fastest
 
 
@@ -73,11 +75,15 @@ class WhisperEncoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(sizes.encoder_layers))
         self.layer_norm = nn.LayerNorm(sizes.d_model)
         initialise(self, sizes.init_std)
+        use_wide_linear(self)
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, spoken: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, T, M), (B,) -> (B, S, H), (B,) with S = ceil(T / 2); see ``states``."""
+        most = max(1, 2 * FRAMES_AT_ONCE // features.shape[1])
+        if features.device.type == "cpu" and not torch.is_grad_enabled() and len(features) > most:
+            return self._in_parts(most, features, lengths, spoken)
         for x in self.states(features, lengths, spoken):
             last = x
         return last, (lengths + 1) // 2
@@ -123,6 +129,18 @@ class WhisperEncoder(nn.Module):
         if number < len(self.layers):
             del self.layers[number:]
             self.layer_norm = nn.Identity()
+
+    def _in_parts(
+        self, size: int, *batch: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``forward`` of so many utterances after the other, whose numbers stay in the cache."""
+        firsts = range(0, len(batch[0]), size)
+        parts = (
+            self(*(each if each is None else each[first : first + size] for each in batch))
+            for first in firsts
+        )
+        hidden, lengths = zip(*parts, strict=True)
+        return torch.cat(hidden), torch.cat(lengths)
 
     @property
     def feature_extractor(self) -> nn.Module:
@@ -187,6 +205,7 @@ class WhisperDecoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(sizes) for _ in range(sizes.decoder_layers))
         self.layer_norm = nn.LayerNorm(sizes.d_model)
         initialise(self, sizes.init_std)
+        use_wide_linear(self)
 
     def forward(
         self, ids: torch.Tensor, encoder_out: torch.Tensor, encoder_out_lens: torch.Tensor
@@ -202,11 +221,18 @@ class WhisperDecoder(nn.Module):
             encoder_out_lens: (B,).
         """
         mask = frame_mask(encoder_out_lens, encoder_out.shape[1])[:, None]
+        if mask.device.type == "cpu" and mask.all():  # elsewhere a look would stall the device
+            mask = None
         attentions = (layer.encoder_attn for layer in self.layers)
         return Memory(mask, [LayerMemory(each.keys_values(encoder_out)) for each in attentions])
 
-    def step(self, ids: torch.Tensor, memory: Memory) -> torch.Tensor:
+    def step(self, ids: torch.Tensor, memory: Memory, last: bool = False) -> torch.Tensor:
         """Logits (B, U, V) after each of the next tokens (B, U); ``memory`` then knows them.
+
+        Args:
+            ids: (B, U).
+            memory: of the tokens before.
+            last: only the logits after the last of them are wanted, (B, 1, V).
 
         Raises:
             ValueError: more tokens than the model has positions for.
@@ -221,10 +247,11 @@ class WhisperDecoder(nn.Module):
         for layer, remembered in zip(self.layers, memory.layers, strict=True):
             if not is_skipped(self.training, self.sizes.decoder_layerdrop):
                 x = self._layer(layer, x, remembered, memory.mask)
-        return F.linear(self.layer_norm(x), self.embed_tokens.weight)
+        x = x[:, -1:] if last else x
+        return wide_linear(self.layer_norm(x), self.embed_tokens.weight)
 
     def _layer(
-        self, layer: DecoderLayer, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor
+        self, layer: DecoderLayer, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor | None
     ) -> torch.Tensor:
         if not (self.gradient_checkpointing and self.training):
             return layer(x, memory, mask)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from asr_dro_plugin.nets.cpu_attention import attention
 from asr_dro_plugin.pretrained.regularisation import WHISPER_SHARES, regularisation_problems
 
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
@@ -101,13 +102,13 @@ class Attention(nn.Module):
     ) -> torch.Tensor:
         """(B, U, H) -> (B, U, H); ``mask`` (B, 1, 1, S) or (U, S) is true where a key may be
         seen."""
-        seen = F.scaled_dot_product_attention(
-            self.split(self.q_proj(x)),
-            *keys_values,
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=causal,
-        )
+        queries, dropout = self.split(self.q_proj(x)), self.dropout if self.training else 0.0
+        if mask is None and not causal and not dropout:
+            seen = attention(queries, *keys_values)
+        else:
+            seen = F.scaled_dot_product_attention(
+                queries, *keys_values, attn_mask=mask, dropout_p=dropout, is_causal=causal
+            )
         return self.out_proj(seen.transpose(1, 2).flatten(2))
 
 
@@ -172,18 +173,18 @@ class Memory:
     """What the decoder keeps between steps.
 
     Attributes:
-        mask: (B, 1, 1, S), true where an encoder frame belongs to its utterance.
+        mask: (B, 1, 1, S), true where an encoder frame belongs to its utterance; None: all do.
         layers: one a decoder layer.
         num_tokens: how many it has seen.
     """
 
-    mask: torch.Tensor
+    mask: torch.Tensor | None
     layers: list[LayerMemory] = field(default_factory=list)
     num_tokens: int = 0
 
     def select(self, rows: torch.Tensor) -> None:
         """Keep some utterances, by number, in that order."""
-        self.mask = self.mask[rows]
+        self.mask = None if self.mask is None else self.mask[rows]
         for layer in self.layers:
             layer.select(rows)
 
@@ -198,7 +199,9 @@ class DecoderLayer(WhisperBlock):
         self.encoder_attn = Attention(sizes, sizes.decoder_attention_heads)
         self.encoder_attn_layer_norm = nn.LayerNorm(sizes.d_model)
 
-    def forward(self, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, memory: LayerMemory, mask: torch.Tensor | None
+    ) -> torch.Tensor:
         """(B, U, H) of new tokens -> (B, U, H)."""
         normed = self.self_attn_layer_norm(x)
         first = memory.tokens is None

@@ -51,11 +51,20 @@ def test_what_is_frozen_gets_no_gradient_and_lets_others_through():
     assert layer.weight.grad is None and x.grad is not None
 
 
-def test_other_types_and_plain_evaluation_are_torchs_own():
+def test_without_gradients_the_numbers_are_those_of_training():
     theirs, ours = pair()
     x = torch.randn(3, 300)
+    trained = ours(x)
     with torch.no_grad():
-        assert torch.equal(theirs(x), ours(x))
+        assert torch.equal(ours(x), trained) and torch.allclose(theirs(x), trained, atol=1e-5)
+        assert ours(x[:0]).shape == (0, 256)
+    with torch.inference_mode():
+        assert torch.equal(ours(x), trained)
+
+
+def test_other_types_are_torchs_own():
+    _, ours = pair()
+    x = torch.randn(3, 300)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert ours(x).dtype == torch.bfloat16
     assert ours.double()(x.double()).dtype == torch.float64

@@ -224,7 +224,7 @@ class RememberedSteps:
         self.decoder, self.memory = decoder, decoder.remember(encoder_out, lengths)
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        return self.decoder.step(ids, self.memory)[:, -1]
+        return self.decoder.step(ids, self.memory)
 
     def select(self, rows: torch.Tensor) -> None:
         """Go on with some utterances."""

@@ -106,8 +106,8 @@ class HFWhisperDecoder(AbsDecoder):
         return self.net.remember(encoder_out, encoder_out_lens)
 
     def step(self, ids: torch.Tensor, memory: Memory) -> torch.Tensor:
-        """Logits (B, U, V) after each of the next tokens (B, U)."""
-        return self.net.step(ids, memory)
+        """Logits (B, V) after the last of the next tokens (B, U)."""
+        return self.net.step(ids, memory, last=True)[:, 0]
 
     def init_state(self, x: torch.Tensor) -> None:
         """ESPnet's own search, which begins without Whisper's language and task, is refused."""
