@@ -45,7 +45,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 # Modules that `pip install asr-dro` alone does not bring -> the extra of setup.py that does.
 EXTRA_OF = {
     **dict.fromkeys(("torch", "torchaudio", "espnet", "espnet2", "torch_complex"), "train"),
-    **dict.fromkeys(("tensorboard", "matplotlib", "PIL"), "train"),
+    **dict.fromkeys(("tensorboard", "matplotlib", "PIL", "typeguard"), "train"),
     **dict.fromkeys(("s3prl", "transformers", "peft"), "ssl"),
     **dict.fromkeys(("safetensors", "tokenizers", "huggingface_hub"), "ssl"),
     **dict.fromkeys(("flashlight", "kenlm"), "lm"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.kaldi_io import read_lines, read_table
-from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_model_options
@@ -98,8 +98,7 @@ def load(args: argparse.Namespace):
     from asr_dro_plugin.decoding.align_texts import model_for_texts
 
     model, texts = model_for_texts(args)
-    say_loading(f"{model.exp}/{model.file}")
-    with quiet_import():
+    with loading(f"{model.exp}/{model.file}"), quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.alignment import load_aligner
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.decoding import parts as decode_parts
 from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
 from asr_dro_plugin.errors import run_main
@@ -85,9 +85,9 @@ def decode_part(args: argparse.Namespace, formats: Sequence[str]) -> None:
     if transcripts.done:
         logging.info("%s goes on after %d of %d.", path, len(transcripts.done), len(utt_ids))
     decode_parts.warn_of_unknown_groups(data_dir, request.model.experiment)
-    say_loading(f"{request.model.exp}/{request.model.file}")
-    import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.decode.transcribers import decode_rest
+    with loading(f"{request.model.exp}/{request.model.file}"):
+        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+        from asr_dro_plugin.espnet.decode.transcribers import decode_rest
 
     locations = decode_parts.Locations(data_dir, langs)
     decode_rest(request, transcripts, utt_ids, durations, locations)

@@ -9,6 +9,7 @@ import sys
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.class_path import load_class
+from asr_dro_plugin.base.loading import quick_imports
 from asr_dro_plugin.errors import run_main
 
 EPILOG = """Uses:
@@ -29,9 +30,11 @@ def main(argv: list[str] | None = None) -> int:
 
         return train.main(words[2:], of_asr_sh=True)
     if package and name.startswith("asr_"):
-        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+        with quick_imports():
+            import asr_dro_plugin.espnet  # noqa: F401  registers our classes
 
-        load_class(f"{module}:main")(words[2:])
+            main_of = load_class(f"{module}:main")
+        main_of(words[2:])
         return 0
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *words])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.devices import device_of
-from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin.train import ngpu_of
 from asr_dro_plugin.errors import UserError, run_main
@@ -81,9 +81,9 @@ def main(argv: list[str] | None = None) -> int:
     refuse_missing(args)
     device_of(ngpu_of(argv))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    say_loading("the stack")
-    import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.onebatch.one_batch_test import OneBatchTask
+    with loading("the stack"):
+        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+        from asr_dro_plugin.espnet.onebatch.one_batch_test import OneBatchTask
 
     if "--log_level" not in argv:
         argv += ["--log_level", "WARNING"]

@@ -5,7 +5,7 @@ import os
 import sys
 
 from asr_dro_plugin.base.devices import device_of
-from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.base.phase_timer import START
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.errors import run_main
@@ -14,12 +14,12 @@ from asr_dro_plugin.errors import run_main
 def main(argv: list[str] | None = None, of_asr_sh: bool = False) -> int:
     """Run ``DROASRTask`` as ``espnet2.bin.asr_train`` runs ``ASRTask``; of ESPnet's own asr.sh
     what it says beside is taken."""
-    say_loading("the options of both" if asks_for_help(argv) else "the stack")
-    device_of(ngpu_of(sys.argv[1:] if argv is None else argv))
     # transformers warns of its tokenizers' threads at each fork of the data loader otherwise.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-    from asr_dro_plugin.espnet.task import DROASRTask
+    with loading("the options of both" if asks_for_help(argv) else "the stack"):
+        device_of(ngpu_of(sys.argv[1:] if argv is None else argv))
+        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+        from asr_dro_plugin.espnet.task import DROASRTask
 
     START.end("imports")
     args = DROASRTask.get_parser().parse_args(argv)

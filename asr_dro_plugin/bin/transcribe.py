@@ -5,7 +5,7 @@ import re
 import warnings
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
@@ -57,8 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     locations = find_audio(args.audio)
     request.check_languages({each.utt_id: each.lang for each in locations})
     check_output(args.out, formats, locations, args.overwrite)
-    say_loading(f"{request.model.exp}/{request.model.file}")
-    with quiet_import():
+    with loading(f"{request.model.exp}/{request.model.file}"), quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.recordings import transcribe_files
         from asr_dro_plugin.espnet.decode.transcribers import load_requested

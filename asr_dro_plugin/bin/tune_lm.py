@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.base.loading import say_loading
+from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding import lm_tuning
@@ -124,8 +124,7 @@ def lines(trials: lm_grid.Trials, args: argparse.Namespace) -> Iterator[str]:
 
 def fill(request: Request, data_dir: Path, store: EmissionStore) -> dict[str, str]:
     """Compute the emissions of a set; the faults of those that have none."""
-    say_loading(f"{request.model.exp}/{request.model.file}")
-    with quiet_import():
+    with loading(f"{request.model.exp}/{request.model.file}"), quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
         from asr_dro_plugin.espnet.decode.stored_emissions import fill_store
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from asr_dro_plugin.base import class_path
+from asr_dro_plugin.base.loading import quick_imports
 from asr_dro_plugin.errors import UserError
 
 
@@ -22,10 +23,11 @@ def load_class(path: str) -> type:
 
 def construct(path: str, arguments: Mapping, device: str = "meta"):
     """An object of ``"package.module:Class"``, by default without memory for its tensors."""
-    import torch
+    with quick_imports():
+        import torch
 
-    with torch.device(device), _without_dynamo():
-        return load_class(path)(**arguments)
+        with torch.device(device), _without_dynamo():
+            return load_class(path)(**arguments)
 
 
 @contextlib.contextmanager

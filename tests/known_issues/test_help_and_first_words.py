@@ -73,12 +73,12 @@ def test_the_help_of_train_is_headed_by_its_own_name_and_has_an_example():
 
 def test_what_is_loaded_is_said_once_before_it_is(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "asr_dro_plugin.espnet", raising=False)
-    loading.say_loading("exp/asr_X/valid.pth")
-    said = capsys.readouterr()
+    with loading.loading("exp/asr_X/valid.pth"):
+        said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("Loading PyTorch, ESPnet and exp/asr_X/valid.pth")
     monkeypatch.setitem(sys.modules, "asr_dro_plugin.espnet", loading)
-    loading.say_loading("exp/asr_X/valid.pth")
-    assert capsys.readouterr().err == ""
+    with loading.loading("exp/asr_X/valid.pth"):
+        assert capsys.readouterr().err == ""
 
 
 def test_train_says_so_within_a_second_of_its_own_imports(tmp_path):
