@@ -155,7 +155,8 @@ def run_command(refs: Mapping[str, str], hyps: Mapping[str, str], groups: Mappin
         for file, table in (("text", refs), ("hyp", hyps), ("utt2lang", groups)):
             write_table(folder / file, table)
         json = folder / "score.json"
-        assert score_command([str(folder / "text"), str(folder / "hyp"), f"--json={json}"]) == 0
+        words = [str(folder / "text"), str(folder / "hyp"), f"--json={json}", "--overwrite=true"]
+        assert score_command(words) == 0
 
 
 def bootstrap(num: int) -> None:

@@ -49,7 +49,7 @@ fi
 if begin 8 "${lm_name}" "perplexity of ${valid_dir} -> ${lm_dir}/perplexity.json" \
     --input "${lm_dir}/joint/lm.json" "${valid_dir}/text" --output "${lm_dir}/perplexity.json"; then
     listed "${lm[@]}" perplexity "${lm_dir}" "${valid_dir}/text" \
-        --groups "${valid_dir}/utt2lang" --json "${lm_dir}/perplexity.json"
+        --groups "${valid_dir}/utt2lang" --json "${lm_dir}/perplexity.json" --overwrite true
     end
 fi
 

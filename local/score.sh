@@ -45,7 +45,8 @@ for set in ${sets}; do
         --name "${set}" --text_norm "${text_norm}" --strict "${strict}" \
         --asr_config "${asr_config}" --inference_config "${inference_config}" \
         --model_file "${model_file}" --git_commit "${git_commit}" \
-        --json "${folder}/score.json" --utts "${folder}/utts.tsv" >"${folder}/score.txt" ||
+        --json "${folder}/score.json" --utts "${folder}/utts.tsv" --overwrite true \
+        >"${folder}/score.txt" ||
         left_out=$?
     ((left_out == 0 || left_out == 3)) || exit "${left_out}"
 done

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.loading import loading
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.decoding import parts as decode_parts
 from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
 from asr_dro_plugin.errors import run_main
@@ -38,6 +39,7 @@ def get_parser() -> Parser:
     add("--out_dir", required=True, help="where 'text' and the others are written")
     add("--formats", default="text jsonl", help=f"what the parts are joined into: "
         f"{' '.join(FORMATS)}")  # fmt: skip
+    add_overwrite(parser)
     how = parser.add_argument_group("how is decoded")
     how.add_argument("--config", required=True, help="inference config (conf/decode_*.yaml)")
     add_decode_options(how)
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--part {args.part} is none of 1 to --num_parts {args.num_parts}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     formats = parse_formats(args.formats, "--formats")
+    written = decode_parts.written_files(Path(args.data_dir), Path(args.out_dir), formats)
+    refuse_earlier(written, args.overwrite)
     if args.merge:
         paths = Path(args.data_dir), Path(args.out_dir)
         decode_parts.merge(*paths, args.num_parts, formats, args.strict)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.base.overwrite import add_overwrite
+from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.errors import SomeLeftOut, UserError, run_main
 from asr_dro_plugin.text.normalizers import KINDS, recorded
 
@@ -65,6 +65,7 @@ def get_parser() -> Parser:
     _text_options(perplexity)
     perplexity.add_argument("--text_norm", help="normaliser (default: that of the models)")
     perplexity.add_argument("--json", metavar="FILE", help="write every figure here")
+    add_overwrite(perplexity)
     for one in (build, collect, estimate, perplexity):
         one.add_switch("--strict", "fail where something must be left out (default: false, exit "
                        "code 3)")  # fmt: skip
@@ -140,6 +141,7 @@ def run_perplexity(args: argparse.Namespace) -> None:
     from asr_dro_plugin.lm.perplexity import measure, perplexity_table, remarks, text_norm_of
     from asr_dro_plugin.lm.text import sentences_of
 
+    refuse_earlier(filter(None, [args.json]), args.overwrite)
     text_norm = args.text_norm or text_norm_of(args.lm_dir)
     found = measure(args.lm_dir, sentences_of(args.text, text_norm, args.groups, args.kaldi))
     if args.json:

@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from asr_dro_plugin.base.arguments import Parser, boolean
+from asr_dro_plugin.base.arguments import Group, Parser, boolean
+from asr_dro_plugin.base.overwrite import add_overwrite
 from asr_dro_plugin.errors import UserError, run_main, suggestion
 from asr_dro_plugin.text.normalizers import KINDS
 
@@ -73,11 +74,12 @@ def _add_tables(add: Callable) -> None:
         "REF,HYP (default: by ending and content)")  # fmt: skip
 
 
-def _add_output(group: argparse._ArgumentGroup) -> None:
+def _add_output(group: Group) -> None:
     add = group.add_argument
     add("--json", metavar="FILE", help="every figure and count")
     add("--utts", metavar="FILE", help="one line an utterance, tabs between")
     add("--alignments", metavar="FILE", help="REF over HYP, as sclite prints them")
+    add_overwrite(group)
     _add_switch(group, "--details", "print what is taken for what, characters, words and "
                 "languages (default: false)")  # fmt: skip
     add("--best_k", type=int, default=15, metavar="K", help="mean of the K best (default: 15)")

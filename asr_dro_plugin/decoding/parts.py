@@ -138,6 +138,12 @@ def _named_files(config: Mapping) -> Iterator[tuple[str, Path]]:
             yield key, Path(value)
 
 
+def written_files(data_dir: Path, out_dir: Path, formats: Sequence[str]) -> list[Path]:
+    """What ``merge`` will write."""
+    utt_ids = list(read_table(data_dir / "utt2num_samples"))
+    return TranscriptFiles(out_dir, formats, utt_ids).targets(utt_ids)
+
+
 def merge(
     data_dir: Path, out_dir: Path, num_parts: int, formats: Sequence[str], strict: bool = False
 ) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.errors import SomeLeftOut, UserError, suggestion
 from asr_dro_plugin.scoring.alignments import write_alignments
 from asr_dro_plugin.scoring.error_rates import score
@@ -98,7 +99,7 @@ def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> Non
 
     Args:
         options: those of ``ScoredSet``, and ``hyp``, ``compare``, ``json``, ``utts``,
-            ``alignments``, ``details``, ``best_k``, ``strict``.
+            ``alignments``, ``details``, ``best_k``, ``overwrite``, ``strict``.
         run: where the hypotheses come from, as ``build_report`` takes it.
 
     Raises:
@@ -107,6 +108,8 @@ def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> Non
     """
     if options.partial:
         _refuse_to_write(options)
+    written = options.json, options.utts, options.alignments
+    refuse_earlier(filter(None, written), options.overwrite)
     scored = ScoredSet(options)
     score, damage = scored.score(options.hyp)
     run = {**run, "model_file": _followed(run["model_file"])}

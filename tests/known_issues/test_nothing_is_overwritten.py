@@ -13,7 +13,18 @@ import pytest
 import soundfile
 import torch
 
-from asr_dro_plugin.bin import align, convert_checkpoint, lm, pack, report, segment, tune_lm, vocab
+from asr_dro_plugin.bin import (
+    align,
+    convert_checkpoint,
+    decode,
+    lm,
+    pack,
+    report,
+    score,
+    segment,
+    tune_lm,
+    vocab,
+)
 from asr_dro_plugin.decoding.output import check_output
 from asr_dro_plugin.errors import UserError
 from tests.packs import MODEL, weights, write_experiment
@@ -51,10 +62,18 @@ def test_a_packed_model_is_replaced_by_the_same_model_alone(here):
     refused(lambda: pack.main(again), archive)
 
 
-def test_stage_14_and_stage_7_replace_what_their_marks_say_is_old():
-    asr, stage_7 = (ROOT / "egs2/asr_dro/asr1/asr.sh"), (ROOT / "local/lm.sh")
-    assert '--run "${pack[@]}" --overwrite true' in asr.read_text("utf-8")
-    assert '"${estimate[@]}" --overwrite true' in stage_7.read_text("utf-8")
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("egs2/asr_dro/asr1/asr.sh", '--run "${pack[@]}"'),
+        ("egs2/asr_dro/asr1/asr.sh", '--ngpu "${inference_ngpu}"'),  # stage 12
+        ("local/lm.sh", '"${estimate[@]}"'),
+        ("local/lm.sh", '--json "${lm_dir}/perplexity.json"'),
+        ("local/score.sh", '--utts "${folder}/utts.tsv"'),
+    ],
+)
+def test_the_recipe_replaces_what_its_marks_say_is_old(script, command):
+    assert f"{command} --overwrite true" in (ROOT / script).read_text("utf-8")
 
 
 def test_a_list_of_tokens_is_replaced_by_the_same_list_alone(here):
@@ -79,6 +98,46 @@ def test_language_models_of_another_name_stay_and_one_of_the_same_name_is_not_re
     before = kept.read_bytes()
     lm.main(["build", "--order", "2", "corpus.txt", "--overwrite", "true"])
     assert kept.read_bytes() != before and (here / "lm/eng/lm.json").is_file()
+
+
+def test_another_decodings_texts_are_refused_before_and_after_the_decoding(here):
+    (here / "data").mkdir()
+    (here / "data/utt2num_samples").write_text("a 16000\n")
+    (here / "out").mkdir()
+    (here / "out/text").write_text("a mine\n")
+    command = [
+        "--exp",
+        "nowhere",
+        "--config",
+        "none.yaml",
+        "--data_dir",
+        "data",
+        "--out_dir",
+        "out",
+    ]
+    for more in ([], ["--merge", "true"]):
+        refused(lambda more=more: decode.main([*command, *more]), here / "out/text")
+    refused(lambda: decode.main([*command, "--overwrite", "true"]), match="nowhere")
+    refused(lambda: decode.main([*command, "--formats", "ctm"]), match="nowhere")  # not text
+
+
+@pytest.mark.parametrize("option", ["--json", "--utts", "--alignments"])
+def test_another_score_is_refused_before_anything_is_read(here, option):
+    (here / "mine").write_text("my own\n")
+    refused(lambda: score.main(["nowhere", "nothing", option, "mine"]), here / "mine")
+    (here / "ref").write_text("a one two\n")
+    score.main(["ref", "ref", option, "mine", "--overwrite", "true"])
+    assert (here / "mine").read_text() != "my own\n"
+
+
+def test_another_measure_of_a_language_model_is_not_replaced(here):
+    (here / "corpus.txt").write_text("a b c\na b d\n" * 3)
+    (here / "p.json").write_text("my own\n")
+    lm.main(["build", "--order", "2", "corpus.txt"])
+    command = ["perplexity", "lm", "corpus.txt", "--json", "p.json"]
+    refused(lambda: lm.main(command), here / "p.json")
+    lm.main([*command, "--overwrite", "true"])
+    assert "text_norm" in (here / "p.json").read_text()
 
 
 def test_a_converted_checkpoint_is_not_replaced(here):

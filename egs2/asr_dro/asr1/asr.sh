@@ -227,7 +227,7 @@ for dset in ${valid_set} ${test_sets}; do
     decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}"
         --model_file "${inference_asr_model}" --config "${inference_config}"
         --data_dir "${data}" --out_dir "${out}" "${lm_args[@]}")
-    where=(--num_parts "${inference_nj}" --ngpu "${inference_ngpu}")
+    where=(--num_parts "${inference_nj}" --ngpu "${inference_ngpu}" --overwrite true)
     needs 12 "Run stages 4 and 11 first." "${asr_exp}/config.yaml" "${data}/wav.scp"
     if begin 12 "${exp_name}_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \
         --option "decode=${decode[*]}" --output "${out}/text" \
