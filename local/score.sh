@@ -18,7 +18,7 @@ git_commit=       # Noted in the results.
 help_message="Usage: local/score.sh --exp DIR --inference_tag TAG --sets \"dev_X test_X\" [options]
 
 Reads DUMP/SET/{text,utt2lang} and, where they are there, utt2spk (for the intervals) and utt2dur;
-EXP/TAG/SET/text; writes EXP/TAG/SET/{score.json,score.txt,utts.tsv} and EXP/RESULTS.md; prints the
+EXP/TAG/SET/text and, for what language identification costs, forced/text beside it; writes EXP/TAG/SET/{score.json,score.txt,utts.tsv} and EXP/RESULTS.md; prints the
 tables. With --partial true reads EXP/TAG/SET/parts too and only prints."
 
 . utils/parse_options.sh
@@ -41,10 +41,13 @@ for set in ${sets}; do
         continue
     fi
     [[ -e ${folder}/text ]] || die "${folder}/text does not exist. Run stage 12."
+    why=()
+    [[ ! -e ${exp}/config.yaml ]] || why+=(--train_text "${exp}")
+    [[ ! -e ${folder}/forced/text ]] || why+=(--forced "${folder}/forced/text")
     python -m asr_dro_plugin.bin.score --ref "${dump}/${set}/text" --hyp "${folder}/text" \
         --name "${set}" --text_norm "${text_norm}" --strict "${strict}" \
         --asr_config "${asr_config}" --inference_config "${inference_config}" \
-        --model_file "${model_file}" --git_commit "${git_commit}" \
+        --model_file "${model_file}" --git_commit "${git_commit}" "${why[@]}" \
         --json "${folder}/score.json" --utts "${folder}/utts.tsv" --overwrite true \
         >"${folder}/score.txt" ||
         left_out=$?

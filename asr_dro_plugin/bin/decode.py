@@ -7,14 +7,21 @@ configuration and data.
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.base.loading import loading
 from asr_dro_plugin.base.overwrite import add_overwrite, refuse_earlier
 from asr_dro_plugin.decoding import parts as decode_parts
-from asr_dro_plugin.decoding.command_line import add_decode_options, add_model_options, request_of
+from asr_dro_plugin.decoding.command_line import (
+    Request,
+    add_decode_options,
+    add_model_options,
+    request_of,
+    told_request,
+)
+from asr_dro_plugin.decoding.language import FORCED
 from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.transcripts.files import FORMATS, parse_formats
 from asr_dro_plugin.transcripts.partial import GrowingHypotheses
@@ -25,6 +32,8 @@ EPILOG = """Uses:
         decode all as one part; it lies in out/parts
   the same with --merge true
         join the parts into out/text and out/srt; the same --formats, for they decide on times
+  both with --forced_too true
+        out/forced/text too: the texts with each language given, for asr-dro score --forced
 
 Exit code: 0 done, 1 bad input, 2 a wrong option, 3 (of --merge) done but for utterances that
 out/left_out.tsv lists.
@@ -44,6 +53,8 @@ def get_parser() -> Parser:
     how.add_argument("--config", required=True, help="inference config (conf/decode_*.yaml)")
     add_decode_options(how)
     how.add_switch("--strict", "stop at unreadable audio")
+    how.add_switch("--forced_too", "decode what is taken for another language again, its own "
+                   "(utt2lang) given, into OUT_DIR/forced: asr-dro score --forced")  # fmt: skip
     parts = parser.add_argument_group("parts, a process each")
     add = parts.add_argument
     add("--part", type=int, default=1, help="which part, from 1")
@@ -72,29 +83,75 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def decode_part(args: argparse.Namespace, formats: Sequence[str]) -> None:
     """Decode what is left of one part."""
-    request, data_dir = request_of(args, formats, "--formats"), Path(args.data_dir)
-    durations = decode_parts.read_durations(data_dir)
-    langs = decode_parts.read_langs(data_dir, request.config.get("lang") == "forced")
-    request.check_languages(langs)
-    path = decode_parts.part_file(args.out_dir, args.part, args.num_parts)
+    work = Part(args, request_of(args, formats, "--formats"))
+    langs = decode_parts.read_langs(work.data_dir, work.request.config.get("lang") == FORCED)
+    work.request.check_languages(langs)
+    durations = decode_parts.read_durations(work.data_dir)
     utt_ids = decode_parts.part_of(durations, args.part, args.num_parts)
-    model = request.model
-    source = decode_parts.source_of(
-        Path(model.exp), model.file, request.config, data_dir, args.lm_dir
-    )
-    transcripts = GrowingHypotheses(path, source, utt_ids)
-    if transcripts.is_whole:
-        logging.info("%s is whole already.", path)
-        return
-    if transcripts.done:
-        logging.info("%s goes on after %d of %d.", path, len(transcripts.done), len(utt_ids))
-    decode_parts.warn_of_unknown_groups(data_dir, request.model.experiment)
-    with loading(f"{request.model.exp}/{request.model.file}"):
-        import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-        from asr_dro_plugin.espnet.decode.transcribers import decode_rest
+    path = work.decode(work.request, work.out_dir, utt_ids, langs)
+    if args.forced_too:
+        work.decode_told(path)
 
-    locations = decode_parts.Locations(data_dir, langs)
-    decode_rest(request, transcripts, utt_ids, durations, locations)
+
+class Part:
+    """One part of a data directory, and the model, which is loaded once something is to be decoded.
+
+    Args:
+        args: the command line.
+        request: what it asks for.
+    """
+
+    def __init__(self, args: argparse.Namespace, request: Request) -> None:
+        self.args, self.request, self._loaded = args, request, None
+        self.data_dir, self.out_dir = Path(args.data_dir), Path(args.out_dir)
+
+    def decode(
+        self, request: Request, out_dir: Path, utt_ids: Sequence[str], langs: Mapping[str, str]
+    ) -> Path:
+        """Decode those that have no transcript yet; where the transcripts lie."""
+        args, model = self.args, request.model
+        path = decode_parts.part_file(out_dir, args.part, args.num_parts)
+        source = decode_parts.source_of(
+            Path(model.exp), model.file, request.config, self.data_dir, args.lm_dir
+        )
+        transcripts = GrowingHypotheses(path, source, utt_ids)
+        if transcripts.is_whole:
+            logging.info("%s is whole already.", path)
+            return path
+        if transcripts.done:
+            logging.info("%s goes on after %d of %d.", path, len(transcripts.done), len(utt_ids))
+        loaded = self._load()
+        from asr_dro_plugin.espnet.decode.transcribers import decode_rest, told_languages
+
+        if request is not self.request:
+            loaded = told_languages(loaded, request)
+        durations = decode_parts.read_durations(self.data_dir)
+        locations = decode_parts.Locations(self.data_dir, langs)
+        decode_rest(loaded, request, transcripts, utt_ids, durations, locations)
+        return path
+
+    def decode_told(self, path: Path) -> None:
+        """Decode again what the part at ``path`` takes for another language, its own given."""
+        request = told_request(self.request)
+        if request is None or decode_parts.language_table(self.data_dir) is None:
+            logging.info("Nothing is decoded again: no language is named, or none is known.")
+            return
+        langs = decode_parts.read_langs(self.data_dir, True)
+        utt_ids = decode_parts.taken_for_others(path, langs, request.decoder.language.tags)
+        logging.info("%d utterances are decoded again with their language given.", len(utt_ids))
+        self.decode(request, self.out_dir / decode_parts.TOLD, utt_ids, langs)
+
+    def _load(self):
+        """The transcriber of the request."""
+        if self._loaded is None:
+            model = self.request.model
+            decode_parts.warn_of_unknown_groups(self.data_dir, model.experiment)
+            with loading(f"{model.exp}/{model.file}"):
+                import asr_dro_plugin.espnet  # noqa: F401  registers our classes
+                from asr_dro_plugin.espnet.decode.transcribers import load_requested
+
+            self._loaded = load_requested(self.request)
+        return self._loaded
 
 
 if __name__ == "__main__":

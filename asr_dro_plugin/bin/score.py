@@ -15,6 +15,8 @@ EPILOG = """Uses:
         for example: asr-dro score data/test/text exp/asr_X/decode_Y/test/text
   REF HYP --compare HYP2
         the same of both, and which differences are more than chance
+  REF HYP --forced HYP3 --train_text exp/asr_X
+        why each language fails: parts of its CER that add up to it
   dump/raw/test_prompts/text exp/asr_X/decode_Y/test_prompts/text --partial
         the same of a decoding that is under way or was killed: what is there so far, printed only
   --results exp/asr_X
@@ -39,6 +41,8 @@ def get_parser() -> Parser:
     one = parser.add_argument_group("one set")
     one.add_argument("--hyp", "--predictions_dir", metavar="HYP", help="instead of HYP")
     one.add_argument("--compare", metavar="HYP2", help="a second hypothesis, tested against HYP")
+    one.add_argument("--forced", metavar="HYP3", help="the same model's, told each one's language: "
+        "what naming it costs")  # fmt: skip
     _add_tables(parser.add_argument_group("what is known of the utterances").add_argument)
     _add_output(parser.add_argument_group("what is written"))
     one.add_argument("--text_norm", "--normalizer", default="lower_no_punct",
@@ -68,6 +72,8 @@ def _add_tables(add: Callable) -> None:
         "utterances")  # fmt: skip
     add("--languages", metavar="FILE", help="table that says which languages are written without "
         "spaces (default: local/languages.tsv); none: all have spaces")  # fmt: skip
+    add("--train_text", metavar="FILE|EXP", help="the model's training text, or the trained "
+        "experiment: which characters it never saw")  # fmt: skip
     add("--phoneme_map", metavar="FILE", help="count PER too: lines of symbol, tab, its phonemes; "
         "the longest symbol matches")  # fmt: skip
     add("--format", metavar="FORM[,FORM]", help="kaldi, folder, jsonl or trn, of both or of "
@@ -107,9 +113,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.best_k < 1:
         parser.error("--best_k must be at least 1")
     args.ref, args.hyp = texts
+    from asr_dro_plugin.reporting.read.training_text import find_training_text
     from asr_dro_plugin.scoring.scored_set import score_set
 
-    score_set(args, {name: getattr(args, name) for name in RUN_OPTIONS})
+    training = find_training_text(args.train_text, args.text_norm) if args.train_text else None
+    score_set(args, {name: getattr(args, name) for name in RUN_OPTIONS}, training)
     return 0
 
 

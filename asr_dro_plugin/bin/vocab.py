@@ -116,9 +116,9 @@ def lines_of(args: argparse.Namespace) -> Iterator[tuple[str, str, str | None, s
 def allowed(given: str) -> frozenset[str]:
     """The characters of a set, or of a file with one token or several characters a line."""
     from asr_dro_plugin.base.kaldi_io import read_lines
-    from asr_dro_plugin.data.filter import characters_of_tokens
     from asr_dro_plugin.text.casing import is_special
     from asr_dro_plugin.text.steps import character_set
+    from asr_dro_plugin.text.tokens import characters_of_tokens
 
     if Path(given).is_file():
         lines = [line for line in read_lines(given) if not is_special(line)]

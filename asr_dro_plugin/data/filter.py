@@ -8,7 +8,7 @@ that has sound, an empty reference too: leaving hard utterances out would flatte
 import logging
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from asr_dro_plugin.data.drop_ledger import REMEDY, DropLedger
 from asr_dro_plugin.data.utt_tables import REQUIRED, UttTables
 from asr_dro_plugin.text.casing import case_remedy
 from asr_dro_plugin.text.normalizers import split_tag
-from asr_dro_plugin.text.tokens import BLANK, SOS_EOS, SPACE, UNK, WORD_START
+from asr_dro_plugin.text.tokens import characters_of_tokens
 
 ROLES = ("train", "valid", "test")
 DUMP_TABLES = (*REQUIRED, "wav.scp", "utt2num_samples")
@@ -110,19 +110,6 @@ def symbols_of(text: str) -> list[str]:
     """Characters of a transcript, spaces aside, and its language tag as one symbol."""
     lang, words = split_tag(text)
     return ([f"[{lang}]"] if lang else []) + [char for char in words if not char.isspace()]
-
-
-def characters_of_tokens(tokens: Iterable[str]) -> set[str]:
-    """What a token list can spell: the characters of its pieces, and its tags whole."""
-    known = set()
-    for token in tokens:
-        if token in (BLANK, UNK, SPACE, SOS_EOS):
-            continue
-        if len(token) > 2 and token[0] == "[" and token[-1] == "]":
-            known.add(token)
-        else:
-            known.update(token.replace(WORD_START, ""))
-    return known
 
 
 def code_points(symbol: str) -> str:

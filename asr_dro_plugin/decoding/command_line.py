@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asr_dro_plugin.base.arguments import Group, Parser
@@ -11,7 +11,7 @@ from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for, has_ctc
 from asr_dro_plugin.decoding.chunks import refuse_uncounted
-from asr_dro_plugin.decoding.language import FORCED
+from asr_dro_plugin.decoding.language import FORCED, FREE
 from asr_dro_plugin.decoding.options import mode_of, read_decode_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.model_files import (
@@ -94,6 +94,18 @@ class Request:
                 "Give --lang CODE, or a manifest with lang."
             )
         self.decoder.language.check_forced(langs.values())
+
+
+def told_request(request: Request) -> Request | None:
+    """The same decoding with every utterance's language given; None where the model names none.
+
+    It names none without tags, where only one language may be found, and in ESPnet's own search.
+    """
+    decoder = request.decoder
+    if decoder is None or not decoder.language.tags or request.config.get("lang") != FREE:
+        return None
+    config = {**request.config, "lang": FORCED, "times": False}
+    return replace(request, config=config, decoder=decoder.of_one_language(FORCED))
 
 
 def request_of(

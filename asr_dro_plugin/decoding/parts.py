@@ -6,7 +6,7 @@ Nothing here needs a model, nor more than a second.
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asr_dro_plugin import __version__
@@ -17,12 +17,14 @@ from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.experiment import CONFIG
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
+from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.files import NEED_TIMES, TranscriptFiles
 from asr_dro_plugin.transcripts.partial import JoinedParts, remove_parts, source_at
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 LEFT_OUT = "left_out.tsv"
 CUT = "cut.tsv"
+TOLD = "forced"  # folder of what is decoded again with its language given
 CONFIGURATION = "decoding configuration"  # its key in what parts are made from
 SHOWN = 5  # utterances left out or cut that a message names
 
@@ -177,11 +179,53 @@ def merge(
                 cut[transcript.utt_id] = transcript.cut
     _write_reasons(out_dir / LEFT_OUT, "fault", left_out)
     _write_reasons(out_dir / CUT, "reason", cut)
+    _merge_told(data_dir, out_dir, num_parts, parts, wanted)
     remove_parts(paths[0].parent)
     if cut:
         logging.warning("%s All are in %s.", words_of_cuts(cut, len(wanted)), out_dir / CUT)
     if left_out:
         raise (UserError if strict else SomeLeftOut)(_words(left_out, len(wanted), out_dir))
+
+
+def taken_for_others(path: Path, langs: Mapping[str, str], known: Collection[str]) -> list[str]:
+    """Utterances of a whole part that were taken for another language than theirs, or for none.
+
+    Args:
+        langs: the language of each utterance.
+        known: languages that the model can be told.
+    """
+    part = JoinedParts([path])
+    return [
+        transcript.utt_id
+        for transcript in part.read(part)
+        if not transcript.fault
+        and langs[transcript.utt_id] in known
+        and split_tag(transcript.text)[0] != langs[transcript.utt_id]
+    ]
+
+
+def _merge_told(
+    data_dir: Path, out_dir: Path, num_parts: int, free: JoinedParts, wanted: Sequence[str]
+) -> None:
+    """``forced/text``: texts with the language given, of those that were named rightly as they are.
+
+    An utterance of a language that the model cannot be told has none; without parts, no file.
+    """
+    folder = out_dir / TOLD
+    paths = [part_file(folder, part, num_parts) for part in range(1, num_parts + 1)]
+    if not paths[0].exists():
+        (folder / "text").unlink(missing_ok=True)
+        return
+    again, langs = JoinedParts(paths), read_langs(data_dir, True)
+    found = again.read(utt_id for utt_id in wanted if utt_id in again)
+    with TranscriptFiles(folder, ["text"], wanted) as files:
+        for transcript in free.read(wanted):
+            utt_id = transcript.utt_id
+            if utt_id in again:
+                files.add(next(found))
+            elif transcript.fault or split_tag(transcript.text)[0] == langs[utt_id]:
+                files.add(transcript)
+    remove_parts(paths[0].parent)
 
 
 def _check_times(path: Path, formats: Sequence[str]) -> None:

@@ -12,12 +12,11 @@ import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.data.drop_ledger import DropLedger
-from asr_dro_plugin.data.filter import characters_of_tokens
 from asr_dro_plugin.data.utt_tables import UttTables
 from asr_dro_plugin.stack.frames import FrameCounter
 from asr_dro_plugin.stack.limits import TOO_LONG, TOO_MANY_LABELS, Limits
 from asr_dro_plugin.text.normalizers import split_tag
-from asr_dro_plugin.text.tokens import UNK
+from asr_dro_plugin.text.tokens import UNK, characters_of_tokens
 from asr_dro_plugin.text.whisper_tokens import is_whisper_list
 
 EXAMPLES = 5

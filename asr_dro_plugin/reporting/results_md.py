@@ -10,6 +10,7 @@ from pathlib import Path
 
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.reporting import causes_md
 from asr_dro_plugin.reporting.read.data_sets import read_set, recipe_of, training_folder
 from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_line, versions_of
 from asr_dro_plugin.reporting.read.machine import machine_line
@@ -91,7 +92,10 @@ def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> s
     ``reports`` is (inference tag, set) -> score, test sets first.
     """
     lines = [f"# Results of {Path(os.path.abspath(exp)).name}", "", *LEGEND, ""]
+    why = causes_md.legend(reports.values())
     lines += [
+        *why,
+        *([""] if why else []),
         *_left_out(reports, exp),
         *_at_a_glance(reports, exp),
         *_training(exp),
@@ -207,7 +211,8 @@ def _one_set(tag: str, report: Mapping, command: str | None) -> list[str]:
     facts = [f"- text normalised by: `{report['normalizer']}`"]
     run = report["run"]
     facts += [f"- {name}: `{run[key]}`" for key, name in RUN_NAMES.items() if key in run]
-    facts += [f"- {line}" for line in (*_summary(report), *remarks(report))]
+    notes = (*_summary(report), *remarks(report), *causes_md.unmeasured(report))
+    facts += [f"- {line}" for line in notes]
     if command:
         facts += ["", "```bash", command, "```"]
     table = markdown_table(_rows(report))
@@ -271,8 +276,16 @@ def _rows(report: Mapping) -> list[list[str]]:
         _row(f"worst: {name}", worst, why_no_interval(report, name)),
         _row("total", report["total"], why_no_interval(report)),
     ]
-    table = [[*HEADER, "PER %"], *rows, _macro_row(report), *last]
+    body = [*rows, _macro_row(report), *last]
+    table = [_with_causes([*HEADER, "PER %"], causes_md.heads(report))]
+    table += [_with_causes(*pair) for pair in zip(body, causes_md.cells(report), strict=True)]
     return table if report["macro"].get("per") is not None else [row[:-1] for row in table]
+
+
+def _with_causes(row: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """The causes' cells behind those of the kinds of errors."""
+    place = HEADER.index("ins") + 1
+    return [*row[:place], *cells, *row[place:]]
 
 
 def _macro_row(report: Mapping) -> list[str]:

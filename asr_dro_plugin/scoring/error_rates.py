@@ -18,10 +18,9 @@ from asr_dro_plugin.base.kaldi_io import missing_keys
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.scoring.edit_distance import EditCounts, PairCounts, count_edits, count_pairs
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
-from asr_dro_plugin.scoring.scores import Score, Utterances, group_scores
+from asr_dro_plugin.scoring.scores import ONE_GROUP, Score, Utterances, group_scores
 from asr_dro_plugin.text.normalizers import Normalizer, get_normalizer, label_of, recorded
 
-ONE_GROUP = "all"
 TAG = re.compile(r"\[[a-z]{3}\]")
 UNKNOWN = re.compile(r"<unk>|⁇")
 UNKNOWN_SYMBOL = "\ue000"  # private use: no transcript holds it and no normaliser removes it

@@ -8,6 +8,8 @@ from pathlib import Path
 from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.errors import SomeLeftOut, UserError, suggestion
 from asr_dro_plugin.scoring.alignments import write_alignments
+from asr_dro_plugin.scoring.causes import Causes, causes_of
+from asr_dro_plugin.scoring.causes_table import add_causes
 from asr_dro_plugin.scoring.error_rates import score
 from asr_dro_plugin.scoring.notations import refuse_letters
 from asr_dro_plugin.scoring.paired import compare_scores
@@ -17,6 +19,8 @@ from asr_dro_plugin.scoring.report import build_report, write_report
 from asr_dro_plugin.scoring.scores import Score, write_utterances
 from asr_dro_plugin.scoring.set_inputs import check_units, folder_of, read_set_tables
 from asr_dro_plugin.scoring.table import comparison_table, details_table, text_table
+from asr_dro_plugin.scoring.training_text import TrainingText
+from asr_dro_plugin.text.normalizers import get_normalizer
 
 
 class ScoredSet:
@@ -25,13 +29,14 @@ class ScoredSet:
     Args:
         options: ``ref``, ``groups``, ``utt2dur``, ``units``, ``languages``, ``phoneme_map``,
             ``format``, ``text_norm``, ``name``, ``partial``.
+        training: what the model can know of writing; None where nobody told.
 
     Raises:
         UserError: references or tables that are damaged; ``NotThere`` where there are none.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+    def __init__(self, options: argparse.Namespace, training: TrainingText | None = None) -> None:
+        self.options, self.training = options, training
         self.forms = _forms(options.format)
         self.references = read_reference(options.ref, self.forms[0])
         self.name = options.name or folder_of(options.ref).name
@@ -54,6 +59,21 @@ class ScoredSet:
             tables.no_space, PhonemeMap.read(phonemes) if phonemes else None,
         )  # fmt: skip
         return scored, found
+
+    def causes(self, scored: Score, forced: str | None) -> Causes:
+        """Why it is as it is.
+
+        Args:
+            scored: of this set.
+            forced: hypotheses of the same model, each utterance's language given.
+        """
+        told = self.score(forced)[0] if forced else None
+        unseen = counts = None
+        if self.training:
+            refs, normalize = scored.utterances.refs, get_normalizer(self.options.text_norm)
+            unseen, counts = self.training.unseen(refs, normalize), self.training.counts
+        tables = self.tables
+        return causes_of(scored, told, unseen, tables.durations, tables.scripts, counts)
 
     def _refuse_letters(self, path: str, texts: Mapping[str, str]) -> None:
         """Neither side may be letters where the other has words."""
@@ -94,13 +114,18 @@ class ScoredSet:
         return so_far, Texts(texts)
 
 
-def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> None:
+def score_set(
+    options: argparse.Namespace,
+    run: Mapping[str, str | None],
+    training: TrainingText | None = None,
+) -> None:
     """Print one set's table and write what is asked for; complain of ids at the end.
 
     Args:
-        options: those of ``ScoredSet``, and ``hyp``, ``compare``, ``json``, ``utts``,
+        options: those of ``ScoredSet``, and ``hyp``, ``forced``, ``compare``, ``json``, ``utts``,
             ``alignments``, ``details``, ``best_k``, ``overwrite``, ``strict``.
         run: where the hypotheses come from, as ``build_report`` takes it.
+        training: as ``ScoredSet`` takes it.
 
     Raises:
         SomeLeftOut: hypotheses are missing, extra, double or cut, or references empty;
@@ -110,10 +135,11 @@ def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> Non
         _refuse_to_write(options)
     written = options.json, options.utts, options.alignments
     refuse_earlier(filter(None, written), options.overwrite)
-    scored = ScoredSet(options)
+    scored = ScoredSet(options, training)
     score, damage = scored.score(options.hyp)
     run = {**run, "model_file": _followed(run["model_file"])}
     report = build_report(score, scored.name, run, scored.tables.units, damage, options.best_k)
+    add_causes(report, scored.causes(score, options.forced), score)
     shown, complaints = [text_table(report)], scored.complaints(options.hyp, score, damage)
     if options.details:
         shown.append(details_table(report))
@@ -134,7 +160,7 @@ def score_set(options: argparse.Namespace, run: Mapping[str, str | None]) -> Non
 
 
 def _refuse_to_write(options: argparse.Namespace) -> None:
-    for name in ("json", "utts", "alignments", "compare"):
+    for name in ("json", "utts", "alignments", "compare", "forced"):
         if getattr(options, name):
             raise UserError(f"--partial prints a score that is not final. Leave --{name} away.")
 

@@ -9,6 +9,7 @@ import numpy as np
 from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.scoring.edit_distance import EditCounts, PairCounts
 
+ONE_GROUP = "all"  # where no languages or other groups are known
 COLUMNS = (
     "utt_id", "group", "unit",
     "cer_errors", "cer_sub", "cer_del", "cer_ins", "cer_ref",

@@ -23,12 +23,14 @@ class SetTables:
         durations: utterance id -> seconds, None where unknown.
         units: speakers or recordings for the intervals.
         no_space: languages written without spaces.
+        scripts: language -> ISO 15924 code of what it is written in.
     """
 
     languages: Mapping[str, str] | None
     durations: Mapping[str, float] | None
     units: Units
     no_space: frozenset[str]
+    scripts: Mapping[str, str]
 
 
 def read_set_tables(
@@ -57,6 +59,7 @@ def read_set_tables(
         durations=read_durations(folder, utt2dur),
         units=_units(units_path) if units_path else Units(),
         no_space=frozenset(iso for iso, lang in known.items() if lang.no_space),
+        scripts={iso: lang.script for iso, lang in known.items()},
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from asr_dro_plugin.base import text_table as plain_table
 from asr_dro_plugin.scoring.bootstrap import MIN_UNITS
+from asr_dro_plugin.scoring.causes import CAUSES
+from asr_dro_plugin.scoring.causes_table import cause_rates, meanings, shown_causes
 from asr_dro_plugin.scoring.report import share_of
 
 HEADER = ("lang", "spk", "utts", "chars", "minutes", "CER %", "95 %", "sub", "del", "ins",
@@ -64,7 +66,24 @@ def text_table(report: Mapping) -> str:
     notes = [line for each in remarks(report) for line in textwrap.wrap(each, MAX_WIDTH, **how)]
     more = aligned(_summary_rows(report), rules=(1,)) if "summary" in report else []
     legend = [*LEGEND, *(CONVENTIONS if more else ())]
-    return "\n".join([f"{title(report)}:", "", *lines, "", *more, "", *notes, "", *legend])
+    why = _causes(report)
+    parts = [f"{title(report)}:", "", *lines, "", *more, "", *why, *notes, "", *legend]
+    return "\n".join(parts)
+
+
+def _causes(report: Mapping) -> list[str]:
+    """The causes of each language's CER and what they are; nothing of an older score."""
+    rows = [
+        [name, percent(cer), "=", *map(percent, rates.values())]
+        for name, cer, rates in cause_rates(report)
+    ]
+    if not rows:
+        return []
+    heads = [CAUSES[cause].head for cause in shown_causes(report)]
+    rules = (1, 1 + len(report["groups"]))
+    how = {"width": MAX_WIDTH, "subsequent_indent": "  "}
+    words = [line for each in meanings(report) for line in textwrap.wrap(each, **how)]
+    return [*aligned([["why", "CER %", "=", *heads], *rows], rules=rules), "", *words, ""]
 
 
 def _summary_rows(report: Mapping) -> list[list[str]]:

@@ -160,6 +160,30 @@ def _own_scripts(counts: Mapping[str, int], code: str, is_one_language: bool) ->
     """Scripts of a language: by its code, else those that a good part of its letters is in."""
     if code in SCRIPTS:
         return frozenset(SCRIPTS[code])
+    return _frequent_scripts(counts, is_one_language)
+
+
+def scripts_of_language(
+    counts: Mapping[str, int], code: str = "", is_one_language: bool = True
+) -> frozenset[str]:
+    """Scripts that a language may be written in: its code's, and those of a good part of its text.
+
+    So Serbian has two where its text has both, and no letter of a text in one of them is foreign.
+
+    Args:
+        counts: character -> how often, of the language's text.
+        code: ISO 15924; '' where it is not known.
+        is_one_language: False of text whose languages nobody told.
+    """
+    return frozenset(SCRIPTS.get(code, ())) | _frequent_scripts(counts, is_one_language)
+
+
+def is_foreign(char: str, scripts: frozenset[str]) -> bool:
+    """Whether a character is a letter of none of these scripts; marks and digits are no letters."""
+    return char.isalpha() and _verdict(char, [scripts]) == STRAY
+
+
+def _frequent_scripts(counts: Mapping[str, int], is_one_language: bool) -> frozenset[str]:
     by_script: Counter[str] = Counter()
     for char, count in counts.items():
         if char.isalpha() and script_of(char) not in SHARED:

@@ -39,6 +39,19 @@ def espnets_search_fault(tokens: Sequence[str], eos: str = SOS_EOS) -> str:
     return ""
 
 
+def characters_of_tokens(tokens: Iterable[str]) -> set[str]:
+    """What a token list can spell: the characters of its pieces, and its tags whole."""
+    known = set()
+    for token in tokens:
+        if token in (BLANK, UNK, SPACE, SOS_EOS):
+            continue
+        if len(token) > 2 and token[0] == "[" and token[-1] == "]":
+            known.add(token)
+        else:
+            known.update(token.replace(WORD_START, ""))
+    return known
+
+
 def build_tokenizer(
     token_type: str,
     nlsyms: Iterable[str] = (),

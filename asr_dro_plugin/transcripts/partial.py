@@ -129,6 +129,9 @@ class JoinedParts:
     def __contains__(self, utt_id: str) -> bool:
         return utt_id in self._places
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
     def read(self, utt_ids: Iterable[str]) -> Iterator[Transcript]:
         """The transcripts of these utterances, in this order, one at a time."""
         with contextlib.ExitStack() as stack:

@@ -84,7 +84,7 @@ def test_what_score_writes_is_what_report_reads(exp, tmp_path):
     (folder / "text").write_text("\n".join(hypotheses) + "\n", "utf-8")
     assert score.main(
         [str(data / "text"), str(folder / "text"), "--json", str(folder / "score.json"),
-         "--utts", str(folder / "utts.tsv")]
+         "--utts", str(folder / "utts.tsv"), "--train_text", str(data / "text")]
     ) == 0  # fmt: skip
     assert main([str(exp), "--audio", "0"]) == 0
     text = (exp / "report.html").read_text("utf-8")
@@ -93,6 +93,7 @@ def test_what_score_writes_is_what_report_reads(exp, tmp_path):
     results = (exp / "RESULTS.md").read_text("utf-8")
     assert "by ML-SUPERB's convention" in results
     assert "bootstrap samples over utterances" in results
+    assert "| naming | unseen |" in results
 
 
 def run_module(*arguments, cwd):

@@ -321,3 +321,28 @@ def test_exit_codes_of_the_command(recipe):
 
 def test_help_names_what_is_written(recipe):
     assert "RESULTS.md" in run_module("--help").stdout
+
+
+def test_the_causes_of_the_errors_are_printed_and_written(recipe, capsys):
+    write("told", "u1 [eng] abxd", "u2 [rus] где")
+    write("train/text", "u9 [eng] abd")
+    more = ["--forced", "told", "--train_text", "train/text"]
+    assert main([*options(), *more]) == 0
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["why", "CER", "%", "=", "naming", "unseen", "text", "rest"] in rows
+    assert ["eng", "25.0", "=", "0.0", "25.0", "0.0", "0.0"] in rows
+    assert max(map(len, printed.splitlines())) <= 100
+    report = json.loads((recipe / "exp/asr_a/greedy/test_x/score.json").read_text())
+    assert report["groups"]["eng"]["causes"]["unseen"] == {"errors": 1, "rate": 0.25}
+    assert report["causes"]["unseen"] == {"eng": {"c": 1}, "rus": {"г": 1, "д": 1, "е": 1}}
+
+
+def test_of_a_pair_of_texts_alone_no_cause_is_printed(recipe, capsys):
+    assert main(options()) == 0
+    assert "why" not in capsys.readouterr().out
+    report = json.loads((recipe / "exp/asr_a/greedy/test_x/score.json").read_text())
+    assert report["groups"]["eng"]["causes"] == {
+        "lid": None, "unseen": None, "text": {"errors": 0, "rate": 0.0},
+        "rest": {"errors": 1, "rate": 0.25},
+    }  # fmt: skip

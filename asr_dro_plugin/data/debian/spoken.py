@@ -9,8 +9,9 @@ from pathlib import Path
 
 from asr_dro_plugin.data import corpus
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.text.speaking_rate import FASTEST
 
-SLOWEST, FASTEST = 2.5, 25.0  # characters/s; outside, text and recording do not belong together
+SLOWEST = 2.5  # characters/s; below, text and recording do not belong together
 SHORTEST, LONGEST = 0.4, 20.0  # seconds
 SCRIPTS = {"Latn": "LATIN", "Cyrl": "CYRILLIC"}  # ISO 15924 -> first word of Unicode's names
 _MARKUP = re.compile(r"&#?\w+;|://|\\|[&*_|^~=@#%$/]")

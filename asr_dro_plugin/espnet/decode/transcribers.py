@@ -12,7 +12,7 @@ from asr_dro_plugin.decoding.parts import Locations, log_cuts, log_faults
 from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
-from asr_dro_plugin.espnet.decode.inference import load_recogniser
+from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
 from asr_dro_plugin.experiment.model_files import read_experiment_config
 from asr_dro_plugin.transcripts.partial import GrowingHypotheses
@@ -22,6 +22,16 @@ def load_requested(request: Request) -> Transcriber:
     """The transcriber of a command line, whose decoder is made already."""
     model = request.model
     return load_transcriber(model.exp, model.file, model.device, request.config, request.decoder)
+
+
+def told_languages(transcriber: Transcriber, request: Request) -> Transcriber:
+    """The same model, which gives every utterance the language that it is said to be in.
+
+    Args:
+        transcriber: of ``load_requested``, for a request that has a decoder.
+        request: of a decoding with ``lang: forced``.
+    """
+    return _transcriber_of(transcriber.recogniser, request.decoder, request.config)
 
 
 def load_transcriber(
@@ -47,6 +57,10 @@ def load_transcriber(
     if decoder is None:
         return BeamSearch(exp, model_file, device, config)
     recogniser = load_recogniser(exp, model_file, device, needs_ctc=False)
+    return _transcriber_of(recogniser, decoder, config)
+
+
+def _transcriber_of(recogniser: Recogniser, decoder: AbsDecoder, config: Mapping) -> Transcriber:
     settings = TranscriberSettings.of(config)
     if recogniser.model.ctc is None:
         limits = WritingLimits.of(config)
@@ -55,6 +69,7 @@ def load_transcriber(
 
 
 def decode_rest(
+    transcriber: Transcriber,
     request: Request,
     transcripts: GrowingHypotheses,
     utt_ids: Sequence[str],
@@ -66,13 +81,13 @@ def decode_rest(
     They are planned over all utterances, so that a batch's company stays the same after a kill.
 
     Args:
-        request: the model, and how it decodes.
+        transcriber: the model at work.
+        request: how it decodes.
         transcripts: the part's file, which may hold some already.
         utt_ids: the part.
         durations: seconds of each utterance.
         locations: where each lies.
     """
-    transcriber = load_requested(request)
     batches = batches_of(utt_ids, durations, request.config["batch_duration"])
     left = [batch for batch in batches if not transcripts.done.issuperset(batch)]
     places = ([locations[utt_id] for utt_id in batch] for batch in left)

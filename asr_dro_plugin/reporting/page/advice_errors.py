@@ -75,7 +75,9 @@ def doubtful(system: Decoding) -> Advice | None:
 
 
 def confusion(system: Decoding) -> Advice | None:
-    """Languages often taken for another, unless naming them was tried and mends nothing."""
+    """Languages often taken for another, unless what that costs is known (see ``naming``)."""
+    if (system.report.get("causes") or {}).get("macro", {}).get("lid") is not None:
+        return None
     pairs = [
         f"{lang} for {named} {percent(share, 0)} %"
         for lang, named, count, share in confused_pairs(system.report.get("lid_confusion") or {})

@@ -10,6 +10,7 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError, suggestion
 from asr_dro_plugin.reporting.page.markup import Markup, el
 from asr_dro_plugin.reporting.page.part_advice import advice_part
+from asr_dro_plugin.reporting.page.part_causes import causes_part
 from asr_dro_plugin.reporting.page.part_comparison import comparison_part
 from asr_dro_plugin.reporting.page.part_errors import confusion_part, errors_part
 from asr_dro_plugin.reporting.page.part_languages import languages_part
@@ -34,6 +35,7 @@ PAGE_SIZE = 7_000_000  # bytes; the utterances' own text comes on top
 PARTS = (  # key, name, how it is made (None: nothing to show), the systems that it needs
     ("summary", "In short", summary_part, 0),
     ("languages", "Languages", languages_part, 0),
+    ("causes", "Why", causes_part, 1),
     ("comparison", "Differences", comparison_part, 2),
     ("advice", "What to try", advice_part, 1),
     ("utterances", "Utterances", utterances_part, 1),

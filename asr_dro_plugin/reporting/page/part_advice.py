@@ -7,6 +7,7 @@ the order of the page.
 from collections.abc import Callable
 
 from asr_dro_plugin.reporting.page.advice import Advice
+from asr_dro_plugin.reporting.page.advice_causes import broken, floor, hearing, naming
 from asr_dro_plugin.reporting.page.advice_errors import (
     confusion,
     deletions,
@@ -31,8 +32,9 @@ from asr_dro_plugin.reporting.page.parts import Material, section
 from asr_dro_plugin.reporting.read.experiment import Decoding
 
 RULES: tuple[Callable[[Decoding], Advice | None], ...] = (
-    left_out, dev_and_test, known_speakers, little_speech, few_hours, deletions, insertions,
-    doubtful, confusion, high_weight, low_weight, still_falling, risen, language_model, unsure,
+    left_out, dev_and_test, known_speakers, naming, floor, broken, hearing, little_speech,
+    few_hours, deletions, insertions, doubtful, confusion, high_weight, low_weight, still_falling,
+    risen, language_model, unsure,
 )  # fmt: skip
 
 

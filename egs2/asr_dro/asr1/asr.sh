@@ -60,6 +60,7 @@ tune_lm=false            # find the weights, of each language, on the dev set, b
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
 inference_args=          # changes of that configuration, for example "--lm_weight 0.3"
+forced_too=true          # decode again, its language given, what is taken for another: what that costs
 inference_asr_model=     # model file in the experiment (default: the average of the best)
 inference_tag=           # names the results (default: from the configuration and the model)
 # Packing
@@ -223,10 +224,11 @@ if ${tune_lm}; then
 fi
 for dset in ${valid_set} ${test_sets}; do
     data=${data_feats}/${dset} out=${decode_dir}/${dset}
-    texts+=("${out}/text" "${data}/text") scores+=("${out}"/{score.json,score.txt,utts.tsv})
+    texts+=("${out}"/{text,forced/text} "${data}/text")
+    scores+=("${out}"/{score.json,score.txt,utts.tsv})
     decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}"
         --model_file "${inference_asr_model}" --config "${inference_config}"
-        --data_dir "${data}" --out_dir "${out}" "${lm_args[@]}")
+        --data_dir "${data}" --out_dir "${out}" --forced_too "${forced_too}" "${lm_args[@]}")
     where=(--num_parts "${inference_nj}" --ngpu "${inference_ngpu}" --overwrite true)
     needs 12 "Run stages 4 and 11 first." "${asr_exp}/config.yaml" "${data}/wav.scp"
     if begin 12 "${exp_name}_${inference_tag}_${dset}" "decoding ${dset} -> ${out}" \

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from asr_dro_plugin.reporting.page import part_advice as advice
+from asr_dro_plugin.reporting.page.advice import hard_languages
 from asr_dro_plugin.reporting.read.experiment import Decoding, Experiment
 from asr_dro_plugin.reporting.read.utterances import ScoredUtterance
-from tests.reporting.made import make_experiment, score_of, utterance_rows
+from tests.reporting.made import (
+    add_invented_causes,
+    make_experiment,
+    score_of,
+    utterance_rows,
+)
 
 LANGS = ["eng", "fra", "rus"]
 
@@ -67,6 +73,7 @@ def test_a_transcript_that_lacks_what_is_said_is_named(system):
 
 
 def test_mistaken_languages_are_named_and_single_slips_are_not(system):
+    system.report["causes"]["macro"]["lid"] = None  # nobody measured what it costs
     assert advice.confusion(system) is None
     system.report["lid_confusion"]["eng"] = {"eng": 9, "fra": 1}
     assert advice.confusion(system) is None
@@ -135,4 +142,36 @@ def test_utterances_without_hypothesis_come_first(system):
 def test_without_a_course_of_training_the_rules_are_silent(system):
     system.experiment.history = None
     for rule in (advice.high_weight, advice.low_weight, advice.still_falling, advice.risen):
+        assert rule(system) is None
+
+
+def test_what_naming_costs_is_told_instead_of_what_is_taken_for_what(system):
+    system.report["lid_confusion"]["eng"] = {"eng": 8, "fra": 2}
+    add_invented_causes(system.report, lid=0.3)
+    cer = system.report["groups"]["eng"]["cer"]["rate"]
+    assert f"eng {30 * cer:.1f} of {100 * cer:.1f}" in advice.naming(system).found
+    assert advice.confusion(system) is None
+    add_invented_causes(system.report, lid=0.01)
+    assert advice.naming(system) is None
+
+
+def test_unseen_characters_and_broken_references_are_named(system):
+    assert "(é 3)" in advice.floor(system).found
+    assert "(u1 41 characters/s)" in advice.broken(system).found
+    add_invented_causes(system.report, unseen=0.0, text=-0.0)
+    assert advice.floor(system) is None and advice.broken(system) is None
+
+
+def test_hearing_is_what_is_left_once_the_others_were_measured(system):
+    assert advice.hearing(system) is None
+    add_invented_causes(system.report, lid=0.01, unseen=0.0, text=0.0)
+    hard = hard_languages(system)
+    assert hard and all(lang in advice.hearing(system).found for lang in hard)
+    system.report["causes"]["macro"] |= {"lid": None, "unseen": None}
+    assert advice.hearing(system) is None
+
+
+def test_of_an_older_score_the_rules_of_causes_are_silent(system):
+    del system.report["causes"]
+    for rule in (advice.naming, advice.floor, advice.broken, advice.hearing):
         assert rule(system) is None

@@ -23,7 +23,8 @@ from tests.reporting.page.test_markup import Reader
 
 LANGS = ["eng", "fra", "rus"]
 SECTIONS = [
-    "summary", "languages", "advice", "utterances", "errors", "lid", "training", "data", "making"
+    "summary", "languages", "causes", "advice", "utterances", "errors", "lid", "training", "data",
+    "making",
 ]  # fmt: skip
 
 
@@ -199,7 +200,7 @@ def test_sound_stays_out_where_the_page_would_become_too_large(exp):
 def test_two_experiments_are_compared(exp, tmp_path):
     other = make_experiment(tmp_path, "asr_b", LANGS, each=8, seed=3, factor=0.3)
     text, _ = made(exp, other)
-    assert sections(text) == [*SECTIONS[:2], "comparison", *SECTIONS[2:]]
+    assert sections(text) == [*SECTIONS[:3], "comparison", *SECTIONS[3:]]
     assert "better" in part(text, "comparison")
     assert "of 3" in part(text, "comparison")
 
