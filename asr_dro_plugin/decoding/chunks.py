@@ -8,6 +8,7 @@ utterance.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,16 +115,30 @@ def emission_in_chunks(
     """
     align_to = round(frame_shift * SAMPLE_RATE)
     sounding = Sounding(samples, align_to)
-    heard = sounding.heard
-    chunks = plan_chunks(len(heard), chunk_length_s, stride_s, align_to, SAMPLE_RATE)
+    found = chunked(emission_of, sounding.heard, align_to, chunk_length_s, stride_s)
+    whole = sounding.whole(found.log_probs[0], found.blank_id)
+    return replace(found, log_probs=whole[None], lengths=np.array([len(whole)]))
+
+
+def chunked(
+    emission_of: Callable[[Sequence[np.ndarray]], Emission],
+    samples: np.ndarray,
+    align_to: int,
+    chunk_length_s: float,
+    stride_s: tuple[float, float] | None = None,
+) -> Emission:
+    """As ``emission_in_chunks``, with all that the recording holds.
+
+    Args:
+        align_to: samples a frame of the model.
+    """
+    chunks = plan_chunks(len(samples), chunk_length_s, stride_s, align_to, SAMPLE_RATE)
     pieces = []
     for chunk in chunks:
-        emission = emission_of([heard[chunk.start : chunk.end]])
-        piece = emission.log_probs[0, : int(emission.lengths[0])]
-        pieces.append(to_numpy(piece))
-    whole = sounding.whole(stitch(pieces, chunks), emission.blank_id)
-    lengths = np.array([len(whole)])
-    return Emission(whole[None], lengths, frame_shift, emission.blank_id, emission.tokens)
+        emission = emission_of([samples[chunk.start : chunk.end]])
+        pieces.append(to_numpy(emission.log_probs[0, : int(emission.lengths[0])]))
+    whole = stitch(pieces, chunks)
+    return replace(emission, log_probs=whole[None], lengths=np.array([len(whole)]))
 
 
 def stitch(pieces: Sequence[Any], chunks: Sequence[Chunk]) -> Any:

@@ -1,7 +1,7 @@
 """A trained experiment as something that turns speech into an ``Emission``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,9 @@ import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.decoding.build import refuse_without_ctc
+from asr_dro_plugin.decoding.chunks import chunked, refuse_uncounted
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.adapters import left_out_of
@@ -47,12 +49,26 @@ class Recogniser:
 
         Args:
             speech: B float32 arrays (num_samples,) at ``SAMPLE_RATE``, in -1..1, each long enough
-                for a frame (``frames.num_frames``).
+                for a frame (``frames.num_frames``); what is longer than the model takes is read in
+                overlapping chunks.
         """
+        if self.longest and max(map(len, speech)) > self.longest * SAMPLE_RATE:
+            return self._chunked(speech, self.longest)
         encoder_out, encoder_out_lens = self.encoded(speech)
         log_probs = self.model.ctc.log_softmax(encoder_out).float()
         shift, blank_id = self.frames.frame_shift, self.model.blank_id
         return Emission(log_probs, encoder_out_lens, shift, blank_id, self.tokens)
+
+    def _chunked(self, speech: Sequence[np.ndarray], longest: float) -> Emission:
+        """The same, one by one, none longer than ``longest`` seconds at once."""
+        refuse_uncounted(self.frames)
+        shift = self.frames.frame_shift
+        length = shift * int(longest / shift + 1e-6)  # chunks are of whole frames
+        hop = round(shift * SAMPLE_RATE)
+        found = [chunked(self.emission, samples, hop, length) for samples in speech]
+        rows = [torch.from_numpy(each.log_probs[0]) for each in found]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return replace(found[0], log_probs=padded, lengths=torch.tensor([len(row) for row in rows]))
 
     @torch.inference_mode()
     def encoded(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -31,10 +31,10 @@ def _frames(chosen: Chosen) -> Step:
 
 def _own_frames(chosen: Chosen) -> Step:
     """Those of the utterance's own length; ``pool`` of them may be one."""
-    most, pool = _max_frames(chosen), chosen["pool"] or 1
+    pool = chosen["pool"] or 1
 
     def rule(samples):
-        frames = (samples > 0) * (((samples // 160).clip(1) - 1) // 2 + 1).clip(max=most)
+        frames = (samples > 0) * (((samples // 160).clip(1) - 1) // 2 + 1)
         return -(-frames // pool)
 
     return Step(chosen.label, 320 * pool, rule)

@@ -85,9 +85,11 @@ def test_the_model_or_its_convolutions_stand_still_and_the_sum_learns(build):
         assert frozen(model, "frontend.net.layer_weights") is False
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])  # peft issue 269: no gradient with it
 @pytest.mark.parametrize("adapter", ["lora", "houlsby"])
-def test_adapters_learn_beside_the_frontends_model(build, batch, adapter):
-    model = build(use_adapter=True, adapter=adapter)
+def test_adapters_learn_beside_the_frontends_model(build, batch, adapter, checkpointing):
+    conf = {"gradient_checkpointing": checkpointing}
+    model = build(use_adapter=True, adapter=adapter, frontend_conf=conf)
     learning = {name for name, p in model.named_parameters() if p.requires_grad}
     assert "frontend.net.layer_weights" in learning
     inside = {name for name in learning if name.startswith("frontend.net.model.")}
