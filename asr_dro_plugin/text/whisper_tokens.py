@@ -48,24 +48,38 @@ def read_tokenizer(path: str | os.PathLike):
     A folder has ``tokenizer.json``, or ``vocab.json``, ``merges.txt`` and ``added_tokens.json``.
 
     Raises:
-        UserError: the files are not there, or are none of a tokenizer.
+        UserError: the files are not there, or are none of a tokenizer of Whisper's.
     """
-    from tokenizers import Tokenizer
-
     path = Path(path)
-    file = path / TOKENIZER if path.is_dir() else path
     try:
-        if file.is_file():
-            return Tokenizer.from_file(str(file))
-        if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
-            return _of_parts(path)
+        tokenizer = _found(path)
     except Exception as error:  # the package raises bare ones
         line = " ".join(str(error).split())
         raise UserError(f"{path} holds no tokenizer ({line}). Fetch it again.") from None
-    raise UserError(
-        f"{path} has no tokenizer: neither {TOKENIZER} nor vocab.json and merges.txt. "
-        "Give the folder of a Whisper model."
-    )
+    if tokenizer is None:
+        raise UserError(
+            f"{path} has no tokenizer: neither {TOKENIZER} nor vocab.json and merges.txt. "
+            "Give the folder of a Whisper model."
+        )
+    needed = (SOT, EOT, NO_TIMES, f"<|{TASKS[0]}|>")
+    if missing := [name for name in needed if tokenizer.token_to_id(name) is None]:
+        raise UserError(
+            f"{path} has a tokenizer without {missing[0]}, so it is none of Whisper's, or lacks "
+            f"{TOKENIZER} or added_tokens.json. Fetch them, or give the folder of a Whisper model."
+        )
+    return tokenizer
+
+
+def _found(path: Path):
+    """The tokenizer of a file or a folder, None where none is there."""
+    from tokenizers import Tokenizer
+
+    file = path / TOKENIZER if path.is_dir() else path
+    if file.is_file():
+        return Tokenizer.from_file(str(file))
+    if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
+        return _of_parts(path)
+    return None
 
 
 def _of_parts(folder: Path):
@@ -92,12 +106,9 @@ def token_names(tokenizer, num_rows: int = 0, tags: Iterable[str] = ()) -> list[
         tags: language tags of the texts; one that Whisper has no token for is appended.
 
     Raises:
-        UserError: a tokenizer without Whisper's special tokens, or with more tokens than rows.
+        UserError: a tokenizer with more tokens than rows.
     """
     vocab = tokenizer.get_vocab(with_added_tokens=True)
-    missing = [name for name in (SOT, EOT, NO_TIMES, f"<|{TASKS[0]}|>") if name not in vocab]
-    if missing:
-        raise UserError(f"The tokenizer has no {missing[0]}, so it is none of Whisper's.")
     size = max(vocab.values()) + 1
     if num_rows and size > num_rows:
         raise UserError(
@@ -128,11 +139,19 @@ def with_new_tags(names: Sequence[str], tags: Iterable[str]) -> list[str]:
 
 def copy_tokenizer(folder: Path, out: Path, tags: Iterable[str]) -> list[str]:
     """Write the tokenizer of a Whisper folder to ``out``; the token list that goes with it."""
-    tokenizer = read_tokenizer(folder)
-    config = folder / "config.json"
-    rows = json.loads(config.read_text("utf-8")).get("vocab_size", 0) if config.is_file() else 0
+    tokenizer, rows = read_tokenizer(folder), _num_rows(folder / "config.json")
     save_tokenizer(tokenizer, out / TOKENIZER)
     return token_names(tokenizer, rows, tags)
+
+
+def _num_rows(config: Path) -> int:
+    """Rows of the embedding that a ``config.json`` tells of; 0 where there is none."""
+    if not config.is_file():
+        return 0
+    try:
+        return int(json.loads(config.read_text("utf-8")).get("vocab_size", 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{config} tells no vocab_size ({error}). Fetch it again.") from None
 
 
 def save_tokenizer(tokenizer, path: str | os.PathLike) -> None:

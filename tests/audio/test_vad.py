@@ -4,7 +4,6 @@ import importlib.util
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +17,8 @@ from asr_dro_plugin.decoding.align import TokenSpan
 from asr_dro_plugin.decoding.units import units_of
 from asr_dro_plugin.errors import UserError
 from tests.decoding.voice import RATE, voice
+from tests.shared_files import RECORDINGS
 
-ROOT = Path(__file__).resolve().parents[2]
-WORD = ROOT.parent / "shared/data/real_multilingual_16k/audio/eng"
 installed = pytest.mark.skipif(
     not importlib.util.find_spec("silero_vad"), reason="silero-vad is not installed"
 )
@@ -30,7 +28,7 @@ SILENCE = np.zeros(RATE, np.float32)
 @pytest.fixture(scope="module")
 def word():
     """A real utterance where the shared data is there, else a sound made here."""
-    files = sorted(WORD.glob("*.flac"))
+    files = sorted((RECORDINGS / "audio" / "eng").glob("*.flac"))
     return read(files[0])[0] if files else voice(1.5)
 
 

@@ -1,14 +1,14 @@
 """local/data_tsv.py: any table of utterances becomes Kaldi directories."""
 
 import json
-import os
 import random
 from pathlib import Path
 
 import pytest
 
 from asr_dro_plugin.base.kaldi_io import read_table
-from tests.local.conftest import ROOT, contents, refusal
+from tests.local.conftest import contents, refusal
+from tests.shared_files import RECORDINGS
 from tests.sounds import noise, write_flac
 
 HEADER = "utt_id\tlang\tsplit\tpath\tduration\tspeaker\ttranscript"
@@ -41,11 +41,10 @@ def ids_by_set(data, corpus="tsv"):
 
 
 def test_the_table_shared_with_this_project_is_read_as_it_stands(prepare):
-    default = ROOT.parent / "shared" / "data" / "real_multilingual_16k"
-    table = os.environ.get("ASR_DRO_REAL_DATA", str(default)) + "/utts.tsv"
-    if not os.path.exists(table):
-        pytest.skip(f"{table} is not here (set ASR_DRO_REAL_DATA)")
-    done = prepare("--corpus", "tsv", "--source", table)
+    table = RECORDINGS / "utts.tsv"
+    if not table.exists():
+        pytest.skip(f"{table} is not here (set ASR_DRO_SHARED)")
+    done = prepare("--corpus", "tsv", "--source", str(table))
     assert done.returncode == 0, done.stderr
     counts = {name: len(ids) for name, ids in ids_by_set(prepare.folder / "data").items()}
     assert counts == {"train": 1164, "dev": 404, "test": 373}
