@@ -54,6 +54,9 @@ def inspect_checkpoint(path: Path, name: str | None = None) -> PretrainedModel:
 
     Args:
         name: how the user calls it; by default its path.
+
+    Raises:
+        UserError: none that is known, or settings and weights of two models.
     """
     path = Path(path).absolute()
     layout, numels = layout_and_sizes(path)
@@ -65,6 +68,12 @@ def inspect_checkpoint(path: Path, name: str | None = None) -> PretrainedModel:
     if not widths or not layers:
         what = "wav2vec 2.0" if layout != "hf" else model_type
         raise UserError(f"{path} holds no {what} transformer: no encoder.layers in it.")
+    said = config.get("encoder_layers", config.get("num_hidden_layers", len(layers)))
+    if said != len(layers):
+        raise UserError(
+            f"{path}/config.json describes {said} layers, and the weights beside it have "
+            f"{len(layers)}. They are of two models: fetch it again."
+        )
     sizes = (widths[0], len(layers), sum(numels.values()))
     return PretrainedModel(path.name, path, layout, *sizes, model_type, config or None)
 

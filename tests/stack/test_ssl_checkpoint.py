@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -176,6 +177,17 @@ def test_a_folder_for_one_encoder_names_it_to_another(tiny_ssl, tmp_path):
     assert resolve_for(own(folder), fetch=False).model_type == "hubert"
     with pytest.raises(UserError, match="is a hubert; frontend s3prl takes wav2vec2.*hf_wav2vec2"):
         resolve_for(S3PRL | {"ssl_checkpoint": str(folder)}, fetch=False)
+
+
+@pytest.mark.parametrize("frontend", ["hf_whisper", "s3prl"])
+def test_settings_and_weights_of_two_models_are_refused(frontend, tiny_ssl, tiny_whisper, tmp_path):
+    whisper = frontend == "hf_whisper"
+    folder = Path(shutil.copytree(tiny_whisper if whisper else tiny_ssl.hf, tmp_path / "folder"))
+    config = json.loads((folder / "config.json").read_text())
+    config["encoder_layers" if whisper else "num_hidden_layers"] = 5
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="describes 5 layers, and the weights beside it have 2"):
+        resolve_for({"frontend": frontend, "ssl_checkpoint": str(folder)}, fetch=False)
 
 
 def test_a_folder_for_one_frontend_names_what_takes_it(tiny_ssl, tiny_whisper):
