@@ -19,14 +19,14 @@ class TokenPath:
     Args:
         ids: token ids in order, without blanks; where the model has language tags one is the first.
         score, am_score, lm_score: as ``transcripts.transcript.Hypothesis`` has them.
-        cut: why the text was ended before the decoder ended it (``runaway``), else empty.
+        ended_early: why the text was ended before the decoder ended it (``runaway``), else empty.
     """
 
     ids: tuple[int, ...]
     score: float
     am_score: float | None = None
     lm_score: float | None = None
-    cut: str = ""
+    ended_early: str = ""
 
 
 class AbsDecoder(ABC):

@@ -8,7 +8,7 @@ from asr_dro_plugin.audio.inputs import short_ids
 from asr_dro_plugin.audio.read_ahead import Location
 from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.base.progress import Progress
-from asr_dro_plugin.decoding.parts import log_cuts, words_of_cuts
+from asr_dro_plugin.decoding.parts import log_ended_early, words_of_ended_early
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.transcripts.files import ONE_FILE_EACH, TranscriptFiles, content_of
 from asr_dro_plugin.transcripts.transcript import Transcript
@@ -64,7 +64,7 @@ def write_transcripts(
 def _told(transcripts: Iterable[Transcript], strict: bool) -> Iterator[Transcript]:
     """The transcripts; one without text is told of, or with ``strict`` the end; and one that was
     ended early."""
-    cut, done = {}, 0
+    early, done = {}, 0
     for transcript in transcripts:
         done += 1
         if transcript.fault and strict:
@@ -73,12 +73,12 @@ def _told(transcripts: Iterable[Transcript], strict: bool) -> Iterator[Transcrip
             named = transcript.utt_id in transcript.fault
             fact = "" if named else f"{transcript.utt_id} has no text: "
             logging.warning("%s%s", fact, transcript.fault)
-        log_cuts([transcript])
-        if transcript.cut:
-            cut[transcript.utt_id] = transcript.cut
+        log_ended_early([transcript])
+        if transcript.ended_early:
+            early[transcript.utt_id] = transcript.ended_early
         yield transcript
-    if len(cut) > 1:
-        logging.warning(words_of_cuts(cut, done))
+    if len(early) > 1:
+        logging.warning(words_of_ended_early(early, done))
 
 
 def _printed(transcript: Transcript, name: str, named: bool) -> bool:

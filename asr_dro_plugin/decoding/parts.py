@@ -15,7 +15,7 @@ from asr_dro_plugin.audio.read_ahead import Location
 from asr_dro_plugin.base.files import atomic_write, sha256_of
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.errors import SomeLeftOut, UserError
-from asr_dro_plugin.experiment import CONFIG
+from asr_dro_plugin.experiment import CONFIG, ENDED_EARLY
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.files import NEED_TIMES, TranscriptFiles
@@ -23,10 +23,9 @@ from asr_dro_plugin.transcripts.partial import JoinedParts, remove_parts, source
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 LEFT_OUT = "left_out.tsv"
-CUT = "cut.tsv"
 TOLD = "forced"  # folder of what is decoded again with its language given
 CONFIGURATION = "decoding configuration"  # its key in what parts are made from
-SHOWN = 5  # utterances left out or cut that a message names
+SHOWN = 5  # utterances left out or ended early that a message names
 
 
 def part_file(out_dir: str | os.PathLike, part: int, num_parts: int) -> Path:
@@ -169,20 +168,21 @@ def merge(
             f"{out_dir} lacks {len(missing)} of {len(wanted)} hypotheses (first: "
             f"{missing[0]}). Run stage 12 again."
         )
-    left_out, cut = {}, {}
+    left_out, early = {}, {}
     with TranscriptFiles(out_dir, formats, wanted) as files:
         for transcript in parts.read(wanted):
             files.add(transcript)
             if transcript.fault:
                 left_out[transcript.utt_id] = transcript.fault
-            if transcript.cut:
-                cut[transcript.utt_id] = transcript.cut
+            if transcript.ended_early:
+                early[transcript.utt_id] = transcript.ended_early
     _write_reasons(out_dir / LEFT_OUT, "fault", left_out)
-    _write_reasons(out_dir / CUT, "reason", cut)
+    _write_reasons(out_dir / ENDED_EARLY, "reason", early)
     _merge_told(data_dir, out_dir, num_parts, parts, wanted)
     remove_parts(paths[0].parent)
-    if cut:
-        logging.warning("%s All are in %s.", words_of_cuts(cut, len(wanted)), out_dir / CUT)
+    if early:
+        words = words_of_ended_early(early, len(wanted))
+        logging.warning("%s All are in %s.", words, out_dir / ENDED_EARLY)
     if left_out:
         raise (UserError if strict else SomeLeftOut)(_words(left_out, len(wanted), out_dir))
 
@@ -265,16 +265,16 @@ def _words(left_out: Mapping[str, str], total: int, out_dir: Path) -> str:
     )
 
 
-def words_of_cuts(cut: Mapping[str, str], total: int) -> str:
+def words_of_ended_early(early: Mapping[str, str], total: int) -> str:
     """One line: how many texts were ended early, and the first of them."""
-    return f"{len(cut)} of {total} texts were ended early ({_shown(cut)})."
+    return f"{len(early)} of {total} texts were ended early ({_shown(early)})."
 
 
-def log_cuts(transcripts: Sequence[Transcript]) -> None:
+def log_ended_early(transcripts: Sequence[Transcript]) -> None:
     """Warn of texts that were ended before the model ended them (``runaway``)."""
     for transcript in transcripts:
-        if transcript.cut:
-            logging.warning("%s was ended early: %s.", transcript.utt_id, transcript.cut)
+        if transcript.ended_early:
+            logging.warning("%s was ended early: %s.", transcript.utt_id, transcript.ended_early)
 
 
 def log_faults(transcripts: Sequence[Transcript], strict: bool) -> None:

@@ -93,7 +93,7 @@ class GrowingText:
     Attributes:
         ids, scores: its tokens, and the log probability of each and of the end.
         is_going: whether it is to be written on.
-        cut: why it was ended, empty for one that ended by itself.
+        why: why it was ended, empty for one that ended by itself.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class GrowingText:
         self.ids: list[int] = []
         self.scores: list[float] = []
         self.num_chars = 0
-        self.is_going, self.cut = most_tokens > 0, ""
+        self.is_going, self.why = most_tokens > 0, ""
         self._repetition = Repetition()
 
     def end(self, score: float) -> None:
@@ -119,18 +119,18 @@ class GrowingText:
         self.num_chars += int(self.chars_V[token])
         self._repetition.add(token)
         if self.end_repetition and (repeated := self._repetition.repeated()):
-            self._cut(REPEATS, repeated)
+            self._end_early(REPEATS, repeated)
         elif self.num_chars > self.most_chars:
             few = self._repetition.repeated(COPIES_AT_END, 1) if self.end_repetition else 0
-            self._cut(REPEATS if few else TOO_LONG, max(few, 1))
+            self._end_early(REPEATS if few else TOO_LONG, max(few, 1))
         elif len(self.ids) >= self.most_tokens:
-            self._cut(NO_ROOM, 0)
+            self._end_early(NO_ROOM, 0)
 
-    def _cut(self, why: str, num_tokens: int) -> None:
+    def _end_early(self, why: str, num_tokens: int) -> None:
         """End it without its last tokens."""
         kept = len(self.ids) - num_tokens
         del self.ids[kept:], self.scores[kept:]
-        self.is_going, self.cut = False, why
+        self.is_going, self.why = False, why
 
 
 def chars_of_tokens(tokens: Sequence[str], token_type: str) -> np.ndarray:

@@ -12,6 +12,7 @@ METRICS = "metrics.jsonl"
 LOG = "train.log"
 SEEN = "seen.json"  # how much of each group and corpus the model has seen
 VERSIONS = "versions.json"  # with which programs it was trained
+ENDED_EARLY = "ended_early.tsv"  # beside a set's texts: those that the model did not end
 # Names in a model's state that begin so are the objective's: of training, not of the model, and
 # maybe NaN before its first update.
 OBJECTIVE_STATE = "objective."

@@ -12,7 +12,13 @@ from asr_dro_plugin.base.files import atomic_write
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.reporting import causes_md
 from asr_dro_plugin.reporting.read.data_sets import read_set, recipe_of, training_folder
-from asr_dro_plugin.reporting.read.facts import command_of, read_config, versions_line, versions_of
+from asr_dro_plugin.reporting.read.facts import (
+    command_of,
+    ended_early_lines,
+    read_config,
+    versions_line,
+    versions_of,
+)
 from asr_dro_plugin.reporting.read.machine import machine_line
 from asr_dro_plugin.reporting.read.score_files import (  # fmt: skip
     METRICS,
@@ -105,7 +111,7 @@ def results_markdown(reports: Mapping[tuple[str, str], Mapping], exp: Path) -> s
     for (tag, set_name), report in reports.items():
         if heading != (heading := HEADINGS.get(role_of(set_name), "Other sets")):
             lines += [f"## {heading}", ""]
-        lines += _one_set(tag, report, command_of(exp / tag / set_name))
+        lines += _one_set(tag, report, exp / tag / set_name)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -207,13 +213,13 @@ def _hours(exp: Path, config: Mapping) -> list[str]:
     return [f"- training data: {folder.name}, {hours_words(sum(hours.values()))} ({each})"]
 
 
-def _one_set(tag: str, report: Mapping, command: str | None) -> list[str]:
+def _one_set(tag: str, report: Mapping, folder: Path) -> list[str]:
     facts = [f"- text normalised by: `{report['normalizer']}`"]
     run = report["run"]
     facts += [f"- {name}: `{run[key]}`" for key, name in RUN_NAMES.items() if key in run]
     notes = (*_summary(report), *remarks(report), *causes_md.unmeasured(report))
-    facts += [f"- {line}" for line in notes]
-    if command:
+    facts += [f"- {line}" for line in (*notes, *ended_early_lines(folder))]
+    if command := command_of(folder):
         facts += ["", "```bash", command, "```"]
     table = markdown_table(_rows(report))
     return [f"### {report['set']}, decoded by {tag}", "", *facts, "", *table, ""]

@@ -52,8 +52,8 @@ class Transcript:
         lang: the language decided on or given (ISO 639-3), None where the model knows none.
         duration: seconds of audio, None where unknown.
         fault: why there is no text (unreadable audio, too short), else empty.
-        cut: why the text, or a piece's, was ended before the model ended it (it repeated itself,
-            it was longer than can be said in its time), else empty.
+        ended_early: why the text, or a piece's, was ended before the model ended it (it repeats
+            itself, it is longer than can be said in its time), else empty.
     """
 
     utt_id: str
@@ -61,7 +61,7 @@ class Transcript:
     lang: str | None = None
     duration: float | None = None
     fault: str = ""
-    cut: str = ""
+    ended_early: str = ""
 
     @property
     def best(self) -> Hypothesis:
@@ -125,12 +125,12 @@ def join_transcripts(
         tuple(word for each in best for word in each.words),
         tuple(char for each in best for char in each.chars),
     )
-    return Transcript(utt_id, (hypothesis,), lang, duration, cut=first_cut(spoken))
+    return Transcript(utt_id, (hypothesis,), lang, duration, ended_early=first_ended_early(spoken))
 
 
-def first_cut(pieces: Sequence[Transcript]) -> str:
-    """Why the first of the pieces that was cut was cut; empty where none was."""
-    return next((piece.cut for piece in pieces if piece.cut), "")
+def first_ended_early(pieces: Sequence[Transcript]) -> str:
+    """Why the first of the pieces that were ended early was; empty where none was."""
+    return next((piece.ended_early for piece in pieces if piece.ended_early), "")
 
 
 def main_language(pieces: Sequence[Transcript]) -> str | None:

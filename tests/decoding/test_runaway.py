@@ -57,9 +57,9 @@ def written(ids, most_chars=float("inf"), most_tokens=1000, end_repetition=True)
 @given(IDS, st.lists(st.integers(4, 9), min_size=1, max_size=30, unique=True))
 def test_a_loop_is_kept_once_whatever_stands_before_it(before, unit):
     text = written([*before, *(unit * 40)])
-    if text.cut and len(text.ids) <= len(before):  # what stands before it was one already
+    if text.why and len(text.ids) <= len(before):  # what stands before it was one already
         return
-    assert text.cut == REPEATS and text.ids == [*before, *unit]
+    assert text.why == REPEATS and text.ids == [*before, *unit]
     assert len(text.scores) == len(text.ids)
 
 
@@ -70,19 +70,19 @@ def test_what_people_say_again_is_no_loop(pieces):
     unit = list(range(pieces))
     few = max(COPIES - 1, REPEATED_TOKENS // pieces)
     ids = [*unit * few, 99]
-    assert written(ids).ids == ids and not written(ids).cut
+    assert written(ids).ids == ids and not written(ids).why
 
 
 def test_a_long_text_that_ends_in_copies_is_kept_with_one():
     assert written([1, 2, 3, 4, 4, 4, 4, 4], most_chars=6).ids == [1, 2, 3, 4]
     text = written([1, 2, 3, 4, 5, 6, 7, 8], most_chars=6)
-    assert text.ids == [1, 2, 3, 4, 5, 6] and text.cut == TOO_LONG
+    assert text.ids == [1, 2, 3, 4, 5, 6] and text.why == TOO_LONG
     assert written([4] * 9, most_chars=6, end_repetition=False).ids == [4] * 6
 
 
 def test_the_decoders_own_room_ends_a_text_as_it_is():
     text = written([5] * 9, most_tokens=4)
-    assert text.ids == [5] * 4 and text.cut == NO_ROOM
+    assert text.ids == [5] * 4 and text.why == NO_ROOM
     assert not written([], most_tokens=0).is_going
 
 

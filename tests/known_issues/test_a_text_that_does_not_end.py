@@ -41,14 +41,14 @@ def paths_of(*rows, seconds=1.0, frames=400, limits=None):
 
 def test_a_loop_is_ended_and_said_once():
     (path,) = paths_of([A, B], seconds=100.0)
-    assert path.ids[1:] == (A, B) and path.cut == REPEATS
+    assert path.ids[1:] == (A, B) and path.ended_early == REPEATS
     assert path.score == pytest.approx(-2.3048, abs=1e-3)  # ln 10 for the tag, and two letters
 
 
 def test_a_text_has_no_more_characters_than_can_be_said_in_its_time():
     numbers = [A if bit == "0" else B for n in range(64) for bit in f"{n:06b}"]  # no loop
     (path,) = paths_of(numbers, seconds=2.0)
-    assert len(path.ids) - 1 == 2 * 30 + SPARE_CHARS and path.cut == TOO_LONG
+    assert len(path.ids) - 1 == 2 * 30 + SPARE_CHARS and path.ended_early == TOO_LONG
     (path,) = paths_of(numbers, seconds=2.0, limits=WritingLimits(max_chars_per_second=10.0))
     assert len(path.ids) - 1 == 2 * 10 + SPARE_CHARS
 
@@ -57,7 +57,7 @@ def test_an_utterances_bound_is_its_own_whatever_its_company():
     words, loop, both = [A, C, EOS], [A, B, C], [B, EOS]
     together = paths_of(words, loop, both)
     assert [path.ids[1:] for path in together] == [(A, C), (A, B, C), (B,)]
-    assert [path.cut for path in together] == ["", REPEATS, ""]
+    assert [path.ended_early for path in together] == ["", REPEATS, ""]
     alone = [paths_of(row)[0] for row in (words, loop, both)]
     assert [path.ids for path in alone] == [path.ids for path in together]
 

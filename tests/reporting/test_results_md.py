@@ -179,3 +179,11 @@ def test_an_experiment_without_scores_is_an_error(tmp_path):
 def test_a_name_cannot_end_a_column():
     rows = markdown_table([["name", "value"], ["a|b", "1"]])
     assert rows[2] == r"| a\|b |     1 |"
+
+
+def test_texts_that_were_ended_early_are_counted_and_named(exp):
+    rows = "".join(f"u{n}\tit repeats itself\n" for n in range(7))
+    (exp / "decode_greedy" / "dev_x" / "ended_early.tsv").write_text("utt_id\treason\n" + rows)
+    text = write_results(exp).read_text("utf-8")
+    line = "- ended early, for they went on without end: 7 (u0 u1 u2 u3 u4 and 2 more)"
+    assert text.count("ended early") == 1 and line in text.partition("## Development sets")[2]

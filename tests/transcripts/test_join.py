@@ -1,5 +1,7 @@
 """One transcript of a recording from its stretches: words keep times, the main language leads."""
 
+from dataclasses import replace
+
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit, join_transcripts
 
 
@@ -37,3 +39,9 @@ def test_where_all_have_a_fault_so_has_the_recording():
 def test_no_speech_is_an_empty_text():
     joined = join_transcripts("rec", 2.0, [])
     assert (joined.text, joined.fault) == ("", "")
+
+
+def test_what_was_ended_early_in_a_piece_was_in_the_recording():
+    cut = replace(piece("b", "eng"), ended_early="it repeats itself")
+    assert join_transcripts("rec", 3.0, [piece("a", "eng"), cut]).ended_early == "it repeats itself"
+    assert join_transcripts("rec", 3.0, [piece("a", "eng")]).ended_early == ""

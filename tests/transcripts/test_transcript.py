@@ -34,7 +34,14 @@ def test_it_comes_back_from_one_line(transcript):
 def test_the_keys_are_the_fields_in_their_order():
     word = Unit("да", 0.5, 1.0, 0.9)
     line = to_json(Transcript("u", (Hypothesis("да", -1.0, words=(word,)),), "rus", 2.0))
-    assert list(json.loads(line)) == ["utt_id", "hypotheses", "lang", "duration", "fault", "cut"]
+    assert list(json.loads(line)) == [
+        "utt_id",
+        "hypotheses",
+        "lang",
+        "duration",
+        "fault",
+        "ended_early",
+    ]
     assert '"words": [{"text": "да", "start": 0.5, "end": 1.0, "confidence": 0.9}]' in line
 
 

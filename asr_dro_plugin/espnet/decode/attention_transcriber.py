@@ -26,7 +26,7 @@ from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.transcript import (
     Hypothesis,
     Transcript,
-    first_cut,
+    first_ended_early,
     main_language,
 )
 
@@ -91,7 +91,9 @@ class AttentionTranscriber(Transcriber):
             text = words
         lang = lang or utterance.lang or self.lang
         hypothesis, seconds = Hypothesis(text, score, score), round(utterance.duration, 6)
-        return Transcript(utterance.utt_id, (hypothesis,), lang, seconds, cut=path.cut)
+        return Transcript(
+            utterance.utt_id, (hypothesis,), lang, seconds, ended_early=path.ended_early
+        )
 
     def _long(self, utterance: SpeechItem) -> Transcript:
         """Piece by piece, digital silence left out, in the language of most seconds."""
@@ -143,5 +145,6 @@ class AttentionTranscriber(Transcriber):
         texts = [found[0].text, *(split_tag(each.text)[1] for each in found[1:])]
         score = finite(sum(each.hypotheses[0].score for each in found))
         hypothesis = Hypothesis(" ".join(" ".join(texts).split()), score, score)
-        lang, seconds, cut = found[0].lang, round(utterance.duration, 6), first_cut(found)
-        return Transcript(utterance.utt_id, (hypothesis,), lang, seconds, cut=cut)
+        lang, seconds = found[0].lang, round(utterance.duration, 6)
+        why = first_ended_early(found)
+        return Transcript(utterance.utt_id, (hypothesis,), lang, seconds, ended_early=why)

@@ -8,7 +8,7 @@ from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for
 from asr_dro_plugin.decoding.command_line import Request
-from asr_dro_plugin.decoding.parts import Locations, log_cuts, log_faults
+from asr_dro_plugin.decoding.parts import Locations, log_ended_early, log_faults
 from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
@@ -96,6 +96,6 @@ def decode_rest(
         for batch in read_ahead(places):
             found = transcriber(batch)
             log_faults(found, request.strict)
-            log_cuts(found)
+            log_ended_early(found)
             transcripts.add(found)
             bar.advance(len(batch))

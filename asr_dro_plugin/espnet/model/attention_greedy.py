@@ -152,7 +152,7 @@ def _path(tag: Sequence[tuple[int, float]], text: GrowingText) -> TokenPath | No
     if math.isnan(score):
         return None
     ids = (*(token for token, _ in tag), *text.ids)
-    return TokenPath(ids, float(score), am_score=float(score), cut=text.cut)
+    return TokenPath(ids, float(score), am_score=float(score), ended_early=text.why)
 
 
 def likeliest(

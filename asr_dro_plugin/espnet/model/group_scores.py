@@ -39,7 +39,7 @@ class GroupScores:
         errors: Iterable[float],
         ref_chars: Iterable[float],
         infeasible: torch.Tensor | None = None,
-        cut: Sequence[bool] = (),
+        ended_early: Sequence[bool] = (),
     ) -> None:
         """Add a batch of B utterances.
 
@@ -50,7 +50,7 @@ class GroupScores:
             errors, ref_chars: wrong characters and the reference's, B each; NaN errors (the model
                 gave NaN) count as infinitely many.
             infeasible: (B,) bool, utterances that CTC cannot align.
-            cut: B, whether the hypothesis was ended early (``decoding.runaway``); empty: none was.
+            ended_early: B, whether the hypothesis was (``decoding.runaway``); empty: none was.
         """
         ids = group_ids.detach().cpu().numpy()
         loss = losses.detach().cpu().double().numpy()
@@ -63,7 +63,7 @@ class GroupScores:
             ~left_out,
             np.where(left_out, 0.0, np.where(np.isfinite(loss), loss, np.inf)),
             left_out,
-            np.asarray(cut or [False] * len(ids), dtype=np.float64),
+            np.asarray(ended_early or [False] * len(ids), dtype=np.float64),
         )
         for row, column in zip(self.sums, columns, strict=True):
             np.add.at(row, ids, column)
@@ -74,7 +74,7 @@ class GroupScores:
         return self.sums[0]
 
     @property
-    def num_cut(self) -> int:
+    def num_ended_early(self) -> int:
         """Hypotheses that were ended early."""
         return int(self.sums[6].sum())
 

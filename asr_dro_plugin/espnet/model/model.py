@@ -311,7 +311,7 @@ class DROASRModel(ESPnetASRModel):
     ) -> None:
         """Add a batch to the figures of its groups: by greedy CTC, else by what the decoder writes,
         both as stage 12 decodes."""
-        cut = [False] * len(text)
+        early = [False] * len(text)
         if self.ctc is not None:
             logits = self.ctc.ctc_lo(parts.encoder_out).float()
             hyps = best_path_ids(logits, parts.encoder_out_lens, self.blank_id)
@@ -319,11 +319,11 @@ class DROASRModel(ESPnetASRModel):
             encoded, seconds = (parts.encoder_out, parts.encoder_out_lens), parts.durations_B
             paths = greedy_paths(self, *encoded, durations=seconds.tolist())
             hyps = [None if path is None else list(path.ids) for path in paths]
-            cut = [bool(path and path.cut) for path in paths]
+            early = [bool(path and path.ended_early) for path in paths]
         refs = [row[:n] for row, n in zip(text.tolist(), text_lengths.tolist(), strict=True)]
         errors, ref_chars = count_errors(refs, hyps, self.token_list, self.token_type)
         self.validation.add(
-            parts.group_ids_B, parts.losses_B, errors, ref_chars, parts.infeasible_B, cut
+            parts.group_ids_B, parts.losses_B, errors, ref_chars, parts.infeasible_B, early
         )
 
     def checked_group_ids(self, group_ids: torch.Tensor, num_utterances: int) -> torch.Tensor:

@@ -65,10 +65,10 @@ def validate(
         return {}
     sums = torch.tensor(ranks.sum_host(scores.sums.reshape(-1).tolist()), dtype=torch.float64)
     scores.sums = sums.reshape(scores.sums.shape).numpy()
-    if scores.num_cut:
+    if scores.num_ended_early:
         logging.warning(
             "%d of %d hypotheses were ended early: they repeated themselves, or were longer than "
-            "can be said in their time.", scores.num_cut, int(scores.num_utts_G.sum()),
+            "can be said in their time.", scores.num_ended_early, int(scores.num_utts_G.sum()),
         )  # fmt: skip
     return scores.stats(model.group_map.names)
 

@@ -13,7 +13,7 @@ import yaml
 
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG, LOG, SEEN, VERSIONS
+from asr_dro_plugin.experiment import CONFIG, ENDED_EARLY, LOG, SEEN, VERSIONS
 
 ALWAYS = ("asr-dro", "git", "espnet", "torch", "python")
 MACHINE = ("cpu", "threads", "gpu")
@@ -21,6 +21,7 @@ COSTS = ("wall_seconds", "peak_memory_gib", "peak_gpu_memory_gib")
 TORCH_LINE = re.compile(r"pytorch\.version=([^\s,]+)")
 LANG_OPTION = re.compile(r"--lang[ =]'?\"?([A-Za-z]+)['\"]?(?=\s|$)")  # one word, not some
 CONFIG_OPTION = re.compile(r"--config[ =](\S+)")
+NAMED = 5  # utterances in a line
 LOG_LINES = 400  # ESPnet says its version of PyTorch before the model's structure
 # Settings of a training in the order in which a reader asks for them; a _conf goes with its name.
 SETTINGS = (
@@ -57,6 +58,17 @@ def command_of(folder: Path) -> str | None:
         return None
     lines = [line for line in read_lines(path) if line.startswith("exec ")]
     return lines[0].removeprefix("exec ").removesuffix('"$@"').strip() if lines else None
+
+
+def ended_early_lines(folder: Path) -> list[str]:
+    """A line on the texts of a decoding that the model did not end itself; none where it did."""
+    path = Path(folder) / ENDED_EARLY
+    names = [line.split("\t")[0] for line in read_lines(path)[1:]] if path.exists() else []
+    if not names:
+        return []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    some = " ".join(names[:NAMED]) + more
+    return [f"ended early, for they went on without end: {len(names)} ({some})"]
 
 
 def language_was_given(folder: Path, recipe: Path) -> bool:

@@ -14,9 +14,9 @@ import yaml
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.bin import decode, make_tokens, transcribe
-from asr_dro_plugin.decoding.parts import CUT
 from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import ENDED_EARLY
 from asr_dro_plugin.pretrained.hf_folders import read_weights
 from asr_dro_plugin.scoring.error_rates import score
 from asr_dro_plugin.text.tokens import build_tokenizer, read_tokens, token_ids
@@ -327,10 +327,10 @@ def test_scores_in_training_are_those_of_decoding_texts_without_end_too(
     decode.main(words)
     decode.main([*words, "--merge", "true"])
     made = [from_json(line) for line in (tmp_path / "hyp.jsonl").read_text().splitlines()]
-    cut = {each.utt_id: each.cut for each in made if each.cut}
-    assert cut and dict(read_table(tmp_path / CUT)) == {"utt_id": "reason", **cut}
-    assert f"{len(cut)} of 16 texts were ended early" in caplog.text
-    assert all(f"{name} was ended early" in caplog.text for name in cut)
+    early = {each.utt_id: each.ended_early for each in made if each.ended_early}
+    assert early and dict(read_table(tmp_path / ENDED_EARLY)) == {"utt_id": "reason", **early}
+    assert f"{len(early)} of 16 texts were ended early" in caplog.text
+    assert all(f"{name} was ended early" in caplog.text for name in early)
     references, langs = (read_table(dump / "dev" / name) for name in ("text", "utt2category"))
     found = score(references, texts_of(tmp_path), langs, "none")
     told = (trained / "metrics.jsonl").read_text()

@@ -89,7 +89,7 @@ def theirs(real_whisper, rows):
 
 def test_every_text_is_what_transformers_writes(decoded, rows, theirs):
     assert [decoded[0][row["utt_id"]] for row in rows] == theirs
-    assert not (decoded[1] / "cut.tsv").exists()
+    assert not (decoded[1] / "ended_early.tsv").exists()
 
 
 def test_it_knows_the_languages_and_most_of_the_letters(decoded, data, capsys):
