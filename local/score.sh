@@ -18,7 +18,8 @@ git_commit=       # Noted in the results.
 help_message="Usage: local/score.sh --exp DIR --inference_tag TAG --sets \"dev_X test_X\" [options]
 
 Reads DUMP/SET/{text,utt2lang} and, where they are there, utt2spk (for the intervals) and utt2dur;
-EXP/TAG/SET/text and, for what language identification costs, forced/text beside it; writes EXP/TAG/SET/{score.json,score.txt,utts.tsv} and EXP/RESULTS.md; prints the
+EXP/TAG/SET/text and, for what language identification costs, forced_too/text beside it; of EXP what
+it was trained on. Writes EXP/TAG/SET/{score.json,score.txt,utts.tsv} and EXP/RESULTS.md; prints the
 tables. With --partial true reads EXP/TAG/SET/parts too and only prints."
 
 . utils/parse_options.sh
@@ -43,7 +44,7 @@ for set in ${sets}; do
     [[ -e ${folder}/text ]] || die "${folder}/text does not exist. Run stage 12."
     why=()
     [[ ! -e ${exp}/config.yaml ]] || why+=(--train_text "${exp}")
-    [[ ! -e ${folder}/forced/text ]] || why+=(--forced "${folder}/forced/text")
+    [[ ! -e ${folder}/forced_too/text ]] || why+=(--forced "${folder}/forced_too/text")
     python -m asr_dro_plugin.bin.score --ref "${dump}/${set}/text" --hyp "${folder}/text" \
         --name "${set}" --text_norm "${text_norm}" --strict "${strict}" \
         --asr_config "${asr_config}" --inference_config "${inference_config}" \

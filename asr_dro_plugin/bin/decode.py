@@ -33,7 +33,7 @@ EPILOG = """Uses:
   the same with --merge true
         join the parts into out/text and out/srt; the same --formats, for they decide on times
   both with --forced_too true
-        out/forced/text too: the texts with each language given, for asr-dro score --forced
+        out/forced_too/text: the texts with each language given, for asr-dro score --forced
 
 Exit code: 0 done, 1 bad input, 2 a wrong option, 3 (of --merge) done but for utterances that
 out/left_out.tsv lists.
@@ -54,7 +54,7 @@ def get_parser() -> Parser:
     add_decode_options(how)
     how.add_switch("--strict", "stop at unreadable audio")
     how.add_switch("--forced_too", "decode what is taken for another language again, its own "
-                   "(utt2lang) given, into OUT_DIR/forced: asr-dro score --forced")  # fmt: skip
+                   "(utt2lang) given, into OUT_DIR/forced_too: asr-dro score --forced")  # fmt: skip
     parts = parser.add_argument_group("parts, a process each")
     add = parts.add_argument
     add("--part", type=int, default=1, help="which part, from 1")
@@ -72,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     formats = parse_formats(args.formats, "--formats")
     written = decode_parts.written_files(Path(args.data_dir), Path(args.out_dir), formats)
-    refuse_earlier(written, args.overwrite)
+    told = [Path(args.out_dir, decode_parts.TOLD, "text")] if args.forced_too else []
+    refuse_earlier([*written, *told], args.overwrite)
     if args.merge:
         paths = Path(args.data_dir), Path(args.out_dir)
         decode_parts.merge(*paths, args.num_parts, formats, args.strict)

@@ -23,7 +23,7 @@ from asr_dro_plugin.transcripts.partial import JoinedParts, remove_parts, source
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 LEFT_OUT = "left_out.tsv"
-TOLD = "forced"  # folder of what is decoded again with its language given
+TOLD = "forced_too"  # folder of what is decoded again with its language given
 CONFIGURATION = "decoding configuration"  # its key in what parts are made from
 SHOWN = 5  # utterances left out or ended early that a message names
 
@@ -207,7 +207,7 @@ def taken_for_others(path: Path, langs: Mapping[str, str], known: Collection[str
 def _merge_told(
     data_dir: Path, out_dir: Path, num_parts: int, free: JoinedParts, wanted: Sequence[str]
 ) -> None:
-    """``forced/text``: texts with the language given, of those that were named rightly as they are.
+    """``forced_too/text``: texts with the language given; those that were named rightly stay.
 
     An utterance of a language that the model cannot be told has none; without parts, no file.
     """

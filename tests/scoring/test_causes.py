@@ -97,6 +97,10 @@ def test_an_utterance_that_could_not_be_decoded_is_no_cost_of_naming():
     assert causes.groups["eng"] == {"lid": 4, "unseen": None, "text": 0, "rest": 4}
 
 
+def test_digits_that_training_never_saw_are_the_floor_of_what_is_said_in_words():
+    assert one("eng", "7 apples", "seven apples", unseen={"7"}) == {"unseen": 1, "rest": 4}
+
+
 def test_an_unseen_character_that_was_got_right_costs_nothing():
     """A token list may know more than the training text."""
     assert one("eng", "aéb", "aéb", unseen={"é"}) == {}
@@ -116,6 +120,7 @@ def test_the_floor_comes_before_a_broken_text():
         ("cmn", "我去ktv了", "我去了", {"text": 3}),
         ("jpn", "かな漢字カナ", "かな漢字", {"rest": 2}),
         ("jpn", "x軸", "軸", {"text": 1}),
+        ("jpn", "ｆｇ", "か", {"text": 2}),
         ("eng", "7 apples", "seven apples", {"rest": 5}),
         ("eng", "naïve", "naive", {"rest": 1}),
         ("yor", "ọ̀rọ̀", "ọrọ", {"rest": 2}),

@@ -33,6 +33,12 @@ def test_case_and_marks_are_those_that_are_compared(tmp_path):
     assert read_training_text(upper, NONE).unseen(["dE"], NONE) == {"d", "E"}
 
 
+def test_letters_in_another_coding_of_the_same_script_are_unseen(tmp_path):
+    """Common Voice has Urdu in presentation forms, which NFC leaves as they are."""
+    found = read_training_text(written(tmp_path, "u1 [urd] اس"), LOWER)
+    assert found.unseen(["\ufe8d\ufeb1"], LOWER) == {"\ufe8d", "\ufeb1"}
+
+
 def test_languages_without_tags_are_told_by_the_table_beside(tmp_path):
     path = written(tmp_path, "u1 abc", "u2 где")
     (tmp_path / "utt2lang").write_text("u1 eng\nu2 rus\n")

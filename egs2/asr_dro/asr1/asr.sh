@@ -224,7 +224,7 @@ if ${tune_lm}; then
 fi
 for dset in ${valid_set} ${test_sets}; do
     data=${data_feats}/${dset} out=${decode_dir}/${dset}
-    texts+=("${out}"/{text,forced/text} "${data}/text")
+    texts+=("${out}"/{text,forced_too/text} "${data}/text")
     scores+=("${out}"/{score.json,score.txt,utts.tsv})
     decode=(python3 -m asr_dro_plugin.bin.decode --exp "${asr_exp}"
         --model_file "${inference_asr_model}" --config "${inference_config}"

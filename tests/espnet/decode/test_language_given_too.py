@@ -9,6 +9,7 @@ import torch
 from asr_dro_plugin.base.kaldi_io import read_table, write_table
 from asr_dro_plugin.bin import decode
 from asr_dro_plugin.decoding.parts import language_table
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.model_files import read_experiment_config
 from asr_dro_plugin.text.normalizers import split_tag
 from tests.espnet import decoding
@@ -53,7 +54,7 @@ def out(talkative, data, tmp_path_factory):
 def test_the_text_of_who_was_named_rightly_stays_and_the_others_are_told(
     talkative, data, out, tmp_path
 ):
-    free, told = read_table(out / "text"), read_table(out / "forced/text")
+    free, told = read_table(out / "text"), read_table(out / "forced_too/text")
     decoded(talkative, data, tmp_path / "forced", "--lang", "forced")
     forced, langs = read_table(tmp_path / "forced/text"), read_table(data / "utt2lang")
     right = {utt_id for utt_id in langs if split_tag(free[utt_id])[0] == langs[utt_id]}
@@ -65,7 +66,7 @@ def test_the_text_of_who_was_named_rightly_stays_and_the_others_are_told(
 def test_the_free_text_is_what_it_is_without(talkative, data, out, tmp_path):
     decoded(talkative, data, tmp_path / "alone")
     assert (tmp_path / "alone/text").read_bytes() == (out / "text").read_bytes()
-    assert not (tmp_path / "alone/forced").exists()
+    assert not (tmp_path / "alone/forced_too").exists()
 
 
 def test_a_kill_between_the_two_goes_on_with_the_second(
@@ -90,7 +91,7 @@ def test_a_kill_between_the_two_goes_on_with_the_second(
     decode.main(words)
     assert not seen
     decode.main([*words, "--merge", "true"])
-    assert (tmp_path / "out/forced/text").read_bytes() == (out / "forced/text").read_bytes()
+    assert (tmp_path / "out/forced_too/text").read_bytes() == (out / "forced_too/text").read_bytes()
 
 
 def test_a_language_that_the_model_cannot_be_told_has_no_such_text(talkative, data, out, tmp_path):
@@ -100,17 +101,20 @@ def test_a_language_that_the_model_cannot_be_told_has_no_such_text(talkative, da
     first = min(langs)
     write_table(other / "utt2lang", langs | {first: "xyz"})
     decoded(talkative, other, tmp_path / "out", "--forced_too", "true")
-    told = read_table(out / "forced/text")
+    told = read_table(out / "forced_too/text")
     del told[first]
-    assert read_table(tmp_path / "out/forced/text") == told
+    assert read_table(tmp_path / "out/forced_too/text") == told
 
 
 def test_without_a_free_choice_nothing_is_decoded_again(talkative, data, tmp_path, caplog):
     folder = tmp_path / "out"
-    (folder / "forced").mkdir(parents=True)
-    (folder / "forced/text").write_text("of an earlier decoding\n")
+    (folder / "forced_too").mkdir(parents=True)
+    (folder / "forced_too/text").write_text("of an earlier decoding\n")
     with caplog.at_level(logging.INFO):
-        decoded(talkative, data, folder, "--forced_too", "true", "--lang", "eng")
+        more = ["--forced_too", "true", "--lang", "eng"]
+        with pytest.raises(UserError, match="forced_too/text"):
+            decoded(talkative, data, folder, *more)
+        decoded(talkative, data, folder, *more, "--overwrite", "true")
     assert "Nothing is decoded again" in caplog.text
-    assert not (folder / "forced/text").exists()
+    assert not (folder / "forced_too/text").exists()
     assert set(read_table(folder / "text")) == set(read_table(data / "utt2lang"))
