@@ -48,12 +48,16 @@ def _foreign(
     scripts: Mapping[str, str],
     trained: Mapping[str, int] | None,
 ) -> frozenset[str]:
-    """Letters in a language's references that are of another script than its own."""
-    counts = Counter()
+    """Letters in a language's references that are of another script than its own.
+
+    Of a group that is no language nobody can tell.
+    """
+    if lang not in scripts and (lang == ONE_GROUP or not CODE.fullmatch(lang)):
+        return frozenset()
+    counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    is_one_language = lang in scripts or (lang != ONE_GROUP and CODE.fullmatch(lang) is not None)
-    own = scripts_of_language(trained or counts, scripts.get(lang, ""), is_one_language)
+    own = scripts_of_language(trained or counts, scripts.get(lang, ""))
     return frozenset(char for char in counts if is_foreign(char, own))
 
 

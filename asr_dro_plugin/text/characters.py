@@ -163,9 +163,7 @@ def _own_scripts(counts: Mapping[str, int], code: str, is_one_language: bool) ->
     return _frequent_scripts(counts, is_one_language)
 
 
-def scripts_of_language(
-    counts: Mapping[str, int], code: str = "", is_one_language: bool = True
-) -> frozenset[str]:
+def scripts_of_language(counts: Mapping[str, int], code: str = "") -> frozenset[str]:
     """Scripts that a language may be written in: its code's, and those of a good part of its text.
 
     So Serbian has two where its text has both, and no letter of a text in one of them is foreign.
@@ -173,9 +171,8 @@ def scripts_of_language(
     Args:
         counts: character -> how often, of the language's text.
         code: ISO 15924; '' where it is not known.
-        is_one_language: False of text whose languages nobody told.
     """
-    return frozenset(SCRIPTS.get(code, ())) | _frequent_scripts(counts, is_one_language)
+    return frozenset(SCRIPTS.get(code, ())) | _frequent_scripts(counts, is_one_language=True)
 
 
 def is_foreign(char: str, scripts: frozenset[str]) -> bool:

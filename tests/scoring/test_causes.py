@@ -166,10 +166,12 @@ def test_what_stands_behind_the_shares_is_listed():
     assert causes.broken == {"rus": [("u0", "Latin letters", 4)]}
 
 
-def test_without_languages_all_scripts_of_the_texts_are_at_home():
-    refs = {"u0": "abc", "u1": "где"}
-    causes = causes_of(score(refs, {"u0": "ab", "u1": "г"}))
-    assert causes.groups == {"all": {"lid": None, "unseen": None, "text": 0, "rest": 3}}
+@pytest.mark.parametrize("groups", [None, "telephone"])
+def test_of_what_is_no_language_nobody_can_tell_the_script(groups):
+    refs = {f"u{n}": "abc" for n in range(99)} | {"u99": "где"}
+    langs = groups and dict.fromkeys(refs, groups)
+    causes = causes_of(score(refs, {"u99": "г"}, langs), durations={"u99": 1.0})
+    assert causes.total == {"lid": None, "unseen": None, "text": 0, "rest": 299}
 
 
 def test_every_cause_says_what_it_is_and_what_helps():

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from asr_dro_plugin.text.characters import (
     Characters,
     characters_of,
+    is_foreign,
     judge,
     remarks,
     script_of,
+    scripts_of_language,
     symbols_kept,
     write_characters,
 )
@@ -139,3 +141,12 @@ def test_memory_is_that_of_the_distinct_characters():
 def test_the_script_of_wide_and_narrow_forms_is_that_of_the_letter():
     found = [script_of(char) for char in "aдａｶ中"]
     assert found == ["LATIN", "CYRILLIC", "LATIN", "KATAKANA", "CJK"]
+
+
+def test_a_language_is_at_home_in_the_script_of_its_code_and_in_those_of_its_text():
+    cyrillic = scripts_of_language({"a": 1, "а": 99}, "Cyrl")
+    assert cyrillic == {"CYRILLIC"}
+    assert scripts_of_language({"a": 30, "а": 70}, "Cyrl") == {"CYRILLIC", "LATIN"}
+    assert scripts_of_language({}, "") == set()
+    foreign = [char for char in "aа7'é\u0301ｆ漢" if is_foreign(char, cyrillic)]
+    assert foreign == ["a", "é", "ｆ", "漢"]

@@ -19,7 +19,7 @@ from asr_dro_plugin.scoring.causes import CAUSES
 from asr_dro_plugin.scoring.causes_table import MEASURED_BY, cause_rates, shown_causes
 from asr_dro_plugin.scoring.table import percent
 
-CLASSES = {"lid": "c1", "unseen": "c3", "text": "c4", "rest": "c5"}  # colours of page.css
+CLASSES = {"lid": "c1", "unseen": "c3", "text": "c5", "rest": "c6"}  # colours of page.css
 LONGEST_AXIS = 1.0  # as of the languages' bars
 NAMED = 8  # characters or utterances of a language
 
