@@ -119,6 +119,11 @@ def test_counts_of_a_local_whisper_in_front(tiny_whisper, conf):
     }  # fmt: skip
     check_against_the_model(config)
     assert describe(config, 5)[0].trainable == (1 if conf else 3)  # weights of the sum
+    check_against_the_model({**config, "freeze_param": [], "freeze_cnn": True})
+    lora = {"use_adapter": True, "adapter_conf": {"rank": 2, "target_modules": ["q_proj"]}}
+    whole = sum(slot.trainable + slot.frozen for slot in describe({**config, **lora}, 5))
+    plain = sum(slot.trainable + slot.frozen for slot in describe(config, 5))
+    assert whole - plain == (1 if conf else 2) * 2 * (16 + 16)  # layers x rank x (in + out)
 
 
 @pytest.mark.parametrize("size", [16, 24])

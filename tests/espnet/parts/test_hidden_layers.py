@@ -85,6 +85,13 @@ def test_the_model_or_its_convolutions_stand_still_and_the_sum_learns(build):
         assert frozen(model, "frontend.net.layer_weights") is False
 
 
+def test_all_of_the_model_learns_where_nothing_is_frozen(build, batch):
+    model = build().train()
+    model.encode(*batch)[0].square().sum().backward()
+    without = {name for name, p in model.named_parameters() if p.grad is None}
+    assert {name.split(".")[0] for name in without} == {"ctc"}  # which encode does not reach
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])  # peft issue 269: no gradient with it
 @pytest.mark.parametrize("adapter", ["lora", "houlsby"])
 def test_adapters_learn_beside_the_frontends_model(build, batch, adapter, checkpointing):
