@@ -43,6 +43,11 @@ EXTRAS = {
     "lm": ["flashlight-text==0.0.7", "kenlm==0.3.0"],
     # Where speech is in a recording; the wheel carries its model (2 MB, MIT).
     "vad": [*TORCH, "silero-vad==6.2.3"],
+    # Auxiliary targets (--aux_text).  The wheel holds espeak-ng 1.52 as a library, with the data of
+    # all its languages, for Linux, macOS and Windows.  espeak-ng is GPL-3, so it is an extra; the
+    # system's own (Debian's package espeak-ng) serves as well.
+    "phonemes": ["espeakng-loader==0.2.4"],
+    "romanised": ["uroman==1.3.1.1"],  # its authors' own, in Python; MIT, and to be named in papers
     # The API reference of `make docs`: pdoc reads the docstrings as they are, Markdown and Google's
     # sections alike, and needs no configuration, no theme and no pages of its own beside the code.
     "docs": ["pdoc==16.0.0"],
@@ -55,6 +60,8 @@ EXTRAS = {
         "jiwer==4.0.0",  # peers that our scores must agree with
         "kaldialign==0.12.0",
         "kaldi-native-fbank==1.22.5",  # peer of our log-mel features
+        "espeakng-loader==0.2.4",  # the tests of auxiliary targets use the real tools
+        "uroman==1.3.1.1",
         "accelerate==1.15.0",  # Hugging Face's own Trainer, the peer of our training, needs it
     ],
 }

@@ -52,6 +52,8 @@ EXTRA_OF = {
     "fairseq": "fairseq",
     "silero_vad": "vad",
     "onnxruntime": "vad",
+    "espeakng_loader": "phonemes",
+    "uroman": "romanised",
 }
 TOOLS = Path(__file__).resolve().parents[1] / "tools"  # of the checkout, where there is one
 

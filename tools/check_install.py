@@ -154,6 +154,14 @@ COMPONENTS = [
         "flashlight", "flashlight-text", importing("flashlight.lib.text"), "beam search", "lm"
     ),
     Component("kenlm", "kenlm", importing("kenlm"), "n-gram language models", "lm"),
+    Component(
+        "espeakng_loader",
+        "espeakng-loader",
+        importing("espeakng_loader"),
+        "--aux_text phonemes",
+        "phonemes",
+    ),
+    Component("uroman", "uroman", importing("uroman"), "--aux_text romanised", "romanised"),
     Component("silero_vad", "silero-vad", importing("silero_vad"), "finding speech", "vad", True),
 ]
 DEFAULT_EXTRAS = {

@@ -45,6 +45,8 @@ def get_parser() -> Parser:
         help="largest share of a language that may be unalignable (default: 0.05)")  # fmt: skip
     add("--write_shapes", type=boolean, default=False, help="whether --out_dir gets "
         "the lengths and groups for training, too")  # fmt: skip
+    add("--aux_dir", help="folder of auxiliary targets (stage 5 with --aux_text): --out_dir gets "
+        "them as numbers")  # fmt: skip
     add = parser.add_argument_group("going on from a trained model").add_argument
     add("--init_exp", help="experiment to continue from: its tokens must be kept")
     add("--init_groups", help="groups.txt of the model to continue: its groups are kept")
@@ -59,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(join_asr_args(argv))
     if args.write_shapes and not args.out_dir:
         parser.error("--write_shapes true needs --out_dir")
+    if args.aux_dir and not args.write_shapes:
+        parser.error("--aux_dir needs --write_shapes true")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
     from asr_dro_plugin.preflight import report
     from asr_dro_plugin.preflight.measure import Ruler
@@ -80,9 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in refused:
         print(f"ERROR: {line}", file=sys.stderr)
     if args.write_shapes and not refused:
+        from asr_dro_plugin.preflight.aux_files import write_aux_ids
         from asr_dro_plugin.preflight.shape_files import write_statistics
 
         parts, groups = {"train": sets[0], "valid": sets[1]}, _groups(args, sets[0])
+        if args.aux_dir:
+            write_aux_ids(args.out_dir, args.aux_dir, parts, ruler.frames)
         write_statistics(args.out_dir, parts, ruler, args.token_type, groups, args.max_drop)
     return 1 if refused else 0
 

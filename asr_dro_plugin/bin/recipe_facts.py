@@ -10,6 +10,7 @@ read and judged here, once.  The one file that it may write is the decoding conf
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 
 import yaml
 
@@ -22,6 +23,7 @@ from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.experiment import recipe_checks, recipe_lists, recipe_names
 from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.overrides import overrides_from_arguments
+from asr_dro_plugin.text.auxiliary.convert import tool_of
 from asr_dro_plugin.text.normalizers import get_normalizer
 
 
@@ -45,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         options |= names
     names |= recipe_names.names_of(options, config, decoding)
     recipe_checks.check_options(options, names, config)
+    names["aux_tool"] = aux_tool({**options, **names})
     if options["lm_dir"]:
         check_lm_dir(decoding, options["lm_dir"], options["inference_config"])
     # As training itself would end, but now; a cluster's GPUs are not seen from here.
@@ -61,6 +64,18 @@ def main(argv: list[str] | None = None) -> int:
             yaml.safe_dump(dict(given), stream, sort_keys=False, allow_unicode=True)
     print("\n".join(lines))
     return 0
+
+
+def aux_tool(options: Mapping[str, str]) -> str:
+    """The tool that stage 5 makes auxiliary targets with, and its version; '' where it makes none.
+
+    Raises:
+        UserError: it is not here.
+    """
+    does_stage_5 = int(options["stage"]) <= 5 <= int(options["stop_stage"])
+    if not options["aux_text"] or not does_stage_5 or "5" in options["skip_stages"].split():
+        return ""
+    return tool_of(options["aux_text"])
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from asr_dro_plugin.espnet.start.reference import FILE_NAME, GroupLossLog, finge
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.espnet_options import OURS
 from asr_dro_plugin.stack.sizes import resolve
+from asr_dro_plugin.text.auxiliary import INPUT
 
 EXAMPLE = (
     "Example: asr-dro train --config conf/train_asr_ctc_dro_mini.yaml --output_dir exp/asr_X "
@@ -93,9 +94,11 @@ class DROASRTask(ASRTask):
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
-        """ESPnet's optional inputs, and of an utterance one integer each: ``group_ids`` and, where
-        ``speech`` are extracted features, ``num_samples``."""
-        return (*super().optional_data_names(train, inference), "group_ids", NUM_SAMPLES)
+        """ESPnet's optional inputs, ``group_ids``, one integer an utterance, and so, where
+        ``speech`` are extracted features, ``num_samples``; ``text_aux``, the units of auxiliary
+        targets, as integers."""
+        ours = ("group_ids", NUM_SAMPLES, INPUT)
+        return (*super().optional_data_names(train, inference), *ours)
 
     @classmethod
     def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.recipe_names import Options, usual_token_type
+from asr_dro_plugin.stack.auxiliary import aux_layers
+from asr_dro_plugin.text.auxiliary import KINDS
 
 LEGAL = {
     "feats_type": "raw raw_copy",
     "audio_format": "flac.ark",
     "token_type": "char bpe word hugging_face",
+    "aux_text": " ".join(KINDS),
     "use_lm": "true false",
     "gpu_inference": "true false",
 }
@@ -100,12 +103,28 @@ def source_before(expdir: str, tag: str) -> str | None:
     return sources[0] if sources else None
 
 
+def _auxiliary_problems(options: Options, config: Mapping) -> Iterator[str]:
+    kind, layers = options["aux_text"], aux_layers(config)
+    config_file = options["asr_config"]
+    if kind and not layers:
+        yield (
+            f"--aux_text {kind} would be ignored: model_conf.aux_ctc of {config_file} names no "
+            "text_aux. Give --asr_config conf/train_asr_ctc_dro_aux_mini.yaml."
+        )
+    if layers and not kind:
+        yield (
+            f"{config_file} learns text_aux after layer {', '.join(layers)}, and there is none. "
+            f"Give {' or '.join(f'--aux_text {kind}' for kind in KINDS)}."
+        )
+
+
 def _token_problems(options: Options, names: Options, config: Mapping) -> Iterator[str]:
     if usual_token_type(config) == "hugging_face" != names["token_type"]:
         yield (
             f"--token_type {names['token_type']} does not go with {options['asr_config']}, whose "
             "decoder has tokens of its own. Leave it out."
         )
+    yield from _auxiliary_problems(options, config)
     text = options["bpe_train_text"]
     if text and names["token_type"] != "bpe":
         yield f"--bpe_train_text {text} would be ignored: give --token_type bpe, or leave it out."

@@ -5,6 +5,7 @@ The words and their order stand in the marks of the stages: a change makes stage
 
 from asr_dro_plugin.experiment.recipe_names import Options
 from asr_dro_plugin.stack.overrides import split_words
+from asr_dro_plugin.text.auxiliary import INPUT
 
 
 def lists_of(options: Options) -> dict[str, list[str]]:
@@ -18,6 +19,12 @@ def lists_of(options: Options) -> dict[str, list[str]]:
     """
     tests = [f"{options['data_feats']}/{name}" for name in options["test_sets"].split()]
     files = [options[name] for name in ("tokens", "nlsyms", "bpemodel") if options[name]]
+    aux_texts = [
+        f"{options['aux_dir']}/{options[name]}/{INPUT}"
+        for name in ("train_set", "valid_set")
+        if options["aux_dir"]
+    ]
+    files += [options["aux_tokens"], *aux_texts] if aux_texts else []
     return {
         "local_data_words": split_words(options["local_data_opts"]),
         "asr_arg_words": split_words(options["asr_args"]),
@@ -54,7 +61,7 @@ def _stats_args(options: Options) -> list[str]:
         f"--asr_args={options['asr_args']}",
         *_given(
             out_dir=options["asr_stats_dir"], max_drop=options["max_drop"],
-            nlsyms=options["nlsyms"], bpemodel=options["bpemodel"],
+            nlsyms=options["nlsyms"], bpemodel=options["bpemodel"], aux_dir=options["aux_dir"],
             override=f"ssl_checkpoint={checkpoint}" if checkpoint else "",
         ),
         *_continued(options, "init_groups"),
@@ -67,7 +74,7 @@ def _data_args(options: Options) -> list[str]:
     words = _given(
         token_list=options["tokens"], token_type=options["token_type"],
         non_linguistic_symbols=options["nlsyms"], bpemodel=options["bpemodel"],
-        groups=f"{stats}/groups.txt",
+        groups=f"{stats}/groups.txt", aux_token_list=options["aux_tokens"],
     )  # fmt: skip
     for part in ("train", "valid"):
         folder = f"{options['data_feats']}/{options[f'{part}_set']}"
@@ -76,6 +83,9 @@ def _data_args(options: Options) -> list[str]:
             f"{folder}/text,text,text",
             f"{stats}/{part}/utt2group,group_ids,text_int",
         ):
+            words += [f"--{part}_data_path_and_name_and_type", value]
+        if options["aux_dir"]:
+            value = f"{stats}/{part}/{INPUT},{INPUT},text_int"
             words += [f"--{part}_data_path_and_name_and_type", value]
         for name in ("speech_shape", f"text_shape.{options['token_type']}"):
             words += [f"--{part}_shape_file", f"{stats}/{part}/{name}"]

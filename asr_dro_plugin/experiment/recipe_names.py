@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from asr_dro_plugin.experiment.model_files import default_model_file
 from asr_dro_plugin.stack.names import component_of
+from asr_dro_plugin.text.auxiliary import TOKENS
 
 # Options that name a file or folder: one relative to where the user stands is taken too.
 PATHS = ("data_source", "text_norm", "asr_config", "inference_config", "token_list",
@@ -124,7 +125,16 @@ def _token_names(options: Options, config: Mapping, names: Options) -> dict[str,
         "tokens": options["token_list"] or f"{folder}/tokens.txt",
         "nlsyms": "" if options["token_list"] and not os.path.exists(nlsyms) else nlsyms,
         "bpemodel": f"{folder}/{model}" if model else "",
+        **_auxiliary_names(options, names),
     }
+
+
+def _auxiliary_names(options: Options, names: Options) -> dict[str, str]:
+    """A folder of their own: in the sets' folders, which are inputs of stage 10, new files would
+    begin every other experiment anew."""
+    kind = options["aux_text"]
+    folder = f"data/{names['train_set']}_token_list/{kind}" if kind else ""
+    return {"aux_dir": folder, "aux_tokens": f"{folder}/{TOKENS}" if kind else ""}
 
 
 def usual_token_type(config: Mapping) -> str:
@@ -137,6 +147,7 @@ def _experiment_names(options: Options, config: Mapping, names: Options) -> dict
     tag = options["asr_tag"] or "_".join(
         [_stem(options["asr_config"], ".yaml"), options["feats_type"], names["data_tag"],
          names["token_name"] + ("_sp" if options["speed_perturb_factors"] else "")]
+        + ([options["aux_text"]] if options["aux_text"] else [])
     ) + names["continued"] + _changes(options)  # fmt: skip
     exp = options["asr_exp"] or f"{options['expdir']}/asr_{tag}"
     name = _stem(exp)

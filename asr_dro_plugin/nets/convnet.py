@@ -84,9 +84,11 @@ class ConvNet(torch.nn.Module):
         kernel_size: width of every convolution in frames; odd.
         strides: one strided convolution each; (2, 2) makes 40 ms frames of 10 ms ones.
         dropout: in the residual blocks, 0..1.
+        interctc_layer_idx: blocks, counted from 1, whose output ``layers`` gives too, as ESPnet
+            calls them; the last one is the output itself and none of them.
 
     Raises:
-        ValueError: an even kernel, no strides, or a stride below 1.
+        ValueError: an even kernel, no strides, a stride below 1, or a block that is not there.
     """
 
     def __init__(
@@ -97,10 +99,16 @@ class ConvNet(torch.nn.Module):
         kernel_size: int = 7,
         strides: Sequence[int] = (2, 2),
         dropout: float = 0.1,
+        interctc_layer_idx: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, not {kernel_size}.")
+        if not set(interctc_layer_idx) <= set(range(1, num_blocks)):
+            raise ValueError(
+                f"interctc_layer_idx must be between 1 and {num_blocks - 1}, not "
+                f"{list(interctc_layer_idx)}."
+            )
         if not strides or min(strides) < 1:
             raise ValueError(f"strides must be positive integers, not {list(strides)}.")
         self.strides = tuple(strides)
@@ -114,6 +122,7 @@ class ConvNet(torch.nn.Module):
         )
         self.norm = ChannelNorm(hidden_size)
         self.output_size = hidden_size
+        self.between = frozenset(interctc_layer_idx)
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor
@@ -127,10 +136,20 @@ class ConvNet(torch.nn.Module):
         Returns:
             (B, S, H) and its lengths (B,), S = T divided by each stride and rounded up.
         """
-        x = features.transpose(1, 2)
+        x, _, lengths = self.layers(features, lengths)
+        return x, lengths
+
+    def layers(
+        self, features: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, list[tuple[int, torch.Tensor]], torch.Tensor]:
+        """The same, and between the two (k, (B, S, H)) for each block k of ``interctc_layer_idx``,
+        normalised as the output is (Lee and Watanabe 2021, arXiv:2102.03216)."""
+        x, between = features.transpose(1, 2), []
         for layer in self.subsampling:
             x, lengths = layer(x, lengths)
         mask = frame_mask(lengths, x.shape[2])
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks, 1):
             x = block(x, mask)
-        return self.norm(x).transpose(1, 2), lengths
+            if number in self.between:
+                between.append((number, self.norm(x).transpose(1, 2)))
+        return self.norm(x).transpose(1, 2), between, lengths

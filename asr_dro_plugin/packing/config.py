@@ -24,6 +24,7 @@ DATA, SSL = "data", "ssl/checkpoint"
 DROPPED = (
     "config", "output_dir", "init_param", "init_exp", "ssl_checkpoint", "download_dir",
     "train_dtype_path", "pretrain_path", "wandb_project", "wandb_id", "wandb_entity", "wandb_name",
+    "aux_token_list",
 )  # fmt: skip
 KEPT_PARTS = 2  # of an absolute path: .../train/wav.scp says which set, not whose machine
 

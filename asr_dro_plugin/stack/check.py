@@ -15,6 +15,7 @@ from asr_dro_plugin.objectives.keys import GIVEN, keywords
 from asr_dro_plugin.stack import names
 from asr_dro_plugin.stack.adapter_settings import ADAPTERS, uses_adapter
 from asr_dro_plugin.stack.adapters import adapter_problems
+from asr_dro_plugin.stack.auxiliary import auxiliary_problems
 from asr_dro_plugin.stack.chosen import input_size_of
 from asr_dro_plugin.stack.combinations import check_combinations
 from asr_dro_plugin.stack.components import facts_of
@@ -34,7 +35,7 @@ _GIVEN_BY_TASK = {
     "decoder": "vocab_size encoder_output_size embed_pad",
     "model": """
         vocab_size token_list frontend specaug normalize preencoder encoder postencoder decoder
-        ctc joint_network groups objective objective_conf""",
+        ctc joint_network groups objective objective_conf aux_token_list""",
     "objective": " ".join(GIVEN),
     "preprocessor": """
         train token_type token_list bpemodel non_linguistic_symbols text_cleaner g2p_type rir_scp
@@ -95,7 +96,7 @@ def check_config(config: Mapping, where: str) -> None:
         path = ADAPTERS[str(config.get("adapter", "lora")).lower()]
         conf = config.get("adapter_conf") or {}
         _check_arguments(conf, "adapter", signature_of(path), f"{where}: adapter_conf")
-    for problem in adapter_problems(config):
+    for problem in (*adapter_problems(config), *auxiliary_problems(config)):
         raise UserError(f"{where}: {problem}")
     check_combinations(config, where)
     check_training(config, where)

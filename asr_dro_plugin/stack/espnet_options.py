@@ -36,6 +36,8 @@ OURS = {
         "local/ssl_checkpoints.tsv, a path, or org/name of the Hugging Face hub"),
     "groups": Option("str?", help="File with the sorted names of the groups, one a line (stage 10 "
         "writes it)"),
+    "aux_token_list": Option("str?", help="File with the units of text_aux, one a line, for "
+        "model_conf.aux_ctc (stage 5 writes it with --aux_text)"),
     "init_exp": Option("str?", help="Experiment directory or model file to continue from"),
     "extend_groups": Option("bool", False, help="Allow groups and tokens that the experiment of "
         "--init_exp does not know"),

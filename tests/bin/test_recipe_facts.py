@@ -53,6 +53,38 @@ def facts(capsys, tmp_path, monkeypatch):
     return run
 
 
+AUXILIARY = (
+    TRAINING.replace(
+        "{ctc_weight: 1.0}", "{ctc_weight: 1.0, interctc_weight: 0.3, aux_ctc: {'3': text_aux}}"
+    )
+    + "encoder_conf: {interctc_layer_idx: [3]}\n"
+)
+
+
+def test_auxiliary_targets_have_a_folder_an_experiment_and_data_of_their_own(facts):
+    found = facts(training=AUXILIARY, aux_text="romanised", skip_stages="5")
+    folder, plain = "data/train_prompts_token_list/romanised", facts()
+    assert found["aux_dir"] == folder and not plain["aux_dir"] and not plain["aux_tokens"]
+    assert found["asr_exp"] == plain["asr_exp"] + "_romanised"
+    texts = [f"{folder}/{name}/text_aux" for name in ("train_prompts", "dev_prompts")]
+    assert found["token_files"][-3:] == [f"{folder}/tokens_aux.txt", *texts]
+    assert f"{found['asr_stats_dir']}/train/text_aux,text_aux,text_int" in found["data_args"]
+    assert found["aux_tool"] == ""  # which only stage 5 asks for
+
+
+@pytest.mark.parametrize(
+    "training, kind, said",
+    [
+        (AUXILIARY, "", "learns text_aux after layer 3, .* Give --aux_text phonemes or --aux_text"),
+        (TRAINING, "phonemes", "--aux_text phonemes would be ignored: .* names no text_aux. Give"),
+        (AUXILIARY, "ipa", "--aux_text is phonemes or romanised, not 'ipa'"),
+    ],
+)
+def test_auxiliary_targets_are_for_yamls_that_learn_them(facts, training, kind, said):
+    with pytest.raises(UserError, match=said):
+        facts(training=training, aux_text=kind)
+
+
 def test_what_is_left_out_has_its_default(facts):
     found = facts()
     expected = {

@@ -47,7 +47,26 @@ def test_every_parameter_gets_a_gradient(net):
     net.zero_grad()
 
 
-@pytest.mark.parametrize("bad", [{"kernel_size": 4}, {"strides": ()}, {"strides": (0,)}])
+def test_what_is_between_the_blocks_is_what_a_network_of_so_many_blocks_gives():
+    torch.manual_seed(1)
+    net = ConvNet(8, hidden_size=16, num_blocks=3, kernel_size=3, interctc_layer_idx=(1, 2)).eval()
+    features, lengths = torch.randn(2, 30, 8), torch.tensor([30, 17])
+    out, between, lens = net.layers(features, lengths)
+    assert torch.equal(out, net(features, lengths)[0]) and lens.tolist() == [8, 5]
+    for number, given_out in between:
+        part = ConvNet(8, hidden_size=16, num_blocks=number, kernel_size=3).eval()
+        part.load_state_dict(net.state_dict(), strict=False)
+        assert torch.equal(given_out, part(features, lengths)[0])
+    assert [number for number, _ in between] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"kernel_size": 4}, {"strides": ()}, {"strides": (0,)}, {"interctc_layer_idx": (0,)},
+        {"interctc_layer_idx": (2, 6)},
+    ],
+)  # fmt: skip
 def test_impossible_shapes_are_refused(bad):
     with pytest.raises(ValueError, match="must be"):
         ConvNet(4, **bad)

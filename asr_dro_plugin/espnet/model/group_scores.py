@@ -22,11 +22,11 @@ UNKNOWN_IN_REFERENCE = "\ue001"  # one character, and no hypothesis holds it
 class GroupScores:
     """Sums over the utterances of each of G groups, on the host, float64.
 
-    ``sums`` (7, G) is all there is: several processes add theirs up.
+    ``sums`` (9, G) is all there is: several processes add theirs up.
     """
 
     def __init__(self, num_groups: int) -> None:
-        self.sums = np.zeros((7, num_groups))
+        self.sums = np.zeros((9, num_groups))
 
     def reset(self) -> None:
         """Begin a new validation."""
@@ -65,8 +65,16 @@ class GroupScores:
             left_out,
             np.asarray(ended_early or [False] * len(ids), dtype=np.float64),
         )
-        for row, column in zip(self.sums, columns, strict=True):
+        for row, column in zip(self.sums[: len(columns)], columns, strict=True):
             np.add.at(row, ids, column)
+
+    def add_auxiliary(
+        self, group_ids: torch.Tensor, errors: Iterable[float], ref_units: Iterable[float]
+    ) -> None:
+        """Add wrong units of auxiliary targets (NaN counts as infinitely many) and all of them."""
+        ids, wrong = group_ids.detach().cpu().numpy(), np.asarray(list(errors), dtype=np.float64)
+        np.add.at(self.sums[7], ids, np.where(np.isnan(wrong), np.inf, wrong))
+        np.add.at(self.sums[8], ids, np.asarray(list(ref_units), dtype=np.float64))
 
     @property
     def num_utts_G(self) -> np.ndarray:
@@ -99,7 +107,8 @@ class GroupScores:
         """Figures for a reporter; groups without an utterance have none.
 
         ``worst_group_cer``, ``macro_cer`` (plain mean over groups), ``worst_group_loss``,
-        ``cer_<name>`` and ``loss_<name>``.  Without any utterance: nothing.
+        ``cer_<name>`` and ``loss_<name>``; of auxiliary targets ``ter_aux`` and ``ter_aux_<name>``.
+        Without any utterance: nothing.
         """
         cer, loss = (
             {name: float(x) for name, x in zip(names, values, strict=True) if not np.isnan(x)}
@@ -112,7 +121,15 @@ class GroupScores:
         if loss:
             found |= {"worst_group_loss": max(loss.values())}
         found |= {f"cer_{name}": value for name, value in cer.items()}
-        return found | {f"loss_{name}": value for name, value in loss.items()}
+        found |= {f"loss_{name}": value for name, value in loss.items()}
+        return found | self._auxiliary_stats(names)
+
+    def _auxiliary_stats(self, names: Sequence[str]) -> dict[str, float]:
+        """Wrong units of auxiliary targets per unit: of all, and of each group."""
+        wrong, units = self.sums[7:]
+        found = {"ter_aux": float(wrong.sum() / units.sum())} if units.any() else {}
+        rates = {name: (w, n) for name, w, n in zip(names, wrong, units, strict=True) if n}
+        return found | {f"ter_aux_{name}": float(w / n) for name, (w, n) in rates.items()}
 
 
 def best_path_ids(

@@ -32,6 +32,7 @@ class UtteranceLosses:
         encoder_out, encoder_out_lens: (B, T, D), (B,).
         losses_B: what is optimised, in nats, float32; +inf where ``bad_B``, with no gradient.
         loss_ctc_B, loss_att_B: its parts, detached; None where the model has no such part.
+        aux_errors: wrong and right units of each utterance's auxiliary targets, in evaluation.
         infeasible_B: no alignment exists: fewer frames than labels and repeats.
         bad_B: infeasible, or the loss is not finite.
         decoder_ids: (B, U + 1) likeliest labels given the right ones before them, or None.
@@ -47,6 +48,7 @@ class UtteranceLosses:
     losses_B: torch.Tensor | None = None
     loss_ctc_B: torch.Tensor | None = None
     loss_att_B: torch.Tensor | None = None
+    aux_errors: tuple[list[float], list[int]] | None = None
     infeasible_B: torch.Tensor | None = None
     bad_B: torch.Tensor | None = None
     decoder_ids: torch.Tensor | None = None
@@ -57,9 +59,16 @@ class UtteranceLosses:
             self.losses_B = torch.zeros_like(self.durations_B)
             self.infeasible_B = self.bad_B = torch.zeros_like(self.durations_B, dtype=torch.bool)
 
-    def add(self, losses_B: torch.Tensor, weight: float) -> None:
-        """Add a part of the loss; 0 + 1.0 * x is x to the last bit."""
-        self.losses_B = self.losses_B + weight * losses_B
+    def add(self, losses_B: torch.Tensor, weight: float, of_gradient: float | None = None) -> None:
+        """Add a part of the loss; 0 + 1.0 * x is x to the last bit.
+
+        With ``of_gradient`` the part has this weight where parameters learn from it, and ``weight``
+        in the value, by which the objective weighs groups.
+        """
+        part = weight * losses_B
+        if of_gradient is not None and of_gradient != weight:
+            part = part.detach() + of_gradient * (losses_B - losses_B.detach())
+        self.losses_B = self.losses_B + part
 
     def finish(self) -> "UtteranceLosses":
         """Cut the bad utterances off from the gradient."""

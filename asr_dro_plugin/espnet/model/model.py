@@ -12,7 +12,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.model import losses
+from asr_dro_plugin.espnet.model import aux_ctc, losses
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths, with_prompt
 from asr_dro_plugin.espnet.model.ctc_scorer import CTCAsDecoder
 from asr_dro_plugin.espnet.model.group_scores import GroupScores, best_path_ids, count_errors
@@ -21,6 +21,7 @@ from asr_dro_plugin.espnet.model.losses import UtteranceLosses
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.objectives import build_objective
 from asr_dro_plugin.objectives.totals import sum_over_ranks
+from asr_dro_plugin.text.auxiliary import INPUT
 from asr_dro_plugin.text.tokens import SOS_EOS, espnets_search_fault
 
 Losses = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
@@ -38,6 +39,8 @@ class DROASRModel(ESPnetASRModel):
         objective_conf: its options.
         text_prompt: tokens that the decoder is given between a text's language tag and its first
             piece, such as Whisper's task; they are given in decoding too, and no loss counts them.
+        aux_token_list: units of the input ``text_aux``, which ``aux_ctc`` gives to layers of
+            ``interctc_layer_idx``; their CTC layer is ``ctc_aux``.
     All other arguments are ESPnet's.
 
     ``validation`` holds the figures of each group since its last ``reset``; ``token_type``
@@ -54,9 +57,11 @@ class DROASRModel(ESPnetASRModel):
         objective: str | None = None,
         objective_conf: dict | None = None,
         text_prompt: list[str] | None = None,
+        aux_token_list: list[str] | None = None,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.ctc_aux = self._built_auxiliary(aux_token_list)
         self.text_prompt = prompt_ids(text_prompt or (), self.token_list)
         if self.decoder is None and self.ctc is not None:
             self.decoder = CTCAsDecoder(self.ctc, self.eos)
@@ -85,6 +90,14 @@ class DROASRModel(ESPnetASRModel):
     @eos.setter
     def eos(self, number: int) -> None:
         self._eos = number
+
+    def _built_auxiliary(self, tokens: list[str] | None) -> aux_ctc.AuxiliaryCTC | None:
+        """The output layer of auxiliary targets, where a layer has some."""
+        if INPUT not in (self.aux_ctc or {}).values():
+            return None
+        if tokens is None:
+            raise UserError(aux_ctc.NO_UNITS)
+        return aux_ctc.AuxiliaryCTC(tokens, self.encoder.output_size(), self.ctc.dropout_rate)
 
     def _built_objective(self, name: str, conf: Mapping) -> torch.nn.Module:
         if self.group_map is None:
@@ -120,6 +133,8 @@ class DROASRModel(ESPnetASRModel):
         if self.objective is None:
             if group_ids is not None:
                 kwargs["group_ids"] = self.checked_group_ids(group_ids, speech.shape[0])
+            if self.ctc_aux is not None:
+                raise UserError(aux_ctc.NO_OBJECTIVE)
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
         parts = self.utterance_losses(
             speech, speech_lengths, text, text_lengths, group_ids=group_ids, **kwargs
@@ -189,15 +204,44 @@ class DROASRModel(ESPnetASRModel):
         )
         parts.loss_ctc_B = loss.detach()
         inner = self.interctc_weight if between else 0.0
-        parts.add(loss, self.ctc_weight * (1 - inner))
-        if not inner:
-            return
-        for layer, hidden in between:
+        beside = inner * self._share_of_auxiliary(between)  # that the groups' weights do not see
+        parts.add(
+            loss, self.ctc_weight * (1 - (inner - beside)),
+            of_gradient=self.ctc_weight * (1 - inner) if beside else None,
+        )  # fmt: skip
+        weight = self.ctc_weight * inner / max(1, len(between))
+        for layer, hidden in between if inner else ():
             labels = self._labels_of(layer, text, text_lengths, kwargs)
-            loss, cer = self._one_ctc(parts, hidden, *labels, kwargs.get("utt_id"))
-            parts.add(loss, self.ctc_weight * inner / len(between))
+            if self._is_auxiliary(layer):
+                loss = self._add_auxiliary(parts, hidden, labels, weight)
+            else:
+                loss, cer = self._one_ctc(parts, hidden, *labels, kwargs.get("utt_id"))
+                parts.add(loss, weight)
+                parts.stats[f"cer_interctc_layer{layer}"] = cer
             parts.stats[f"loss_interctc_layer{layer}"] = parts.mean(loss.detach())
-            parts.stats[f"cer_interctc_layer{layer}"] = cer
+
+    def _share_of_auxiliary(self, between: Between) -> float:
+        """Share of the layers between that have auxiliary targets."""
+        return sum(self._is_auxiliary(layer) for layer, _ in between) / max(1, len(between))
+
+    def _is_auxiliary(self, layer: int) -> bool:
+        """Whether ``aux_ctc`` gives a layer the input ``text_aux``."""
+        return (self.aux_ctc or {}).get(str(layer)) == INPUT
+
+    def _add_auxiliary(
+        self, parts: UtteranceLosses, hidden: torch.Tensor, labels: tuple, weight: float
+    ) -> torch.Tensor:
+        """CTC of auxiliary targets: parameters learn from it, the groups' weights do not see it.
+
+        Returns:
+            Its loss (B,).
+        """
+        given = hidden, parts.num_frames_B, *labels
+        loss = self.ctc_aux.losses(*given)
+        parts.add(loss, 0.0, of_gradient=weight)
+        if not self.training:
+            parts.aux_errors = self.ctc_aux.count_errors(*given)
+        return loss
 
     def _one_ctc(
         self,
@@ -226,7 +270,10 @@ class DROASRModel(ESPnetASRModel):
         if name is None:
             return text, text_lengths
         if name not in kwargs:
-            raise UserError(f"aux_ctc names {name} for layer {layer}, but the data has no {name}.")
+            raise UserError(
+                f"aux_ctc names {name} for layer {layer}, but the data has no {name}."
+                f"{aux_ctc.NO_DATA if name == INPUT else ''}"
+            )
         return kwargs[name], kwargs[f"{name}_lengths"]
 
     def _add_attention(
@@ -325,6 +372,8 @@ class DROASRModel(ESPnetASRModel):
         self.validation.add(
             parts.group_ids_B, parts.losses_B, errors, ref_chars, parts.infeasible_B, early
         )
+        if parts.aux_errors is not None:
+            self.validation.add_auxiliary(parts.group_ids_B, *parts.aux_errors)
 
     def checked_group_ids(self, group_ids: torch.Tensor, num_utterances: int) -> torch.Tensor:
         """``group_ids`` as (B,), refused where they cannot belong to this model's groups."""

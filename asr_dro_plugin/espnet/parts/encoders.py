@@ -73,6 +73,12 @@ class IdentityEncoder(AbsEncoder):
 class ConvCTCEncoder(NetEncoder, net=ConvNet):
     """``nets.convnet.ConvNet`` for ESPnet; see there for the arguments."""
 
+    def encoded(self, inputs: torch.Tensor, lengths: torch.Tensor) -> tuple:
+        """See ``NetEncoder``; with ``interctc_layer_idx`` the first is (output, [(k, output k)]),
+        as ESPnet's encoders have it."""
+        x, between, lengths = self.net.layers(inputs[:, : int(lengths.max())], lengths)
+        return (x, between) if between else x, lengths
+
 
 class DeepSpeech2Encoder(NetEncoder, net=DeepSpeech2):
     """``nets.deepspeech2.DeepSpeech2`` for ESPnet; see there for the arguments.

@@ -13,6 +13,7 @@ import yaml
 
 from asr_dro_plugin.checkpoints.store import CheckpointStore
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.model.aux_ctc import NO_UNITS
 from asr_dro_plugin.espnet.process.training_state import holds_gradients
 from asr_dro_plugin.espnet.start.reference import (
     changed_settings,
@@ -26,10 +27,13 @@ from asr_dro_plugin.objectives.keys import keywords
 from asr_dro_plugin.stack.check import check_config
 from asr_dro_plugin.stack.espnet_options import TRAIN
 from asr_dro_plugin.stack.needs import check_needs
+from asr_dro_plugin.text.auxiliary import INPUT
+from asr_dro_plugin.text.tokens import read_tokens
 
 RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
 FOLD_FRAMES, SAMPLES_A_FRAME, FOLD_TOKENS = 800, 100, 150  # of ESPnet's asr.sh
 OF_OBJECTIVE = ("groups", "objective", "objective_conf")  # which the task adds to model_conf
+ADDED = (*OF_OBJECTIVE, "aux_token_list")
 
 
 def check_settings(args: argparse.Namespace) -> None:
@@ -72,7 +76,7 @@ def given_settings(args: argparse.Namespace) -> dict:
             del given[key]
     if isinstance(given.get("model_conf"), dict):
         conf = given["model_conf"]
-        given["model_conf"] = {key: conf[key] for key in conf if key not in OF_OBJECTIVE}
+        given["model_conf"] = {key: conf[key] for key in conf if key not in ADDED}
     if isinstance(given.get("objective_conf"), dict):
         given["objective_conf"] = _numbers(given["objective_conf"])
     return given
@@ -86,10 +90,10 @@ def read_groups(groups: str | list[str] | None) -> list[str] | None:
 
 
 def model_conf_of(args: argparse.Namespace) -> dict:
-    """``model_conf`` with the groups and the objective, so that it alone builds the model.
+    """``model_conf`` with groups, objective and auxiliary units, so that it alone builds the model.
 
     Raises:
-        UserError: an objective that needs groups without them.
+        UserError: an objective that needs groups without them, auxiliary targets without theirs.
     """
     conf = dict(args.model_conf)
     if args.model != "dro":
@@ -98,6 +102,7 @@ def model_conf_of(args: argparse.Namespace) -> dict:
         conf.pop(key, None)
     if args.groups is not None:
         conf["groups"] = list(args.groups)
+    conf |= _auxiliary_units(args)
     if args.collect_stats or args.objective is None:
         return conf
     if args.groups is None:
@@ -108,6 +113,21 @@ def model_conf_of(args: argparse.Namespace) -> dict:
             "(stage 10 writes groups.txt), or set objective: ctc."
         )
     return {**conf, "objective": args.objective, "objective_conf": objective_conf_of(args)}
+
+
+def _auxiliary_units(args: argparse.Namespace) -> dict:
+    """``aux_token_list`` for ``model_conf``, from the file; a list of a config.yaml stays."""
+    targets = (args.model_conf.get("aux_ctc") or {}).values()
+    if args.aux_token_list and INPUT not in targets:
+        raise UserError(
+            f"--aux_token_list {args.aux_token_list} would be ignored: model_conf.aux_ctc names no "
+            f"{INPUT}. Leave it out, or give --config conf/train_asr_ctc_dro_aux_mini.yaml."
+        )
+    if args.aux_token_list:
+        return {"aux_token_list": read_tokens(args.aux_token_list)}
+    if INPUT in targets and not args.model_conf.get("aux_token_list"):
+        raise UserError(NO_UNITS)
+    return {}
 
 
 def objective_conf_of(args: argparse.Namespace) -> dict:

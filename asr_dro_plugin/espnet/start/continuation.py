@@ -32,6 +32,7 @@ INPUT = ("frontend", "normalize", "encoder_conf.do_normalize", "encoder_conf.att
 TOKEN_TABLES = (
     "ctc.ctc_lo.", "decoder.embed.", "decoder.output_layer.", "decoder.net.embed_tokens."
 )  # fmt: skip
+AUX_TABLE = "ctc_aux."  # one row for each unit of auxiliary targets
 MAX_NAMED = 5  # settings in a message
 
 
@@ -185,6 +186,20 @@ def transplant(
     return counts
 
 
+def by_unit(
+    model: torch.nn.Module, state: Mapping[str, torch.Tensor], old: list[str], new: list[str]
+) -> dict[str, torch.Tensor]:
+    """``state`` with the output layer of auxiliary targets in the order of the new units; rows of
+    units that the old model lacks are the new model's."""
+    rows, target_rows = token_rows(old, new)
+    aligned = dict(state)
+    for name, tensor in model.state_dict().items():
+        if name.startswith(AUX_TABLE) and name in state:
+            aligned[name] = tensor.clone()
+            aligned[name][target_rows] = state[name][rows].to(tensor.dtype)
+    return aligned
+
+
 def _named(differences: Sequence[str]) -> str:
     more = ["..."] if len(differences) > MAX_NAMED else []
     words = ", ".join([*differences[:MAX_NAMED], *more])
@@ -235,6 +250,8 @@ def initialise_from(model: torch.nn.Module, args: argparse.Namespace) -> None:
     state = load_plain(source.model_file)
     if getattr(model, "adapters", None) is None:
         state = without_adapters(state, source.config, source.model_file)
+    units = ((c.get("model_conf") or {}).get("aux_token_list") for c in (source.config, vars(args)))
+    state = by_unit(model, state, *(list(known or ()) for known in units))
     differences = other_settings(source.config, vars(args))
     counts = transplant(model, state, source.tokens, args.token_list, differences)
     _tell(source.model_file.parent, differences, counts)

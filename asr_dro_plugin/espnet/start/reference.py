@@ -29,8 +29,8 @@ FREE = {
         objective objective_conf groups model_conf.groups model_conf.objective
         model_conf.objective_conf extend_groups""",
     "where files lie": """
-        config output_dir token_list bpemodel non_linguistic_symbols init_exp init_param
-        pretrain_path ssl_checkpoint train_data_path_and_name_and_type train_shape_file
+        config output_dir token_list aux_token_list bpemodel non_linguistic_symbols init_exp
+        init_param pretrain_path ssl_checkpoint train_data_path_and_name_and_type train_shape_file
         valid_data_path_and_name_and_type valid_shape_file""",
     "what is kept and shown": """
         log_level log_interval use_tensorboard use_matplotlib create_graph_in_tensorboard use_wandb

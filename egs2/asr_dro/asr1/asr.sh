@@ -41,6 +41,7 @@ max_drop=0.05            # share of a language that may be dropped before it is 
 token_type=              # char, bpe, word, hugging_face (default: char, or the model's own)
 nbpe=500                 # sentencepiece vocabulary
 bpe_train_text=          # text of the pieces, tags and all (default: the training text)
+aux_text=                # phonemes or romanised: a second target, where the YAML learns text_aux
 token_list=              # a given tokens.txt instead of one from the training text
 # Model
 asr_config=conf/train_asr_ctc_dro_mini.yaml    # training configuration
@@ -158,6 +159,16 @@ if [ -z "${token_list}" ]; then
         --run python3 -m asr_dro_plugin.bin.make_tokens "${make_tokens[@]}"
 fi
 
+if [ -n "${aux_text}" ]; then # the same texts as phonemes or in Latin letters
+    aux=(--kind "${aux_text}" --train_dir "${data_feats}/${train_set}"
+        --valid_dir "${data_feats}/${valid_set}" --out_dir "${aux_dir}")
+    once 5 "${train_set}_${valid_set}_${aux_text}" "texts as ${aux_text} -> ${aux_dir}" \
+        --option "aux=${aux[*]}" --option "tool=${aux_tool}" --input local/espeak_voices.tsv \
+        "${data_feats}"/{"${train_set}","${valid_set}"}/{text,utt2lang} --output "${aux_tokens}" \
+        "${aux_dir}"/{"${train_set}","${valid_set}"}/text_aux \
+        --run python3 -m asr_dro_plugin.bin.stages.aux_text "${aux[@]}"
+fi
+
 # ---- 6-9: n-gram language models of the training text ----
 which=(--stage "${stage}" --stop_stage "${stop_stage}" --skip_stages "${skip_stages}"
     --dry_run "${dry_run}" --expdir "${expdir}")
@@ -199,7 +210,7 @@ if begin 11 "${exp_name}" "training -> ${asr_exp}" \
     ${ssl_files:+"${ssl_files}"} --output "${asr_exp}"/{"${inference_asr_model}",config.yaml}; then
     utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
     uses "${asr_exp}"
-    cp "${tokens}" "${asr_stats_dir}/groups.txt" "${asr_exp}"
+    cp "${tokens}" ${aux_tokens:+"${aux_tokens}"} "${asr_stats_dir}/groups.txt" "${asr_exp}"
     utils/write_command.sh "${asr_exp}/run.sh" \
         python3 -m asr_dro_plugin.bin.train "${train[@]}" "${where[@]}"
     ${cuda_cmd} --title "stage 11 train" --grace 600 --gpu "${ngpu}" \
