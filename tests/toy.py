@@ -9,6 +9,7 @@ import soundfile
 RATE = 16000
 LETTERS = "abcd "
 WORDS = {"eng": ("abba", "cab", "dad", "baba"), "deu": ("daca", "ab", "cdc", "bad")}
+UNITS = ["<blank>", "<unk>", "d", "c", "b", "a", "<sos/eos>"]  # auxiliary: letters in other places
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def write_dump(root: Path, split: str, lid: bool = True, **kwargs) -> Path:
     directory = root / split
     directory.mkdir(parents=True, exist_ok=True)
     langs = sorted({utt.lang for utt in chosen})
-    columns = {name: {} for name in ("wav.scp", "text", "utt2group", "utt2category",
+    columns = {name: {} for name in ("wav.scp", "text", "text_aux", "utt2group", "utt2category",
                                      "utt2num_samples", "speech_shape")}  # fmt: skip
     for utt in chosen:
         path = directory / "audio" / f"{utt.utt_id}.wav"
@@ -77,6 +78,8 @@ def write_dump(root: Path, split: str, lid: bool = True, **kwargs) -> Path:
         soundfile.write(path, utt.samples, RATE)
         columns["wav.scp"][utt.utt_id] = str(path)
         columns["text"][utt.utt_id] = f"[{utt.lang}] {utt.text}" if lid else utt.text
+        units = [str(UNITS.index(letter)) for letter in utt.text if letter != " "]
+        columns["text_aux"][utt.utt_id] = " ".join(units)
         columns["utt2group"][utt.utt_id] = str(langs.index(utt.lang))
         columns["utt2category"][utt.utt_id] = utt.lang
         for name in ("utt2num_samples", "speech_shape"):

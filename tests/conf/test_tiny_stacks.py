@@ -15,7 +15,7 @@ import yaml
 
 from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.text.tokens import make_token_list
-from tests.espnet.conftest import arguments, make_dump
+from tests.espnet.conftest import arguments, aux_arguments, make_dump
 
 pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 
@@ -77,6 +77,8 @@ def whisper_tokens(dump: Path, folder: Path, out: Path) -> list[str]:
 def test_the_twin_learns_one_batch(path, task, dump, pretrained, tmp_path, capsys):
     config, out = yaml.safe_load(path.read_text("utf-8")), tmp_path / "out"
     words = [*arguments(dump, out, path), "--max_updates", str(MAX_UPDATES)]
+    if "aux_ctc" in config["model_conf"]:
+        words += aux_arguments(dump)
     model = pretrained(config)
     if model is not None:
         words += ["--ssl_checkpoint", str(model)]

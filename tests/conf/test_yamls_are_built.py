@@ -18,6 +18,7 @@ pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "conf").glob("train_asr_*.yaml"))
 GROUPS = ["ces", "pol", "spa"]
 TOKENS = ["<blank>", "<unk>", "[ces]", "[pol]", "[spa]", "a", "b", "<sos/eos>"]
+UNITS = ["<blank>", "<unk>", "tʃ", "a", "<sos/eos>"]  # of auxiliary targets
 OF_FAIRSEQ = ("wav2vec2", "fairseq_wav2vec2")  # encoders that take a file of fairseq's
 
 
@@ -47,6 +48,8 @@ def built(request, task, tiny_ssl, tiny_whisper):
     for slot in ("frontend", "specaug", "preencoder", "decoder"):  # as the parser reads them
         if getattr(args, slot) == "none":
             setattr(args, slot, None)
+    if "aux_ctc" in args.model_conf:
+        args.model_conf["aux_token_list"] = UNITS
     from asr_dro_plugin.espnet.start.checks import model_conf_of
 
     args.model_conf = model_conf_of(args)
@@ -64,11 +67,12 @@ def test_it_is_built_and_takes_a_step(built, task):
     model.freezing.at_update(0)
     speech, lengths = torch.randn(2, 16000) * 0.1, torch.tensor([16000, 16000])
     text = torch.tensor([[2, 5, 6], [3, 6, 5]])
-    groups = torch.tensor([[0], [1]])
+    given = {"group_ids": torch.tensor([[0], [1]]), "utt_id": ["a", "b"]}
+    if "aux_ctc" in args.model_conf:
+        units = torch.tensor([[2, 3], [3, 2]])
+        given |= {"text_aux": units, "text_aux_lengths": torch.tensor([2, 2])}
     model.train()
-    loss, stats, _ = model(
-        speech, lengths, text, torch.tensor([3, 3]), group_ids=groups, utt_id=["a", "b"]
-    )
+    loss, stats, _ = model(speech, lengths, text, torch.tensor([3, 3]), **given)
     loss.backward()
     optimizer.step()
     assert torch.isfinite(loss)

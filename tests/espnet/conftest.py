@@ -57,11 +57,21 @@ def arguments(root: Path, out: Path, config: Path, groups: bool = True) -> list[
     return words
 
 
+def aux_arguments(root: Path) -> list[str]:
+    """What stage 11 gives beside, where the YAML learns ``text_aux``."""
+    words = ["--aux_token_list", str(root / "tokens_aux.txt")]
+    for phase, split in (("train", "train"), ("valid", "dev")):
+        value = f"{root / split}/text_aux,text_aux,text_int"
+        words += [f"--{phase}_data_path_and_name_and_type", value]
+    return words
+
+
 def make_dump(root: Path, langs=("eng", "deu"), num: int = 8) -> Path:
-    """Toy train, dev and test sets with tokens and groups."""
+    """Toy train, dev and test sets with tokens, groups and auxiliary units."""
     for split in ("train", "dev", "test"):
         toy.write_dump(root, split, langs=langs, num=num)
     (root / "tokens.txt").write_text("\n".join(toy.tokens(langs)) + "\n")
+    (root / "tokens_aux.txt").write_text("\n".join(toy.UNITS) + "\n")
     (root / "nlsyms.txt").write_text("".join(f"[{lang}]\n" for lang in sorted(langs)))
     (root / "groups.txt").write_text("".join(f"{lang}\n" for lang in sorted(langs)))
     return root

@@ -12,7 +12,7 @@ from asr_dro_plugin.errors import run_main
 from asr_dro_plugin.text.auxiliary import KINDS
 
 EPILOG = """Example:
-  python3 -m asr_dro_plugin.bin.stages.aux_text --kind phonemes --train_dir dump/raw/train_X \\
+  python3 -m asr_dro_plugin.bin.stages.aux_text --aux_text phonemes --train_dir dump/raw/train_X \\
       --valid_dir dump/raw/dev_X --out_dir data/train_X_token_list/phonemes
 """
 
@@ -20,7 +20,7 @@ EPILOG = """Example:
 def get_parser() -> Parser:
     parser = Parser(description=__doc__, epilog=EPILOG)
     add = parser.add_argument
-    add("--kind", required=True, choices=KINDS, help="what the texts become")
+    add("--aux_text", required=True, choices=KINDS, help="what the texts become")
     add("--train_dir", required=True, help="filtered training set, for example dump/raw/train")
     add("--valid_dir", required=True, help="filtered validation set")
     add("--out_dir", required=True, help="gets SET/text_aux and tokens_aux.txt")
@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from asr_dro_plugin.text.auxiliary.convert import tool_of
     from asr_dro_plugin.text.auxiliary.files import make_aux_texts
 
-    tokens = make_aux_texts(args.kind, args.train_dir, [args.valid_dir], args.out_dir)
+    tokens = make_aux_texts(args.aux_text, args.train_dir, [args.valid_dir], args.out_dir)
     told = "%s/tokens_aux.txt: %d units (%s by %s)"
-    logging.info(told, args.out_dir, len(tokens), args.kind, tool_of(args.kind))
+    logging.info(told, args.out_dir, len(tokens), args.aux_text, tool_of(args.aux_text))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The course of a training: its figures over the steps, from its ``metrics.jsonl``."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,8 @@ import numpy as np
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import METRICS
 from asr_dro_plugin.experiment.metrics import Record, read_records
+
+OF_THE_WHOLE_SET = re.compile(r"cer_(ctc|interctc_layer\d+)$")  # ESPnet's
 
 
 class Series(NamedTuple):
@@ -40,7 +43,7 @@ class History:
 
     def groups(self) -> list[str]:
         """Names of the groups that validation scored, sorted."""
-        names = set(self.names("valid")) - {"cer_ctc"}  # which is ESPnet's, of the whole set
+        names = [name for name in self.names("valid") if not OF_THE_WHOLE_SET.match(name)]
         return sorted(n.removeprefix("cer_") for n in names if n.startswith("cer_"))
 
     def series(self, phase: str, name: str, whole: bool = True) -> Series:

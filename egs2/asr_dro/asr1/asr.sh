@@ -160,7 +160,7 @@ if [ -z "${token_list}" ]; then
 fi
 
 if [ -n "${aux_text}" ]; then # the same texts as phonemes or in Latin letters
-    aux=(--kind "${aux_text}" --train_dir "${data_feats}/${train_set}"
+    aux=(--aux_text "${aux_text}" --train_dir "${data_feats}/${train_set}"
         --valid_dir "${data_feats}/${valid_set}" --out_dir "${aux_dir}")
     once 5 "${train_set}_${valid_set}_${aux_text}" "texts as ${aux_text} -> ${aux_dir}" \
         --option "aux=${aux[*]}" --option "tool=${aux_tool}" --input local/espeak_voices.tsv \
