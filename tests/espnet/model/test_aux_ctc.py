@@ -96,7 +96,7 @@ def test_evaluation_reports_loss_and_unit_errors_by_group():
         ours.ctc_aux.ctc_lo.bias.copy_(torch.tensor([0, 0, 0, 9.0, 0, 0]))
     loss, stats, _ = ours(**batch([[3], [3, 4], [2]], group_ids=(0, 1, 1)))
     assert stats["loss_interctc_layer1"] > 0 and "cer_interctc_layer1" not in stats
-    assert float(loss) == pytest.approx(float(stats["loss_ctc"]))  # letters alone
+    assert loss.item() == pytest.approx(stats["loss_ctc"].item())  # letters alone
     found = ours.validation.stats(tiny.NAMES)
     rates = {key: value for key, value in found.items() if key.startswith("ter_aux")}
     assert rates == {"ter_aux": 0.5, "ter_aux_deu": 0.0, "ter_aux_eng": pytest.approx(2 / 3)}
