@@ -34,6 +34,8 @@ def get_parser() -> Parser:
     add("--valid_dir", required=True, help="filtered validation set")
     add("--test_dirs", nargs="*", default=[], help="filtered test sets; one that is not made yet "
         "is passed over")  # fmt: skip
+    add("--features_dir", help="features that training reads in place of audio (stage 4 with "
+        "--feats_type extracted): they must be whole")  # fmt: skip
     add = parser.add_argument_group("its tokens").add_argument
     add("--tokens", required=True, help="tokens.txt of stage 5, or a given one")
     add("--token_type", choices=TOKEN_TYPES, default="char", help="kind of token (default: char)")
@@ -74,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens, to_ids = _tokens(args, config)
     ruler = Ruler(to_ids, tokens, frame_counter(config), limits_of(config))
     sets, notes = _measure(args, ruler)
+    if args.features_dir:
+        report.refuse_other_lengths(sets[:2], Path(args.features_dir), config)
     problems = report.continuation_problems(args.tokens, tokens, args.init_exp, args.extend_groups)
     refused = [*problems, *report.problems(sets, ruler, args.max_drop)]
     notes += report.warnings(sets, ruler)

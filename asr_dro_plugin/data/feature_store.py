@@ -11,7 +11,9 @@ the archives hold what ``kaldiio`` writes of numpy arrays, and ESPnet reads them
 table that ``espnet.choices`` adds (``ARK_TYPE``).
 """
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -160,15 +162,22 @@ def index_path(folder: str | os.PathLike, number: int) -> Path:
 
 def finished_rows(folder: str | os.PathLike, number: int, made_by: str) -> list[Row]:
     """What of a part is on the disk; nothing where it was made by something else."""
-    path, ark = index_path(folder, number), ark_path(folder, number)
-    if not (path.is_file() and ark.is_file()):
-        return []
-    head, *lines = path.read_text(encoding="utf-8").split("\n")
-    if json.loads(head)["made_by"] != made_by:
+    ark, (head, *rows) = ark_path(folder, number), _index_of(folder, number)
+    if not ark.is_file() or head.get("made_by") != made_by:
         return []
     size = ark.stat().st_size
-    rows = [Row(*json.loads(line)) for line in lines[:-1]]  # behind the last newline: torn, or none
-    return [row for row in rows if row.end <= size]
+    return list(itertools.takewhile(lambda row: row.end <= size, (Row(*row) for row in rows)))
+
+
+def _index_of(folder: str | os.PathLike, number: int) -> list:
+    """What a part's index says, its head first, as far as it was written; ``[{}]`` without one."""
+    path, content = index_path(folder, number), []
+    if path.is_file():
+        *lines, _torn = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        with contextlib.suppress(ValueError):
+            for line in lines:
+                content.append(json.loads(line))
+    return content or [{}]
 
 
 def key_of_parts(folder: str | os.PathLike) -> dict:
@@ -177,11 +186,10 @@ def key_of_parts(folder: str | os.PathLike) -> dict:
     Raises:
         UserError: there is no such part.
     """
-    path = index_path(folder, 1)
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: no part was made. {AGAIN}")
-    with open(path, encoding="utf-8") as stream:
-        return json.loads(stream.readline())["key"]
+    head = _index_of(folder, 1)[0]
+    if "key" not in head:
+        raise UserError(f"{index_path(folder, 1)} does not exist: no part was made. {AGAIN}")
+    return head["key"]
 
 
 def merge(

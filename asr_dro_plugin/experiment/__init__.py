@@ -1,6 +1,6 @@
 """What an experiment's folder holds and is called: config, model files, metrics, adapters, info.
 
-Imports: base pretrained stack text.
+Imports: base data pretrained stack text.
 """
 
 # What lies in an experiment's folder; an unpacked model is one, too.

@@ -10,10 +10,11 @@ from pathlib import Path
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.recipe_names import Options, usual_token_type
 from asr_dro_plugin.stack.auxiliary import aux_layers
+from asr_dro_plugin.stack.extraction import extraction_problems
 from asr_dro_plugin.text.auxiliary import KINDS
 
 LEGAL = {
-    "feats_type": "raw raw_copy",
+    "feats_type": "raw raw_copy extracted",
     "audio_format": "flac.ark",
     "token_type": "char bpe word hugging_face",
     "aux_text": " ".join(KINDS),
@@ -56,6 +57,9 @@ def check_words(options: Options) -> None:
 
 def _problems(options: Options, names: Options, config: Mapping) -> Iterator[str]:
     yield from _data_problems(options, names)
+    if names["features_dir"]:
+        of_config = f"--feats_type extracted with {options['asr_config']}: "
+        yield from (f"{of_config}{problem}" for problem in extraction_problems(config))
     yield from _token_problems(options, names, config)
     if options["tune_lm"] == "true" and names["lm_wanted"] == "false":
         yield (
@@ -76,7 +80,7 @@ def _data_problems(options: Options, names: Options) -> Iterator[str]:
     known = sorted(path.stem.removeprefix("data_") for path in Path("local").glob("data_*.py"))
     if options["corpus"] not in known:
         yield f"--corpus {options['corpus']} is unknown. Known: {' '.join(known)}."
-    if options["feats_type"] != "raw" and options["speed_perturb_factors"]:
+    if options["feats_type"] == "raw_copy" and options["speed_perturb_factors"]:
         yield "--speed_perturb_factors changes the audio and needs --feats_type raw."
     does_stage_1 = int(options["stage"]) <= 1 <= int(options["stop_stage"])
     if not does_stage_1 or "1" in names["skip_stages"].split():

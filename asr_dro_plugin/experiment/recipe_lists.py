@@ -3,6 +3,9 @@
 The words and their order stand in the marks of the stages: a change makes stages run again.
 """
 
+import os
+
+from asr_dro_plugin.data.feature_store import ARK_TYPE, FEATS, RECORD
 from asr_dro_plugin.experiment.recipe_names import Options
 from asr_dro_plugin.stack.overrides import split_words
 from asr_dro_plugin.text.auxiliary import INPUT
@@ -31,6 +34,8 @@ def lists_of(options: Options) -> dict[str, list[str]]:
         "corpus_sets": [f"data/{part}_{options['data_tag']}" for part in ("train", "dev", "test")],
         "test_dirs": tests,
         "token_files": files,
+        "feature_records": [f"{folder}/{RECORD}" for folder in _feature_folders(options)],
+        "extract_args": _extract_args(options),
         "stats_args": _stats_args(options),
         "data_args": _data_args(options),
         "ssl_args": _given(ssl_checkpoint=options["ssl_checkpoint"]),
@@ -51,6 +56,25 @@ def _continued(options: Options, name: str) -> list[str]:
     return _given(**{name: options[name], "extend_groups": options["extend_groups"]})
 
 
+def _feature_folders(options: Options) -> list[str]:
+    """Those of the training and the validation set; none where training reads audio."""
+    place = options["features_dir"]
+    return [f"{place}/{options[part]}" for part in ("train_set", "valid_set")] if place else []
+
+
+def _extract_args(options: Options) -> list[str]:
+    """What the extraction of features is told: frontend, sets, and where they go."""
+    sets = [f"{options['data_feats']}/{options[part]}" for part in ("train_set", "valid_set")]
+    return [
+        *_given(config=options["asr_config"]), f"--asr_args={options['asr_args']}",
+        *_given(
+            ssl_checkpoint=options["ssl_checkpoint"], out_dir=options["features_dir"],
+            speeds=options["speed_perturb_factors"],
+        ),
+        "--data_dirs", *sets,
+    ]  # fmt: skip
+
+
 def _stats_args(options: Options) -> list[str]:
     """What asr-dro preflight is told: sets, tokens and stack."""
     feats, checkpoint = options["data_feats"], options["ssl_checkpoint"]
@@ -65,6 +89,7 @@ def _stats_args(options: Options) -> list[str]:
             override=f"ssl_checkpoint={checkpoint}" if checkpoint else "",
         ),
         *_continued(options, "init_groups"),
+        *_given(features_dir=options["features_dir"]),
     ]  # fmt: skip
 
 
@@ -79,7 +104,7 @@ def _data_args(options: Options) -> list[str]:
     for part in ("train", "valid"):
         folder = f"{options['data_feats']}/{options[f'{part}_set']}"
         for value in (
-            f"{folder}/wav.scp,speech,{options['audio_type']}",
+            *_speech(options, folder),
             f"{folder}/text,text,text",
             f"{stats}/{part}/utt2group,group_ids,text_int",
         ):
@@ -90,3 +115,11 @@ def _data_args(options: Options) -> list[str]:
         for name in ("speech_shape", f"text_shape.{options['token_type']}"):
             words += [f"--{part}_shape_file", f"{stats}/{part}/{name}"]
     return words
+
+
+def _speech(options: Options, folder: str) -> list[str]:
+    """Audio, or features and the samples that they were made of."""
+    if not options["features_dir"]:
+        return [f"{folder}/wav.scp,speech,{options['audio_type']}"]
+    features = f"{options['features_dir']}/{os.path.basename(folder)}/{FEATS}"
+    return [f"{features},speech,{ARK_TYPE}", f"{folder}/utt2num_samples,num_samples,text_int"]

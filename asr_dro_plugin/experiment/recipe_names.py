@@ -3,6 +3,7 @@
 asr.sh gives all of its options as text and takes every name from here, so that a name has one home.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ def names_of(options: Options, config: Mapping, decoding: Mapping) -> dict[str, 
         decoding: the decoding configuration, with its defaults.
     """
     names = _data_names(options)
+    names |= _feature_names(options, config)
     names |= _token_names(options, config, names)
     names |= _experiment_names(options, config, names)
     return names | _decoding_names(options, config, decoding, names)
@@ -50,6 +52,7 @@ def _data_names(options: Options) -> dict[str, str]:
     valid = options["valid_set"] or f"dev_{tag}"
     tests = " ".join((options["test_sets"] or f"test_{tag}").split())
     trained = [] if options["skip_train"] == "true" else [train]
+    audio = "raw" if options["feats_type"] == "extracted" else options["feats_type"]
     norm_files = options["text_norm"], f"conf/text_norm_{options['text_norm']}.yaml"
     return {
         "data_tag": tag,
@@ -58,10 +61,27 @@ def _data_names(options: Options) -> dict[str, str]:
         "valid_set": valid,
         "test_sets": tests,
         "data_sets": " ".join([*trained, valid, tests]),
-        "data_feats": f"{options['dumpdir']}/{options['feats_type']}",
-        "audio_type": "kaldi_ark" if options["feats_type"] == "raw" else "sound",
+        "dump_type": audio,
+        "data_feats": f"{options['dumpdir']}/{audio}",
+        "audio_type": "kaldi_ark" if audio == "raw" else "sound",
         "norm_file": next(filter(os.path.isfile, norm_files), ""),
         "skip_stages": " ".join([options["skip_stages"], *_left_out(options)]).strip(),
+    }
+
+
+def _feature_names(options: Options, config: Mapping) -> dict[str, str]:
+    """What the frontend and its model are, and where its hidden states go, which training reads in
+    place of audio; empty where it reads audio, or is left out.  Each frontend has a folder."""
+    if options["feats_type"] != "extracted" or options["skip_train"] == "true":
+        return dict.fromkeys(("frontend_facts", "features_model", "features_dir"), "")
+    keys = ("frontend", "frontend_conf", "ssl_checkpoint")
+    facts = json.dumps({key: config.get(key) for key in keys}, sort_keys=True)
+    model = str(config.get("ssl_checkpoint") or "")
+    name = f"{_stem(model) or config.get('frontend')}_{_cksum(facts.encode())}"
+    return {
+        "frontend_facts": facts,
+        "features_model": model if os.path.exists(model) else "",
+        "features_dir": f"{options['dumpdir']}/extracted/{name}",
     }
 
 

@@ -5,11 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from asr_dro_plugin.base.files import write_json, write_text
 from asr_dro_plugin.base.text_table import aligned
+from asr_dro_plugin.data import feature_store
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.groups import GroupMap
 from asr_dro_plugin.preflight.first_epoch import PlannedBatches, batch_facts, longest_batch
 from asr_dro_plugin.preflight.measure import EXAMPLES, Facts, Few, Ruler, SetFacts
+from asr_dro_plugin.stack.extraction import frontend_frames
 from asr_dro_plugin.stack.table import describe_frame_shift
 from asr_dro_plugin.text.casing import case_remedy
 from asr_dro_plugin.text.characters import code_point, name_of
@@ -46,6 +51,29 @@ def problems(sets: Sequence[SetFacts], ruler: Ruler, max_drop: float) -> Iterato
                 yield from _unknown(where, facts, ruler)
                 yield from _unalignable(where, facts, ruler, max_drop)
                 yield from _beyond(where, facts, ruler, max_drop)
+
+
+def refuse_other_lengths(sets: Sequence[SetFacts], features_dir: Path, config: Mapping) -> None:
+    """Hold the features that training will read against the frames that the plan counts with.
+
+    Args:
+        sets: those that training reads.
+        features_dir: has a folder of features for each, by name.
+        config: whose frontend they are of.
+
+    Raises:
+        UserError: a folder that is not whole, that lacks an utterance, or has other frames of one.
+    """
+    for found in sets:
+        samples, folder = found.usable, features_dir / found.name
+        frames = feature_store.frames_of(folder, samples)
+        wanted = frontend_frames(config, np.array(list(samples.values())))
+        for utt_id, number in zip(samples, [] if wanted is None else wanted.tolist(), strict=False):
+            if frames[utt_id] != number:
+                raise UserError(
+                    f"{folder} has {frames[utt_id]} frames of {utt_id}, and the frontend makes "
+                    f"{number} of its audio. {feature_store.AGAIN}"
+                )
 
 
 def continuation_problems(

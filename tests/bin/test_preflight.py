@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from asr_dro_plugin.base.kaldi_io import write_table
+from asr_dro_plugin.base.kaldi_io import read_table, write_table
 from asr_dro_plugin.bin import info, make_tokens, preflight
+from asr_dro_plugin.data.feature_store import PartWriter, merge
 from asr_dro_plugin.errors import UserError
 from tests.sounds import data_dir
 
@@ -151,6 +153,27 @@ def test_a_given_list_in_the_other_case_is_named_in_stage_4_too(recipe):
     with pytest.raises(UserError, match="The list is in upper case .* --text_norm upper_no_punct"):
         filter_data.main(["--in_dir", "dump/raw/train", "--out_dir", "out", "--role", "train",
                           "--token_list", "upper.txt"])  # fmt: skip
+
+
+def test_features_that_are_no_longer_the_audios_are_refused(recipe):
+    """Half of them, or those of audio that was of another length."""
+
+    def make(name, more=0):
+        lengths = read_table(recipe / "dump/raw" / name / "utt2num_samples")
+        with PartWriter(recipe / "feats" / name, 1, "it") as part:
+            part.write((u, np.zeros((int(n) // 160 + 1 + more, 1), "f2"), 0)
+                       for u, n in lengths.items())  # fmt: skip
+        merge(recipe / "feats" / name, ["it"], list(lengths), {})
+
+    words = [*SHAPES, "--features_dir", "feats"]
+    make("train")
+    with pytest.raises(UserError, match="feats/dev cannot be used: the folder does not exist"):
+        preflight.main(words)
+    make("dev", more=1)
+    with pytest.raises(UserError, match="feats/dev has 112 frames of deu_v, .* makes 111"):
+        preflight.main(words)
+    make("dev")
+    assert preflight.main(words) == 0
 
 
 def test_neither_torch_nor_espnet_is_loaded(recipe):

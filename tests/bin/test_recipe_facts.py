@@ -137,6 +137,37 @@ def test_statistics_that_are_given_are_not_collected(facts, tmp_path):
     assert found["stats_file"] == f"{tmp_path}/{found['asr_stats_dir']}/train/feats_stats.npz"
 
 
+WHISPER = """
+frontend: hf_whisper
+frontend_conf: {pool: 2, model_config: {model_type: whisper, d_model: 16, encoder_layers: 2,
+    encoder_attention_heads: 2}}
+freeze_param: [frontend.net.model]
+"""
+
+
+def test_training_reads_features_that_stage_4_computes_of_the_audio_of_raw(facts):
+    found = facts(WHISPER + TRAINING, feats_type="extracted")
+    folder = found["features_dir"]
+    assert found["data_feats"] == "dump/raw" and found["dump_type"] == "raw"
+    assert re.fullmatch(r"dump/extracted/hf_whisper_\d+", folder)
+    assert f"{folder}/train_prompts/feats.scp,speech,float16_ark" in found["data_args"]
+    samples = "dump/raw/dev_prompts/utt2num_samples,num_samples,text_int"
+    assert samples in found["data_args"] and "wav.scp" not in " ".join(found["data_args"])
+    assert found["feature_records"][1] == f"{folder}/dev_prompts/extracted.json"
+    assert found["asr_exp"] == "exp/asr_train_extracted_prompts_char"
+    other = facts(WHISPER.replace("pool: 2", "pool: 3") + TRAINING, feats_type="extracted")
+    assert other["features_dir"] != folder
+    assert facts(WHISPER + TRAINING)["feature_records"] == []
+    assert (
+        facts(WHISPER + TRAINING, feats_type="extracted", skip_train="true")["features_dir"] == ""
+    )
+
+
+def test_a_model_that_learns_gives_no_features(facts):
+    with pytest.raises(UserError, match="extracted with train.yaml: the pretrained model is not"):
+        facts(WHISPER + TRAINING, feats_type="extracted", asr_args="--freeze_param ctc")
+
+
 def test_asr_args_come_on_top(facts):
     found = facts(asr_args="--normalize none --best_model_criterion valid,loss,min")
     assert found["normalize"] == "none"
@@ -185,7 +216,7 @@ def test_a_path_from_where_the_user_stands_is_found(facts, tmp_path, monkeypatch
             {"corpus": "tvs"},
             "--corpus tvs is unknown. Known: debian kaldi librispeech ml_superb prompts tsv",
         ),
-        ({"feats_type": "fbank"}, "--feats_type is raw or raw_copy, not 'fbank'"),
+        ({"feats_type": "fbank"}, "--feats_type is raw or raw_copy or extracted, not 'fbank'"),
         ({"audio_format": "wav"}, "not 'wav'.*--feats_type raw_copy"),
         ({"token_type": "chr"}, "--token_type is char or bpe"),
         ({"use_lm": "yes"}, "--use_lm is true or false, not 'yes'"),

@@ -10,6 +10,8 @@ import yaml
 from tests import toy
 from tests.recipe.conftest import Recipe
 
+pytest_plugins = ["tests.fixtures_whisper"]
+
 SHORT = {"max_epoch": 1, "num_iters_per_epoch": 3}
 
 
@@ -129,3 +131,25 @@ def test_a_stage_that_cannot_begin_stops_the_recipe(base):
         mark.rmdir()
     assert done.returncode != 0
     assert "Stage 5" not in done.stdout
+
+
+def test_a_training_from_features_of_a_frozen_whisper(base, make_tiny_whisper):
+    """Its audio is that of raw; stage 4 is done once, and the decoder hears the audio."""
+    whisper = make_tiny_whisper(hidden=16, seconds=4, max_tokens=40)
+    transformer = {"attention_heads": 2, "linear_units": 16, "num_blocks": 1, "output_size": 16}
+    config = base.write_config(
+        "whisper.yaml", **SHORT, frontend="hf_whisper", frontend_conf={"pool": 2},
+        freeze_param=["frontend.net.model"], ssl_checkpoint=str(whisper), normalize="none",
+        encoder="transformer", encoder_conf={**transformer, "input_layer": "linear"},
+    )  # fmt: skip
+    words = ["--feats_type", "extracted", "--asr_config", str(config), "--nj", "1"]
+    said = base.run(*words, "--stop_stage", "11").stdout
+    assert "Stage 4: dump/raw/org/train_tsv -> dump/raw/train_tsv: nothing to do." in said
+    (folder,) = (base.path / "dump/extracted").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"train_tsv", "dev_tsv", "logs"}
+    shutil.rmtree(base.path / "dump/extracted")
+    said = base.run(*words, "--stage", "11", "--stop_stage", "11", check=False).stdout
+    assert f"{folder.name}/train_tsv/extracted.json is missing or empty. Run stages 4 to 10" in said
+    exp = "asr_whisper_extracted_tsv_char"
+    base.run(*words, "--stage", "12")
+    assert score(base, exp)["total"]["cer"]["ref"] > 0

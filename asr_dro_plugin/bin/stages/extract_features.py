@@ -97,30 +97,29 @@ def refuse_without_room(config: Mapping, args: argparse.Namespace) -> None:
 
 def extract(config: Mapping, args: argparse.Namespace, device: str) -> None:
     """One part of each set, or all parts."""
-    from asr_dro_plugin.espnet.extract.extraction import build_frontend
+    from asr_dro_plugin.espnet.extract.extraction import build_frontend, extract
     from asr_dro_plugin.espnet.start.extracted import key_of
 
     frontend = build_frontend(config, device)
     key = key_of(frontend)
     for part in [args.part] if args.part else range(1, args.num_parts + 1):
-        for each in sets_of(args, [key] * len(args.data_dirs)):
-            each.extract(part, frontend, device)
+        for data_dir in args.data_dirs:
+            extract(feature_set(args, data_dir, key), part, frontend, device)
 
 
 def merge(args: argparse.Namespace) -> None:
     """The tables of each set."""
     from asr_dro_plugin.data.feature_store import key_of_parts
 
-    for each in sets_of(args, [key_of_parts(folder_of(args, each)) for each in args.data_dirs]):
-        each.merge()
+    for data_dir in args.data_dirs:
+        feature_set(args, data_dir, key_of_parts(folder_of(args, data_dir))).merge()
 
 
-def sets_of(args: argparse.Namespace, keys: Sequence[Mapping]) -> list:
-    """An ``Extraction`` for each set."""
-    from asr_dro_plugin.espnet.extract.extraction import Extraction
+def feature_set(args: argparse.Namespace, data_dir: str, key: Mapping):
+    """A set on its way into its folder."""
+    from asr_dro_plugin.data.feature_sets import FeatureSet
 
-    rows = zip(args.data_dirs, keys, strict=True)
-    return [Extraction(each, folder_of(args, each), args.num_parts, key) for each, key in rows]
+    return FeatureSet(data_dir, folder_of(args, data_dir), args.num_parts, key)
 
 
 def folder_of(args: argparse.Namespace, data_dir: str) -> str:

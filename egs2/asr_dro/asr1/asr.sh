@@ -31,7 +31,9 @@ train_set=               # default: train_TAG
 valid_set=               # default: dev_TAG
 test_sets=               # default: test_TAG; several are separated by spaces
 speed_perturb_factors=   # for example "0.9 1.0 1.1"
-feats_type=raw           # raw: 16 kHz mono FLAC archives; raw_copy: audio stays where it is
+feats_type=raw           # raw: 16 kHz mono FLAC archives; raw_copy: audio stays where it is;
+                         # extracted: raw, and training reads hidden states of the YAML's frozen
+                         # frontend, which stage 4 computes once
 audio_format=flac.ark    # of raw: nothing else
 allow_pipes=false        # run commands given in wav.scp
 min_wav_duration=0.1     # seconds; train and dev
@@ -118,12 +120,12 @@ if [ -n "${speed_perturb_factors}" ]; then
 fi
 
 # ---- 3: audio -> 16 kHz mono ----
-format=(--feats_type "${feats_type}" --allow_pipes "${allow_pipes}" --max_drop "${max_drop}")
+format=(--feats_type "${dump_type}" --allow_pipes "${allow_pipes}" --max_drop "${max_drop}")
 for dset in ${data_sets}; do
     out=${data_feats}/org/${dset}
     dump=(python3 -m asr_dro_plugin.bin.dump_audio --data_dir "data/${dset}" --out_dir "${out}"
         "${format[@]}" --num_parts "${nj}")
-    if begin 3 "${feats_type}_${dset}" "data/${dset} -> ${out} (16 kHz mono)" \
+    if begin 3 "${dump_type}_${dset}" "data/${dset} -> ${out} (16 kHz mono)" \
         --input "data/${dset}" --output "${out}" -- "${format[@]}"; then
         ${train_cmd} --title "stage 3 ${dset}" --num_threads 1 "JOB=1:${nj}" \
             "${data_feats}/org/logs/${dset}/dump.JOB.log" "${dump[@]}" --part JOB
@@ -142,10 +144,18 @@ for dset in ${data_sets}; do
         --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
         --max_drop "${max_drop}" ${known_by:+--train_dir "${known_by}"}
         ${token_list:+--token_list "${token_list}"})
-    once 4 "${feats_type}_${dset}" "${in} -> ${out}" --option "filter=${filter[*]}" \
+    once 4 "${dump_type}_${dset}" "${in} -> ${out}" --option "filter=${filter[*]}" \
         --input "${in}" ${known_by:+"${known_by}/text"} --output "${out}" \
         --run python3 -m asr_dro_plugin.bin.filter_data "${filter[@]}"
 done
+
+if [ -n "${features_dir}" ] && begin 4 "extracted_${features_dir##*/}_${train_set}_${valid_set}" \
+    "hidden states of the frozen frontend -> ${features_dir}" --option "of=${frontend_facts}" \
+    --input "${data_feats}"/{"${train_set}","${valid_set}"}/{wav.scp,utt2num_samples} \
+    ${features_model:+"${features_model}"} --output "${feature_records[@]}"; then
+    local/extract_features.sh "${nj}" "$((ngpu > 0))" "${features_dir}" "${extract_args[@]}"
+    end
+fi
 
 # ---- 5: the token list ----
 token_text=${bpe_train_text:-${data_feats}/${train_set}/text}
@@ -184,7 +194,8 @@ fi
 if begin 10 "${exp_name}" "lengths and groups -> ${asr_stats_dir}" \
     --option "shapes=${stats_args[*]}" "normalize=${normalize}" \
     --input "${data_feats}"/{"${train_set}","${valid_set}"} "${asr_config}" "${token_files[@]}" \
-    ${init_groups:+"${init_groups}"} --output "${asr_stats_dir}"/{groups.txt,train,valid}; then
+    "${feature_records[@]}" ${init_groups:+"${init_groups}"} \
+    --output "${asr_stats_dir}"/{groups.txt,train,valid}; then
     python3 -m asr_dro_plugin.bin.preflight "${stats_args[@]}" --write_shapes true \
         "${init_args[@]}" --test_dirs "${test_dirs[@]}"
     [ -z "${stats_file}" ] || local/collect_stats.sh "${asr_stats_dir}" --config "${asr_config}" \
@@ -198,7 +209,8 @@ train=(--config "${asr_config}" --output_dir "${asr_exp}" --resume true "${data_
     "${ssl_args[@]}" "${init_args[@]}" "${asr_arg_words[@]}")
 where=(--ngpu "${ngpu}") # says where it runs, not what is made: a run goes on when it changes
 [ "${ngpu}" -le 1 ] || where+=(--multiprocessing_distributed true)
-needs 11 "Run stages 5 and 10 first: --stage 5." "${tokens}" "${asr_stats_dir}/groups.txt"
+needs 11 "Run stages 4 to 10 first: --stage 4." "${tokens}" "${asr_stats_dir}/groups.txt" \
+    "${feature_records[@]}"
 if ${onebatchtest} && wanted 11; then # instead of training and all that comes after it
     exec local/onebatchtest.sh "${dry_run}" "${asr_exp}_onebatchtest" "${ngpu}" "${num_threads}" \
         "${train[@]}" "${where[@]}"
@@ -207,7 +219,8 @@ if begin 11 "${exp_name}" "training -> ${asr_exp}" \
     --option "train=python3 -m asr_dro_plugin.bin.train ${train[*]}" \
     --input "${asr_config}" "${token_files[@]}" "${asr_stats_dir}"/{groups.txt,train,valid} \
     "${data_feats}/${train_set}"/{text,wav.scp} ${init_exp:+"${init_exp}/config.yaml"} \
-    ${ssl_files:+"${ssl_files}"} --output "${asr_exp}"/{"${inference_asr_model}",config.yaml}; then
+    "${feature_records[@]}" ${ssl_files:+"${ssl_files}"} \
+    --output "${asr_exp}"/{"${inference_asr_model}",config.yaml}; then
     utils/prepare_exp.sh "${asr_exp}" "${mark%.json}.begun.json" "${mark_args[@]}"
     uses "${asr_exp}"
     cp "${tokens}" ${aux_tokens:+"${aux_tokens}"} "${asr_stats_dir}/groups.txt" "${asr_exp}"

@@ -170,3 +170,122 @@ def test_training_refuses_features_of_other_layers(task, dump, extracted, stacks
     config = write(tmp_path / "train.yaml", STACK, other)
     words = from_features(arguments(dump, tmp_path / "exp", config), dump, feats)
     assert "made with other settings" in refused(task, words)
+
+
+def test_training_refuses_another_models_features(
+    task, dump, extracted, make_tiny_whisper, tmp_path
+):
+    """The same settings, other weights under the same name."""
+    config, feats = extracted("hf_whisper")
+    other = make_tiny_whisper(hidden=16, seconds=4, max_tokens=40, seed=5)
+    words = from_features(arguments(dump, tmp_path / "exp", config), dump, feats)
+    said = refused(task, [*words, "--ssl_checkpoint", str(other)])
+    assert "made with other weights" in said and str(feats / "train") in said
+
+
+def test_training_refuses_a_model_that_learns_and_half_a_folder(task, dump, extracted, tmp_path):
+    config, feats = extracted("hf_whisper")
+    words = from_features(arguments(dump, tmp_path / "exp", config), dump, feats)
+    learning = [*words, "--freeze_param", "frontend.net.model.conv1"]
+    assert "this one learns" in refused(task, learning)
+    missing = [word.replace(f"{feats}/dev", f"{feats}/none") for word in words]
+    assert "does not exist" in refused(task, missing)
+
+
+def test_a_resumed_training_refuses_features_that_were_made_anew(
+    task, dump, extracted, trained_both, tmp_path
+):
+    """Its weights come with the checkpoint, not from the pretrained folder."""
+    import shutil
+
+    config, feats = extracted("hf_whisper")
+    exp, copy = shutil.copytree(trained_both[1], tmp_path / "exp"), tmp_path / "feats"
+    shutil.copytree(feats, copy)
+    words = from_features(arguments(dump, exp, config), dump, copy)
+    go_on = [*words, "--resume", "true", "--max_epoch", "3"]
+    for record in copy.glob("*/extracted.json"):
+        content = json.loads(record.read_text())
+        content["key"]["weights"] = "another"
+        record.write_text(json.dumps(content))
+    assert "made with other weights" in refused(task, go_on)
+    shutil.rmtree(copy)
+    shutil.copytree(feats, copy)
+    task.main(cmd=go_on)
+    assert (exp / "3epoch.pth").exists()
+
+
+def test_a_second_run_computes_nothing_and_another_model_everything(
+    task, dump, extracted, make_tiny_whisper, monkeypatch, tmp_path
+):
+    import shutil
+
+    from asr_dro_plugin.espnet.parts.hf_whisper import HFWhisperFrontend
+
+    config, feats = extracted("hf_whisper")
+    copy, calls = shutil.copytree(feats, tmp_path / "feats"), []
+    hidden = HFWhisperFrontend.hidden_layers
+
+    def counted(self, speech, lengths):
+        calls.append(len(speech))
+        return hidden(self, speech, lengths)
+
+    monkeypatch.setattr(HFWhisperFrontend, "hidden_layers", counted)
+    extraction(config, dump, copy, "--num_parts", "3")
+    assert not calls
+    other = make_tiny_whisper(hidden=16, seconds=4, max_tokens=40, seed=5)
+    extraction(config, dump, copy, "--num_parts", "2", "--ssl_checkpoint", str(other))
+    assert sum(calls) == 32
+    kept, made = (read_features(each / "dev" / "feats.scp") for each in (feats, copy))
+    assert all((kept[utt_id] != made[utt_id]).any() for utt_id in kept)
+
+
+def test_a_part_that_was_killed_goes_on(task, dump, extracted, monkeypatch, tmp_path):
+    from asr_dro_plugin.espnet.extract import extraction as module
+
+    config, feats = extracted("hf_whisper")
+    calls, matrices_of = [], module.matrices_of
+
+    def killed(frontend, items, device):
+        calls.append(len(items))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return matrices_of(frontend, items, device)
+
+    monkeypatch.setattr(module, "matrices_of", killed)
+    monkeypatch.setitem(module.BATCH_SECONDS, "cpu", 3.0)
+    with pytest.raises(KeyboardInterrupt):
+        extraction(config, dump, tmp_path)
+    finished, calls[:] = sum(calls[:2]), [0, 0, 0]
+    extraction(config, dump, tmp_path)
+    assert finished > 0 and sum(calls) == 32 - finished
+    for split in ("train", "dev"):
+        whole, pieces = (read_features(each / split / "feats.scp") for each in (feats, tmp_path))
+        assert all(abs(whole[u].astype(float) - pieces[u]).max() < 5e-3 for u in whole)
+
+
+def test_too_little_disk_is_told_before_anything_is_made(extracted, dump, monkeypatch, tmp_path):
+    import shutil
+
+    config, _ = extracted("hf_whisper")
+    usage = shutil.disk_usage(tmp_path)._replace(free=(1 << 30) + 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(
+        UserError, match="0.00 GB can be used there. Take fewer frontend_conf.layer"
+    ):
+        extraction(config, dump, tmp_path / "feats", "--plan", "true")
+    assert not (tmp_path / "feats").exists()
+
+
+def test_a_layer_that_does_not_exist_is_refused(dump, stacks, tmp_path):
+    stack = {**stacks["hf_whisper"], "frontend_conf": {"layers": [7]}}
+    config = write(tmp_path / "train.yaml", STACK, stack)
+    with pytest.raises(UserError, match="Legal"):
+        extraction(config, dump, tmp_path / "feats")
+    assert not (tmp_path / "feats").exists()
+
+
+def test_the_plan_says_by_how_much_speeds_multiply(extracted, dump, tmp_path, caplog):
+    config, _ = extracted("hf_whisper")
+    caplog.set_level("INFO")
+    extraction(config, dump, tmp_path, "--plan", "true", "--speeds", "0.9 1.0 1.1")
+    assert "3.02 fold" in caplog.text
