@@ -24,7 +24,8 @@
 Rates are 0..1, durations seconds (null where unknown), ``lid`` is null where no text carries tags,
 ``ci`` is the 95 % interval (null where ``units``, which it is over, are under five, or all alike),
 ``num_speakers`` null where they are not known.  ``per`` stands beside ``wer`` where a
-phoneme map was given, and ``unknown_phonemes`` says which characters it lacks.
+phoneme map was given, and ``unknown_phonemes`` says which characters it lacks.  ``causes`` of the
+groups, of the total and beside them are added by ``causes_table``.
 """
 
 import json
