@@ -9,6 +9,7 @@ Every file and link is replaced in one move; a file appears before a link to it 
 import logging
 import math
 import os
+import time
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from pathlib import Path
@@ -24,6 +25,10 @@ from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.run_records import RunRecords
 from asr_dro_plugin.experiment import OBJECTIVE_STATE
 
+# All pictures take longer than a short epoch.  They are drawn anew after so many seconds, after so
+# many times what they took, and when training ends.
+SECONDS_UNDRAWN, SHARE = 60.0, 20
+
 Criterion = Sequence[str]  # phase, figure, "min" or "max"; for example valid, worst_group_cer, min
 
 
@@ -37,14 +42,24 @@ class EpochEnd:
     def __init__(self, run: RunBase, records: RunRecords) -> None:
         self.run, self.options, self.records = run, run.options, records
         self._warned = False
+        self._is_drawn, self._draw_at = True, time.monotonic() + SECONDS_UNDRAWN
 
     def report(self) -> None:
-        """The epoch's figures to the log, the pictures and the trackers."""
-        reporter = self.run.reporter
-        logging.info(reporter.log_message())
-        if self.options.use_matplotlib:
-            reporter.matplotlib_plot(self.run.output_dir / "images")
+        """The epoch's figures to the log, the pictures (now and then) and the trackers."""
+        logging.info(self.run.reporter.log_message())
+        self._is_drawn = not self.options.use_matplotlib
+        if time.monotonic() >= self._draw_at:
+            self.draw()
         self.records.epoch()
+
+    def draw(self) -> None:
+        """``images/``: each figure over the epochs, where epochs have come since the last time."""
+        if self._is_drawn:
+            return
+        began = time.monotonic()
+        self.run.reporter.matplotlib_plot(self.run.output_dir / "images")
+        now = time.monotonic()
+        self._is_drawn, self._draw_at = True, now + max(SECONDS_UNDRAWN, SHARE * (now - began))
 
     def report_group_weights(self) -> None:
         """How the objective fared in this epoch; its losses for a run that refers to this one."""

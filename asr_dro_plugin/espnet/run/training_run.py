@@ -93,6 +93,7 @@ class TrainingRun(RunBase):
             logging.info("The training was finished at %d epochs", self.options.max_epoch)
         self.on_first_rank(self.store.wait)
         self.on_first_rank(self.epoch_end.average)
+        self.on_first_rank(self.epoch_end.draw)
 
     def _run_epochs(self) -> bool:
         """The epochs that are left; False if training ended before the last one."""

@@ -5,6 +5,7 @@ import math
 import os
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from espnet2.train.reporter import Reporter
 
 from asr_dro_plugin.base.files import link
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.run import epoch_end
 from asr_dro_plugin.espnet.run.epoch_end import (
+    EpochEnd,
     average_nbest,
     average_states,
     prune_epochs,
@@ -236,3 +239,48 @@ def test_what_is_averaged_is_said(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         average_nbest(tmp_path, run(tmp_path, *FIGURES), [CER], 2)
     assert "Averaging epochs [2, 3]" in caplog.text
+
+
+class Drawing:
+    """A run whose pictures take two seconds; its clock is the test's."""
+
+    def __init__(self, monkeypatch, use_matplotlib: bool = True) -> None:
+        self.now, self.drawn_at = 0.0, []
+        monkeypatch.setattr(epoch_end.time, "monotonic", lambda: self.now)
+        reporter = SimpleNamespace(log_message=lambda: "", matplotlib_plot=self.draw)
+        options = SimpleNamespace(use_matplotlib=use_matplotlib)
+        run = SimpleNamespace(options=options, reporter=reporter, output_dir=Path("exp"))
+        self.end = EpochEnd(run, SimpleNamespace(epoch=lambda: None))
+
+    def draw(self, folder: Path) -> None:
+        assert folder == Path("exp/images")
+        self.drawn_at.append(self.now)
+        self.now += 2
+
+    def epochs(self, number: int, seconds: float) -> None:
+        for _ in range(number):
+            self.now += seconds
+            self.end.report()
+
+
+def test_short_epochs_are_drawn_once_a_minute_and_at_the_end(monkeypatch):
+    run = Drawing(monkeypatch)
+    run.epochs(16, 10)
+    run.end.draw()
+    run.end.draw()
+    assert run.drawn_at == [60, 122, 164]
+
+
+def test_long_epochs_are_each_drawn_once(monkeypatch):
+    run = Drawing(monkeypatch)
+    run.epochs(3, 100)
+    run.end.draw()
+    assert run.drawn_at == [100, 202, 304]
+
+
+def test_nothing_is_drawn_where_none_is_wanted_or_no_epoch_has_come(monkeypatch):
+    run = Drawing(monkeypatch, use_matplotlib=False)
+    run.epochs(9, 100)
+    run.end.draw()
+    Drawing(monkeypatch).end.draw()
+    assert run.drawn_at == []
