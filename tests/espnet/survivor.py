@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from asr_dro_plugin.base.loading import quick_imports
 from tests.espnet.runs import command
 
 STOPPED = 75
@@ -94,7 +95,8 @@ def main() -> int:
     parser.add_argument("--in_writer", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    import asr_dro_plugin.espnet.task  # noqa: F401  once, for all lives
+    with quick_imports():
+        import asr_dro_plugin.espnet.task  # noqa: F401  once, for all lives
 
     words = command(args.dump, args.exp, max_epoch=args.epochs, use_matplotlib=False)
     number, draw = signal.Signals[f"SIG{args.signal}"], random.Random(args.seed)

@@ -1,16 +1,22 @@
 """Trains a tiny model in two processes, for ``test_distributed``; nothing in it is a test."""
 
 import contextlib
+import multiprocessing
 import os
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 import torch.distributed as dist
 
-from asr_dro_plugin.espnet.model.model import DROASRModel
-from asr_dro_plugin.espnet.process.distributed import Ranks
-from asr_dro_plugin.espnet.run.steps import Stepper
-from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
+from asr_dro_plugin.base.loading import quick_imports
+
+with quick_imports():  # by the server of processes too
+    from asr_dro_plugin.espnet.model.model import DROASRModel
+    from asr_dro_plugin.espnet.process.distributed import Ranks
+    from asr_dro_plugin.espnet.run.steps import Stepper
+    from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
 from tests.espnet import tiny
 
 DRY = {"hidden_size": 16, "num_blocks": 1, "kernel_size": 3, "dropout": 0.0}
@@ -96,6 +102,19 @@ def fail(ranks, where):
 
 def _no_memory(*_arguments):
     raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def in_two_processes(work: Callable[[int, str], None], folder: Path) -> list[dict]:
+    """What ``work(rank, folder)`` saved in each of two processes that have ESPnet already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.espnet.two_ranks", "tests.espnet.wrapped_ranks"])
+    processes = [context.Process(target=work, args=(rank, str(folder))) for rank in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+        assert process.exitcode == 0
+    return [torch.load(folder / f"rank{rank}.pth", weights_only=True) for rank in (0, 1)]
 
 
 @contextlib.contextmanager

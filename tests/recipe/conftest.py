@@ -25,8 +25,8 @@ TINY = {
     "batch_size": 8,
     "num_workers": 0,
     "seed": 0,
-    "max_epoch": 12,
-    "num_iters_per_epoch": 12,
+    "max_epoch": 3,
+    "num_iters_per_epoch": 48,
     "optim": "adam",
     "optim_conf": {"lr": 0.004},
     "num_att_plot": 0,
@@ -78,7 +78,7 @@ class Recipe:
 
 @pytest.fixture(scope="session")
 def recipe(tmp_path_factory) -> Recipe:
-    """A recipe that has been run to the table once."""
+    """A recipe that has been run to the table once; tests/conftest.py keeps its users together."""
     made = Recipe(tmp_path_factory.mktemp("recipe"))
     made.output = made.run("--stop_stage", "14").stdout
     return made

@@ -113,7 +113,8 @@ def test_a_mistake_is_refused_with_a_hint_before_anything_is_made(fresh_recipe, 
 
 def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):
     config = recipe.write_config("train_asr_short.yaml", max_epoch=1, num_iters_per_epoch=2)
-    words = ["--asr_config", str(config), "--stage", "3", "--stop_stage", "12"]
+    words = ["--asr_config", str(config), "--test_sets", "dev_tsv"]
+    words += ["--stage", "3", "--stop_stage", "12"]
     recipe.run(*words)
     recipe.write_config("train_asr_short.yaml", max_epoch=1, num_iters_per_epoch=3)
     plan = recipe.run(*words, "--dry_run", "true").stdout

@@ -45,7 +45,8 @@ def stop_the_process(process):
 @pytest.mark.parametrize("stop", [stop_the_terminal, stop_the_process])
 def test_a_stopped_run_saves_itself_and_the_same_command_goes_on(start, recipe, stop):
     name = f"train_asr_{stop.__name__}.yaml"
-    process, exp, command = start(name, save_interval_steps=5, max_epoch=4, num_workers=1)
+    short = {"max_epoch": 4, "num_iters_per_epoch": 12}
+    process, exp, command = start(name, save_interval_steps=5, num_workers=1, **short)
     before = max(int(path.name.split(".")[1]) for path in exp.glob("checkpoint.0*.pth"))
     stop(process)
     out, _ = process.communicate(timeout=120)

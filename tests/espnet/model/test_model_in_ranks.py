@@ -2,19 +2,16 @@
 
 import pytest
 import torch
-import torch.multiprocessing as multiprocessing
 
 from tests.espnet import wrapped_ranks
-from tests.espnet.two_ranks import model_of
+from tests.espnet.two_ranks import in_two_processes, model_of
 from tests.espnet.wrapped_ranks import CASES, STEPS
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """What both processes saved."""
-    folder = tmp_path_factory.mktemp("wrapped")
-    multiprocessing.spawn(wrapped_ranks.work, (str(folder),), nprocs=2)
-    return [torch.load(folder / f"rank{rank}.pth", weights_only=True) for rank in (0, 1)]
+    return in_two_processes(wrapped_ranks.work, tmp_path_factory.mktemp("wrapped"))
 
 
 def alone(case):

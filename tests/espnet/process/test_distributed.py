@@ -11,17 +11,7 @@ from tests.espnet.two_ranks import CASES, STEPS
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """What both processes saved."""
-    folder = tmp_path_factory.mktemp("ranks")
-    context = torch.multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=two_ranks.work, args=(rank, str(folder))) for rank in (0, 1)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(300)
-        assert process.exitcode == 0
-    return [torch.load(folder / f"rank{rank}.pth", weights_only=True) for rank in (0, 1)]
+    return two_ranks.in_two_processes(two_ranks.work, tmp_path_factory.mktemp("ranks"))
 
 
 def alone(case):
