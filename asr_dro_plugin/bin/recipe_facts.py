@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     if is_local and int(options["stop_stage"]) >= 11:
         device_of(max(int(options["ngpu"]), int(names["inference_ngpu"])))
     is_plan = options["dry_run"] == "true"  # which builds every module anyway
-    check_outcome(config, options["asr_config"], names["inference_asr_model"], build=not is_plan)
+    builds = not is_plan and int(options["stage"]) <= 11  # afterwards the model is there
+    check_outcome(config, options["asr_config"], names["inference_asr_model"], builds)
     lines = [f"{name}={shlex.quote(value)}" for name, value in names.items()]
     lists = recipe_lists.lists_of({**options, **names})
     lines += [f"{name}=({shlex.join(members)})" for name, members in lists.items()]

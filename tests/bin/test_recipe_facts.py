@@ -240,6 +240,13 @@ def test_what_cannot_be_is_refused_in_one_line(facts, options, words):
         facts(**options)
 
 
+def test_a_stack_that_cannot_be_built_is_refused_until_it_is_trained(facts):
+    even = TRAINING + "encoder_conf: {kernel_size: 4}\n"
+    with pytest.raises(UserError, match="train.yaml: .*kernel_size must be odd"):
+        facts(even, dry_run="false")
+    assert facts(even, dry_run="false", stage="12")["exp_name"] == "asr_train_raw_prompts_char"
+
+
 def test_a_model_cannot_be_continued_into_its_own_directory(facts, tmp_path):
     (tmp_path / "exp/asr_old").mkdir(parents=True)
     (tmp_path / "exp/asr_old/config.yaml").touch()

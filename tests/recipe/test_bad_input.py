@@ -2,7 +2,15 @@
 
 import pytest
 
-LISTS = {"stage 1": "data/{}/dropped.tsv", "stage 4": "dump/raw/{}/dropped.tsv"}
+from tests.recipe.conftest import Recipe
+
+
+@pytest.fixture(scope="module")
+def filtered(tmp_path_factory) -> Recipe:
+    """A recipe that has been run to stage 4."""
+    made = Recipe(tmp_path_factory.mktemp("filtered"))
+    made.run("--stop_stage", "4", "--nj", "1")
+    return made
 
 
 def rows(table) -> list[list[str]]:
@@ -48,15 +56,16 @@ def test_a_loss_above_the_cap_stops_the_recipe_and_names_the_first_cases(fresh_r
     assert not (fresh_recipe.path / "dump/raw/train_tsv").exists()
 
 
-def test_a_frame_shift_that_is_too_long_is_blamed_before_training(fresh_recipe):
-    config = fresh_recipe.write_config(
+def test_a_frame_shift_that_is_too_long_is_blamed_before_training(filtered):
+    config = filtered.write_config(
         "slow.yaml", encoder_conf={"hidden_size": 8, "num_blocks": 1, "strides": [4, 4]}
     )
-    done = fresh_recipe.run("--asr_config", str(config), "--stop_stage", "11", check=False)
+    words = ["--asr_config", str(config), "--stage", "5", "--stop_stage", "11"]
+    done = filtered.run(*words, check=False)
     assert done.returncode != 0
     assert "160 ms" in done.stdout and "conv_ctc" in done.stdout
     assert "Traceback" not in done.stdout
-    assert not (fresh_recipe.path / "exp/asr_slow_raw_tsv_char").exists()
+    assert not (filtered.path / "exp/asr_slow_raw_tsv_char").exists()
 
 
 def test_twice_the_same_utterance_id_is_an_error_with_its_line(fresh_recipe):
@@ -71,7 +80,7 @@ def test_twice_the_same_utterance_id_is_an_error_with_its_line(fresh_recipe):
 @pytest.mark.parametrize(
     ("limit", "lost"), [("--max_wav_duration", "0.2"), ("--min_wav_duration", "9.0")]
 )
-def test_over_long_and_too_short_audio_is_counted_in_stage_4(fresh_recipe, limit, lost):
-    done = fresh_recipe.run(limit, lost, "--stop_stage", "4", check=False)
+def test_over_long_and_too_short_audio_is_counted_in_stage_4(filtered, limit, lost):
+    done = filtered.run(limit, lost, "--stage", "4", "--stop_stage", "4", check=False)
     assert done.returncode != 0
     assert "audio too" in done.stdout and "24 of 24" in done.stdout

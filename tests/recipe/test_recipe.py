@@ -102,13 +102,13 @@ def test_the_dry_run_prints_plan_and_stack_and_writes_nothing(recipe):
         (("--asr_args", "--encoder_conf hiden_size=8"), "hidden_size"),
     ],
 )
-def test_a_mistake_is_refused_with_a_hint_before_anything_is_made(fresh_recipe, words, hint):
-    before = fresh_recipe.files()
-    done = fresh_recipe.run(*words, check=False)
+def test_a_mistake_is_refused_with_a_hint_before_anything_is_made(recipe, words, hint):
+    before = recipe.files()
+    done = recipe.run(*words, check=False)
     assert done.returncode != 0
     assert done.stdout.startswith("ERROR: ") and done.stdout.count("\n") == 1
     assert hint in done.stdout
-    assert fresh_recipe.files() == before
+    assert recipe.files() == before
 
 
 def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):
