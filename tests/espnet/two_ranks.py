@@ -104,10 +104,16 @@ def _no_memory(*_arguments):
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def in_two_processes(work: Callable[[int, str], None], folder: Path) -> list[dict]:
-    """What ``work(rank, folder)`` saved in each of two processes that have ESPnet already."""
+def server_of_processes() -> multiprocessing.context.ForkServerContext:
+    """Starts processes that have ESPnet already, each a copy of one that has imported it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.espnet.two_ranks", "tests.espnet.wrapped_ranks"])
+    return context
+
+
+def in_two_processes(work: Callable[[int, str], None], folder: Path) -> list[dict]:
+    """What ``work(rank, folder)`` saved in each of two processes."""
+    context = server_of_processes()
     processes = [context.Process(target=work, args=(rank, str(folder))) for rank in (0, 1)]
     for process in processes:
         process.start()

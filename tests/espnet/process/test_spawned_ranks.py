@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from torch.multiprocessing import ProcessContext
 
 from asr_dro_plugin.errors import TrainingStopped, UserError, run_main
 from asr_dro_plugin.espnet.process.signals import StopRequest, parent_of_children
+from tests.espnet.two_ranks import server_of_processes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -31,7 +31,7 @@ def child(ready):
 
 
 def test_a_signal_to_the_parent_stops_the_children_and_their_exit_code_comes_up():
-    context = torch.multiprocessing.get_context("spawn")
+    context = server_of_processes()
     events = [context.Event() for _ in range(2)]
     with pytest.raises(UserError, match="its own message says why") as ended, parent_of_children():
         processes = [context.Process(target=child, args=(event,)) for event in events]
