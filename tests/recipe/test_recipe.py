@@ -123,5 +123,6 @@ def test_a_changed_yaml_runs_what_depends_on_it_and_keeps_the_old_run(recipe):
     for number, again in ((3, False), (4, False), (5, False), (10, True), (11, True), (12, True)):
         lines = [line for line in output.splitlines() if f"Stage {number}:" in line]
         assert lines
-        assert all(("nothing to do" in line) != again for line in lines), (number, lines)
+        first = lines[:1] if again else lines  # the dev set is the test set: done the second time
+        assert all(("nothing to do" in line) != again for line in first), (number, lines)
     assert list((recipe.path / "exp").glob("asr_train_asr_short_raw_tsv_char.before_*"))
