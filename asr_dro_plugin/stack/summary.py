@@ -8,6 +8,7 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack import parameter_names
 from asr_dro_plugin.stack.adapter_settings import is_adapters, uses_adapter
 from asr_dro_plugin.stack.adapters import NETWORKS, with_adapters
+from asr_dro_plugin.stack.auxiliary import aux_layers
 from asr_dro_plugin.stack.components import facts_of
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.stack.parameter_names import CNN_ENTRIES, is_pattern, matches
@@ -38,7 +39,7 @@ class Slot:
 
 
 def describe(config: Mapping, vocab_size: int | None) -> list[Slot]:
-    """The slots of a stack in signal order: ``SLOTS`` and ``ctc``.
+    """The slots of a stack in signal order: ``SLOTS``, ``ctc`` and, if there is one, ``ctc_aux``.
 
     Args:
         config: a checked configuration; inferred sizes may be missing.
@@ -63,7 +64,19 @@ def describe(config: Mapping, vocab_size: int | None) -> list[Slot]:
         counts = _split(tensors, source, frozen, still)
         component = built_component(config, slot) or "none"
         slots.append(Slot(slot, component, sizes.get(slot), *counts, source, _note(config, slot)))
-    return slots
+    return slots + _auxiliary(config, sizes["encoder"])
+
+
+def _auxiliary(config: Mapping, input_size: int | None) -> list[Slot]:
+    """The output layer of auxiliary targets, where a layer of the encoder has some; its units are
+    known once a model was trained."""
+    layers, units = aux_layers(config), (config.get("model_conf") or {}).get("aux_token_list")
+    if not layers:
+        return []
+    note = f"learns text_aux after layer {' '.join(layers)}"
+    if not units or input_size is None:
+        return [Slot("ctc_aux", "builtin", None, None, None, note=note)]
+    return [Slot("ctc_aux", "builtin", len(units), (input_size + 1) * len(units), 0, "meta", note)]
 
 
 def _note(config: Mapping, slot: str) -> str:

@@ -10,7 +10,9 @@ from asr_dro_plugin.bin import pack
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import load_recogniser
 from asr_dro_plugin.espnet.start.checks import model_conf_of
+from asr_dro_plugin.experiment.info import VocabularyFacts, stack_info
 from asr_dro_plugin.experiment.metrics import read_records
+from asr_dro_plugin.experiment.model_files import read_experiment_config
 from tests import toy
 from tests.espnet.conftest import CONFIG, arguments, aux_arguments, write_config
 
@@ -51,6 +53,15 @@ def test_the_configuration_alone_builds_the_model_and_decoding_needs_no_units(be
     speech = toy.utterances(num=1)[0].samples
     emission = recogniser.emission([speech])
     assert emission.log_probs.shape[2] == len(toy.tokens())
+
+
+def test_info_counts_every_parameter(begun):
+    recogniser = load_recogniser(begun[1], MODEL)
+    info = stack_info(read_experiment_config(begun[1]), VocabularyFacts(len(toy.tokens())))
+    assert info.num_parameters == sum(p.numel() for p in recogniser.model.parameters())
+    assert info.slots[-1].note == "learns text_aux after layer 1"
+    untold = stack_info(CONFIG | CHANGES, None)
+    assert untold.slots[-1].name == "ctc_aux" and untold.num_parameters is None
 
 
 def test_the_packed_model_holds_the_units_and_no_path_of_this_machine(begun, tmp_path):
