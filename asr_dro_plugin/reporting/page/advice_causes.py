@@ -1,6 +1,9 @@
 """Rules that look at the causes of errors: naming, unseen characters, broken text, the rest."""
 
+from collections.abc import Mapping
+
 from asr_dro_plugin.reporting.page.advice import Advice, hard_languages
+from asr_dro_plugin.reporting.page.advice_errors import FEWEST_CONFUSED
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.reporting.read.score_files import rate_of
 from asr_dro_plugin.reporting.words import listed
@@ -37,15 +40,27 @@ def _rule(words: str) -> str:
 
 def naming(system: Decoding) -> Advice | None:
     """Languages whose errors go where the language is given."""
-    found = [_of_cer(system, *pair) for pair in _large(system, "lid").items()]
+    groups = system.report["groups"]
+    found = [
+        _of_cer(system, lang, rate)
+        for lang, rate in _large(system, "lid").items()
+        if _mistaken(groups[lang]) >= FEWEST_CONFUSED
+    ]
     if not found:
         return None
     return Advice(
         f"Naming the language is what fails: with it given, so much of the CER goes: "
         f"{listed(found)} points.",
         CAUSES["lid"].advice,
-        _rule("CER less CER with the language given"),
+        _rule(
+            f"{FEWEST_CONFUSED} or more utterances mistaken, CER less CER with the language given"
+        ),
     )
+
+
+def _mistaken(group: Mapping) -> int:
+    named = group["lid"]
+    return named["total"] - named["correct"] if named else 0
 
 
 def floor(system: Decoding) -> Advice | None:

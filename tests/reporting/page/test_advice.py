@@ -148,6 +148,9 @@ def test_without_a_course_of_training_the_rules_are_silent(system):
 def test_what_naming_costs_is_told_instead_of_what_is_taken_for_what(system):
     system.report["lid_confusion"]["eng"] = {"eng": 8, "fra": 2}
     add_invented_causes(system.report, lid=0.3)
+    system.report["groups"]["eng"]["lid"]["correct"] = 9
+    assert advice.naming(system) is None  # of a single slip
+    system.report["groups"]["eng"]["lid"]["correct"] = 8
     cer = system.report["groups"]["eng"]["cer"]["rate"]
     assert f"eng {30 * cer:.1f} of {100 * cer:.1f}" in advice.naming(system).found
     assert advice.confusion(system) is None
