@@ -60,7 +60,7 @@ def rate_of_cause(causes: Mapping, cause: str) -> float | None:
 def shown_causes(report: Mapping) -> list[str]:
     """The causes that a table has columns for; none where nothing is known but the CER.
 
-    That of naming is there only where languages are named.
+    That of naming is there only where languages are named, or where it was measured all the same.
     """
     found = report.get("causes")
     if not found:
@@ -68,7 +68,7 @@ def shown_causes(report: Mapping) -> list[str]:
     told = any(group["causes"]["lid"] for group in report["groups"].values())
     if not (told or found["broken"] or found["macro"]["unseen"] is not None):
         return []
-    return [cause for cause in CAUSES if cause != "lid" or found["has_lid"]]
+    return [cause for cause in CAUSES if cause != "lid" or found["has_lid"] or told]
 
 
 def cause_rates(report: Mapping) -> list[tuple[str, float, dict[str, float | None]]]:

@@ -51,17 +51,23 @@ def test_where_giving_the_language_hurts_the_page_says_how_it_is_drawn(material)
     assert all(len(bar) == 3 for bar in widths(text))
 
 
-def test_what_was_not_measured_is_a_dash_with_how_to_measure_it(material):
-    report = material.systems[0].report
+def unmeasured(report, cause):
     for group in (*report["groups"].values(), report["total"]):
-        group["causes"]["lid"] = None
-    report["causes"]["macro"]["lid"] = None
+        group["causes"][cause] = None
+    report["causes"]["macro"][cause] = None
+
+
+def test_what_was_not_measured_is_a_dash_with_how_to_measure_it(material):
+    unmeasured(material.systems[0].report, "lid")
     text = part(material)
     assert "give that text as --forced" in text and ">-</td>" in text
 
 
 def test_a_model_that_names_no_language_has_no_column_of_naming(material):
-    material.systems[0].report["causes"]["has_lid"] = False
+    report = material.systems[0].report
+    report["causes"]["has_lid"] = False
+    assert "naming" in part(material)  # what was measured is shown
+    unmeasured(report, "lid")
     assert "naming" not in part(material)
 
 
