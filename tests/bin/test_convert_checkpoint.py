@@ -73,9 +73,6 @@ def test_wrong_input_is_said_in_one_line(tiny_ssl, tmp_path):
         main([str(tiny_ssl.s3prl), str(tmp_path / "out.pt")])
     with pytest.raises(UserError, match="both"):
         main([str(tiny_ssl.fairseq), str(tiny_ssl.fairseq)])
-    (tmp_path / "damaged.pt").write_bytes(tiny_ssl.fairseq.read_bytes()[:-100])
-    with pytest.raises(UserError, match="not a whole PyTorch file"):
-        main([str(tmp_path / "damaged.pt"), str(tmp_path / "out.pt")])
 
 
 @pytest.mark.parametrize("trick", ["os.system", "eval", "hidden in omegaconf"])
