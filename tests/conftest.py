@@ -51,7 +51,7 @@ LONGEST = (
     "tests/recipe/test_marks.py", "tests/recipe/test_variants.py", "tests/recipe/",
     "tests/espnet/process/", "tests/espnet/run/test_survival.py", "tests/conf/",
     "tests/espnet/run/test_training_run.py", "tests/espnet/start/", "tests/espnet/onebatch/",
-    "tests/shell/test_slurm.py", "tests/setup/",
+    "tests/espnet/parts/test_real_whisper.py", "tests/shell/test_slurm.py", "tests/setup/",
 )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_batches_are_read_while_one_is_used():
         return SpeechItem(location.utt_id)
 
     for _batch in read_ahead([[Location("0", "")], [Location("1", "")]], read_one):
-        assert other.wait(10)
+        assert other.wait(120)
 
 
 @given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 60))

@@ -96,7 +96,7 @@ class Terminal:
 
         fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def until(self, words, seconds=30):
+    def until(self, words, seconds=120):
         """Read on until the text has the words; what was read before them is forgotten."""
         end = time.monotonic() + seconds
         while words not in self.text and time.monotonic() < end:
@@ -122,7 +122,7 @@ def test_a_terminal_is_drawn_in_place_and_left_as_it_was(running, number):
     assert len(lines) <= 6 and not any("deu" in line for line in lines)
     terminal.process.send_signal(number)
     terminal.until("\x1b[?25h\x1b[?1049l")
-    assert terminal.process.wait(20) == 0
+    assert terminal.process.wait(120) == 0
     terminal.until("asr_toy")  # the last page stays
 
 
@@ -130,4 +130,4 @@ def test_a_run_that_is_over_is_shown_and_the_terminal_given_back(ended):
     terminal = Terminal([*COMMAND, str(ended)], 24, 80)
     terminal.until("\x1b[?1049l")
     terminal.until("the same command goes on")
-    assert terminal.process.wait(20) == 0
+    assert terminal.process.wait(120) == 0

@@ -69,7 +69,7 @@ def test_a_call_of_asr_dro_is_one_that_its_parser_takes(page, words, capsys):
 def options_of(script):
     """Options that a script prints with ``--help``."""
     done = subprocess.run(["bash", script.name, "--help"], cwd=script.parent, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60)  # fmt: skip
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=240)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return set(re.findall(r"^\s*--([a-z_0-9]+)", done.stdout, re.MULTILINE)) | {"help"}
 

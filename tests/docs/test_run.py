@@ -39,7 +39,7 @@ def test_the_table_of_ten_lines_becomes_the_set_that_is_shown(tmp_path):
     done = subprocess.run(
         ["bash", "-c", f". ./path.sh && local/data.sh --corpus tsv --source '{table}' "
          f"--out_dir '{tmp_path / 'data'}'"], cwd=ROOT / "egs2/asr_dro/asr1",
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "data/train_tsv/text").read_text(encoding="utf-8")

@@ -48,6 +48,6 @@ def test_one_that_does_not_fit_is_refused_with_both_remedies(linked, start, chec
     before = contents(linked)
     (checkout / "setup.py").write_text((checkout / "setup.py").read_text() + "# newer\n")
     process = start()
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=240)
     assert process.returncode == 1 and "remove the link" in out and len(out.splitlines()) == 1
     assert contents(linked) == before and asked(checkout) == []

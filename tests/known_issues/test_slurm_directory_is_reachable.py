@@ -34,4 +34,4 @@ def test_a_second_worker_waits_for_the_first(tmp_path):
         while not (tmp_path / "started").exists():
             assert second.poll() is None
         (tmp_path / "first_is_done").touch()
-    assert second.wait(30) == 0
+    assert second.wait(120) == 0

@@ -171,7 +171,7 @@ def test_two_processes_fetch_once(server, tmp_path):
     )
     command = [sys.executable, "-c", script, server.url, str(tmp_path / "file"), SUM]
     processes = [subprocess.Popen(command) for _ in range(3)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0, 0]
     assert server.log.count("GET 0") == 1
 
 

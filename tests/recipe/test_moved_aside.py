@@ -61,6 +61,6 @@ def test_a_folder_that_another_run_uses_is_never_moved(experiment):
         assert "is used by another run" in refused.stderr and "--asr_tag NAME" in refused.stderr
         assert experiment.prepare("first").returncode == 0  # the same training goes on
         other.stdin.close()
-        other.wait(10)
+        other.wait(120)
     assert experiment.holds() == "first"
     assert experiment.prepare("second").returncode == 0 and experiment.holds() == "second"

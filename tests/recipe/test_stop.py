@@ -49,7 +49,7 @@ def test_a_stopped_run_saves_itself_and_the_same_command_goes_on(start, recipe, 
     process, exp, command = start(name, save_interval_steps=5, num_workers=1, **short)
     before = max(int(path.name.split(".")[1]) for path in exp.glob("checkpoint.0*.pth"))
     stop(process)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 75, out[-2000:]
     assert "stage 11 train: stopped, and all of it is saved" in out
     assert "All of it is saved in" in (exp / "train.log").read_text()

@@ -67,7 +67,7 @@ def bash(checkout, environment):
             env=environment | extra,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

@@ -13,7 +13,7 @@ def table(root):
     def call(folder=None):
         command = [sys.executable, str(root / "tools/check_install.py"), "--quick"]
         variables = {"PYTHONPATH": str(folder)} if folder else {}
-        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=300)
         rows = (line.split(None, 3) for line in done.stdout.splitlines())
         return done.returncode, {row[0]: row[1:] for row in rows if len(row) > 2}
 

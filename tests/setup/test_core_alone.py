@@ -43,7 +43,7 @@ def with_core_alone(calls: list[list[str]], cwd: Path) -> list[tuple[list[str], 
     """Arguments, exit code and stderr of each call of ``asr-dro``."""
     done = subprocess.run(
         [sys.executable, "-c", CORE_ALONE], input=json.dumps(calls), cwd=cwd, text=True,
-        capture_output=True, timeout=120,
+        capture_output=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]

@@ -57,7 +57,7 @@ def start(checkout, environment, python_program):
 
 
 def finish(process):
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=240)
     assert process.returncode == 0, out
     return out.strip().splitlines()
 
@@ -126,7 +126,7 @@ def test_an_interrupted_run_leaves_no_mark_and_no_process_and_is_finished_by_the
     process = start(HANG="1")
     wait_for(lambda: len(asked(checkout)) == 1)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 1 and "interrupted; run tools/install.sh again" in out
     assert not mark(checkout).exists()
     with open(checkout / "tools/.install/lock") as lock:  # nobody holds it: all have ended

@@ -25,7 +25,7 @@ def source(recipe, **variables):
         env={"PATH": "/usr/local/bin:/usr/bin:/bin"} | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -200,5 +200,5 @@ class OneMachineSlurm:
 
     def call(self, *command: str) -> str:
         """stdout of a Slurm command."""
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=240)
         return done.stdout

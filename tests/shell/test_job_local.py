@@ -23,7 +23,7 @@ while :; do sleep 0.1; done
 """
 
 
-def finish(process: subprocess.Popen, seconds: float = 30) -> tuple[int, str]:
+def finish(process: subprocess.Popen, seconds: float = 120) -> tuple[int, str]:
     """Exit code and stderr."""
     _, err = process.communicate(timeout=seconds)
     return process.returncode, err
@@ -36,7 +36,7 @@ def alive(pid: int) -> bool:
     return False
 
 
-def wait_until(condition, seconds: float = 20) -> None:
+def wait_until(condition, seconds: float = 120) -> None:
     """Poll until ``condition`` holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -194,7 +194,7 @@ def test_the_calling_script_stops_when_interrupted(utils: Path, tmp_path: Path) 
                                stderr=subprocess.DEVNULL)  # fmt: skip
     wait_until((tmp_path / "x.log").exists)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(20) in (130, -signal.SIGINT)
+    assert process.wait(120) in (130, -signal.SIGINT)
     assert not (tmp_path / "went_on").exists()
 
 

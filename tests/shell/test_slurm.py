@@ -28,11 +28,11 @@ def submit(job, slurm, tmp_path: Path):
 
 def finish(process: subprocess.Popen) -> tuple[int, str]:
     """Exit code and stderr."""
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=240)
     return process.returncode, err
 
 
-def wait_until(condition, seconds: float = 30) -> None:
+def wait_until(condition, seconds: float = 120) -> None:
     """Poll until ``condition`` holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -20,7 +20,7 @@ def test_a_tool_finds_the_environment_by_itself(tool):
         f"; sys.argv[:] = [{tool!r}, '--help']; sys.path.insert(0, {str(ROOT / 'tools')!r})"
         f"; runpy.run_path({str(ROOT / 'tools' / tool)!r}, run_name='__main__')"
     )
-    done = subprocess.run([PLAIN, "-I", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([PLAIN, "-I", "-c", code], capture_output=True, text=True, timeout=240)
     assert done.stderr == f"{ROOT}/tools/venv/bin/python {[str(ROOT / 'tools' / tool), '--help']}\n"
 
 
@@ -30,6 +30,6 @@ def test_where_there_is_none_one_line_says_how_to_make_it(tmp_path):
     for name in ("check_install.py", "venv_state.py", "constraints.txt"):
         (tools / name).write_bytes((ROOT / "tools" / name).read_bytes())
     command = [PLAIN, str(tools / "check_install.py"), "--quick"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"ERROR: {tools}/venv is not there. Run {tools}/install.sh\n"

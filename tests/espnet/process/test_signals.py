@@ -74,7 +74,7 @@ def test_a_loaders_worker_outlives_the_jobs_signals_and_ends_with_its_parents():
     ready = context.Event()
     child = context.Process(target=worker, args=(ready,), daemon=True)
     child.start()
-    assert ready.wait(20)
+    assert ready.wait(120)
     names = " ".join(str(int(number)) for number in (*STOP_SIGNALS, *SAVE_SIGNALS))
     # Another process sends them: a signal of the parent's own means that it clears up.
     subprocess.run(
@@ -82,7 +82,7 @@ def test_a_loaders_worker_outlives_the_jobs_signals_and_ends_with_its_parents():
     )
     assert child.is_alive()
     child.terminate()
-    child.join(20)
+    child.join(120)
     assert child.exitcode == 0
 
 
@@ -109,8 +109,8 @@ def test_a_signal_that_meets_a_worker_before_it_has_begun_does_not_end_it():
     names = " ".join(str(int(number)) for number in (*STOP_SIGNALS, *SAVE_SIGNALS))
     kill = f"for s in {names}; do kill -$s {loader.child.pid}; done"
     subprocess.run(["bash", "-c", kill], check=True)
-    assert loader.ready.wait(20) and loader.child.is_alive()
+    assert loader.ready.wait(120) and loader.child.is_alive()
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {*STOP_SIGNALS, *SAVE_SIGNALS}
     loader.child.terminate()
-    loader.child.join(20)
+    loader.child.join(120)
     assert loader.child.exitcode == 0

@@ -37,7 +37,7 @@ def test_a_signal_to_the_parent_stops_the_children_and_their_exit_code_comes_up(
         processes = [context.Process(target=child, args=(event,)) for event in events]
         for process in processes:
             process.start()
-        assert all(event.wait(120) for event in events)
+        assert all(event.wait(300) for event in events)
         # From a thread, so that the parent is waiting for its children as in ESPnet's main.
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
         while not ProcessContext(processes, ["none", "none"]).join():
