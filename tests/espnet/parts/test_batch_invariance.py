@@ -80,7 +80,7 @@ STACKS = {
     "identity-hf_whisper-30s": (over_whisper(do_pad_trim=True), "whisper"),
     "identity-hf_whisper-pooled": (over_whisper(pool=2, layers=[0, -2]), "whisper"),
     "transformer-hf_whisper": (
-        over_whisper("transformer", {**FORWARD, "input_layer": "conv2d2"}), "whisper",
+        over_whisper("transformer", {**FORWARD, "input_layer": "conv1d2"}), "whisper",
     ),
 }  # fmt: skip
 
