@@ -51,7 +51,7 @@ def test_the_options_in_the_marks_are_those_of_always(recipe):
         f"12_{EXP[4:]}_{TAG}_test_tsv": {
             "decode": f"{PYTHON}.decode --exp {EXP} --model_file valid.cer_ctc.ave.pth --config "
             "conf/decode_asr_greedy.yaml --data_dir dump/raw/test_tsv "
-            f"--out_dir {EXP}/{TAG}/test_tsv"
+            f"--out_dir {EXP}/{TAG}/test_tsv --forced_too true"  # what it makes is more than before
         },
         f"13_{EXP[4:]}_{TAG}": {"sets": "dev_tsv test_tsv", "text_norm": "lower_no_punct"},
         f"14_{EXP[4:]}": {
