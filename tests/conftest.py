@@ -41,11 +41,11 @@ def _one_torch_thread():
         torch.set_num_threads(1)
 
 
-TRAINED_RECIPE = "tests/recipe: what uses the recipe that has been run to the table"
-SCOPES = {
-    f"tests/recipe/test_{name}.py": TRAINED_RECIPE
-    for name in ("marks", "onebatchtest", "options", "recipe", "stop")
-}
+# Files that share what is made once: the recipe that has been run to the table; a real Slurm, for
+# which the files of two processes would wait for each other.
+TRAINED = ("marks", "onebatchtest", "options", "recipe", "stop")
+TOGETHER = {f"tests/recipe/test_{name}.py": "the trained recipe" for name in TRAINED}
+TOGETHER |= {f"tests/{room}/test_slurm.py": "Slurm" for room in ("recipe", "shell")}
 # What takes a minute and more: begun last, one of them would keep one process waiting for another.
 LONGEST = (
     "tests/recipe/test_marks.py", "tests/recipe/test_variants.py", "tests/recipe/",
@@ -82,7 +82,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return SCOPES.get(file, file)
+            return TOGETHER.get(file, file)
 
     config.option.loadscopereorder = False  # by the number of tests: those that take minutes last
     return Scheduling(config, log)
