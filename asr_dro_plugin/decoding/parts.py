@@ -199,7 +199,7 @@ def taken_for_others(path: Path, langs: Mapping[str, str], known: Collection[str
         transcript.utt_id
         for transcript in part.read(part)
         if not transcript.fault
-        and langs[transcript.utt_id] in known
+        and langs.get(transcript.utt_id) in known
         and split_tag(transcript.text)[0] != langs[transcript.utt_id]
     ]
 
@@ -223,7 +223,7 @@ def _merge_told(
             utt_id = transcript.utt_id
             if utt_id in again:
                 files.add(next(found))
-            elif transcript.fault or split_tag(transcript.text)[0] == langs[utt_id]:
+            elif transcript.fault or split_tag(transcript.text)[0] == langs.get(utt_id):
                 files.add(transcript)
     remove_parts(paths[0].parent)
 

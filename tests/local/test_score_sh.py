@@ -24,6 +24,8 @@ def recipe(tmp_path):
         write(tmp_path / f"dump/raw/{set_name}/text", "u1 [eng] abcd", "u2 [rus] где")
         write(tmp_path / f"dump/raw/{set_name}/utt2lang", "u1 eng", "u2 rus")
         write(tmp_path / f"exp/asr_a/greedy/{set_name}/text", "u1 [eng] abd", "u2 [eng] где")
+    write(tmp_path / "exp/asr_a/greedy/test_x/forced_too/text", "u1 [eng] abd", "u2 [rus] где")
+    write(tmp_path / "exp/asr_a/config.yaml", "token_list: [a, b, d, г, д, е]")
     return tmp_path
 
 
@@ -52,6 +54,8 @@ def test_every_set_is_scored_and_the_last_tables_come_last(recipe):
     results = (recipe / "exp/asr_a/RESULTS.md").read_text()
     assert "- model file: `m.pth`" in results
     assert results.index("### test_x") < results.index("### dev_x")
+    causes = json.loads((recipe / "exp/asr_a/greedy/test_x/score.json").read_text())["causes"]
+    assert causes["unseen"] == {"eng": {"c": 1}} and causes["macro"]["lid"] == 0.0
 
 
 def test_running_it_again_changes_no_byte(recipe):

@@ -94,15 +94,17 @@ def test_a_kill_between_the_two_goes_on_with_the_second(
     assert (tmp_path / "out/forced_too/text").read_bytes() == (out / "forced_too/text").read_bytes()
 
 
-def test_a_language_that_the_model_cannot_be_told_has_no_such_text(talkative, data, out, tmp_path):
+def test_who_is_of_a_language_that_the_model_cannot_be_told_or_of_none_has_no_such_text(
+    talkative, data, out, tmp_path
+):
     other = tmp_path / "data"
     shutil.copytree(data, other)
-    langs = read_table(data / "utt2lang")
-    first = min(langs)
+    first, second, *_ = langs = read_table(data / "utt2lang")
+    langs = {utt_id: lang for utt_id, lang in langs.items() if utt_id != second}
     write_table(other / "utt2lang", langs | {first: "xyz"})
     decoded(talkative, other, tmp_path / "out", "--forced_too", "true")
     told = read_table(out / "forced_too/text")
-    del told[first]
+    del told[first], told[second]
     assert read_table(tmp_path / "out/forced_too/text") == told
 
 
