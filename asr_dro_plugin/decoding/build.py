@@ -79,7 +79,7 @@ def decoder_for(
     tokens, mode = tokens_of(experiment), config["mode"]
     if mode == "espnet":
         check_lm_dir(config, lm_dir, where)
-        _refuse_for_espnet(experiment, tokens)
+        _refuse_for_espnet(experiment, tokens, config)
         return None
     blank_id = tokens.index(BLANK) if BLANK in tokens else 0
     if has_ctc(experiment):
@@ -125,7 +125,12 @@ def tokens_of(experiment: Mapping) -> list[str]:
     return read_symbols(tokens) if isinstance(tokens, str) else list(tokens)
 
 
-def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str]) -> None:
+def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str], config: Mapping) -> None:
+    if not has_ctc(experiment) and config.get("ctc_weight", 0) > 0:
+        raise UserError(
+            f"ctc_weight is {config['ctc_weight']:g}, and this model was trained without CTC. Set "
+            "it to 0.0."
+        )
     if fault := search_fault(experiment, tokens):
         other = "beam" if has_ctc(experiment) else "greedy"
         raise UserError(

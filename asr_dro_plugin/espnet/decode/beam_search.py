@@ -1,12 +1,16 @@
 """ESPnet's own decoding (``mode: espnet``), with transcripts as of every other decoder."""
 
+import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from espnet2.bin.asr_inference import Speech2Text
 
 from asr_dro_plugin.audio.read_ahead import SpeechItem
+from asr_dro_plugin.decoding.build import has_ctc, tokens_of
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import as_recogniser
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings, finite
@@ -16,6 +20,27 @@ from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
 
 OURS = ("mode", "batch_duration", "times")  # keys of the configuration that ESPnet does not know
+
+
+def suited_options(experiment: Mapping, config: Mapping) -> dict[str, Any]:
+    """Arguments of ``Speech2Text`` that suit a model.
+
+    The weight of CTC is 0 where there is none, and a beam holds no more than the vocabulary, of
+    which the search would otherwise ask for more than there is.
+
+    Args:
+        experiment: its ``config.yaml``.
+        config: the decoding configuration, as ``decoder_for`` has judged it.
+    """
+    options = {key: value for key, value in config.items() if key not in OURS}
+    if not has_ctc(experiment):
+        options.setdefault("ctc_weight", 0.0)
+    default = inspect.signature(Speech2Text).parameters["beam_size"].default
+    beam_size, num_tokens = options.get("beam_size", default), len(tokens_of(experiment))
+    if beam_size > num_tokens:
+        logging.warning("beam_size is %d, as many as there are tokens.", num_tokens)
+        options["beam_size"] = num_tokens
+    return options
 
 
 class BeamSearch(Transcriber):
@@ -35,9 +60,9 @@ class BeamSearch(Transcriber):
     takes_chunks = False
 
     def __init__(self, exp: str | Path, model_file: str, device: str, config: Mapping) -> None:
-        read_experiment_config(exp, tokenizer=True)
+        experiment = read_experiment_config(exp, tokenizer=True)
         path = find_model_file(exp, model_file)
-        options = {key: value for key, value in config.items() if key not in OURS}
+        options = suited_options(experiment, config)
         try:
             with config_in_place(exp) as config_file:
                 self.speech2text = Speech2Text(

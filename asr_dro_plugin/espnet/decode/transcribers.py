@@ -14,6 +14,7 @@ from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscri
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
 from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
 from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
+from asr_dro_plugin.espnet.model.ctc_scorer import has_ctc
 from asr_dro_plugin.experiment.model_files import read_experiment_config
 from asr_dro_plugin.transcripts.partial import GrowingHypotheses
 
@@ -62,7 +63,7 @@ def load_transcriber(
 
 def _transcriber_of(recogniser: Recogniser, decoder: AbsDecoder, config: Mapping) -> Transcriber:
     settings = TranscriberSettings.of(config)
-    if recogniser.model.ctc is None:
+    if not has_ctc(recogniser.model):
         limits = WritingLimits.of(config)
         return AttentionTranscriber(recogniser, decoder.language, settings, limits)
     return Transcriber(recogniser, decoder, settings, decoder.language.only)

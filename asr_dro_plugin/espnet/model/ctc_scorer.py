@@ -1,9 +1,10 @@
-"""CTC in a decoder's place, for ESPnet's own search over a model that has none.
+"""What ESPnet's own search finds in the place of a part that a model does not have.
 
 ``Speech2Text`` weighs a decoder with ``1 - ctc_weight``, 0.5 if nothing is said, and lets the
 decoder's scores choose the few tokens that CTC is asked for.  Where the decoder is None they are
 all alike, and the search looks at the first tokens of the list, whatever is said.  A decoder that
-gives CTC's own scores makes the sum CTC's, for any weight.
+gives CTC's own scores makes the sum CTC's, for any weight.  Where there is no CTC, its half of the
+sum cannot be had, and the search ended in "NoneType has no attribute".
 
 Shapes: N hypotheses, U tokens, T frames, D features, V vocabulary.
 """
@@ -11,8 +12,11 @@ Shapes: N hypotheses, U tokens, T frames, D features, V vocabulary.
 from typing import Any
 
 import torch
+from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
 from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
+
+from asr_dro_plugin.errors import UserError
 
 WINDOW_MARGIN = 100  # frames, the default of Speech2Text's ctc_window_margin
 
@@ -68,3 +72,23 @@ class CTCAsDecoder(torch.nn.Module, BatchScorerInterface):
     def extend_prob(self, x: torch.Tensor) -> None:
         """More frames came, in a stream."""
         self.prefixes.extend_prob(x)
+
+
+class NoCTC(torch.nn.Module):
+    """In the place of a CTC layer that a model does not have."""
+
+    def log_softmax(self, hs_pad: torch.Tensor) -> torch.Tensor:
+        """What ESPnet's search asks CTC for first.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            "This model was trained without CTC, which ESPnet's search counts half unless told "
+            "otherwise. Give Speech2Text ctc_weight=0.0."
+        )
+
+
+def has_ctc(model: ESPnetASRModel) -> bool:
+    """Whether a model, ours or ESPnet's own, has a layer of CTC."""
+    return model.ctc is not None and not isinstance(model.ctc, NoCTC)

@@ -15,6 +15,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.legacy.nets.pytorch_backend.transformer.label_smoothing_loss import LabelSmoothingLoss
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.espnet.model.ctc_scorer import has_ctc
 
 PER_UTTERANCE = ("losses_B", "group_ids_B", "durations_B", "num_frames_B", "num_labels_B")
 
@@ -96,20 +97,20 @@ def refuse_without_losses(model: ESPnetASRModel, objective: str) -> None:
             f"objective {objective} needs the loss of each utterance, which a transducer or linear "
             "decoder does not give. Use CTC or an attention decoder, or objective: none."
         )
-    if model.ctc is not None and model.ctc.ctc_type != "builtin":
+    if has_ctc(model) and model.ctc.ctc_type != "builtin":
         raise UserError(
             f"objective {objective} needs the loss of each utterance, which ctc_conf.ctc_type "
             f"{model.ctc.ctc_type} does not give. Set it to builtin, or objective: none."
         )
 
 
-def use_blank(ctc: CTC | None, blank_id: int) -> None:
+def use_blank(ctc: torch.nn.Module | None, blank_id: int) -> None:
     """Make CTC's loss take the blank from the token list; ESPnet's takes the first symbol for it.
 
     Raises:
         UserError: a kind of CTC that cannot, and the blank is not the first symbol.
     """
-    if ctc is None:
+    if not isinstance(ctc, CTC):
         return
     if isinstance(ctc.ctc_loss, torch.nn.CTCLoss):
         ctc.ctc_loss.blank = blank_id

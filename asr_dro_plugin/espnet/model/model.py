@@ -14,7 +14,7 @@ from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.model import aux_ctc, losses
 from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths, with_prompt
-from asr_dro_plugin.espnet.model.ctc_scorer import CTCAsDecoder
+from asr_dro_plugin.espnet.model.ctc_scorer import CTCAsDecoder, NoCTC, has_ctc
 from asr_dro_plugin.espnet.model.group_scores import GroupScores, best_path_ids, count_errors
 from asr_dro_plugin.espnet.model.lengths import num_samples_of
 from asr_dro_plugin.espnet.model.losses import UtteranceLosses
@@ -69,6 +69,8 @@ class DROASRModel(ESPnetASRModel):
             self.search_fault = espnets_search_fault(self.token_list, sym_eos)
         self.group_map = GroupMap(groups) if groups else None
         losses.use_blank(self.ctc, self.blank_id)
+        if self.ctc is None:
+            self.ctc = NoCTC()
         self.objective = None
         self.validation = GroupScores(len(self.group_map)) if self.group_map else None
         if objective is not None:
@@ -176,7 +178,7 @@ class DROASRModel(ESPnetASRModel):
         samples = num_samples_of({"speech_lengths": speech_lengths, **kwargs})
         durations = samples.float() / SAMPLE_RATE
         parts = UtteranceLosses(group_ids, durations, lengths, text_lengths, encoder_out, lengths)
-        if self.ctc is not None:
+        if has_ctc(self):
             self._add_ctc(parts, between, text, text_lengths, kwargs)
         if self.ctc_weight != 1.0:
             self._add_attention(parts, text, text_lengths)
@@ -359,7 +361,7 @@ class DROASRModel(ESPnetASRModel):
         """Add a batch to the figures of its groups: by greedy CTC, else by what the decoder writes,
         both as stage 12 decodes."""
         early = [False] * len(text)
-        if self.ctc is not None:
+        if has_ctc(self):
             logits = self.ctc.ctc_lo(parts.encoder_out).float()
             hyps = best_path_ids(logits, parts.encoder_out_lens, self.blank_id)
         else:

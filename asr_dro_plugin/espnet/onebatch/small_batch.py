@@ -12,6 +12,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.decoding.greedy import tokens_to_text
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.batches.loaders import batches_from
+from asr_dro_plugin.espnet.model.ctc_scorer import has_ctc
 from asr_dro_plugin.espnet.model.group_scores import best_path_ids
 from asr_dro_plugin.espnet.model.lengths import num_samples_of
 from asr_dro_plugin.espnet.model.losses import num_needed_frames
@@ -41,7 +42,7 @@ def first_batch(
     best, too_short = ({"utt_ids": []}, {}), {}
     batches = itertools.islice(batches_from(factory, 1), LOOKED_AT)
     for number, (utt_ids, batch) in enumerate(batches, start=1):
-        if model.ctc is not None:
+        if has_ctc(model):
             too_short |= _too_short(utt_ids, batch, frames)
         told, tensors = _shortest(utt_ids, batch, model, num_utts, too_short)
         if len(told["utt_ids"]) > len(best[0]["utt_ids"]):
@@ -94,7 +95,7 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> EditCou
 
 def _greedy_ids(model: ESPnetASRModel, tensors: dict) -> list[list[int] | None]:
     speech, lengths = tensors["speech"], tensors["speech_lengths"]
-    if model.ctc is None:
+    if not has_ctc(model):
         if not hasattr(model, "greedy_ids"):
             raise UserError("A model without CTC is decoded greedily with model: dro only.")
         most = tensors["text"].shape[1] + SPARE_TOKENS
