@@ -42,6 +42,8 @@ def encode(
     with av.open(str(path), "w", format=container, options=options or {}) as out:
         stream = out.add_stream(codec, rate=rate)
         stream.layout = "mono"
+        if codec.startswith("wma"):
+            stream.bit_rate = 64000  # which it has no default for
         pcm = np.rint(samples * 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
         frame.sample_rate = rate

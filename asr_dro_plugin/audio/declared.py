@@ -9,6 +9,7 @@ from asr_dro_plugin.audio.sources import Source, stream_of
 
 # FFmpeg's formats with time stamps of their own; the others' are a count of what was decoded
 STAMPED = {"matroska", "mov", "mpegts", "mpeg", "flv", "avi", "asf", "ogg", "flac", "nut", "mxf"}
+HEADED = {"flv", "asf", "wv"}  # whose headers say how long all is: of one track, how long it is
 TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # DURATION of a Matroska track
 FRAME_COUNTS = (b"Xing", b"Info", b"VBRI")  # in the first frame of an MP3
 ID3_HEADER = 10  # bytes before an ID3v2 tag
@@ -41,8 +42,8 @@ class Declared:
             if found := next(filter(None, map(TAG.match, tags)), None):
                 hours, minutes, seconds = map(float, found.groups())
                 return 3600 * hours + 60 * minutes + seconds
-            if len(container.streams) == 1 and container.duration:
-                return container.duration / 1e6
+        if self._formats & {"matroska", *HEADED} and len(container.streams) == 1:
+            return container.duration / 1e6 if container.duration else None
         return None
 
     def _has_frame_count(self) -> bool:

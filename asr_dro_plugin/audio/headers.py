@@ -3,7 +3,7 @@
 libsndfile takes the smaller of the two in silence, and a declared size of zero, which is what a
 recorder leaves that could not go back to its header, for an empty file.
 Sources: RIFF (IBM and Microsoft, 1991), EBU Tech 3306 (RF64), Sony's Wave64, Apple's CAF 1.0,
-Sun's ``audio(7)``, NIST SPHERE.
+Sun's ``audio(7)``, NIST SPHERE, Creative's VOC 1.20, Audio Visual Research's AVR.
 """
 
 import re
@@ -15,6 +15,8 @@ STREAMED_SIZE = 0.99 * 0x7FFFF000  # writers to a pipe declare this or more, not
 HEAD = 1024  # bytes that are read at once: most headers, and a whole one of SPHERE
 UNKNOWN = -1
 AU_SIZE = 8  # offset of the declared size in an AU header
+VOC_END, VOC_SOUND = 0, {1: 2, 2: 0, 9: 12}  # types of blocks; those with sound: bytes before it
+AVR_HEADER = 128
 W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 SAMPLE_COUNT = re.compile(rb"sample_count -i (\d+)")
 SAMPLE_BYTES = re.compile(rb"sample_n_bytes -i (\d+)")
@@ -133,7 +135,32 @@ def _nist(_stream: BinaryIO, head: bytes, size: int) -> DataSize | None:
     return DataSize(count * width * channels or UNKNOWN, max(size - start, 0))
 
 
+def _voc(stream: BinaryIO, head: bytes, size: int) -> DataSize | None:
+    """Blocks of a type, three bytes of length and a body; some begin with a header of their own."""
+    declared = present = 0
+    at = struct.unpack_from("<H", head, 20)[0]
+    while 0 < at < size - 4:
+        stream.seek(at)
+        kind, *length = stream.read(4)
+        length, at = int.from_bytes(bytes(length), "little"), at + 4
+        if kind == VOC_END:
+            break
+        if kind in VOC_SOUND:
+            declared += max(length - VOC_SOUND[kind], 0)
+            present += max(min(length, size - at) - VOC_SOUND[kind], 0)
+        at += length
+    return DataSize(declared, present) if declared else None
+
+
+def _avr(_stream: BinaryIO, head: bytes, size: int) -> DataSize:
+    """A count of frames or, by some writers, of both channels' samples: then they fit exactly."""
+    is_stereo, bits = struct.unpack_from(">HH", head, 12)
+    declared = struct.unpack_from(">I", head, 26)[0] * max(bits // 8, 1)
+    present = max(size - AVR_HEADER, 0)
+    return DataSize(declared if not is_stereo or present == declared else 2 * declared, present)
+
+
 READERS = {
     b"RIFF": _riff, b"RIFX": _riff, b"RF64": _riff, b".snd": _au, b"riff.\x91\xcf\x11": _w64,
-    b"caff": _caf, b"NIST_1A": _nist,
+    b"caff": _caf, b"NIST_1A": _nist, b"Creative Voice File\x1a": _voc, b"2BIT": _avr,
 }  # fmt: skip

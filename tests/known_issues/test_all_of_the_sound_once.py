@@ -163,7 +163,9 @@ def test_a_wav_without_samples_still_has_none(tmp_path, behind):
     assert load(Location("u", str(path))).fault == "holds no samples"
 
 
-@pytest.mark.parametrize("container", ["WAV", "RF64", "W64", "CAF", "NIST", "AU", "AIFF", "SVX"])
+@pytest.mark.parametrize(
+    "container", ["WAV", "RF64", "W64", "CAF", "NIST", "AU", "AIFF", "SVX", "VOC", "AVR"]
+)
 @pytest.mark.parametrize("left", [0.5, 0.97])
 def test_samples_that_the_header_declares_and_are_not_there_are_missed(tmp_path, container, left):
     content = wav(noise(2.0), container)
@@ -246,10 +248,16 @@ def test_webm_that_loses_a_cluster_is_told(tmp_path, caplog):
     assert "is damaged" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["a.webm", "a.mp3", "a.mkv"])
-def test_a_file_that_ends_before_its_header_says_is_refused(tmp_path, name):
-    codec = "libmp3lame" if name == "a.mp3" else "libopus"
-    path = encode(tmp_path / name, scale(8, 48000), 48000, codec)
+CUT = {"a.webm": "libopus", "a.mp3": "libmp3lame", "a.mkv": "libopus", "a.flv": "libmp3lame",
+       "a.wma": "wmav2"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_file_that_ends_before_its_header_says_is_refused(tmp_path, name, caplog):
+    rate = 44100 if name in ("a.flv", "a.wma") else 48000
+    path = encode(tmp_path / name, scale(8, rate), rate, CUT[name])
+    assert len(files.read(path)[0]) == pytest.approx(8 * rate, abs=0.1 * rate)
+    assert not caplog.records
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     for function in (files.read, files.probe):
         with pytest.raises(AudioError, match="cannot be decoded"):
