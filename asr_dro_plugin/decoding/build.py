@@ -126,14 +126,14 @@ def tokens_of(experiment: Mapping) -> list[str]:
 
 
 def _refuse_for_espnet(experiment: Mapping, tokens: Sequence[str], config: Mapping) -> None:
-    if not has_ctc(experiment) and config.get("ctc_weight", 0) > 0:
-        raise UserError(
-            f"ctc_weight is {config['ctc_weight']:g}, and this model was trained without CTC. Set "
-            "it to 0.0."
-        )
     if fault := search_fault(experiment, tokens):
         other = "beam" if has_ctc(experiment) else "greedy"
         raise UserError(
             f"{fault} Use conf/decode_asr_{other}.yaml, or another decoding configuration that is "
             "not of mode espnet."
+        )
+    if not has_ctc(experiment) and config.get("ctc_weight", 0) > 0:
+        raise UserError(
+            f"ctc_weight is {config['ctc_weight']:g}, and this model was trained without CTC. Set "
+            "it to 0.0."
         )

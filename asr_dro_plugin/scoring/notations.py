@@ -14,12 +14,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.alternatives import ALTERNATIVES, OPTIONAL, refuse_nested
 from asr_dro_plugin.text.normalizers import add_tag, split_tag
 from asr_dro_plugin.text.tokens import SPACE, WORD_START
 
 COMMENT = ";;"  # begins a line of sclite's that is none
-_ALTERNATIVES = re.compile(r"\{[^{}]*\s/\s[^{}]*\}")
-_OPTIONAL = re.compile(r"(?:^|\s)\(([^()\s]+)\)(?=\s|$)")
 LEAST_LETTERS = 10  # words of one letter, before a file is one of letters
 Words = list[str]
 
@@ -62,17 +61,18 @@ RULES: dict[str, tuple[Callable[[Words], bool], Callable[[Words], str]]] = {
 }
 
 
-def words_of(texts: Mapping[str, str], where: str) -> dict[str, str]:
+def words_of(texts: Mapping[str, str], where: str, may_choose: bool = False) -> dict[str, str]:
     """The texts as words: tokens joined by the rule that the file follows, if by any.
 
     Args:
         texts: utterance id -> text.
         where: the file or folder, for messages.
+        may_choose: whether sclite's alternatives may stay, for ``alternatives.chosen``.
 
     Raises:
-        UserError: sclite's alternatives, which nobody chose from.
+        UserError: alternatives that nobody chooses from, or such within others.
     """
-    _refuse_alternatives(texts, where)
+    (refuse_nested if may_choose else _refuse_alternatives)(texts, where)
     parted = {utt_id: split_tag(text) for utt_id, text in texts.items()}
     split = {utt_id: words.split() for utt_id, (_, words) in parted.items()}
     for name, (shows, join) in RULES.items():
@@ -85,19 +85,19 @@ def words_of(texts: Mapping[str, str], where: str) -> dict[str, str]:
 
 def _refuse_alternatives(texts: Mapping[str, str], where: str) -> None:
     for utt_id, text in texts.items():
-        if found := _ALTERNATIVES.search(text):
+        if found := ALTERNATIVES.search(text):
             raise UserError(
-                f"{where}: '{utt_id}' has sclite's alternatives '{found[0]}', of which none is "
-                "chosen here. Leave one of them in the text."
+                f"{where}: '{utt_id}' has sclite's alternatives '{found[0]}', which only a "
+                "reference may have. Leave one of them in the text."
             )
 
 
 def refuse_optional(text: str, where: str) -> None:
-    """Raise for an optional word of sclite's, ``(uh)``, in a line of its trn form."""
-    if found := _OPTIONAL.search(text):
+    """Raise for an optional word of sclite's, ``(uh)``, in a hypothesis of its trn form."""
+    if found := OPTIONAL.search(text):
         raise UserError(
-            f"{where} has sclite's optional word '({found[1]})', which is not weighed here. Write "
-            f"'{found[1]}', or leave it out, in references and hypotheses alike."
+            f"{where} has sclite's optional word '({found[1]})', which only a reference may have. "
+            f"Write '{found[1]}', or leave it out."
         )
 
 

@@ -7,7 +7,8 @@ jsonl   one JSON object a line: ours (``utt_id``, see ``transcripts.partial``), 
         ``pred_text`` first)
 trn     ``words (id)`` a line, sclite's; lines that begin with ``;;`` are comments
 
-Texts of tokens are joined to words (``scoring.notations``), whatever the form.
+Texts of tokens are joined to words (``scoring.notations``), whatever the form; references may have
+alternatives (``scoring.alternatives``).
 A hypothesis file may be damaged: an id given again, a file that ends within a line, a line that is
 none.  That is noted and the rest is read.  A reference must be whole.
 """
@@ -22,6 +23,7 @@ from pathlib import Path, PurePath
 from asr_dro_plugin.base.foreign_files import HEAD, refuse_foreign
 from asr_dro_plugin.base.kaldi_io import read_lines
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.scoring.alternatives import with_optional
 from asr_dro_plugin.scoring.notations import COMMENT, refuse_optional, words_of
 from asr_dro_plugin.transcripts.file_names import unescape_id
 
@@ -101,7 +103,7 @@ def _read(path: Path, form: str | None, is_reference: bool) -> Texts:
         there = "a folder" if path.is_dir() else "a file"
         raise UserError(f"{path} is {there}, which --format {form} does not read.")
     found = _read_folder(path) if form == "folder" else _read_file(path, form, is_reference)
-    found.texts = words_of(found.texts, str(path))
+    found.texts = words_of(found.texts, str(path), may_choose=is_reference)
     return found
 
 
@@ -121,9 +123,12 @@ def _read_file(path: Path, form: str, is_reference: bool) -> Texts:
         if parsed is None:
             found.cut.append(f"{path}:{number}")
         else:
-            if form == "trn":
-                refuse_optional(parsed[1], f"{path}:{number}")
-            found.add(*parsed)
+            utt_id, text = parsed
+            if form == "trn" and is_reference:
+                text = with_optional(text)
+            elif form == "trn":
+                refuse_optional(text, f"{path}:{number}")
+            found.add(utt_id, text)
     return found
 
 

@@ -3,14 +3,16 @@
 import argparse
 import os
 from collections.abc import Mapping
+from functools import cached_property, partial
 from pathlib import Path
 
 from asr_dro_plugin.base.overwrite import refuse_earlier
 from asr_dro_plugin.errors import SomeLeftOut, UserError, suggestion
 from asr_dro_plugin.scoring.alignments import write_alignments
+from asr_dro_plugin.scoring.alternatives import chosen, has_alternatives
 from asr_dro_plugin.scoring.causes import Causes, causes_of
 from asr_dro_plugin.scoring.causes_table import add_causes
-from asr_dro_plugin.scoring.error_rates import score
+from asr_dro_plugin.scoring.error_rates import normalized, score
 from asr_dro_plugin.scoring.notations import refuse_letters
 from asr_dro_plugin.scoring.paired import compare_scores
 from asr_dro_plugin.scoring.phonemes import PhonemeMap
@@ -20,7 +22,7 @@ from asr_dro_plugin.scoring.scores import Score, write_utterances
 from asr_dro_plugin.scoring.set_inputs import check_units, folder_of, read_set_tables
 from asr_dro_plugin.scoring.table import comparison_table, details_table, text_table
 from asr_dro_plugin.scoring.training_text import TrainingText
-from asr_dro_plugin.text.normalizers import get_normalizer
+from asr_dro_plugin.text.normalizers import get_normalizer, split_tag
 
 
 class ScoredSet:
@@ -53,6 +55,7 @@ class ScoredSet:
         else:
             found = read_hypotheses(path, self.forms[1])
             self._refuse_letters(path, found.texts)
+        references = self._read_for(references, found.texts)
         tables, text_norm, phonemes = self.tables, self.options.text_norm, self.options.phoneme_map
         scored = score(
             references, found.texts, tables.languages, text_norm, tables.durations,
@@ -74,6 +77,31 @@ class ScoredSet:
             unseen, counts = self.training.unseen(refs, normalize), self.training.counts
         tables = self.tables
         return causes_of(scored, told, unseen, tables.durations, tables.scripts, counts)
+
+    @cached_property
+    def with_alternatives(self) -> frozenset[str]:
+        """Ids of references that can be read in several ways."""
+        return frozenset(u for u, text in self.references.items() if has_alternatives(text))
+
+    def _read_for(
+        self, references: Mapping[str, str], hypotheses: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """The references, each in the way that is nearest to its hypothesis."""
+        if not self.with_alternatives:
+            return references
+        normalize, languages = get_normalizer(self.options.text_norm), self.tables.languages or {}
+
+        def units(text: str, lang: str | None) -> list[str]:
+            compared = normalized(text, lang or "", normalize)
+            spaceless = lang in self.tables.no_space
+            return list(compared.replace(" ", "")) if spaceless else compared.split()
+
+        found = dict(references)
+        for utt_id in self.with_alternatives & references.keys():
+            lang = split_tag(references[utt_id])[0] or languages.get(utt_id)
+            heard = units(hypotheses.get(utt_id, ""), lang)
+            found[utt_id] = chosen(references[utt_id], heard, partial(units, lang=lang))
+        return found
 
     def _refuse_letters(self, path: str, texts: Mapping[str, str]) -> None:
         """Neither side may be letters where the other has words."""
@@ -143,6 +171,11 @@ def score_set(
     shown, complaints = [text_table(report)], scored.complaints(options.hyp, score, damage)
     if options.details:
         shown.append(details_table(report))
+    if options.compare and scored.with_alternatives:
+        raise UserError(
+            f"{options.ref} has sclite's alternatives, so that each hypothesis has references of "
+            "its own and the paired test has none. Leave --compare away."
+        )
     if options.compare:
         other, other_damage = scored.score(options.compare)
         report["comparison"] = compare_scores(score, other, scored.tables.units)
