@@ -6,9 +6,11 @@ and the utterances of a batch are of about one length.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.data import feature_store as store
@@ -27,12 +29,14 @@ class FeatureSet:
         out_dir: the folder.
         num_parts: how many parts it is made in.
         key: what the features depend on beside the audio.
+        is_taken: (N,) samples -> (N,) whether the model takes such an utterance; None: any.
     """
 
     data_dir: str
     out_dir: str
     num_parts: int
     key: Mapping
+    is_taken: Callable[[np.ndarray], np.ndarray] | None = None
 
     @cached_property
     def tables(self) -> dict[str, dict[str, str]]:
@@ -41,10 +45,13 @@ class FeatureSet:
 
     @cached_property
     def durations(self) -> dict[str, float]:
-        """Seconds, the longest utterance first."""
-        samples = {u: int(number) for u, number in self.tables["utt2num_samples"].items()}
-        ranked = sorted(samples, key=lambda utt_id: (-samples[utt_id], utt_id))
-        return {utt_id: samples[utt_id] / SAMPLE_RATE for utt_id in ranked}
+        """Seconds of the utterances that the model takes, the longest first."""
+        table = self.tables["utt2num_samples"]
+        samples = np.array([int(number) for number in table.values()])
+        taken = np.ones(len(samples), bool) if self.is_taken is None else self.is_taken(samples)
+        kept = {u: n for u, n, fits in zip(table, samples.tolist(), taken, strict=True) if fits}
+        ranked = sorted(kept, key=lambda utt_id: (-kept[utt_id], utt_id))
+        return {utt_id: kept[utt_id] / SAMPLE_RATE for utt_id in ranked}
 
     def utt_ids_of(self, part: int) -> list[str]:
         """The part's utterances, the longest first."""
@@ -84,6 +91,9 @@ class FeatureSet:
             "%s: %d utterances, %d frames, %.2f GB", self.out_dir, record["num_utts"],
             record["num_frames"], sum(record["ark_sizes"].values()) / 1e9,
         )  # fmt: skip
+        if others := len(self.tables["wav.scp"]) - record["num_utts"]:
+            words = "%s: %d utterances are longer or shorter than the model takes: stage 10 leaves "
+            logging.warning(words + "them out.", self.data_dir, others)
         if clipped := record["num_clipped"]:
             worst = max(clipped, key=clipped.__getitem__)
             logging.warning(

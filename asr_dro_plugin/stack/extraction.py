@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.chosen import chosen
 from asr_dro_plugin.stack.components import Chosen, names_with
 from asr_dro_plugin.stack.frames import FrameCounter
+from asr_dro_plugin.stack.limits import limits_of
 from asr_dro_plugin.stack.names import NO_COMPONENT
 from asr_dro_plugin.stack.parameter_names import frozen_updates, matches
+from asr_dro_plugin.stack.signatures import signature_of
 from asr_dro_plugin.stack.sizes import checkpoint_of
 
 BYTES = 2  # of a float16
@@ -101,18 +104,21 @@ def frontend_frames(config: Mapping, num_samples: np.ndarray) -> np.ndarray | No
     return None if step is None else FrameCounter((step,)).num_frames(num_samples)
 
 
+def is_taken(config: Mapping, num_samples: np.ndarray) -> np.ndarray:
+    """(N,) whether the pretrained model takes utterances of so many samples.
+
+    The others stage 10 leaves out: longer than the model's window, or too short for a frame.
+    """
+    frames, limit = frontend_frames(config, num_samples), limits_of(config).max_seconds
+    taken = np.ones(len(num_samples), bool) if frames is None else frames > 0
+    return taken if limit is None else taken & (num_samples <= limit * SAMPLE_RATE)
+
+
 def fewer_bytes(config: Mapping) -> str:
     """What makes the features smaller, in words."""
-    part = chosen(config, "frontend")
+    arguments = signature_of(chosen(config, "frontend").path).parameters
     words = {
         "layers": "fewer frontend_conf.layers", "pool": "a larger frontend_conf.pool",
         "layer": "one frontend_conf.layer instead of all",
     }  # fmt: skip
-    return " or ".join(said for key, said in words.items() if key in arguments_of(part))
-
-
-def arguments_of(part: Chosen) -> Mapping:
-    """Arguments that a component takes."""
-    from asr_dro_plugin.stack.signatures import signature_of
-
-    return signature_of(part.path).parameters
+    return " or ".join(said for key, said in words.items() if key in arguments)

@@ -10,6 +10,7 @@ import argparse
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.part or not args.merge:
         extract(config, args, device)
     if args.merge or not args.part:
-        merge(args)
+        merge(config, args)
 
 
 def refuse_without_room(config: Mapping, args: argparse.Namespace) -> None:
@@ -67,10 +68,16 @@ def refuse_without_room(config: Mapping, args: argparse.Namespace) -> None:
     import numpy as np
 
     from asr_dro_plugin.base.kaldi_io import read_table
-    from asr_dro_plugin.stack.extraction import bytes_a_frame, fewer_bytes, frontend_frames
+    from asr_dro_plugin.stack.extraction import (
+        bytes_a_frame,
+        fewer_bytes,
+        frontend_frames,
+        is_taken,
+    )
 
     tables = [read_table(Path(each, "utt2num_samples")) for each in args.data_dirs]
     samples = np.array([int(number) for table in tables for number in table.values()])
+    samples = samples[is_taken(config, samples)]
     size, frames = bytes_a_frame(config), frontend_frames(config, samples)
     if size is None or frames is None:
         logging.warning("How much disk the features need is not known before they are made.")
@@ -104,22 +111,25 @@ def extract(config: Mapping, args: argparse.Namespace, device: str) -> None:
     key = key_of(frontend)
     for part in [args.part] if args.part else range(1, args.num_parts + 1):
         for data_dir in args.data_dirs:
-            extract(feature_set(args, data_dir, key), part, frontend, device)
+            extract(feature_set(config, args, data_dir, key), part, frontend, device)
 
 
-def merge(args: argparse.Namespace) -> None:
+def merge(config: Mapping, args: argparse.Namespace) -> None:
     """The tables of each set."""
     from asr_dro_plugin.data.feature_store import key_of_parts
 
     for data_dir in args.data_dirs:
-        feature_set(args, data_dir, key_of_parts(folder_of(args, data_dir))).merge()
+        key = key_of_parts(folder_of(args, data_dir))
+        feature_set(config, args, data_dir, key).merge()
 
 
-def feature_set(args: argparse.Namespace, data_dir: str, key: Mapping):
+def feature_set(config: Mapping, args: argparse.Namespace, data_dir: str, key: Mapping):
     """A set on its way into its folder."""
     from asr_dro_plugin.data.feature_sets import FeatureSet
+    from asr_dro_plugin.stack.extraction import is_taken
 
-    return FeatureSet(data_dir, folder_of(args, data_dir), args.num_parts, key)
+    out, takes = folder_of(args, data_dir), partial(is_taken, config)
+    return FeatureSet(data_dir, out, args.num_parts, key, takes)
 
 
 def folder_of(args: argparse.Namespace, data_dir: str) -> str:

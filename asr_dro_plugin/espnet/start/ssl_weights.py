@@ -33,8 +33,9 @@ def apply_ssl_checkpoint(args: argparse.Namespace) -> Path | None:
     for key, value in apply_to_config(vars(args), checkpoint).items():
         setattr(args, key, value)
     args.ssl_checkpoint = None
-    loads = takes_own_weights(vars(args)) and not getattr(args, "collect_stats", False)
-    return checkpoint.path if loads else None
+    slot, _ = holder_of(vars(args))  # statistics are of what leaves the frontend
+    is_needed = slot == "frontend" or not getattr(args, "collect_stats", False)
+    return checkpoint.path if takes_own_weights(vars(args)) and is_needed else None
 
 
 def load_pretrained(model: torch.nn.Module, path: Path | None) -> None:

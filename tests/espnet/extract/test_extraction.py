@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -158,6 +159,20 @@ def test_the_model_decodes_speech_without_the_features(trained_both, dump):
     assert torch.allclose(one, two, atol=5e-3)
 
 
+def test_statistics_of_features_are_those_of_speech(task, dump, extracted, tmp_path):
+    """Those of speech were of a frontend with random weights once."""
+    config, feats = extracted("hf_whisper")
+    found = {}
+    for name in ("speech", "features"):
+        words = arguments(dump, tmp_path / name, config)
+        words = words if name == "speech" else from_features(words, dump, feats)
+        task.main(cmd=[*words, "--collect_stats", "true", "--normalize", "none"])
+        found[name] = np.load(tmp_path / name / "train" / "feats_stats.npz")
+    for key in ("count", "sum", "sum_square"):
+        assert np.allclose(found["speech"][key], found["features"][key], rtol=2e-3, atol=0.5), key
+    assert abs(found["speech"]["sum"]).max() > 20
+
+
 def refused(task, words: list[str]) -> str:
     with pytest.raises(UserError) as caught:
         task.main(cmd=words)
@@ -289,3 +304,17 @@ def test_the_plan_says_by_how_much_speeds_multiply(extracted, dump, tmp_path, ca
     caplog.set_level("INFO")
     extraction(config, dump, tmp_path, "--plan", "true", "--speeds", "0.9 1.0 1.1")
     assert "3.02 fold" in caplog.text
+
+
+def test_what_the_model_does_not_take_is_left_to_stage_10(
+    task, dump, stacks, make_tiny_whisper, tmp_path, caplog
+):
+    whisper = make_tiny_whisper(hidden=16, seconds=1, max_tokens=40)
+    stack = {**stacks["hf_whisper"], "ssl_checkpoint": str(whisper)}
+    extraction(write(tmp_path / "train.yaml", STACK, stack), dump, tmp_path / "feats")
+    samples = read_table(dump / "train" / "utt2num_samples")
+    short = {utt_id for utt_id, number in samples.items() if int(number) <= 16000}
+    assert 0 < len(short) < len(samples)
+    assert set(read_table(tmp_path / "feats" / "train" / "utt2num_frames")) == short
+    left = len(samples) - len(short)
+    assert f"{left} utterances are longer or shorter than the model takes" in caplog.text
