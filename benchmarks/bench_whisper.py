@@ -107,18 +107,20 @@ def transformers(folder: Path, _work: Path, rows: Sequence[dict], clock: Clock) 
         given = torch.from_numpy(features(samples))
         return model.generate(
             given, task="transcribe", num_beams=1, do_sample=False, return_timestamps=False,
-            max_new_tokens=MOST, return_dict_in_generate=True,
+            return_dict_in_generate=True,
         ).sequences[0].tolist()  # fmt: skip
 
-    @torch.inference_mode()
-    def language(samples) -> str:  # which generate finds too, and does not tell
-        given = torch.from_numpy(features(samples))
-        return names[int(model.detect_language(given)[0])]
+    heard, detect = [], model.detect_language
 
+    def detected(*args, **kwargs):  # generate finds the language, and does not tell
+        heard.append(detect(*args, **kwargs))
+        return heard[-1]
+
+    model.detect_language = detected
     for row in rows:
         ids = clock(said, row["samples"])
         text = tokenizer.decode(ids, skip_special_tokens=True, errors="ignore")
-        yield tagged(language(row["samples"]), text)
+        yield tagged(names[int(heard[-1][0])], text)
 
 
 def ctranslate2(folder: Path, work: Path, rows: Sequence[dict], clock: Clock, kind: str):
