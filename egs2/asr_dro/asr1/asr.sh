@@ -63,7 +63,7 @@ tune_lm=false            # find the weights, of each language, on the dev set, b
 # Decoding
 inference_config=conf/decode_asr_greedy.yaml   # decoding configuration
 inference_args=          # changes of that configuration, for example "--lm_weight 0.3"
-forced_too=true          # decode again, its language given, what is taken for another: what that costs
+forced_too=true          # decode again, its language given, what is taken for another: its cost
 inference_asr_model=     # model file in the experiment (default: the average of the best)
 inference_tag=           # names the results (default: from the configuration and the model)
 # Packing
