@@ -45,6 +45,9 @@ def get_parser() -> Parser:
         "what naming it costs")  # fmt: skip
     _add_tables(parser.add_argument_group("what is known of the utterances").add_argument)
     _add_output(parser.add_argument_group("what is written"))
+    noted = parser.add_argument_group("what is noted in the score and in RESULTS.md")
+    for name in RUN_OPTIONS:
+        noted.add_argument(f"--{name}", metavar="…", help="of the run")
     one.add_argument("--text_norm", "--normalizer", default="lower_no_punct",
         help=f"what is done to both texts: {KINDS} (default: %(default)s)")  # fmt: skip
     _add_switch(one, "--strict", "exit with 1 where something is missing, extra, double, cut, or "
@@ -89,8 +92,6 @@ def _add_output(group: Group) -> None:
     _add_switch(group, "--details", "print what is taken for what, characters, words and "
                 "languages (default: false)")  # fmt: skip
     add("--best_k", type=int, default=15, metavar="K", help="mean of the K best (default: 15)")
-    for name in RUN_OPTIONS:
-        add(f"--{name}", metavar="…", help="noted in the score and in RESULTS.md")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

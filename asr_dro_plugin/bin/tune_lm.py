@@ -52,11 +52,13 @@ def get_parser() -> Parser:
     add("--criterion", choices=lm_grid.CRITERIA, default="macro_cer", help="what is made small")
     add("--text_norm", default="lower_no_punct",
         help=f"what is done to both texts before scoring: {KINDS}")  # fmt: skip
-    search.add_switch("--by_language", "weights for each language too", default=True)
+    search.add_switch("--strict", "stop at bad input")
+    single = parser.add_argument_group("weights of single languages")
+    single.add_switch("--by_language", "weights for each language too", default=True)
+    add = single.add_argument
     add("--min_chars", type=int, default=by_language.MIN_CHARS,
         help="characters of references below which a language keeps the joint weights")  # fmt: skip
     add("--min_utts", type=int, default=by_language.MIN_UTTS, help="utterances, the same")
-    search.add_switch("--strict", "stop at bad input")
     add_overwrite(parser)
     return parser
 

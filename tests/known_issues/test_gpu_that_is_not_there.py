@@ -15,7 +15,7 @@ from asr_dro_plugin.bin import decode, train, transcribe
 from asr_dro_plugin.errors import UserError
 config, audio = sys.argv[1:]
 exp = audio.rpartition("/")[0]
-decoding = ["--exp", exp, "--config", config, "--data_dir", "d", "--out_dir", "o", "--ngpu", "1"]
+decoding = ["--exp", exp, "--config", config, "--data_dir", exp, "--out_dir", "o", "--ngpu", "1"]
 for main, words in (
     (transcribe.main, ["--exp", exp, audio, "--ngpu", "1"]),
     (decode.main, decoding),
@@ -33,6 +33,7 @@ assert not {"espnet2", "transformers"} & set(sys.modules)
 def test_every_command_says_in_one_line_that_there_is_none(tmp_path):
     for name in ("config.yaml", "x.wav"):
         (tmp_path / name).write_text("ngpu: 2")
+    (tmp_path / "utt2num_samples").write_text("x 16000\n")
     command = [
         sys.executable,
         "-c",
