@@ -155,14 +155,13 @@ def tune(
         request.decoder.models.weights = LanguageWeights(joint_weights, weights)
         return measure(request, store, plan, joint)
 
-    search, passes = plan.search, 2 if plan.by_language else 1
-    with Progress(passes * search.num_trials, f"tune-lm {plan.data_dir.name}") as bar:
+    with Progress(plan.search.num_trials, f"tune-lm {plan.data_dir.name}") as bar:
         shown = lambda: bar.advance(1, f"best {100 * trials.figure(trials.best):.2f} %")  # noqa: E731
-        grid.run_joint(trials, evaluate, search, shown)
-        if plan.by_language:
-            _tune_languages(trials, plan, evaluate, shown)
-        else:
-            trials.choices, trials.together = {}, None
+        grid.run_joint(trials, evaluate, plan.search, shown)
+    if plan.by_language:
+        _tune_languages(trials, plan, evaluate)
+    else:
+        trials.choices, trials.together = {}, None
     return faults
 
 
@@ -170,14 +169,14 @@ def _weights(config: Mapping, point: Point) -> Weights:
     return LanguageWeights.of({**config, **dict(zip(WEIGHTS, point)), "by_language": None}).joint
 
 
-def _tune_languages(
-    trials: grid.Trials, plan: Plan, evaluate: grid.Evaluate, shown: Callable[[], None]
-) -> None:
+def _tune_languages(trials: grid.Trials, plan: Plan, evaluate: grid.Evaluate) -> None:
     """Weights by language, and what they come to together."""
     joint, floor = trials.best.point, (trials.metric, plan.min_chars, plan.min_utts)
     choice = lambda lang: choose(lang, trials.counts[lang], joint, *floor)  # noqa: E731
     enough = [lang for lang in trials.counts if choice(lang).has_evidence]
-    grid.run_by_language(trials, evaluate, plan.search, enough, shown)
+    if enough:
+        with Progress(plan.search.num_trials, f"tune-lm {len(enough)} languages") as bar:
+            grid.run_by_language(trials, evaluate, plan.search, enough, bar.advance)
     choices = {lang: choice(lang) for lang in trials.counts}
     chosen, before = (
         {lang: c.point for lang, c in each.items()} for each in (choices, trials.choices)

@@ -12,7 +12,8 @@ from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.lm.by_language import Choice, FoldCounts, Point
 
 CRITERIA = ("macro_cer", "macro_wer", "worst_cer")
-ALPHAS, BETAS, PENALTIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5), (-1.0, 0.0, 1.0, 2.0), (0.0, 1.0, 2.0)
+ALPHAS, BETAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5), (-1.0, 0.0, 1.0, 2.0, 3.0)
+PENALTIES = (0.0, 1.0, 2.0)
 DIGITS = 4  # of a weight: two points nearer than that are one
 # Of x^2 = x + 1, x^3 = x + 1, x^4 = x + 1: their powers fill one, two, three dimensions evenly
 # (Roberts 2018).

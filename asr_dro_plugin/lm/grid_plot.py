@@ -39,11 +39,11 @@ def _panel(figure, axes, title: str, rates: Mapping[Point, float], chosen: Point
         best[alpha, beta] = min(100 * rate, best.get((alpha, beta), math.inf))
     points, values = list(best), list(best.values())
     middle = (min(values) + max(values)) / 2
-    shown = axes.scatter(*zip(*points), c=values, cmap="viridis_r", marker="s", s=400)
+    shown = axes.scatter(*zip(*points), c=values, cmap="viridis_r", marker="s", s=220)
     for point, value in best.items():
         ink = "white" if value > middle else "black"
-        axes.annotate(f"{value:.1f}", point, ha="center", va="center", fontsize=7, color=ink)
-    axes.scatter(*chosen[:2], marker="s", s=460, facecolors="none", edgecolors="red")
+        axes.annotate(f"{value:.1f}", point, ha="center", va="center", fontsize=6, color=ink)
+    axes.scatter(*chosen[:2], marker="s", s=260, facecolors="none", edgecolors="red")
     penalty = f", blank penalty {chosen[2]:g}" if chosen[2] else ""
     axes.set(xlabel="alpha (lm_weight)", ylabel="beta (word_score)",
              title=f"{title}\nred: chosen{penalty}")  # fmt: skip

@@ -127,6 +127,16 @@ def test_the_language_is_decided_before_the_penalty(lm_dir):
         assert TAGGED[path.ids[0]] == "[eng]"
 
 
+def test_a_recordings_one_language_brings_its_weights(lm_dir):
+    """As ``transcribe`` decides it over all pieces of a long recording."""
+    both = frames(TAGGED, "[eng]:0.5 [deu]:0.4", "<space>", *SEE)
+    config = {"mode": "lm", "by_language": {"deu": {"lm_weight": 0.0}}}
+    decoder = decoder_of(config, lm_dir)
+    for lang, text in (("eng", "sea"), ("deu", "see"), ("eng", "sea")):
+        path = decoder.of_one_language(lang)(emission_of(both))[0][0]
+        assert "".join(TAGGED[i] for i in path.ids[-3:]) == text
+
+
 def test_a_model_without_tags_goes_by_the_language_that_is_given(lm_dir):
     config = {"mode": "lm", "lang": "forced", "by_language": {"eng": {"lm_weight": 0.0}}}
     decoder, emission = decoder_of(config, lm_dir, PLAIN, 6), frames(PLAIN, *SEE)
