@@ -22,15 +22,18 @@ UNKNOWN_IN_REFERENCE = "\ue001"  # one character, and no hypothesis holds it
 class GroupScores:
     """Sums over the utterances of each of G groups, on the host, float64.
 
-    ``sums`` (9, G) is all there is: several processes add theirs up.
+    ``sums`` (9, G) is all there is: several processes add theirs up.  Beside it ``ended_early``
+    names the hypotheses of this process that were, for the log.
     """
 
     def __init__(self, num_groups: int) -> None:
         self.sums = np.zeros((9, num_groups))
+        self.ended_early: set[str] = set()
 
     def reset(self) -> None:
         """Begin a new validation."""
         self.sums[:] = 0.0
+        self.ended_early.clear()
 
     def add(
         self,

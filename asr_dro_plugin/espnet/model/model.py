@@ -1,5 +1,6 @@
 """ESPnet's ASR model with the loss of each utterance weighted by its group."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -146,7 +147,7 @@ class DROASRModel(ESPnetASRModel):
             loss = loss * utterance_share(len(speech), loss)
         else:
             loss = parts.mean(parts.losses_B)
-            self._score(parts, text, text_lengths)
+            self._score(parts, text, text_lengths, kwargs.get("utt_id", ()))
         return force_gatherable((loss, self.stats_of(parts, loss), len(speech)), loss.device)
 
     def utterance_losses(
@@ -356,7 +357,11 @@ class DROASRModel(ESPnetASRModel):
         return [None if path is None else list(path.ids) for path in paths]
 
     def _score(
-        self, parts: UtteranceLosses, text: torch.Tensor, text_lengths: torch.Tensor
+        self,
+        parts: UtteranceLosses,
+        text: torch.Tensor,
+        text_lengths: torch.Tensor,
+        utt_ids: Sequence[str],
     ) -> None:
         """Add a batch to the figures of its groups: by greedy CTC, else by what the decoder writes,
         both as stage 12 decodes."""
@@ -374,6 +379,7 @@ class DROASRModel(ESPnetASRModel):
         self.validation.add(
             parts.group_ids_B, parts.losses_B, errors, ref_chars, parts.infeasible_B, early
         )
+        self.validation.ended_early.update(itertools.compress(utt_ids, early))
         if parts.aux_errors is not None:
             self.validation.add_auxiliary(parts.group_ids_B, *parts.aux_errors)
 

@@ -25,6 +25,8 @@ from asr_dro_plugin.espnet.run.run_base import RunBase
 from asr_dro_plugin.espnet.run.steps import loss_stats_weight, mixed_precision
 from asr_dro_plugin.espnet.run.updates import untimed
 
+NAMED = 5  # hypotheses in a line of the log
+
 
 @torch.no_grad()
 def validate(
@@ -66,9 +68,11 @@ def validate(
     sums = torch.tensor(ranks.sum_host(scores.sums.reshape(-1).tolist()), dtype=torch.float64)
     scores.sums = sums.reshape(scores.sums.shape).numpy()
     if scores.num_ended_early:
+        some = " ".join(sorted(scores.ended_early)[:NAMED])
         logging.warning(
-            "%d of %d hypotheses were ended early: they repeated themselves, or were longer than "
-            "can be said in their time.", scores.num_ended_early, int(scores.num_utts_G.sum()),
+            "%d of %d hypotheses were ended early, for they repeated themselves or were longer "
+            "than can be said in their time: %s ...", scores.num_ended_early,
+            int(scores.num_utts_G.sum()), some,
         )  # fmt: skip
     return scores.stats(model.group_map.names)
 

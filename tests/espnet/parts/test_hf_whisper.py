@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -252,12 +253,15 @@ def test_the_lists_of_other_models_are_refused(build, dump, tokens, task):
 
 @pytest.fixture(scope="module")
 def trained(task, dump, tokens, make_tiny_whisper, tmp_path_factory):
-    """An experiment of one epoch whose pretrained folder and stage 5's are gone."""
+    """An experiment of one epoch whose pretrained folder and stage 5's are gone, with a log."""
     root = tmp_path_factory.mktemp("whisper_exp")
     checkpoint = make_tiny_whisper(hidden=16, seconds=2, max_tokens=40)
     copy = root / "tokens"
     shutil.copytree(tokens, copy)
+    handler = logging.FileHandler(root / "log")
+    logging.getLogger().addHandler(handler)
     task.main(cmd=words_of(dump, copy, root / "exp", checkpoint))
+    logging.getLogger().removeHandler(handler)
     shutil.rmtree(checkpoint)
     shutil.rmtree(copy)
     return root / "exp"
@@ -280,6 +284,12 @@ def test_validation_scores_the_groups(trained):
     found = [json.loads(line) for line in lines]
     valid = next(each for each in reversed(found) if "worst_group_cer" in str(each))
     assert "cer_deu" in str(valid) and "cer_eng" in str(valid)
+
+
+def test_what_validation_ended_early_is_named_in_the_log(trained):
+    said = (trained.parent / "log").read_text()
+    line = re.findall(r"16 of 16 hypotheses were ended early.*", said)[-1]
+    assert len(re.findall(r"(deu|eng)spkdev-\d+", line)) == 5
 
 
 def test_a_continued_model_keeps_its_rows_and_learns_one_more_language(trained, build):
