@@ -49,9 +49,10 @@ TOGETHER |= {f"tests/{room}/test_slurm.py": "Slurm" for room in ("recipe", "shel
 # What takes a minute and more: begun last, one of them would keep one process waiting for another.
 LONGEST = (
     "tests/recipe/test_marks.py", "tests/recipe/test_variants.py", "tests/recipe/",
+    "tests/local/test_data_debian.py", "tests/espnet/parts/test_real_whisper.py",
     "tests/espnet/process/", "tests/espnet/run/test_survival.py", "tests/conf/",
     "tests/espnet/run/test_training_run.py", "tests/espnet/start/", "tests/espnet/onebatch/",
-    "tests/espnet/parts/test_real_whisper.py", "tests/shell/test_slurm.py", "tests/setup/",
+    "tests/shell/test_slurm.py", "tests/setup/",
 )  # fmt: skip
 
 

@@ -84,7 +84,8 @@ def test_what_score_writes_is_what_report_reads(exp, tmp_path):
     (folder / "text").write_text("\n".join(hypotheses) + "\n", "utf-8")
     assert score.main(
         [str(data / "text"), str(folder / "text"), "--json", str(folder / "score.json"),
-         "--utts", str(folder / "utts.tsv"), "--train_text", str(data / "text")]
+         "--utts", str(folder / "utts.tsv"), "--train_text", str(data / "text"),
+         "--overwrite", "true"]
     ) == 0  # fmt: skip
     assert main([str(exp), "--audio", "0"]) == 0
     text = (exp / "report.html").read_text("utf-8")
