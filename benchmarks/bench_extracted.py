@@ -1,17 +1,20 @@
 """A training epoch from features that were computed once, beside one with the encoder in the loop.
 
-Frozen Whisper base (random weights: they change no times) under the stacks of ``--configs``, on
-noise of the lengths that a corpus of short utterances has, float32, one thread, one process.  Both
-sides train the same batches with the task's own model, loader, stepper and updater; ours reads
-float16 matrices, the other FLAC.  Then the extraction (reading, mel, encoder, float16, writing)
-beside transformers' encoder with ``output_hidden_states`` on mel features that it is given, the
-same utterances in the same batches, at their own length: transformers insists on 30 s, so its
-positions are cut for it.
+Frozen Whisper base (random weights: they change no times) under a small head, three residual
+convolutions of width 160 on its last and two middle layers in frames of 40 ms, and under the stacks
+of ``--configs``, on noise of the lengths that a corpus of short utterances has, float32, one
+thread, one process.  What is left from features is the head's own work, so the ratio is the head's
+as much as the encoder's.  Both sides train the same batches with the task's own model, loader,
+stepper and updater; one reads float16 matrices, the other FLAC.  Then the extraction (reading, mel,
+encoder, float16, writing) beside transformers' encoder with ``output_hidden_states`` on mel
+features that it is given, the same utterances in the same batches, at their own length:
+transformers insists on 30 s, so its positions are cut for it.
 
-    benchmarks/bench_extracted.py [--seconds 240] [--rounds 3] [--configs conf/X.yaml ...]
+    benchmarks/bench_extracted.py [--seconds 120] [--rounds 3] [--configs conf/X.yaml ...]
 
-Printed: processor seconds for each second of speech, medians over the rounds, and the ratios.  Ends
-with 1 where an epoch of the first stack is less than ten times as fast, or the extraction slower.
+Printed: processor milliseconds for each second of speech, medians over the rounds, and the ratios.
+Ends with 1 where an epoch of the small head is less than ten times as fast, or the extraction
+slower.
 """
 
 import argparse
@@ -26,7 +29,13 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = ("conf/train_asr_whisper_ctc_10min.yaml", "conf/train_asr_whisper_ctc.yaml")
+PUBLISHED = "conf/train_asr_whisper_ctc.yaml"
+TEN_MINUTES = "conf/train_asr_whisper_ctc_10min.yaml"
+SMALL = {
+    "frontend_conf": {"layers": [3, 4, -1], "pool": 2}, "preencoder": None, "preencoder_conf": {},
+    "normalize": None, "encoder": "conv_ctc",
+    "encoder_conf": {"hidden_size": 160, "num_blocks": 3, "kernel_size": 7, "strides": [1]},
+}  # fmt: skip
 WHISPER, RATE, EPOCH, EXTRACTION = "openai/whisper-base", 16000, 10.0, 1.0
 TOKENS = ["<blank>", "<unk>", "<space>", *map(chr, range(97, 123)), "<sos/eos>"]
 # Of Debian's thirteen languages: median 1.9 s, up to 20 s.
@@ -35,9 +44,9 @@ MEDIAN, SPREAD, SHORTEST, LONGEST = 1.9, 0.6, 0.5, 20.0
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=240.0, help="of speech")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of speech")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--configs", nargs="+", default=CONFIGS)
+    parser.add_argument("--configs", nargs="*", default=[TEN_MINUTES, PUBLISHED])
     return parser.parse_args(argv)
 
 
@@ -69,12 +78,12 @@ def write_corpus(folder: Path, seconds: float) -> Path:
     return folder
 
 
-def config_of(path: str) -> dict:
+def config_of(path: str, **changes) -> dict:
     """A stack on Whisper base with random weights, without a checkpoint."""
     from asr_dro_plugin.base.yaml_files import load_config
     from asr_dro_plugin.pretrained.whisper_sizes import published_config
 
-    config = dict(load_config(ROOT / path))
+    config = {**load_config(ROOT / path), **changes}
     del config["ssl_checkpoint"]
     conf = {**config.get("frontend_conf", {}), "model_config": published_config(WHISPER)}
     own = {"num_workers": 0, "max_epoch": 1, "num_iters_per_epoch": None, "token_type": "char"}
@@ -196,21 +205,30 @@ def main(argv: list[str] | None = None) -> int:
         lines = (data / "utt2num_samples").read_text().splitlines()
         seconds = sum(int(line.split()[1]) for line in lines) / RATE
         print(f"{seconds:.0f} s of speech, one thread; processor ms for a second of speech")
-        for number, path in enumerate(args.configs):
-            config, feats = config_of(path), folder / f"feats{number}"
+        stacks = {"small head": config_of(PUBLISHED, **SMALL)}
+        stacks |= {path: config_of(path) for path in args.configs}
+        for number, (what, config) in enumerate(stacks.items()):
+            feats = folder / f"feats{number}"
             extracted(config, data, feats)
             loop, once = (Side(config, data, each, folder) for each in (None, feats))
             times = [(loop.epoch(), once.epoch()) for _ in range(args.rounds)]
-            slow, fast = (1000 / seconds * statistics.median(column) for column in zip(*times))
+            slow, fast = (
+                1000 / seconds * statistics.median(column) for column in zip(*times, strict=True)
+            )
             ratio = statistics.median(one / two for one, two in times)
-            print(f"{path}: in the loop {slow:.1f}, from features {fast:.1f}, {ratio:.1f} times")
+            print(
+                f"{what}: in the loop {slow:.1f}, from features {fast:.1f}, {ratio:.1f} times",
+                flush=True,
+            )
             failed |= number == 0 and ratio < EPOCH
         rounds = range(args.rounds)
         pairs = [
-            (transformers_seconds(data), extracted(config_of(CONFIGS[1]), data, folder / f"e{n}"))
+            (transformers_seconds(data), extracted(config_of(PUBLISHED), data, folder / f"e{n}"))
             for n in rounds
         ]
-        theirs, ours = (1000 / seconds * statistics.median(column) for column in zip(*pairs))
+        theirs, ours = (
+            1000 / seconds * statistics.median(column) for column in zip(*pairs, strict=True)
+        )
         ratio = statistics.median(one / two for one, two in pairs)
         print(f"all layers: transformers {theirs:.1f}, extraction {ours:.1f}, {ratio:.2f} times")
         failed |= ratio < EXTRACTION

@@ -3,7 +3,8 @@ stopped at any moment, and a folder that is whole or refused.
 
     feats.scp, utt2num_frames   pointers into the archives, and frames; from the merge on
     extracted.json              the record, written last: what made the features, and of how many
-    data/feats.K.ark            a matrix (T, features) an utterance, float16
+    data/feats.K.HASH.ark       a matrix (T, features) an utterance, float16; HASH is of what made
+                                it, so that who still reads features of before gets no others
     parts/part.K.index          a line for each utterance that is on the disk
 
 Kaldi's own matrices have 32 bits or are quantised between their extremes, which outliers ruin; so
@@ -98,9 +99,13 @@ class PartWriter:
         folder = Path(folder)
         for name in (RECORD, FEATS):  # from here on the set is not whole
             (folder / name).unlink(missing_ok=True)
-        self.index_path, self.ark_path = index_path(folder, number), ark_path(folder, number)
+        self.index_path = index_path(folder, number)
+        self.ark_path = ark_path(folder, number, made_by)
         for path in (self.index_path, self.ark_path):
             path.parent.mkdir(parents=True, exist_ok=True)
+        for ark in self.ark_path.parent.glob(f"feats.{number}.*ark"):
+            if ark != self.ark_path:
+                ark.unlink()
         self.rows = finished_rows(folder, number, made_by)
         self._head = {"made_by": made_by, "key": key or {}}
         self._ark: IO[bytes] | None = None
@@ -150,9 +155,9 @@ def _line(row: Row) -> str:
     return json.dumps(astuple(row), ensure_ascii=False) + "\n"
 
 
-def ark_path(folder: str | os.PathLike, number: int) -> Path:
+def ark_path(folder: str | os.PathLike, number: int, made_by: str) -> Path:
     """A part's archive."""
-    return Path(folder, "data", f"feats.{number}.ark")
+    return Path(folder, "data", f"feats.{number}.{made_by[:8]}.ark")
 
 
 def index_path(folder: str | os.PathLike, number: int) -> Path:
@@ -162,7 +167,7 @@ def index_path(folder: str | os.PathLike, number: int) -> Path:
 
 def finished_rows(folder: str | os.PathLike, number: int, made_by: str) -> list[Row]:
     """What of a part is on the disk; nothing where it was made by something else."""
-    ark, (head, *rows) = ark_path(folder, number), _index_of(folder, number)
+    ark, (head, *rows) = ark_path(folder, number, made_by), _index_of(folder, number)
     if not ark.is_file() or head.get("made_by") != made_by:
         return []
     size = ark.stat().st_size
@@ -210,23 +215,25 @@ def merge(
         UserError: an utterance is in no part.
     """
     folder = Path(folder)
-    parts = {n: finished_rows(folder, n, each) for n, each in enumerate(made_by, 1)}
-    pointers = {r.utt_id: f"{ark_path(folder, n)}:{r.start}" for n in parts for r in parts[n]}
+    arks = [ark_path(folder, number, each) for number, each in enumerate(made_by, 1)]
+    parts = [finished_rows(folder, number, each) for number, each in enumerate(made_by, 1)]
+    pairs = [(ark, row) for ark, rows in zip(arks, parts, strict=True) for row in rows]
+    pointers = {row.utt_id: f"{ark}:{row.start}" for ark, row in pairs}
     if lacking := [utt_id for utt_id in utt_ids if utt_id not in pointers]:
         raise UserError(
             f"{folder} lacks the features of {len(lacking)} of {len(utt_ids)} utterances (first: "
             f"{lacking[0]}): a part did not finish. {AGAIN}"
         )
-    for path in [*folder.glob("data/*.ark"), *folder.glob("parts/*.index")]:  # of more parts
-        if not 1 <= int(path.suffixes[-2][1:]) <= len(made_by):
-            path.unlink()
-    rows = [row for number in parts for row in parts[number]]
+    used = {*arks, *(index_path(folder, number) for number in range(1, len(arks) + 1))}
+    for path in {*folder.glob("data/*.ark"), *folder.glob("parts/*.index")} - used:
+        path.unlink()  # of a run in more parts
+    rows = [row for _, row in pairs]
     write_table(folder / FRAMES, {row.utt_id: str(row.num_frames) for row in rows})
     write_table(folder / FEATS, pointers)
     record = {
         **facts, "num_utts": len(rows), "num_frames": sum(row.num_frames for row in rows),
         "num_clipped": {row.utt_id: row.num_clipped for row in rows if row.num_clipped},
-        "ark_sizes": {p.name: p.stat().st_size for n in parts if (p := ark_path(folder, n))},
+        "ark_sizes": {ark.name: ark.stat().st_size for ark in arks},
     }  # fmt: skip
     write_json(folder / RECORD, record)
     return record

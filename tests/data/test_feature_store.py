@@ -33,7 +33,7 @@ def test_parts_are_merged_into_one_set(tmp_path):
     write(tmp_path, 3, names[:1], "of a run in more parts")
     whole(tmp_path, ("one", "two"))
     assert store.frames_of(tmp_path, names) == {u: len(m) for u, m in MATRICES.items()}
-    assert not store.ark_path(tmp_path, 3).exists()
+    assert not store.ark_path(tmp_path, 3, "of a run in more parts").exists()
     assert store.key_of_parts(tmp_path) == FACTS["key"]
 
 
@@ -44,7 +44,7 @@ def test_a_part_goes_on_behind_what_is_whole(tmp_path_factory, done, index_cut, 
     write(folder, 1, list(MATRICES)[:done])
     for path, cut in (
         (store.index_path(folder, 1), index_cut),
-        (store.ark_path(folder, 1), ark_cut),
+        (store.ark_path(folder, 1, "one"), ark_cut),
     ):
         with open(path, "r+b") as stream:  # a kill leaves an index behind its archive, a crash both
             stream.truncate(max(0, path.stat().st_size - cut))
@@ -54,19 +54,21 @@ def test_a_part_goes_on_behind_what_is_whole(tmp_path_factory, done, index_cut, 
 
 def test_what_is_finished_is_not_written_again(tmp_path):
     write(tmp_path, 1, ["u0", "u1"])
-    before = store.ark_path(tmp_path, 1).read_bytes()
-    with open(store.ark_path(tmp_path, 1), "ab") as stream:
+    before = store.ark_path(tmp_path, 1, "one").read_bytes()
+    with open(store.ark_path(tmp_path, 1, "one"), "ab") as stream:
         stream.write(b"u2 NPY half a matrix")
     with store.PartWriter(tmp_path, 1, "one") as part:
         assert part.done == {"u0", "u1"}
-    assert store.ark_path(tmp_path, 1).read_bytes() == before
+    assert store.ark_path(tmp_path, 1, "one").read_bytes() == before
 
 
 def test_what_something_else_has_made_is_made_anew(tmp_path):
     write(tmp_path, 1, list(MATRICES), "another model")
+    old = store.ark_path(tmp_path, 1, "another model")
+    assert old.exists()
     with store.PartWriter(tmp_path, 1, "one") as part:
-        assert part.done == set()
-    assert store.ark_path(tmp_path, 1).stat().st_size == 0
+        assert part.done == set() and not old.exists()  # who reads it gets no other model's
+    assert store.ark_path(tmp_path, 1, "one").stat().st_size == 0
 
 
 def refusal(call, *arguments):
@@ -84,9 +86,9 @@ def test_half_a_folder_is_refused(tmp_path):
     write(tmp_path, 1, list(MATRICES))
     whole(tmp_path)
     assert "lacks the features of 1 utt" in refusal(store.frames_of, tmp_path, ["u0", "other"])
-    with open(store.ark_path(tmp_path, 1), "r+b") as stream:
+    with open(store.ark_path(tmp_path, 1, "one"), "r+b") as stream:
         stream.truncate(100)
-    assert "feats.1.ark is not what" in refusal(store.read_record, tmp_path)
+    assert "feats.1.one.ark is not what" in refusal(store.read_record, tmp_path)
     store.PartWriter(tmp_path, 1, "one")  # from its beginning on nobody takes it for whole
     assert "is not finished" in refusal(store.read_record, tmp_path)
 
