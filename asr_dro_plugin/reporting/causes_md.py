@@ -4,11 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from asr_dro_plugin.reporting.read.score_files import worst_of
 from asr_dro_plugin.scoring.causes import CAUSES
-from asr_dro_plugin.scoring.causes_table import (
-    MEASURED_BY,
-    cause_rates,
-    shown_causes,
-)
+from asr_dro_plugin.scoring.causes_table import cause_rates, shown_causes, unmeasured
 from asr_dro_plugin.scoring.table import percent
 
 
@@ -40,10 +36,7 @@ def cells(report: Mapping) -> list[Sequence[str]]:
     return [*rows[:-1], rows[names.index(worst)], rows[-1]]
 
 
-def unmeasured(report: Mapping) -> list[str]:
-    """A line for each cause that was not measured, with how it is."""
-    return [
-        f"{CAUSES[cause].head}: {MEASURED_BY[cause]}"
-        for cause in shown_causes(report)
-        if cause in MEASURED_BY and report["causes"]["macro"][cause] is None
-    ]
+def notes(report: Mapping) -> list[str]:
+    """A line for each cause that was not measured, with the reason."""
+    why = {cause: unmeasured(report, cause) for cause in shown_causes(report)}
+    return [f"{CAUSES[cause].head}: {words}" for cause, words in why.items() if words]

@@ -217,7 +217,7 @@ def _one_set(tag: str, report: Mapping, folder: Path) -> list[str]:
     facts = [f"- text normalised by: `{report['normalizer']}`"]
     run = report["run"]
     facts += [f"- {name}: `{run[key]}`" for key, name in RUN_NAMES.items() if key in run]
-    notes = (*_summary(report), *remarks(report), *causes_md.unmeasured(report))
+    notes = (*_summary(report), *remarks(report), *causes_md.notes(report))
     facts += [f"- {line}" for line in (*notes, *ended_early_lines(folder))]
     if command := command_of(folder):
         facts += ["", "```bash", command, "```"]

@@ -20,6 +20,8 @@ MEASURED_BY = {
     "lid": "not measured: decode with --lang forced and give that text as --forced",
     "unseen": "not measured: give --train_text, the training text or the trained experiment",
 }
+UNTOLD = "its texts were not all decoded with it given, as by a model without its tag"
+MOST_NAMED = 5  # languages
 
 
 def add_causes(report: dict, causes: Causes, score: Score) -> None:
@@ -88,10 +90,20 @@ def _row(name: str, group: Mapping, shown: Iterable[str]) -> tuple[str, float, d
 
 
 def meanings(report: Mapping) -> list[str]:
-    """A line for each cause: what its share is, or how it is measured."""
-    macro = report["causes"]["macro"]
-    return [
-        f"{CAUSES[cause].head}: {CAUSES[cause].meaning}"
-        + (f" ({MEASURED_BY[cause]})" if macro[cause] is None and cause in MEASURED_BY else "")
-        for cause in shown_causes(report)
-    ]
+    """A line for each cause: what its share is, and why it was not measured."""
+    lines = []
+    for cause in shown_causes(report):
+        why = unmeasured(report, cause)
+        lines.append(
+            f"{CAUSES[cause].head}: {CAUSES[cause].meaning}" + (f" ({why})" if why else "")
+        )
+    return lines
+
+
+def unmeasured(report: Mapping, cause: str) -> str:
+    """Why a cause has no figure, of all languages or of some; '' where it has."""
+    groups = report["groups"]
+    lacking = [name for name, group in groups.items() if group["causes"][cause] is None]
+    if cause == "lid" and 0 < len(lacking) < len(groups):
+        return f"not measured of {' '.join(sorted(lacking)[:MOST_NAMED])}: {UNTOLD}"
+    return MEASURED_BY[cause] if lacking else ""

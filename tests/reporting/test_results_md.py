@@ -87,9 +87,14 @@ def test_the_causes_stand_beside_the_cer_and_add_up_to_it(exp):
 def test_a_cause_that_was_not_measured_says_how_it_is(exp):
     path = exp / "decode_greedy/test_x/score.json"
     report = json.loads(path.read_text("utf-8"))
-    report["causes"]["macro"]["unseen"] = None
+    report["causes"]["macro"] |= {"unseen": None, "lid": None}
+    for group in report["groups"].values():
+        group["causes"]["unseen"] = None
+    report["groups"]["rus"]["causes"]["lid"] = None
     path.write_text(json.dumps(report), "utf-8")
-    assert "- unseen: not measured: give --train_text" in write_results(exp).read_text("utf-8")
+    text = write_results(exp).read_text("utf-8")
+    assert "- unseen: not measured: give --train_text" in text
+    assert "- naming: not measured of rus: its texts were not all decoded with it given" in text
 
 
 def test_of_many_languages_the_worst_and_the_best_fifteen_are_averaged(tmp_path):

@@ -16,7 +16,7 @@ from asr_dro_plugin.reporting.page.parts import (
 from asr_dro_plugin.reporting.page.svg import error_bar, scale_of
 from asr_dro_plugin.reporting.read.experiment import Decoding
 from asr_dro_plugin.scoring.causes import CAUSES
-from asr_dro_plugin.scoring.causes_table import MEASURED_BY, cause_rates, shown_causes
+from asr_dro_plugin.scoring.causes_table import cause_rates, shown_causes, unmeasured
 from asr_dro_plugin.scoring.table import percent
 
 CLASSES = {"lid": "c1", "unseen": "c3", "text": "c5", "rest": "c6"}  # colours of page.css
@@ -80,10 +80,10 @@ def _note(end: float, rows: list[tuple]) -> str:
 
 def _meaning(cause: str, report: Mapping) -> list[Markup]:
     """What a cause is, what helps, and in which languages stands what behind it."""
-    unknown = report["causes"]["macro"][cause] is None and cause in MEASURED_BY
+    unknown = unmeasured(report, cause)
     words = [f"{_sentence(CAUSES[cause].meaning)} ", CAUSES[cause].advice]
     if unknown:
-        words.append(el("strong", f" {_sentence(MEASURED_BY[cause])}"))
+        words.append(el("strong", f" {_sentence(unknown)}"))
     return [el("dt", CAUSES[cause].head), el("dd", words, _behind(cause, report))]
 
 
