@@ -1,7 +1,7 @@
 """Who may import whom: arrows point down, siblings stay apart, and the light stays light.
 
-A room is a folder of the package; ``espnet/`` and ``reporting/`` have inner rooms, named
-``espnet.run``.  The end of a room's docstring says what it imports (``Imports: base text.``;
+A room is a folder of the package; ``bin/``, ``espnet/`` and ``reporting/`` have inner rooms,
+named ``espnet.run``.  The end of a room's docstring says what it imports (``Imports: base text.``;
 ``errors`` goes without saying); FLOORS and INNER say in which order the rooms stand.
 """
 
