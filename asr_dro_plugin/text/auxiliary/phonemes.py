@@ -23,7 +23,7 @@ _BETWEEN = re.compile(r"[_\s]+")
 
 def units_of(said: str) -> list[str]:
     """What ``Espeak.phonemes`` gives, as units in NFC."""
-    plain = _NO_PHONEME.sub("", OTHER_VOICE.sub(" ", said))
+    plain = OTHER_VOICE.sub(" ", _NO_PHONEME.sub("", said))
     return list(filter(None, _BETWEEN.split(unicodedata.normalize("NFC", plain))))
 
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asr_dro_plugin.text.auxiliary.phonemes import Phonemizer, units_of
@@ -27,6 +27,7 @@ def test_units_are_espeaks_phonemes_without_stress_and_marks(said, units):
     assert units_of(said) == units.split()
 
 
+@example("(ˈen)a(e-n)b")
 @given(st.text(alphabet="_ ˈˌ-()enaɪtʃː̃ʲ2", max_size=30))
 def test_no_unit_is_empty_or_holds_a_separator_a_stress_or_a_voice(said):
     for unit in units_of(said):
