@@ -13,6 +13,7 @@ from asr_dro_plugin.bin import tune_lm
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import SomeLeftOut, UserError
 from asr_dro_plugin.lm.build import LmSettings, build_lm
+from asr_dro_plugin.lm.grid import Trial, Trials
 from asr_dro_plugin.text.normalizers import split_tag
 
 CONFIG = "mode: lm\nbeam_size: 10\nblank_threshold: 1.0\nword_score: 0.0\n"
@@ -125,6 +126,18 @@ def test_what_cannot_be_tuned_is_refused_at_once(words, tmp_path):
     ]:
         with pytest.raises(UserError, match=message):
             tune_lm.main([*words, option, value])
+
+
+def test_weights_that_change_nothing_are_said(tmp_path):
+    """A character model taken for one of words did so in another toolkit, for hours."""
+    trials = Trials(tmp_path / "t.json", {})
+    for alpha in (0.0, 1.0):
+        trials.add(Trial(alpha, 0.0, 0.0, 0.3, 0.5, 0.4, {}, 0.1), {})
+    args = argparse.Namespace(out=tmp_path / "t.yaml", by_language=True)
+    said = list(tune_lm.lines(trials, args))
+    assert any("the language model changes nothing" in line for line in said)
+    assert not any("better one may lie beyond" in line for line in said)
+    assert said[-1].startswith("No weights by language: the model has no language tags")
 
 
 def test_a_list_of_numbers_is_one():

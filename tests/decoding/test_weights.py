@@ -11,7 +11,7 @@ from asr_dro_plugin.decoding.search_frames import search_frames
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from tests.decoding.brute import all_prefixes, random_frames
-from tests.decoding.test_lm_decoder import PLAIN, SEE, TAGGED, frames, write_lm
+from tests.decoding.test_lm_decoder import ARPA, PLAIN, SEE, TAGGED, frames, write_lm
 
 SEARCHES = {
     "greedy": {"mode": "greedy"},
@@ -25,6 +25,13 @@ TAGS = slice(2, 4)
 @pytest.fixture(scope="module")
 def lm_dir(tmp_path_factory):
     return write_lm(tmp_path_factory.mktemp("lm"))
+
+
+@pytest.fixture(scope="module")
+def chars(tmp_path_factory):
+    """An n-gram over characters."""
+    arpa = ARPA.replace("the", "s").replace("sea", "e").replace("see", "a").replace("se\t", "t\t")
+    return write_lm(tmp_path_factory.mktemp("chars"), arpa=arpa, words=list("seat"), unit="char")
 
 
 def decoder_of(config, lm_dir, tokens=TAGGED, blank_id=0):
@@ -125,6 +132,34 @@ def test_the_language_is_decided_before_the_penalty(lm_dir):
         config = {**SEARCHES[kind], "blank_penalty": 5.0}
         path = decoder_of(config, lm_dir)(emission_of(doubtful))[0][0]
         assert TAGGED[path.ids[0]] == "[eng]"
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-3, 3, width=32))
+@settings(max_examples=20, deadline=None)
+def test_a_penalty_on_logits_that_are_normalised_again_gives_the_same_texts(seed, penalty):
+    """As icefall and sherpa-onnx do it."""
+    log_probs = random_frames(np.random.default_rng(seed), 2, 8, 4)
+    again = log_probs.copy()
+    again[:, :, 0] -= np.float32(penalty)
+    again -= np.logaddexp.reduce(again, axis=-1, keepdims=True)
+    for mode in ({}, {"mode": "beam", "beam_size_token": None, "blank_threshold": 1.0}):
+        ours = decoder_of({**mode, "blank_penalty": penalty}, None, "_abc")
+        theirs = decoder_of(mode, None, "_abc")
+        one, other = ours(emission_of(log_probs, "_abc")), theirs(emission_of(again, "_abc"))
+        assert [paths[0].ids for paths in one] == [paths[0].ids for paths in other]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_a_character_model_without_weight_is_no_language_model(chars, seed):
+    log_probs, wide = spoken(seed), {"beam_size": 50, "beam_size_token": None, "lang": "deu eng"}
+    weightless = {"mode": "lm", "lm_unit": "char", "lm_weight": 0.0, "word_score": 0.0}
+    log_probs[:, :, [1, 4, -1]] = -12.0  # what is no letter
+    found = [
+        [paths[0].ids for paths in decoder_of({**wide, **more}, chars)(emission_of(log_probs))]
+        for more in ({"mode": "beam"}, weightless)
+    ]
+    assert found[0] == found[1]
 
 
 def test_a_recordings_one_language_brings_its_weights(lm_dir):
