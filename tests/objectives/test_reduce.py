@@ -52,9 +52,15 @@ def run_alone(reduction, agg):
     return objective, grads
 
 
+def in_two_processes(work, *arguments):
+    """``work(rank, *arguments)`` in each of two copies of a process that has torch already."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["torch._dynamo"])
+    multiprocessing.start_processes(work, arguments, nprocs=2, start_method="forkserver")
+
+
 @pytest.mark.parametrize(("reduction", "agg"), [("utterance", "sum"), ("batch", "mean")])
 def test_two_ranks_equal_one_process_given_the_same_batches(reduction, agg, tmp_path):
-    multiprocessing.spawn(run_rank, (str(tmp_path), reduction, agg), nprocs=2)
+    in_two_processes(run_rank, str(tmp_path), reduction, agg)
     alone, grads = run_alone(reduction, agg)
     assert alone.num_updates == 3
     for rank in range(2):
@@ -118,7 +124,7 @@ def train_alone(reduction, agg):
 
 @pytest.mark.parametrize(("reduction", "agg"), [("utterance", "sum"), ("batch", "mean")])
 def test_under_distributed_data_parallel_two_ranks_train_as_one(reduction, agg, tmp_path):
-    multiprocessing.spawn(train_wrapped, (str(tmp_path), reduction, agg), nprocs=2)
+    in_two_processes(train_wrapped, str(tmp_path), reduction, agg)
     alone, losses = train_alone(reduction, agg)
     assert (alone["objective.relative_weights"] - 1).abs().max() > 0.01
     ranks = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(2)]
