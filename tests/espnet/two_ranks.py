@@ -114,7 +114,8 @@ def server_of_processes() -> multiprocessing.context.ForkServerContext:
 def in_two_processes(work: Callable[[int, str], None], folder: Path) -> list[dict]:
     """What ``work(rank, folder)`` saved in each of two processes."""
     context = server_of_processes()
-    processes = [context.Process(target=work, args=(rank, str(folder))) for rank in (0, 1)]
+    place = str(folder)
+    processes = [context.Process(target=work, args=(r, place), daemon=True) for r in (0, 1)]
     for process in processes:
         process.start()
     for process in processes:

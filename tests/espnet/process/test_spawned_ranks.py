@@ -34,7 +34,7 @@ def test_a_signal_to_the_parent_stops_the_children_and_their_exit_code_comes_up(
     context = server_of_processes()
     events = [context.Event() for _ in range(2)]
     with pytest.raises(UserError, match="its own message says why") as ended, parent_of_children():
-        processes = [context.Process(target=child, args=(event,)) for event in events]
+        processes = [context.Process(target=child, args=(e,), daemon=True) for e in events]
         for process in processes:
             process.start()
         assert all(event.wait(300) for event in events)
