@@ -23,8 +23,11 @@ root=${!root_name:-}
 
 if [ "${options[0]:-}" = --list_inputs ]; then
     root=${options[1]:-${root}}
+    # Tables of models, licences and voices decide nothing of a corpus.
     for file in local/data.sh "local/data_${corpus}.py" local/*.tsv "${root}"; do
-        case ${file} in local/ssl_checkpoints.tsv | local/corpora.tsv) continue ;; esac # not data's
+        case ${file} in
+            local/ssl_checkpoints.tsv | local/corpora.tsv | local/espeak_voices.tsv) continue ;;
+        esac
         [ ! -f "${file}" ] || echo "${file}"
     done
     # Of a folder its texts: hashing a corpus of audio would take hours.

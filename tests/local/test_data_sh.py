@@ -48,6 +48,7 @@ def test_a_new_corpus_is_a_new_file(prepare):
     assert done.stdout.endswith("--colour blue\n")
     listed = prepare("--corpus", "mine", "--list_inputs").stdout.split()
     assert {"local/data_mine.py", "local/languages.tsv"} <= set(listed)
+    assert "local/espeak_voices.tsv" not in listed  # a new voice would begin every corpus anew
 
 
 @pytest.mark.parametrize(
