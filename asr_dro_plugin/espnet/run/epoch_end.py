@@ -28,6 +28,7 @@ from asr_dro_plugin.experiment import OBJECTIVE_STATE
 # All pictures take longer than a short epoch.  They are drawn anew after so many seconds, after so
 # many times what they took, and when training ends.
 SECONDS_UNDRAWN, SHARE = 60.0, 20
+MOSTLY_CLIPPED = 50.0  # % of an epoch's updates
 
 Criterion = Sequence[str]  # phase, figure, "min" or "max"; for example valid, worst_group_cer, min
 
@@ -41,7 +42,7 @@ class EpochEnd:
 
     def __init__(self, run: RunBase, records: RunRecords) -> None:
         self.run, self.options, self.records = run, run.options, records
-        self._warned = False
+        self._warned = self._warned_of_clipping = False
         self._is_drawn, self._draw_at = True, time.monotonic() + SECONDS_UNDRAWN
 
     def report(self) -> None:
@@ -83,6 +84,27 @@ class EpochEnd:
                 "below 2): the group weights will swing. Lower step_size or step_size_rel, or "
                 "raise the smoothing.", bound,
             )  # fmt: skip
+
+    def warn_of_clipping(self) -> None:
+        """Say where clipping takes the groups' weights back.
+
+        The gradient of an update of one group's batch alone is its weight times the plain one:
+        clipped, it has the same length whatever the weight is.
+        """
+        run = self.run
+        sampler = getattr(run.train_iter_factory, "sampler", None)
+        batches = self.options.accum_grad * run.ranks.world_size
+        if batches > 1 or not getattr(sampler, "needs_groups", False) or self._warned_of_clipping:
+            return
+        clipped = run.reporter.values_of("train").get("clip", 0.0)
+        if run.objective is None or not run.objective.weighs_loss or not clipped > MOSTLY_CLIPPED:
+            return
+        self._warned_of_clipping = True
+        logging.warning(
+            "The groups' weights do little: an update is one group's batch, and %.0f %% of them "
+            "were clipped to grad_clip %g, which undoes the weight. Let an update hold several "
+            "groups (accum_grad 4 or more), or raise grad_clip.", clipped, self.options.grad_clip,
+        )  # fmt: skip
 
     def tidy(self, epoch: int) -> None:
         """Links to the best epochs, averages on the way, and no more models than asked for."""

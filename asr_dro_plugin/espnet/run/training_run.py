@@ -180,6 +180,7 @@ class TrainingRun(RunBase):
         """Model, then checkpoint, then links: see ``EpochEnd``."""
         self.on_first_rank(self.epoch_end.report)
         self.on_first_rank(self.epoch_end.report_group_weights)
+        self.on_first_rank(self.epoch_end.warn_of_clipping)
         self.on_first_rank(lambda: save_epoch(self.output_dir, self.model_state(), epoch))
         seen = self.seen_by_all()
         self.on_first_rank(lambda: seen.write(self.output_dir / SEEN))
