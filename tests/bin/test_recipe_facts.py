@@ -163,6 +163,19 @@ def test_training_reads_features_that_stage_4_computes_of_the_audio_of_raw(facts
     )
 
 
+def test_features_and_auxiliary_targets_go_together(facts):
+    both = {"feats_type": "extracted", "aux_text": "romanised", "skip_stages": "5"}
+    found = facts(WHISPER + AUXILIARY, **both)
+    aux, features = found["aux_dir"], found["features_dir"]
+    assert found["asr_exp"] == "exp/asr_train_extracted_prompts_char_romanised"
+    assert aux == "data/train_prompts_token_list/romanised"
+    assert features == facts(WHISPER + TRAINING, feats_type="extracted")["features_dir"]
+    assert f"{features}/train_prompts/feats.scp,speech,float16_ark" in found["data_args"]
+    assert f"{found['asr_stats_dir']}/valid/text_aux,text_aux,text_int" in found["data_args"]
+    assert found["feature_records"][0] == f"{features}/train_prompts/extracted.json"
+    assert f"{aux}/tokens_aux.txt" in found["token_files"]
+
+
 def test_a_model_that_learns_gives_no_features(facts):
     with pytest.raises(UserError, match="extracted with train.yaml: the pretrained model is not"):
         facts(WHISPER + TRAINING, feats_type="extracted", asr_args="--freeze_param ctc")

@@ -1,5 +1,6 @@
 """`report` writes the page and RESULTS.md, names what it wrote, and exits as it says."""
 
+import json
 import os
 import subprocess
 import sys
@@ -53,6 +54,20 @@ def test_without_a_score_the_training_is_shown(tmp_path, capsys):
     assert main([str(folder)]) == 0
     assert "no score yet, so no RESULTS.md" in capsys.readouterr().out
     assert written(folder) == ["report.html"]
+
+
+def test_rates_of_auxiliary_targets_are_no_languages_of_the_page(exp):
+    words = [str(exp), "--audio", "0", "--results", "false"]
+    assert main(words) == 0
+    without = (exp / "report.html").read_text("utf-8")
+    lines = [json.loads(line) for line in (exp / "metrics.jsonl").read_text("utf-8").splitlines()]
+    for line in lines[1::2]:
+        line["values"] |= {"ter_aux": 0.9, "ter_aux_eng": 0.9, "ter_aux_rus": 0.9}
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (exp / "metrics.jsonl").write_text(text, "utf-8")
+    assert main(words) == 0
+    page = (exp / "report.html").read_text("utf-8")
+    assert "aux_eng" not in page and len(page.splitlines()) == len(without.splitlines())
 
 
 def test_a_damaged_file_is_left_out_and_the_exit_code_tells(exp):

@@ -1,5 +1,6 @@
 """``asr-dro watch`` on a terminal, in a pipe, and on folders of something else."""
 
+import json
 import os
 import pty
 import select
@@ -51,6 +52,18 @@ def test_once_is_one_page_of_all_languages(running, capsys):
     out = capsys.readouterr().out
     assert "asr_toy  running" in out and "epoch 2/4" in out and "\x1b" not in out
     assert out.index("\neng ") < out.index("\ndeu ")
+
+
+def test_rates_of_auxiliary_targets_are_no_languages(running, capsys):
+    assert watch.main([str(running), "--once"]) == 0
+    before = capsys.readouterr().out
+    lines = [json.loads(line) for line in (running / "metrics.jsonl").read_text().splitlines()]
+    lines[-1]["values"] |= {"ter_aux": 0.9, "ter_aux_deu": 0.9, "ter_aux_eng": 0.9}
+    (running / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert watch.main([str(running), "--once"]) == 0
+    after = capsys.readouterr().out
+    assert "ter_aux" not in after and "90.0" not in after and "eng" in after
+    assert len(after.splitlines()) == len(before.splitlines())
 
 
 def test_in_a_pipe_a_run_that_is_over_is_a_line(ended, capsys):
