@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.text.auxiliary.espeak import Espeak
+
 OTHER_DATA = """
 import sys
 from asr_dro_plugin.errors import UserError
@@ -50,3 +53,9 @@ def test_every_clause_of_a_text_is_read(espeak):
     espeak.use("en-us", "en")
     assert espeak.phonemes("hello, world. yes").split() == ["h_ə_l_ˈoʊ", "w_ˈɜː_l_d", "j_ˈɛ_s"]
     assert espeak.phonemes("") == ""
+
+
+def test_a_file_that_is_no_library_is_refused_with_what_to_install(tmp_path):
+    (tmp_path / "libespeak-ng.so").write_text("cut")
+    with pytest.raises(UserError, match=r"so cannot be loaded \(.*Install it: .*espeak-ng"):
+        Espeak(str(tmp_path / "libespeak-ng.so"), None)
