@@ -19,9 +19,9 @@ def straight(task, dump, tmp_path_factory):
 
 
 WAYS = {
-    "kill": ["--kills", "4"],
+    "kill": ["--kills", "4", "--longest", "1.0"],
     "in_writer": ["--kills", "4", "--in_writer"],
-    "term": ["--kills", "2", "--signal", "TERM"],
+    "term": ["--kills", "2", "--signal", "TERM", "--longest", "0.6"],
 }
 
 
