@@ -18,6 +18,7 @@ with quick_imports():  # by the server of processes too
     from asr_dro_plugin.espnet.run.steps import Stepper
     from asr_dro_plugin.espnet.run.updates import SkippedSteps, Updater
 from tests.espnet import tiny
+from tests.ranks import leave_together
 
 DRY = {"hidden_size": 16, "num_blocks": 1, "kernel_size": 3, "dropout": 0.0}
 OPTIONS = SimpleNamespace(grad_clip=5.0, grad_clip_type=2.0, grad_noise=False, ddp_comm_hook=None)
@@ -131,8 +132,7 @@ def one_of_two(rank, folder):
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     yield
-    dist.barrier()
-    dist.destroy_process_group()
+    leave_together()
 
 
 def work(rank, folder):

@@ -7,6 +7,7 @@ import torch.multiprocessing as multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from asr_dro_plugin.objectives import build_objective
+from tests.ranks import leave_together
 
 SIZES = [(3, 1), (2, 4), (5, 0), (1, 2), (3, 3), (2, 2)]  # utterances of the ranks, by step
 GROUPS = [(0, 1), (2, 2), (1, 0), (0, 2), (1, 1), (2, 0)]
@@ -37,7 +38,7 @@ def run_rank(rank, folder, reduction, agg):
         loss.backward()
         grads.append(losses_B.grad)
     torch.save((objective.state_dict(), grads), f"{folder}/{rank}.pth")
-    dist.destroy_process_group()
+    leave_together()
 
 
 def run_alone(reduction, agg):
@@ -103,7 +104,7 @@ def train_wrapped(rank, folder, reduction, agg):
         optimizer.step()
         losses.append(loss.item())
     torch.save((model.state_dict(), losses), f"{folder}/{rank}.pth")
-    dist.destroy_process_group()
+    leave_together()
 
 
 def train_alone(reduction, agg):
