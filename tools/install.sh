@@ -10,8 +10,8 @@ help_message="Usage: tools/install.sh [options]       makes or repairs the Pytho
   --torch auto|cpu|cuda  which build of PyTorch. auto (default): without an NVIDIA driver the CPU
                          wheels, where PyTorch's own CPU index answers; else the package index's.
   --python PROGRAM       the Python 3.12 or 3.13 to build on (default: \$PYTHON, else it looks)
-  --extras \"NAMES\"       more extras of setup.py, beside train, ssl, fairseq, lm, vad and dev: docs;
-                         phonemes and romanised come with dev
+  --extras \"NAMES\"       more extras of setup.py, beside train, ssl, fairseq, lm, vad, export, serve and
+                         dev: docs; phonemes and romanised come with dev
   --venv DIR             where the environment goes (default: tools/venv)
   --installer pip|uv     what installs (default: pip, which reads your pip configuration; uv is
                          about twice as fast and reads its own, UV_INDEX_URL and so on)
@@ -48,8 +48,8 @@ parse_options() {
     [[ $torch =~ ^(auto|cpu|cuda)$ ]] || die "--torch is auto, cpu or cuda, not '$torch'"
     [[ $installer =~ ^(pip|uv)$ ]] || die "--installer is pip or uv, not '$installer'"
     for name in $extras; do
-        [[ $name =~ ^(train|ssl|fairseq|lm|vad|phonemes|romanised|docs|dev)$ ]] ||
-            die "setup.py has no extra '$name'; it has train ssl fairseq lm vad phonemes romanised docs dev"
+        [[ $name =~ ^(train|ssl|fairseq|lm|vad|phonemes|romanised|export|serve|docs|dev)$ ]] ||
+            die "setup.py has no extra '$name'; it has train ssl fairseq lm vad phonemes romanised export serve docs dev"
     done
 }
 
@@ -330,7 +330,7 @@ main() {
     unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX
     export PIP_USER=0 PYTHONNOUSERSITE=1
     missing=
-    wanted=$(words_of "train ssl vad dev $extras")
+    wanted=$(words_of "train ssl vad export serve dev $extras")
     if [ -L "$venv" ]; then use_linked && return; fi
     if ready; then last_line "$missing" && return; fi
     take_lock
