@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "asr_dro_plugin"
 # From the top; those of one line do not import each other.
 FLOORS = [
     {"bin"},
-    {"export", "importing"},
+    {"serving", "export", "importing"},
     {"espnet"},
     {"packing", "reporting", "decoding"},
     {"experiment", "scoring", "preflight"},
