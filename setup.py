@@ -1,4 +1,6 @@
-"""What asr-dro needs, and why.  ``tools/install.sh`` installs ``.[train,ssl,fairseq,lm,vad,export,serve,dev]``.
+"""What asr-dro needs, and why.
+
+``tools/install.sh`` installs ``.[train,ssl,fairseq,lm,vad,export,serve,dev]``.
 
 The core is light and holds no torch (some 200 MB, not 6 GB): scoring, text and data directories
 need no more.  Training and transcribing add the ``train`` extra.
