@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "asr_dro_plugin"
 FLOORS = [
     {"bin"},
     {"serving", "export", "importing"},
-    {"espnet"},
+    {"runtime", "espnet"},
     {"packing", "reporting", "decoding"},
     {"experiment", "scoring", "preflight"},
     {"stack", "nets", "compat"},

@@ -1,0 +1,4 @@
+"""An exported model at work with numpy and onnxruntime: checked, loaded, transcribing; no torch.
+
+Imports: nothing.
+"""
