@@ -79,7 +79,6 @@ EXTRAS = {
         "uroman==1.3.1.1",
         "openai==3.57.0",  # the official client, which our service must satisfy
         "schemathesis==4.32.5",  # requests made from our own OpenAPI page
-        "playwright==1.65.2",  # drives Debian's Chromium over the service's page
         "onnx-asr==0.12.0",  # peers of our runtime: what we export must run there as well
         "sherpa-onnx==2.0.1",
         "psutil==7.2.2",  # memory and open files of the service under load

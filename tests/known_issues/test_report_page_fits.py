@@ -17,7 +17,7 @@ from asr_dro_plugin.scoring import confusions as counting
 from asr_dro_plugin.scoring import score
 from asr_dro_plugin.scoring.report import build_report
 from asr_dro_plugin.scoring.table import text_table
-from tests.reporting.browser import Browser, find_browser
+from tests.browser import Browser, find_browser
 from tests.reporting.made import add_sound, make_experiment
 
 ROOT = Path(__file__).parents[2]
