@@ -9,6 +9,7 @@ from asr_dro_plugin.audio.sources import Source, stream_of
 
 # FFmpeg's formats with time stamps of their own; the others' are a count of what was decoded
 STAMPED = {"matroska", "mov", "mpegts", "mpeg", "flv", "avi", "asf", "ogg", "flac", "nut", "mxf"}
+GUESSED = {"mpegts", "mpeg"}  # of those, whose length FFmpeg takes from the file's last stamps
 HEADED = {"flv", "asf", "wv"}  # whose headers say how long all is: of one track, how long it is
 TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # DURATION of a Matroska track
 FRAME_COUNTS = (b"Xing", b"Info", b"VBRI")  # in the first frame of an MP3
@@ -30,6 +31,14 @@ class Declared:
         self._rate = stream.codec_context.rate
         self.counts_alone = not formats & STAMPED
         self._seconds = self._length(container, stream)
+        self._container_seconds = container.duration / 1e6 if container.duration else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of the recording; None where nothing but the bit rate tells of them."""
+        if self._seconds is None and self._formats & (STAMPED - GUESSED):
+            return self._container_seconds
+        return self._seconds
 
     def _length(self, container: Any, stream: Any) -> float | None:
         """Seconds from the container's beginning to the track's end, where a header tells."""

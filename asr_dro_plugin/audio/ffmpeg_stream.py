@@ -32,10 +32,19 @@ def raw_format(name: str) -> str | None:
 
 
 class AudioStream:
-    """The first audio track of a file, decoded forwards by FFmpeg's libraries through PyAV."""
+    """The first audio track of a file, decoded forwards by FFmpeg's libraries through PyAV.
 
-    def __init__(self, name: str, source: str | io.BytesIO, refusal: str) -> None:
-        self.name, self._source = name, source
+    Args:
+        name: of the file, for messages.
+        source: the file.
+        refusal: why libsndfile does not read it, for messages.
+        formats: FFmpeg's names of the containers that may be read; empty for all.
+    """
+
+    def __init__(
+        self, name: str, source: str | io.BytesIO, refusal: str, formats: tuple[str, ...] = ()
+    ) -> None:
+        self.name, self._source, self._allowed = name, source, formats
         try:
             import av
         except ImportError:
@@ -67,8 +76,12 @@ class AudioStream:
 
     def _opened(self):
         """PyAV's container, with a track of sound."""
+        if not isinstance(self._source, str):
+            self._source.seek(0)
         try:
-            container = self._av.open(self._source, format=raw_format(self.name))
+            container = self._av.open(
+                self._source, format=raw_format(self.name), options=self._options()
+            )
         except (self._av.error.FFmpegError, ValueError) as error:
             raise self._undecodable(error) from None
         try:
@@ -80,6 +93,11 @@ class AudioStream:
             container.close()
             raise AudioError(f"{self.name} has {lack}. Correct its path, or leave it out.")
         return container
+
+    def _options(self) -> dict[str, str]:
+        """FFmpeg's: a playlist may name any address, and is no sound; no file opens another."""
+        names = ",".join(self._allowed)
+        return {"protocol_whitelist": "file", **({"format_whitelist": names} if names else {})}
 
     def _lack_of(self, container) -> str:
         """What an open container lacks to be decoded; its decoder is open after."""
@@ -111,6 +129,29 @@ class AudioStream:
         """Close the file."""
         self._container.close()
 
+    @property
+    def declared_seconds(self) -> float | None:
+        """Seconds by the word of the container; None where it has none, or FFmpeg guesses."""
+        return self._declared.seconds
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples in blocks (N,) float32, as they are decoded.
+
+        Raises:
+            AudioError: the file is damaged, more than a reader may go over.
+        """
+        waiting: list[np.ndarray] = []
+        num_waiting = 0
+        while (block := self._next()) is not None:
+            waiting.append(block)
+            num_waiting += len(block)
+            if num_waiting >= self.samplerate:
+                yield np.concatenate(waiting)
+                waiting, num_waiting = [], 0
+        self.losses.check(0, self._total)
+        if num_waiting:
+            yield np.concatenate(waiting)
+
     def count(self) -> int:
         """Samples up to the end, by decoding: a container's own duration is rounded or a guess."""
         for _ in self._mono:
@@ -126,8 +167,6 @@ class AudioStream:
         """
         if first < self._held_from:
             self.close()
-            if not isinstance(self._source, str):
-                self._source.seek(0)
             self._open()
         held = self._up_to(first, last)
         keep = min(max(0, first - self._held_from), len(held))

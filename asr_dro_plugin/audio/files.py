@@ -6,6 +6,7 @@ also be a pointer into a Kaldi archive (``wav.ark:1234``) or, only when allowed,
 in ``|``.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,22 +115,31 @@ class AudioFile:
     What is read in spite of damage is told of when it is closed, as a warning.
 
     Args:
-        path: a file, a Kaldi archive pointer, or a pipe.
+        path: a file, a Kaldi archive pointer, or a pipe; or the bytes of a file.
         allow_pipes: whether a command may be run.
+        name: what messages call it; the path by default.
+        formats: FFmpeg's names of the containers that may be read; empty for all.
 
     Raises:
         AudioError: missing, empty or undecodable; the message names the path.
     """
 
-    def __init__(self, path: str | os.PathLike, allow_pipes: bool = False) -> None:
-        name, source = open_source(path, allow_pipes)
+    def __init__(
+        self,
+        path: str | os.PathLike | io.BytesIO,
+        allow_pipes: bool = False,
+        name: str | None = None,
+        formats: tuple[str, ...] = (),
+    ) -> None:
+        called, source = open_source(path, allow_pipes, name)
+        name = self.name = name or called
         is_raw = raw_format(name) is not None
         sound, refusal = (None, "no header") if is_raw else open_sound(name, source)
         self._decoder = "libsndfile" if sound else "FFmpeg"
         self._num_bytes = size_of(source) if is_raw else None
-        self._reader = sound or AudioStream(name, source, refusal)
+        self._reader = sound or AudioStream(name, source, refusal, formats)
         self._was_read = False
-        self.sample_rate = self._reader.samplerate
+        self.sample_rate, self.num_channels = self._reader.samplerate, self._reader.channels
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +153,13 @@ class AudioFile:
     def is_told(self) -> bool:
         """Whether the length is known without decoding."""
         return self._decoder == "libsndfile" or self._num_bytes is not None
+
+    @property
+    def declared_seconds(self) -> float | None:
+        """Seconds by the word of the header; None where it has none, or guesses."""
+        if self._num_bytes is not None:
+            return self.info().duration
+        return self._reader.declared_seconds
 
     def info(self) -> AudioInfo:
         """Sizes: from libsndfile's reading of the header, else counted."""
@@ -158,3 +175,12 @@ class AudioFile:
         samples = self._reader.read(first, last)
         self._was_read = True
         return samples
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The whole recording in blocks (N,) float32 of some seconds or less, read once.
+
+        Raises:
+            AudioError: the file is damaged, more than a reader may go over.
+        """
+        self._was_read = True
+        yield from self._reader.blocks()

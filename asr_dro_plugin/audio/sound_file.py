@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -38,6 +39,21 @@ class SoundFileReader:
         """Samples, as libsndfile reads the header."""
         return self._sound.frames
 
+    @property
+    def declared_seconds(self) -> float:
+        """Seconds, as libsndfile reads the header."""
+        return self._sound.frames / self.samplerate
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples in blocks (N,) float32 of whole seconds, the last one shorter.
+
+        Raises:
+            AudioError: the file holds less than its header promises.
+        """
+        width = max(1, BLOCK // 4 // (self.samplerate * self.channels)) * self.samplerate
+        for first in range(0, self._sound.frames, width):
+            yield self.read(first, first + width)
+
     def read(self, first: int, last: int | None) -> np.ndarray:
         """(N,) float32 from sample ``first`` to ``last``.
 
@@ -60,9 +76,10 @@ class SoundFileReader:
         return samples[first - begin : stop - begin]
 
     def _seek(self, first: int) -> None:
-        if first == self._sound.tell():
-            return
-        lead = min(first, VORBIS_BLOCK) if self._sound.format == "OGG" else 0
+        is_ogg = self._sound.format == "OGG"
+        if first == self._sound.tell() and not (is_ogg and first == 0):
+            return  # libsndfile gives a fresh Opus file's pre-skip as sound, but not after a seek
+        lead = min(first, VORBIS_BLOCK) if is_ogg else 0
         self._guard(self._sound.seek, first - lead)
         if lead:  # libsndfile's first block after a seek lacks the overlap with the one before
             self._read_block(lead)

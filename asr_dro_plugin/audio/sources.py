@@ -18,27 +18,40 @@ def is_pipe(path: str) -> bool:
     return str(path).rstrip().endswith("|")
 
 
-def open_source(path: str | os.PathLike, allow_pipes: bool) -> tuple[str, Source]:
+def open_source(
+    path: str | os.PathLike | io.BytesIO, allow_pipes: bool, called: str | None = None
+) -> tuple[str, Source]:
     """Name for messages, and a plain path or the bytes of an archive member or a pipe.
+
+    Args:
+        path: as in a ``wav.scp``; or the bytes of a file, which stay themselves.
+        allow_pipes: whether a command may be run.
+        called: the name; None for the path.
 
     Raises:
         AudioError: missing, empty, a folder, a pipe that is not allowed or fails.
     """
-    name = str(path).strip()
-    if is_pipe(name):
-        return name, io.BytesIO(_run_pipe(name, allow_pipes))
-    if os.path.isfile(name):
-        if not os.path.getsize(name):
-            raise AudioError(
-                f"{name} is an empty file. Copy it again, or leave it out.", "zero-length audio"
-            )
-        return name, name
-    if os.path.isdir(name):
+    if isinstance(path, io.BytesIO):
+        return _not_empty(called or "the audio", path)
+    place = str(path).strip()
+    name = called or place
+    if is_pipe(place):
+        return name, io.BytesIO(_run_pipe(place, allow_pipes))
+    if os.path.isfile(place):
+        return _not_empty(name, place)
+    if os.path.isdir(place):
         raise AudioError(f"{name} is a folder, not audio. Correct its path.")
-    pointer = ARK_POINTER.match(name)
+    pointer = ARK_POINTER.match(place)
     if pointer and os.path.isfile(pointer["ark"]):
         return name, io.BytesIO(_ark_member(pointer["ark"], int(pointer["offset"])))
     raise AudioError(f"{name} does not exist. Correct its path, or leave it out.", "missing audio")
+
+
+def _not_empty(name: str, source: Source) -> tuple[str, Source]:
+    if not size_of(source):
+        reason = "zero-length audio"
+        raise AudioError(f"{name} is an empty file. Copy it again, or leave it out.", reason)
+    return name, source
 
 
 def stream_of(source: Source) -> BinaryIO:
