@@ -58,6 +58,11 @@ def training_folder(config: Mapping, recipe: Path) -> Path | None:
     return _folder(config, "train", recipe)
 
 
+def valid_folder(config: Mapping, recipe: Path) -> Path | None:
+    """Data directory of the validation set; None where the configuration names none that exists."""
+    return _folder(config, "valid", recipe)
+
+
 def dump_folder(config: Mapping, recipe: Path) -> Path | None:
     """Where the training set lies, and so the other sets."""
     folders = [_folder(config, part, recipe) for part in ("train", "valid")]

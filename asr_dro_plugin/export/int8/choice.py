@@ -1,0 +1,161 @@
+"""Which form of a model is the default, and why, in words for its card."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr_dro_plugin.export.int8.candidates import Candidate
+from asr_dro_plugin.export.int8.errors import Gate
+from asr_dro_plugin.export.int8.speed import Speed
+from asr_dro_plugin.reporting.card.model_card import table
+from asr_dro_plugin.scoring.table import percent
+
+FASTER, AS_FAST = 1.05, 0.95  # ratios of speed that a busy machine does not make up
+SMALLER = 0.9  # of the bytes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One candidate, or fp32 (``candidate`` None), with what was measured of it.
+
+    Attributes:
+        file: the model written; None where it could not be, for ``reason``.
+        size: bytes.
+        speed: by number of threads.
+        comparison: ``errors.compared``; None of fp32.
+    """
+
+    candidate: Candidate | None
+    file: Path | None = None
+    reason: str = ""
+    size: int = 0
+    speed: Mapping[int, Speed] = field(default_factory=dict)
+    comparison: Mapping | None = None
+
+    @property
+    def name(self) -> str:
+        """In tables."""
+        return self.candidate.name if self.candidate else "fp32"
+
+    @property
+    def ratio(self) -> float:
+        """Speed to fp32 on the fewest threads, which is what a worker of a service has."""
+        return self.speed[min(self.speed)].ratio
+
+    def verdict(self, base: "Measured", gate: Gate) -> str:
+        """Why it cannot be the default; empty if it can."""
+        if self.file is None:
+            return self.reason
+        worse = gate.fails(self.comparison)
+        if worse:
+            return f"worse in {' '.join(worse)}"
+        if self.ratio >= FASTER:
+            return ""
+        if self.size > SMALLER * base.size:
+            return "neither faster nor smaller"
+        return "" if self.ratio >= AS_FAST else "smaller, but slower"
+
+
+def chosen(rows: Sequence[Measured], gate: Gate) -> Measured:
+    """The fastest that can be the default; the first row, which is fp32, where none can."""
+    base, *others = rows
+    able = [row for row in others if not row.verdict(base, gate)]
+    return max(able, key=lambda row: row.ratio, default=base)
+
+
+def as_data(rows: Sequence[Measured], gate: Gate, facts: Mapping) -> dict:
+    """Everything measured, for the manifest: ``facts`` and a row each."""
+    base, best = rows[0], chosen(rows, gate)
+    return {
+        **facts, "gate": str(gate), "chosen": best.name,
+        "rows": [_row(row, base, gate) for row in rows],
+    }  # fmt: skip
+
+
+def _row(row: Measured, base: Measured, gate: Gate) -> dict:
+    found = {"name": row.name, "bytes": row.size}
+    if row.candidate:
+        found["why_not"] = row.verdict(base, gate)
+        found["by_company"] = row.candidate.by_company
+    found["speed"] = {
+        str(threads): {"times_real_time": round(each.times_real_time, 2),
+                       "ratio": round(each.ratio, 3)}
+        for threads, each in row.speed.items()
+    }  # fmt: skip
+    if row.comparison:
+        found["cer"] = row.comparison
+    return found
+
+
+def card_section(data: Mapping) -> list[str]:
+    """The lines of the card's section: what was measured, the tables, what to mind."""
+    rows = [row for row in data["rows"] if row["speed"]]
+    threads = list(rows[0]["speed"])
+    head = ["", "MB", *(f"{n} thread{'s' if n != '1' else ''}" for n in threads), "CER %", "verdict"]
+    lines = [_measured_on(data), "", *table(head, [_cells(row, data) for row in rows]), ""]
+    langs = next((sorted(row["cer"]["languages"]) for row in rows if "cer" in row), [])
+    if langs:
+        body = [_differences(row, langs) for row in rows if "cer" in row]
+        lines += ["CER minus that of fp32, % absolute, with 95 % intervals (paired):", "",
+                  *table(["", *langs], body), ""]  # fmt: skip
+    return [*lines, *_remarks(data)]
+
+
+def _measured_on(data: Mapping) -> str:
+    machine, hours = data["processor"], data["seconds"] / 3600
+    able = " ".join(machine["dot_products"]) or "no"
+    return (
+        f"Measured on {data['utterances']} utterances ({hours:.2f} h) of {data['set']}, on "
+        f"{machine['name']} ({able} 8-bit dot products). Speed is seconds of speech in a second, "
+        f"and beside it the ratio to fp32 in the same run. Gate: {data['gate']}."
+    )
+
+
+def _cells(row: Mapping, data: Mapping) -> list[str]:
+    speeds = [
+        f"{each['times_real_time']:.0f} ({each['ratio']:.2f})" for each in row["speed"].values()
+    ]
+    cer = row["cer"]["all"]["cer"] if "cer" in row else data["cer_fp32"]
+    verdict = "default" if row["name"] == data["chosen"] else row.get("why_not", "") or "passes"
+    return [row["name"], f"{row['bytes'] / 1e6:.1f}", *speeds, percent(cer, 2), verdict]
+
+
+def _differences(row: Mapping, langs: Sequence[str]) -> list[str]:
+    cells = [row["name"]]
+    for lang in langs:
+        each = row["cer"]["languages"][lang]
+        mark = "*" if each["significant"] else ""
+        between = each["ci"] and f" [{_signed(each['ci'][0])}, {_signed(each['ci'][1])}]"
+        cells.append(f"{_signed(each['difference'])}{mark}{between or ''}")
+    return cells
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.2f}"
+
+
+def _remarks(data: Mapping) -> list[str]:
+    """What the tables do not say."""
+    lines = []
+    by_name = {row["name"]: row for row in data["rows"]}
+    if data["chosen"] == "fp32":
+        lines.append("- No candidate passes the gate and is faster or smaller: fp32 is the default.")
+    else:
+        lines.append(f"- {data['chosen']} is `model.int8.onnx` and the default; fp32 stays beside it.")
+        if by_name[data["chosen"]]["by_company"]:
+            lines.append(
+                "- Its scales are found at work, so that log probabilities depend a little on what "
+                "is in a batch together and on where long audio is cut; fp32 is exact there."
+            )
+    for row in data["rows"]:
+        if not row["speed"]:
+            lines.append(f"- {row['name']} could not be made: {row['why_not']}.")
+    for lang, count in data["few"].items():
+        lines.append(f"- Only {count} utterances of {lang}: a small loss would not show.")
+    for lang in data["not_measured"]:
+        lines.append(f"- No utterance of {lang}: nothing is known of it.")
+    lines.append(
+        "- Processors without 8-bit dot products (VNNI) are slower with them, and may saturate "
+        "where weights have all 8 bits (dynamic): measure there again."
+    )
+    return lines
