@@ -1,6 +1,6 @@
 """Who may import whom: arrows point down, siblings stay apart, and the light stays light.
 
-A room is a folder of the package; ``bin/``, ``espnet/`` and ``reporting/`` have inner rooms,
+A room is a folder of the package; ``bin/``, ``espnet/``, ``export/`` and others have inner rooms,
 named ``espnet.run``.  The end of a room's docstring says what it imports (``Imports: base text.``;
 ``errors`` goes without saying); FLOORS and INNER say in which order the rooms stand.
 """
@@ -39,6 +39,8 @@ INNER = [
     {"espnet.start", "espnet.batches"},
     {"espnet.model"},
     {"espnet.process"},
+    {"export"},
+    {"export.int8"},
     {"reporting.page", "reporting.card", "reporting.terminal"},
     {"reporting"},
     {"reporting.read"},

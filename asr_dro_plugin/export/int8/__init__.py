@@ -1,4 +1,4 @@
 """Smaller and faster forms of an exported model: made, measured on real speech, and one chosen.
 
-Imports: audio base data decoding emissions reporting.read scoring text.
+Imports: audio base data decoding emissions reporting.card reporting.read scoring.
 """

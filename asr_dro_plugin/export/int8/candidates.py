@@ -152,9 +152,7 @@ def _prepared(model: Path, out: Path) -> Iterator[tuple[Path, object]]:
     level = logger.level
     try:
         large = is_large(model)
-        onnx.save(
-            graph, os.fspath(path), save_as_external_data=large, location=f"{path.name}.data"
-        )
+        onnx.save(graph, os.fspath(path), save_as_external_data=large, location=f"{path.name}.data")
         logger.setLevel(logging.ERROR)
         yield path, graph
     finally:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_dro_plugin.export.int8.candidates import Candidate
-from asr_dro_plugin.export.int8.errors import Gate
+from asr_dro_plugin.export.int8.errors import LossGate
 from asr_dro_plugin.export.int8.speed import Speed
 from asr_dro_plugin.reporting.card.model_card import table
 from asr_dro_plugin.scoring.table import percent
@@ -22,6 +22,7 @@ class Measured:
         file: the model written; None where it could not be, for ``reason``.
         size: bytes.
         speed: by number of threads.
+        cer: of all text pooled, 0..1.
         comparison: ``errors.compared``; None of fp32.
     """
 
@@ -30,6 +31,7 @@ class Measured:
     reason: str = ""
     size: int = 0
     speed: Mapping[int, Speed] = field(default_factory=dict)
+    cer: float = 0.0
     comparison: Mapping | None = None
 
     @property
@@ -42,7 +44,7 @@ class Measured:
         """Speed to fp32 on the fewest threads, which is what a worker of a service has."""
         return self.speed[min(self.speed)].ratio
 
-    def verdict(self, base: "Measured", gate: Gate) -> str:
+    def verdict(self, base: "Measured", gate: LossGate) -> str:
         """Why it cannot be the default; empty if it can."""
         if self.file is None:
             return self.reason
@@ -56,14 +58,14 @@ class Measured:
         return "" if self.ratio >= AS_FAST else "smaller, but slower"
 
 
-def chosen(rows: Sequence[Measured], gate: Gate) -> Measured:
+def chosen(rows: Sequence[Measured], gate: LossGate) -> Measured:
     """The fastest that can be the default; the first row, which is fp32, where none can."""
     base, *others = rows
     able = [row for row in others if not row.verdict(base, gate)]
     return max(able, key=lambda row: row.ratio, default=base)
 
 
-def as_data(rows: Sequence[Measured], gate: Gate, facts: Mapping) -> dict:
+def as_data(rows: Sequence[Measured], gate: LossGate, facts: Mapping) -> dict:
     """Everything measured, for the manifest: ``facts`` and a row each."""
     base, best = rows[0], chosen(rows, gate)
     return {
@@ -72,8 +74,8 @@ def as_data(rows: Sequence[Measured], gate: Gate, facts: Mapping) -> dict:
     }  # fmt: skip
 
 
-def _row(row: Measured, base: Measured, gate: Gate) -> dict:
-    found = {"name": row.name, "bytes": row.size}
+def _row(row: Measured, base: Measured, gate: LossGate) -> dict:
+    found: dict = {"name": row.name, "bytes": row.size, "cer": row.cer}
     if row.candidate:
         found["why_not"] = row.verdict(base, gate)
         found["by_company"] = row.candidate.by_company
@@ -83,7 +85,7 @@ def _row(row: Measured, base: Measured, gate: Gate) -> dict:
         for threads, each in row.speed.items()
     }  # fmt: skip
     if row.comparison:
-        found["cer"] = row.comparison
+        found["compared"] = row.comparison
     return found
 
 
@@ -91,11 +93,18 @@ def card_section(data: Mapping) -> list[str]:
     """The lines of the card's section: what was measured, the tables, what to mind."""
     rows = [row for row in data["rows"] if row["speed"]]
     threads = list(rows[0]["speed"])
-    head = ["", "MB", *(f"{n} thread{'s' if n != '1' else ''}" for n in threads), "CER %", "verdict"]
+    head = [
+        "",
+        "MB",
+        *(f"{n} thread{'s' if n != '1' else ''}" for n in threads),
+        "CER %",
+        "verdict",
+    ]
     lines = [_measured_on(data), "", *table(head, [_cells(row, data) for row in rows]), ""]
-    langs = next((sorted(row["cer"]["languages"]) for row in rows if "cer" in row), [])
-    if langs:
-        body = [_differences(row, langs) for row in rows if "cer" in row]
+    compared = [row for row in rows if "compared" in row]
+    if compared:
+        langs = sorted(compared[0]["compared"]["languages"])
+        body = [_differences(row, langs) for row in compared]
         lines += ["CER minus that of fp32, % absolute, with 95 % intervals (paired):", "",
                   *table(["", *langs], body), ""]  # fmt: skip
     return [*lines, *_remarks(data)]
@@ -115,15 +124,14 @@ def _cells(row: Mapping, data: Mapping) -> list[str]:
     speeds = [
         f"{each['times_real_time']:.0f} ({each['ratio']:.2f})" for each in row["speed"].values()
     ]
-    cer = row["cer"]["all"]["cer"] if "cer" in row else data["cer_fp32"]
-    verdict = "default" if row["name"] == data["chosen"] else row.get("why_not", "") or "passes"
-    return [row["name"], f"{row['bytes'] / 1e6:.1f}", *speeds, percent(cer, 2), verdict]
+    verdict = "default" if row["name"] == data["chosen"] else row.get("why_not", "")
+    return [row["name"], f"{row['bytes'] / 1e6:.1f}", *speeds, percent(row["cer"], 2), verdict]
 
 
 def _differences(row: Mapping, langs: Sequence[str]) -> list[str]:
     cells = [row["name"]]
     for lang in langs:
-        each = row["cer"]["languages"][lang]
+        each = row["compared"]["languages"][lang]
         mark = "*" if each["significant"] else ""
         between = each["ci"] and f" [{_signed(each['ci'][0])}, {_signed(each['ci'][1])}]"
         cells.append(f"{_signed(each['difference'])}{mark}{between or ''}")
@@ -139,9 +147,13 @@ def _remarks(data: Mapping) -> list[str]:
     lines = []
     by_name = {row["name"]: row for row in data["rows"]}
     if data["chosen"] == "fp32":
-        lines.append("- No candidate passes the gate and is faster or smaller: fp32 is the default.")
+        lines.append(
+            "- No candidate passes the gate and is faster or smaller: fp32 is the default."
+        )
     else:
-        lines.append(f"- {data['chosen']} is `model.int8.onnx` and the default; fp32 stays beside it.")
+        lines.append(
+            f"- {data['chosen']} is `model.int8.onnx` and the default; fp32 stays beside it."
+        )
         if by_name[data["chosen"]]["by_company"]:
             lines.append(
                 "- Its scales are found at work, so that log probabilities depend a little on what "

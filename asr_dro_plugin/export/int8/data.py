@@ -73,7 +73,9 @@ def measuring_folder(given: Path | None, exp: Path, config: Mapping) -> Path:
         )
     for name in ("wav.scp", "text", "utt2lang"):
         if not (folder / name).is_file():
-            raise UserError(f"--int8 needs speech with references: {folder} has no {name}. {REMEDY}")
+            raise UserError(
+                f"--int8 needs speech with references: {folder} has no {name}. {REMEDY}"
+            )
     return folder
 
 

@@ -93,7 +93,7 @@ def _row(found: Mapping) -> dict:
 
 
 @dataclass(frozen=True)
-class Gate:
+class LossGate:
     """What a candidate must not cost.
 
     Attributes:
@@ -104,7 +104,7 @@ class Gate:
     tolerance: float | None = None
 
     @classmethod
-    def of(cls, word: str) -> "Gate":
+    def of(cls, word: str) -> "LossGate":
         """The gate of ``--int8_gate``: ``significant``, or a number of percent.
 
         Raises:

@@ -14,8 +14,9 @@ from asr_dro_plugin.errors import in_one_line
 from asr_dro_plugin.export.int8.candidates import CANDIDATES, Candidate, NotPossible, size_of
 from asr_dro_plugin.export.int8.choice import Measured, as_data, chosen
 from asr_dro_plugin.export.int8.data import References
-from asr_dro_plugin.export.int8.errors import Gate, compared, scored, texts_of
+from asr_dro_plugin.export.int8.errors import LossGate, compared, scored, texts_of
 from asr_dro_plugin.export.int8.speed import ROUNDS, THREADS, processor, sample_of, speeds
+from asr_dro_plugin.scoring import Score
 
 FILE = "model.int8.onnx"
 BASE = "fp32"
@@ -38,7 +39,7 @@ class Setting:
     references: References
     calibration: Sequence[np.ndarray]
     read: Callable[[np.ndarray], str]
-    gate: Gate = Gate()
+    gate: LossGate = LossGate()
     languages: Sequence[str] = ()
     text_norm: str = "lower_no_punct"
     rounds: int = ROUNDS
@@ -93,13 +94,16 @@ def _with_errors(rows: list[Measured], setting: Setting) -> list[Measured]:
                              setting.text_norm)
             for row in there
         }  # fmt: skip
-    base = scores[BASE]
+    first, *others = rows
     return [
-        replace(row, comparison=compared(base, scores[row.name], references))
-        if row.name in scores
-        else row
-        for row in rows
-    ]
+        replace(first, cer=scores[BASE].total.cer.rate),
+        *(_compared(row, scores[BASE], scores[row.name], references) if row.file else row
+          for row in others),
+    ]  # fmt: skip
+
+
+def _compared(row: Measured, base: Score, other: Score, references: References) -> Measured:
+    return replace(row, cer=other.total.cer.rate, comparison=compared(base, other, references))
 
 
 def _with_speed(rows: list[Measured], setting: Setting) -> list[Measured]:
@@ -129,6 +133,6 @@ def _facts(rows: Sequence[Measured], setting: Setting) -> Mapping:
         "set": references.where.name, "utterances": len(references.speech),
         "seconds": round(references.seconds, 1), "left_out": references.left_out,
         "calibration_utterances": len(setting.calibration), "processor": processor(),
-        "cer_fp32": rows[0].comparison["all"]["cer"], "few": references.few(),
+        "few": references.few(),
         "not_measured": sorted(set(setting.languages) - set(references.languages.values())),
     }  # fmt: skip
