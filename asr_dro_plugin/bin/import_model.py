@@ -5,9 +5,10 @@
     asr-dro import --from state_dict MODEL.pth --out exp/asr_ds2 --config conf/... --tokens ...
 
 Kinds: nemo (a .nemo file with a QuartzNet), hf (a folder of Wav2Vec2ForCTC, HubertForCTC,
-WavLMForCTC or Whisper), fairseq (a .pt), espnet (a packed .zip or an experiment), state_dict
-(tensors by name, for the stack of --config).  The result is for asr-dro transcribe and decode
---exp, asr-dro pack, and ./run.sh --init_exp.
+WavLMForCTC or Whisper), fairseq (a .pt), espnet (a packed .zip or an experiment), ml4audio (the
+model directory of its service, with language model and settings), state_dict (tensors by name, for
+the stack of --config).  The result is for asr-dro transcribe and decode --exp, asr-dro pack and
+export, and ./run.sh --init_exp.
 """
 
 import logging
@@ -16,7 +17,7 @@ from pathlib import Path
 from asr_dro_plugin.base.arguments import Parser
 from asr_dro_plugin.errors import UserError, run_main
 
-KINDS = ("nemo", "hf", "fairseq", "espnet", "state_dict")
+KINDS = ("nemo", "hf", "fairseq", "espnet", "ml4audio", "state_dict")
 
 
 def get_parser() -> Parser:

@@ -34,8 +34,8 @@ def get_parser() -> Parser:
         "format allows it)")  # fmt: skip
     add_overwrite(output)
     how = parser.add_argument_group("how is decoded")
-    how.add_argument("--config", help="decoding configuration, conf/decode_*.yaml (default: "
-        "greedy)")  # fmt: skip
+    how.add_argument("--config", help="decoding configuration, conf/decode_*.yaml (default: the "
+        "model's own decode.yaml where it has one, else greedy)")  # fmt: skip
     add_decode_options(how)
     audio = parser.add_argument_group("how audio is read")
     audio.add_switch("--vad", "decode speech only, found by voice activity detection; times stay "

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from asr_dro_plugin.base.arguments import Group, Parser
@@ -14,6 +15,7 @@ from asr_dro_plugin.decoding.chunks import refuse_uncounted
 from asr_dro_plugin.decoding.language import FORCED, FREE
 from asr_dro_plugin.decoding.options import mode_of, read_decode_config
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import DECODE, LM
 from asr_dro_plugin.experiment.model_files import (
     best_model_file,
     find_model_file,
@@ -125,6 +127,7 @@ def request_of(
             for a model without CTC gives no times of words; chunks of frames that no rule counts.
     """
     model = model_of(args)
+    _take_own_decoding(args)
     config = settings_of(args, formats, timed)
     needed = [name for name in formats if name in NEED_TIMES]
     if needed and not has_ctc(model.experiment):
@@ -137,6 +140,15 @@ def request_of(
     where = args.config or "the options"
     decoder = decoder_for(model.experiment, config, args.lm_dir, args.strict, where)
     return Request(model, config, decoder, args.lm_dir, args.strict)
+
+
+def _take_own_decoding(args: argparse.Namespace) -> None:
+    """Decode as the model itself says (``decode.yaml``, ``lm/`` in it), unless told otherwise."""
+    own = Path(args.exp, DECODE)
+    if not (args.config or args.lm_dir or args.nbest) and own.is_file():
+        args.config = str(own)
+        if mode_of(load_config(own)) == "lm" and Path(args.exp, LM).is_dir():
+            args.lm_dir = str(Path(args.exp, LM))
 
 
 def settings_of(

@@ -7,6 +7,7 @@ Imports: base data pretrained stack text.
 CONFIG = "config.yaml"  # ESPnet writes it: the run as it was configured, defaults and all
 META = "meta.yaml"  # ESPnet's list of what is in a packed model
 IMPORTED = "import.json"  # where an imported model comes from
+DECODE, LM = "decode.yaml", "lm"  # how a model that came from elsewhere is decoded, if it says
 PACKED = "asr_dro.json"  # what a packed model consists of
 METRICS = "metrics.jsonl"
 LOG = "train.log"

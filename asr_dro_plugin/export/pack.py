@@ -8,7 +8,7 @@ ESPnet's ``meta.yaml``, and ``asr_dro.json`` with a checksum of every other memb
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -20,7 +20,7 @@ from asr_dro_plugin.base.recipe_files import recipe_file
 from asr_dro_plugin.base.yaml_files import load_config
 from asr_dro_plugin.data.corpora import read_corpora
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.experiment import CONFIG, IMPORTED, META, PACKED
+from asr_dro_plugin.experiment import CONFIG, DECODE, IMPORTED, LM, META, PACKED
 from asr_dro_plugin.experiment.adapter_files import base_numel
 from asr_dro_plugin.experiment.config_paths import in_place, pack_root
 from asr_dro_plugin.experiment.model_files import best_model_file, default_model_file, model_files
@@ -40,7 +40,7 @@ from asr_dro_plugin.reporting.read.score_files import read_score, score_paths
 from asr_dro_plugin.stack.ssl_checkpoint import holder_of
 from asr_dro_plugin.text.languages import TABLE, read_languages
 
-CARD, TOKENS, GROUPS, DECODE, LM = "README.md", "tokens.txt", "groups.txt", "decode.yaml", "lm"
+CARD, TOKENS, GROUPS = "README.md", "tokens.txt", "groups.txt"
 LM_FILES = ("lm.json", "lm.arpa", "lm.arpa.gz", "lm.bin", "unigrams.txt")
 LEGAL_NAME = re.compile(r"[\w.+=-]+")
 EPOCH_SECONDS = 315532800.0  # 1980, as the members: ESPnet's meta.yaml has a date
@@ -71,6 +71,7 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: PackOptions) -
         UserError: a file is not there (yet), or they do not fit together.
     """
     exp = Path(exp)
+    options = _with_own_decoding(exp, options)
     config = _read_training(exp)
     model_file = _model_file(exp, config, options)
     weights = pack_weights.find_weights(exp, model_file)
@@ -102,6 +103,14 @@ def _pack(exp: Path, out: Path, options: PackOptions, config: Mapping, weights: 
     members[META] = _meta(Path(model_file).name, run.versions[-1])
     _write(out, members, _manifest(run, members, options), options.overwrite)
     return warnings
+
+
+def _with_own_decoding(exp: Path, options: PackOptions) -> PackOptions:
+    """How an imported or unpacked model is decoded goes along, unless another way is given."""
+    if options.inference_config or options.lm_dir or not (exp / DECODE).is_file():
+        return options
+    lm_dir = str(exp / LM) if (exp / LM).is_dir() else None
+    return replace(options, inference_config=str(exp / DECODE), lm_dir=lm_dir)
 
 
 def _model_file(exp: Path, config: Mapping, options: PackOptions) -> str:

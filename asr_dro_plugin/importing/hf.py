@@ -107,9 +107,9 @@ def model_folder(path: Path) -> Path:
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise UserError(f"{path} {what}. Give a Hugging Face model folder.")
-    if _has_weights(path):
+    if has_weights(path):
         return path
-    below = sorted(found for found in _folders_below(path, MAX_DEPTH) if _has_weights(found))
+    below = sorted(found for found in _folders_below(path, MAX_DEPTH) if has_weights(found))
     if len(below) == 1:
         return below[0]
     if below:
@@ -125,7 +125,8 @@ def _folders_below(path: Path, depth: int) -> list[Path]:
     return own + [below for each in own for below in _folders_below(each, depth - 1)]
 
 
-def _has_weights(folder: Path) -> bool:
+def has_weights(folder: Path) -> bool:
+    """Whether a folder has weights, whole or in parts."""
     names = [*WEIGHTS, *(f"{name}.index.json" for name in WEIGHTS)]
     return any((folder / name).is_file() for name in names)
 

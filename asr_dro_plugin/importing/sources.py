@@ -14,7 +14,7 @@ from typing import Any
 from asr_dro_plugin.base.files import sha256_of
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.importing import espnet, fairseq, hf, nemo, state_dicts
+from asr_dro_plugin.importing import espnet, fairseq, hf, ml4audio, nemo, state_dicts
 from asr_dro_plugin.importing.accounts import Account, take_account
 from asr_dro_plugin.importing.folders import check_sum, write_experiment
 from asr_dro_plugin.importing.found import HEAD, Found, ImportOptions, Wish
@@ -39,6 +39,7 @@ SOURCES = {
     "hf": Source(hf.read, lambda path: weight_files(hf.model_folder(path))),
     "fairseq": Source(fairseq.read),
     "espnet": Source(espnet.read, lambda path: [espnet.model_file_of(path)]),
+    "ml4audio": Source(ml4audio.read, ml4audio.weights),
     "state_dict": Source(state_dicts.read),
 }
 

@@ -3,6 +3,7 @@
 Files that are not there leave their facts out; nothing is guessed.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.experiment import METRICS
+from asr_dro_plugin.experiment import IMPORTED, METRICS
 from asr_dro_plugin.experiment import metrics as metrics_file
 from asr_dro_plugin.reporting.read.data_sets import table_of
 from asr_dro_plugin.reporting.read.facts import read_seen
@@ -66,7 +67,15 @@ def training_facts(exp: Path, config: Mapping) -> dict:
         "seen": seen,
         "epochs": _number_in(exp / "latest.pth", r"(\d+)epoch\.pth"),
         "updates": _updates(exp, int(config.get("accum_grad") or 1)),
+        **_of_an_import(exp),
     }
+
+
+def _of_an_import(exp: Path) -> dict:
+    """Corpora and settings of an imported model, as the card of the system says that it is from."""
+    if not (exp / IMPORTED).is_file():
+        return {}
+    return {"imported": json.loads((exp / IMPORTED).read_text("utf-8")).get("card", {})}
 
 
 def _updates(exp: Path, accum_grad: int) -> int | None:

@@ -96,9 +96,12 @@ def _what_it_is(run: Run) -> list[str]:
     tokens, tag = run.config.get("token_list") or (), ""
     if run.langs and f"[{run.langs[0]}]" in tokens:
         tag = f" It writes the language's tag first (`[{run.langs[0]}] …`)."
+    made = f"trained with {method}, by asr-dro on ESPnet"
+    if "imported" in run.training:
+        made = "trained elsewhere and imported by asr-dro"
     lines = [
         f"{what} The network ({stack_of(run.config)}, {run.num_parameters / 1e6:.1f} million "
-        f"parameters) was trained with {method}, by asr-dro on ESPnet.{tag}"
+        f"parameters) was {made}.{tag}"
     ]
     if run.reports:
         lines += ["", _worst(run.reports[0], run.titles[0])]
@@ -193,6 +196,8 @@ def _use_by_espnet(run: Run) -> list[str]:
 
 def _data(run: Run) -> list[str]:
     seen = {(row["group"], row["corpus"]): row for row in run.training["seen"]}
+    if imported := run.training.get("imported"):
+        return _imported(imported)
     if not run.cells and not seen:
         return ["The run does not say what it was trained on."]
     lines = []
@@ -208,6 +213,24 @@ def _data(run: Run) -> list[str]:
     if seen:
         lines += _seen(run)
     return lines
+
+
+def _imported(card: Mapping) -> list[str]:
+    """Corpora and settings as the system tells them that the model was imported from."""
+    lines = ["As the card of the system says that the model was imported from."]
+    if card.get("corpora"):
+        header = ["corpus", "hours", "hours in the mix", "factor", "least hours"]
+        keys = ("hours", "hours_in_mix", "factor", "min_hours")
+        cells = [[row.get(key) for key in keys] for row in card["corpora"]]
+        rows = [
+            [row["name"], *("-" if cell is None else f"{cell:.5g}" for cell in line)]
+            for row, line in zip(card["corpora"], cells)
+        ]
+        lines += ["", *table(header, rows)]
+    if "hours_seen" in card:
+        lines += ["", f"Training passed over {card['hours_seen']:.1f} hours, repeats included."]
+    rest = {key: value for key, value in card.items() if key not in ("corpora", "hours_seen")}
+    return [*lines, "", *table(["setting", "value"], [[k, str(v)] for k, v in rest.items()])]
 
 
 def _seen(run: Run) -> list[str]:
