@@ -1,4 +1,5 @@
 """Smaller and faster forms of an exported model: made, measured on real speech, and one chosen.
 
-Imports: audio base data decoding emissions reporting.card reporting.read scoring.
+Imports: audio base data decoding emissions reporting.card reporting.read
+    runtime scoring.
 """

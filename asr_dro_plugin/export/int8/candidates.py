@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_dro_plugin.export.int8.graph import FEATURES, named, weighted
+from asr_dro_plugin.export.int8.graph import named, weighted
+from asr_dro_plugin.export.int8.sessions import inputs_of
 from asr_dro_plugin.export.int8.stored import write_stored
 
 EXTERNAL_BYTES = 1_500_000_000  # of the 32-bit model: from there on weights lie beside the graph
@@ -80,7 +81,7 @@ def _static(model: Path, out: Path, calibration: Speech) -> None:
         if not nodes:
             raise NotPossible("it has no convolution or matrix product with constant weights")
         quantize_static(
-            path, out, Calibration(path, calibration), quant_format=QuantFormat.QDQ,
+            path, out, Calibration(calibration), quant_format=QuantFormat.QDQ,
             nodes_to_quantize=nodes, op_types_to_quantize=list(CALIBRATED), per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True,
             calibrate_method=CalibrationMethod.MinMax, use_external_data_format=is_large(model),
@@ -114,15 +115,11 @@ class Calibration:
     """Utterances as onnxruntime's calibrators read them: one after the other, then None.
 
     Args:
-        model: the graph, for the names of its inputs.
         speech: (N,) float32 each.
     """
 
-    def __init__(self, model: Path, speech: Speech) -> None:
-        from asr_dro_plugin.export.int8.sessions import inputs_of, opened
-
-        session = opened(model, 1)
-        self._feeds = (inputs_of(session, samples) for samples in speech)
+    def __init__(self, speech: Speech) -> None:
+        self._feeds = map(inputs_of, speech)
 
     def get_next(self) -> dict | None:
         """The next utterance's inputs by name."""
@@ -148,6 +145,7 @@ def _prepared(model: Path, out: Path) -> Iterator[tuple[Path, object]]:
     path = out.with_name(f"prepared.{out.name}")
     graph = onnx.load(os.fspath(model))
     named(graph)
+    del graph.graph.value_info[:]  # shapes, also of weights that a quantiser transposes
     logger = logging.getLogger()
     level = logger.level
     try:
@@ -165,6 +163,3 @@ def _head(graph) -> str:
     """The last node with weights, which makes the scores of the tokens: eight bits of those are
     too few to tell likely tokens apart."""
     return [node.name for node in weighted(graph, CALIBRATED)][-1]
-
-
-__all__ = ["CANDIDATES", "FEATURES", "Candidate", "NotPossible", "is_large", "size_of"]

@@ -1,14 +1,14 @@
 """Which nodes of an exported graph may be quantised: those with weights, behind the features.
 
-The features (windows, Fourier transform, mel filters, logarithm) span ten orders of magnitude, so
-that eight bits hold nothing of them: nodes whose name begins with ``FEATURES`` stay as they are.
-So does the first convolution over raw audio (one input channel): it is the features of such a
-stack.  A matrix product of two things that are both computed (attention's) has no weights.
+The features (windows, Fourier transform, mel filters) span ten orders of magnitude before their
+logarithm, so that eight bits hold nothing of them: what a ``Log`` is computed from stays as it is.
+So does a convolution over raw audio (one input channel): it is the features of stacks without a
+``Log``.  A matrix product of two things that are both computed (attention's) has no weights, and
+one whose left side is constant is no layer.
 """
 
 from collections.abc import Iterator
 
-FEATURES = "features/"  # first letters of the names of nodes that compute features
 WEIGHT_INPUTS = {"Conv": (1,), "MatMul": (1,), "Gemm": (1,), "LSTM": (1, 2), "GRU": (1, 2)}
 
 
@@ -28,15 +28,28 @@ def initializers(model) -> dict:
 
 def weighted(model, kinds: tuple[str, ...] = tuple(WEIGHT_INPUTS)) -> Iterator:
     """Nodes of these kinds whose weights are constants, but for those of the features."""
-    constants = initializers(model)
+    constants, of_features = initializers(model), before_logarithm(model)
     for node in model.graph.node:
-        if node.op_type not in kinds or node.name.startswith(FEATURES):
+        if node.op_type not in kinds or of_features & set(node.output):
             continue
         weights = [node.input[place] for place in WEIGHT_INPUTS[node.op_type]]
         if all(name in constants for name in weights):
             if node.op_type == "Conv" and hears_samples(node, constants[weights[0]]):
                 continue
             yield node
+
+
+def before_logarithm(model) -> set[str]:
+    """Names of all that a ``Log`` is computed from."""
+    makers = {out: node for node in model.graph.node for out in node.output}
+    left = [name for node in model.graph.node if node.op_type == "Log" for name in node.input]
+    found: set[str] = set()
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += makers[name].input if name in makers else ()
+    return found
 
 
 def hears_samples(node, weight) -> bool:

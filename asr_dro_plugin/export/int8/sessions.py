@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_dro_plugin.runtime.manifest import INPUTS, OUTPUTS
+
 
 def opened(model: str | os.PathLike, threads: int):
     """An ``InferenceSession`` on the processor with so many threads."""
@@ -18,13 +20,14 @@ def opened(model: str | os.PathLike, threads: int):
     )
 
 
-def inputs_of(session, samples: np.ndarray) -> dict[str, np.ndarray]:
+def inputs_of(samples: np.ndarray) -> dict[str, np.ndarray]:
     """Samples (N,) as the inputs of a graph: speech (1, N) and lengths (1,)."""
-    speech, lengths = (each.name for each in session.get_inputs())
-    return {speech: samples[None], lengths: np.array([len(samples)], np.int64)}
+    lengths = np.array([len(samples)], np.int64)
+    return {INPUTS["speech"]: samples[None], INPUTS["lengths"]: lengths}
 
 
 def log_probs_of(session, samples: np.ndarray) -> np.ndarray:
     """(T, V) natural logarithms of one utterance (N,)."""
-    log_probs, lengths = session.run(None, inputs_of(session, samples))
+    wanted = [OUTPUTS["log_probs"], OUTPUTS["lengths"]]
+    log_probs, lengths = session.run(wanted, inputs_of(samples))
     return log_probs[0, : int(lengths[0])]

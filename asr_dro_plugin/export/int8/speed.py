@@ -17,8 +17,8 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.export.int8.sessions import log_probs_of, opened
 
-ROUNDS, THREADS = 7, (1, 2)
-SAMPLE_SECONDS = 30.0  # of speech heard in a round
+ROUNDS, THREADS = 15, (1, 2)
+SAMPLE_SECONDS = 15.0  # of speech heard in a round
 # What makes products of 8 bits fast and exact: dot products that do not saturate.
 DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 VECTORS = ("avx2", "avx512f", "asimd")

@@ -11,6 +11,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.export.int8.data import References
 from asr_dro_plugin.export.int8.errors import Reader
 from asr_dro_plugin.export.int8.sessions import log_probs_of, opened
+from asr_dro_plugin.runtime.manifest import INPUTS
 
 TOKENS = ["<blank>", *"abcdefgh", "<space>"]
 HOP, CHANNELS, BINS = 320, 64, 40
@@ -35,7 +36,7 @@ def write_model(path, convolutions=3, products=1, seed=0):
         weights.append(numpy_helper.from_array(np.array(values), name))
         return name
 
-    x = node("Unsqueeze", ["speech", constant("one", [1])], "features/channel")
+    x = node("Unsqueeze", [INPUTS["speech"], constant("one", [1])], "features/channel")
     dft = weight("dft", BINS, 1, 400)
     x = node("Conv", [x, dft], "features/dft", strides=[HOP], pads=[40, 40])
     x = node("Mul", [x, x], "features/power")
@@ -54,11 +55,11 @@ def write_model(path, convolutions=3, products=1, seed=0):
         x = node("MatMul", [x, weight(f"p{number}", wide if not number else CHANNELS, size)],
                  f"product{number}")  # fmt: skip
     node("LogSoftmax", [x], "log_probs", axis=-1)
-    node("Div", ["speech_lengths", constant("hop", [HOP])], "lengths")
+    node("Div", [INPUTS["lengths"], constant("hop", [HOP])], "lengths")
     graph = helper.make_graph(
         nodes, "toy",
-        [helper.make_tensor_value_info("speech", TensorProto.FLOAT, ["B", "N"]),
-         helper.make_tensor_value_info("speech_lengths", TensorProto.INT64, ["B"])],
+        [helper.make_tensor_value_info(INPUTS["speech"], TensorProto.FLOAT, ["B", "N"]),
+         helper.make_tensor_value_info(INPUTS["lengths"], TensorProto.INT64, ["B"])],
         [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, ["B", "T", len(TOKENS)]),
          helper.make_tensor_value_info("lengths", TensorProto.INT64, ["B"])],
         weights,
