@@ -1,0 +1,556 @@
+"""The front's side of the workers: who is let in, who works at what, and what a crash costs.
+
+Everything here runs in one event loop and waits for nothing else: no audio is decoded, no model
+runs.  A recording is let in before its body is read (``admit``), goes to a worker as an open
+descriptor, and comes back as events.  A worker that dies takes the one job along whose turn it was;
+that is tried again, and after ``MOST_CRASHES`` of a decoder's the audio is at fault and the client
+is told so, for a 5xx would have it sent for ever.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+import mmap
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Self
+
+from asr_dro_plugin.serving.protocol import (
+    Busy, Done, Draining, Event, Failed, Job, Partial, decode, encode,
+)  # fmt: skip
+from asr_dro_plugin.serving.settings import LONGEST_RETRY, ServiceSettings
+from asr_dro_plugin.serving.turns import SHORT, guess_seconds
+from asr_dro_plugin.serving.worker import (
+    CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings,
+)  # fmt: skip
+
+COMMAND = (sys.executable, "-m", "asr_dro_plugin.serving.worker")
+LONGEST_LINE = 64 << 20  # bytes of one message of a worker
+MOST_OPEN, MOST_SHORT, MOST_LONG = 16, 2, 2  # jobs that one worker has open at once
+SILENCE = 120.0  # seconds without a word of a worker that has work: it hangs
+LOADING = 300.0  # seconds that models may take to load
+MOST_CRASHES, MOST_KILLS = 2, 4  # of workers, for one job: by its audio; by somebody unknown
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0  # seconds before a worker is replaced
+RECENT = 64  # finished jobs from whose times Retry-After is estimated
+UNKNOWN_RETRY = 5
+NO_WORKER = 60.0  # seconds without a worker after which those that wait are sent away
+NOBODY_WORKS = Failed(503, "no_worker", "No worker can be started. The service's log says why.")
+MOST_TRIES = 12  # of one job, for whatever reason
+INTERNAL = Failed(500, "internal_error", "The service failed on this request; its log says why.")
+GONE = Failed(503, "draining", "The service is going down. Send this again.")
+log = logging.getLogger("asr_dro.serve")
+
+
+class _Entry:
+    """A job on its way: waiting, or at a worker."""
+
+    def __init__(self, number: int, job: Job, descriptor: int) -> None:
+        self.number, self.job, self.descriptor = number, job, descriptor
+        self.seconds = guess_seconds(os.fstat(descriptor).st_size)
+        self.tries = self.crashes = self.kills = 0
+        self.worker: _Worker | None = None
+        self._partial: Partial | None = None
+        self._end: Done | Failed | None = None
+        self._reached = -1.0  # seconds decoded, in any try
+        self._news = asyncio.Event()
+
+    @property
+    def is_long(self) -> bool:
+        return self.seconds > SHORT
+
+    def put(self, event: Event) -> None:
+        """An event for the reader; one that it has not taken yet is brought up to date."""
+        if not isinstance(event, Partial):
+            self._end = event
+        elif event.seconds_done > self._reached:  # else of a second try, and told before
+            self._reached = event.seconds_done
+            words = [*self._partial.words, *event.words] if self._partial else event.words
+            self._partial = dataclasses.replace(event, words=words)
+            self.seconds = (event.duration or self.seconds) - event.seconds_done
+        self._news.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """All events, up to the last."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            partial, self._partial = self._partial, None
+            if partial and partial.seconds_done > 0:
+                yield partial
+            if self._end:
+                yield self._end
+                return
+
+
+class Ticket:
+    """The right to have one recording transcribed; give it back with ``release`` or ``with``."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._entry: _Entry | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Leave; a recording that is still at work is stopped."""
+        if self._entry:
+            self._pool.forget(self._entry)
+        self._pool.leave(self)
+
+    async def run(self, job: Job, descriptor: int) -> AsyncIterator[Event]:
+        """Events of a job, the last of which is ``Done`` or ``Failed``.
+
+        Args:
+            job: what is to be done.
+            descriptor: of the audio's file, open until the last event or ``release``; its place
+                does not matter and is not moved.
+        """
+        self._entry = self._pool.enter(job, descriptor)
+        try:
+            async for event in self._entry.events():
+                yield event
+        finally:
+            self._pool.forget(self._entry)
+
+
+class Pool:
+    """Workers, and the queue before them.
+
+    Args:
+        settings: of the service.
+        command: starts a worker; descriptors and settings are appended.
+        silence: seconds without a word after which a worker that has work is killed.
+
+    Attributes:
+        models: name -> facts of each model, once a worker is ready.
+        fault: why the last worker could not start; empty once one could.
+    """
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        command: Sequence[str] = COMMAND,
+        silence: float = SILENCE,
+    ) -> None:
+        self.settings, self.command, self.silence = settings, tuple(command), silence
+        self.models: dict[str, dict] = {}
+        self.fault = ""
+        self.num_restarts = 0
+        self._heard: dict[str, str] | None = None  # self-test of the first worker
+        self._tickets: set[Ticket] = set()
+        self._waiting: deque[_Entry] = deque()
+        self._workers: list[_Worker] = []
+        self._keepers: list[asyncio.Task] = []
+        self._finished: deque[float] = deque(maxlen=RECENT)
+        self._number = NOBODY
+        self._changed = asyncio.Event()
+        self._is_draining = self._is_closed = False
+
+    # What the front asks.
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker is loaded and tested, and new recordings are let in."""
+        return not self._is_draining and any(worker.is_ready for worker in self._workers)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """For metrics: recordings let in, waiting and at work; workers ready and restarted."""
+        return {
+            "admitted": len(self._tickets),
+            "waiting": len(self._waiting),
+            "running": sum(len(worker.open) for worker in self._workers),
+            "workers_ready": sum(worker.is_ready for worker in self._workers),
+            "workers_restarted": self.num_restarts,
+        }
+
+    @property
+    def processes(self) -> list[int]:
+        """Ids of the workers' processes."""
+        return [worker.process.pid for worker in self._workers]
+
+    async def start(self) -> None:
+        """Start the workers; returns at once, ``ready`` tells when one can work."""
+        for _ in range(self.settings.num_workers):
+            self._keepers.append(asyncio.create_task(self._keep()))
+        self._keepers.append(asyncio.create_task(self._watch()))
+
+    async def wait_ready(self, seconds: float = LOADING) -> bool:
+        """Wait until a worker can work; False where none can (see ``fault``) or the time is up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not (self.ready or self.fault):
+                    await self._change()
+        return self.ready
+
+    def admit(self) -> Ticket:
+        """Let a recording in, before its body is read.
+
+        Raises:
+            Busy: as many as may be are in; with the seconds after which there may be room.
+            Draining: the service goes down.
+        """
+        if self._is_draining:
+            raise Draining
+        if len(self._tickets) >= self.settings.max_queue:
+            raise Busy(self._retry_after())
+        ticket = Ticket(self)
+        self._tickets.add(ticket)
+        return ticket
+
+    def _retry_after(self) -> int:
+        """Seconds until half of those that are in will be done, by the rate of late."""
+        since = time.monotonic() - self._finished[0] if self._finished else 0.0
+        if not since:
+            return UNKNOWN_RETRY
+        seconds = len(self._tickets) / 2 * since / len(self._finished)
+        return max(1, min(math.ceil(seconds), LONGEST_RETRY))
+
+    async def drain(self, seconds: float) -> bool:
+        """Let nobody in, wait for those that are, end the workers; whether all were done."""
+        self._is_draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._tickets:
+                    await self._change()
+        is_done = not self._tickets
+        await self._close()
+        return is_done
+
+    async def _close(self) -> None:
+        self._is_closed = True
+        for entry in [*self._waiting, *(e for w in self._workers for e in w.open.values())]:
+            entry.put(GONE)
+        self._waiting.clear()
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers.clear()
+
+    # What a ticket does.
+
+    def enter(self, job: Job, descriptor: int) -> _Entry:
+        """Queue a job."""
+        self._number += 1
+        entry = _Entry(self._number, job, descriptor)
+        if self._is_closed:
+            entry.put(GONE)
+        else:
+            self._waiting.append(entry)
+            self.dispatch()
+        return entry
+
+    def forget(self, entry: _Entry) -> None:
+        """Stop a job wherever it is; nothing where it has ended."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(entry)
+        if worker := entry.worker:
+            worker.cancel(entry)
+            self.dispatch()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Make room for another."""
+        self._tickets.discard(ticket)
+        if not self._tickets:
+            self._finished.clear()  # the rate of a pause is none
+        self._tell()
+
+    # Workers.
+
+    def dispatch(self) -> None:
+        """Give waiting jobs to workers that have room for them: the first short one, then long."""
+        while self._waiting:
+            given = next(filter(None, map(self._choice, self._by_load())), None)
+            if given is None:
+                return
+            worker, entry = given
+            self._waiting.remove(entry)
+            worker.give(entry)
+
+    def _by_load(self) -> list["_Worker"]:
+        ready = [worker for worker in self._workers if worker.is_ready]
+        return sorted(ready, key=lambda worker: len(worker.open))
+
+    def _choice(self, worker: "_Worker") -> tuple["_Worker", _Entry] | None:
+        """A worker's next job: of those it has room for, a short one before a long one."""
+        for is_long in (False, True):
+            if worker.has_room(is_long):
+                for entry in self._waiting:
+                    if entry.is_long == is_long:
+                        return worker, entry
+        return None
+
+    async def _keep(self) -> None:
+        """Keep one worker alive, with longer and longer pauses where it never gets ready."""
+        pause = FIRST_PAUSE
+        while not self._is_closed:
+            was_ready = False
+            try:
+                worker = await _Worker.start(self)
+            except OSError as error:
+                self._fail(f"A worker cannot be started: {error}.")
+            else:
+                was_ready = await self._live(worker)
+            pause = FIRST_PAUSE if was_ready else min(2 * pause, LONGEST_PAUSE)
+            self.num_restarts += 1
+            await asyncio.sleep(pause)
+
+    async def _live(self, worker: "_Worker") -> bool:
+        """Work with a worker until it ends; whether it was ever ready."""
+        self._workers.append(worker)
+        was_ready = False
+        try:
+            await worker.listen()
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # nothing that one worker says may end the service
+            log.exception("worker %d said what cannot be understood", worker.process.pid)
+        finally:
+            self._workers.remove(worker)
+            was_ready = worker.is_ready
+            code = await asyncio.shield(worker.end())
+            self._mourn(worker, code)
+        return was_ready
+
+    def _mourn(self, worker: "_Worker", code: int) -> None:
+        """Try a dead worker's jobs again, and blame the one whose turn it was."""
+        for entry in worker.orphans():
+            if self._is_closed:
+                break
+            if entry.number == worker.last_turn:
+                log.warning("worker %d ended (%s) at job %s", worker.process.pid, code,
+                            entry.job.id)  # fmt: skip
+                is_crash = worker.was_hanging or -code in CRASHES or code > 0
+                entry.crashes += is_crash
+                entry.kills += 1
+            if entry.crashes >= MOST_CRASHES or entry.kills >= MOST_KILLS:
+                message = "The recording cannot be read. Convert it to WAV or FLAC."
+                entry.put(Failed(400, "invalid_audio", message, "file"))
+            elif entry.tries >= MOST_TRIES:
+                entry.put(INTERNAL)
+            else:
+                self._waiting.appendleft(entry)
+        self.dispatch()
+        self._tell()
+
+    def welcome(self, facts: dict) -> bool:
+        """A worker has loaded: whether it hears what the first one heard."""
+        if self._heard not in (None, facts["self_test"]):
+            self._fail("A worker's self-test gives another text than the first one's did.")
+            return False
+        self._heard, self.models, self.fault = facts["self_test"], facts["models"], ""
+        self.dispatch()
+        self._tell()
+        return True
+
+    def _fail(self, fault: str) -> None:
+        log.error("%s", fault)
+        self.fault = fault
+        self._tell()
+
+    def refuse(self, fault: str) -> None:
+        """A worker cannot load its models."""
+        self._fail(fault)
+
+    def finished(self) -> None:
+        """A worker has done a job."""
+        self._finished.append(time.monotonic())
+        self.dispatch()
+
+    async def _watch(self) -> None:
+        """Kill workers that hang, and keep nobody waiting where none can work."""
+        last_ready = time.monotonic()
+        while True:
+            await asyncio.sleep(min(1.0, self.silence / 4))
+            for worker in self._workers:
+                worker.kill_if_silent(self.silence)
+            if any(worker.is_ready for worker in self._workers):
+                last_ready = time.monotonic()
+            elif time.monotonic() - last_ready > NO_WORKER:
+                while self._waiting:
+                    self._waiting.popleft().put(NOBODY_WORKS)
+
+    def _tell(self) -> None:
+        self._changed.set()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class _Worker:
+    """One process, its socket and the jobs it has."""
+
+    def __init__(self, pool: Pool, process: Any, link: socket.socket, page: mmap.mmap) -> None:
+        self.pool, self.process, self._page = pool, process, page
+        self._link = link
+        self.open: dict[int, _Entry] = {}
+        self.is_ready = self.was_hanging = False
+        self.last_turn = NOBODY
+        self._heard_at = time.monotonic()
+
+    @classmethod
+    async def start(cls, pool: Pool) -> Self:
+        """A new process.
+
+        Raises:
+            OSError: no memory, no processes, no descriptors.
+        """
+        ours, theirs = socket.socketpair()
+        page = os.memfd_create("turn")
+        try:
+            os.ftruncate(page, PAGE.size)
+            settings = pool.settings
+            told = WorkerSettings(dict(settings.models), settings.threads, settings.max_seconds)
+            process = await asyncio.create_subprocess_exec(
+                *pool.command, str(theirs.fileno()), str(page),
+                json.dumps(dataclasses.asdict(told)), pass_fds=(theirs.fileno(), page),
+                stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+                env={"MALLOC_ARENA_MAX": "2", **os.environ},
+            )  # fmt: skip
+            ours.setblocking(False)
+            return cls(pool, process, ours, mmap.mmap(page, PAGE.size))
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(page)
+
+    def has_room(self, is_long: bool) -> bool:
+        """Whether one more job would not keep the others waiting."""
+        num_long = sum(entry.is_long for entry in self.open.values())
+        if len(self.open) >= MOST_OPEN:
+            return False
+        if is_long:
+            return num_long < MOST_LONG
+        return len(self.open) - num_long < MOST_SHORT
+
+    def give(self, entry: _Entry) -> None:
+        """Send a job with its descriptor."""
+        if not self.open:
+            self._heard_at = time.monotonic()
+        if not _is_open(entry.descriptor):
+            entry.put(INTERNAL)
+            return
+        self.open[entry.number], entry.worker = entry, self
+        entry.tries += 1
+        line = b"%d %s" % (entry.number, encode(entry.job))
+        if not self._send(line, [entry.descriptor]):
+            self.kill()
+
+    def cancel(self, entry: _Entry) -> None:
+        """Tell the worker to stop a job."""
+        entry.worker = None
+        if self.open.pop(entry.number, None):
+            self._send(b"%d %s\n" % (entry.number, CANCEL), [])
+
+    def _send(self, line: bytes, descriptors: list[int]) -> bool:
+        """False where the worker is gone, or takes nothing any more."""
+        try:
+            return socket.send_fds(self._link, [line], descriptors) == len(line)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    def kill_if_silent(self, seconds: float) -> None:
+        """Kill it where it has work, or loads, and has said nothing for long."""
+        limit = seconds if self.is_ready else LOADING
+        is_idle = self.is_ready and not self.open
+        if not is_idle and time.monotonic() - self._heard_at > limit:
+            log.warning("worker %d says nothing for %g s", self.process.pid, limit)
+            self.was_hanging = True
+            self.kill()
+
+    async def listen(self) -> None:
+        """Take what it says until it is gone."""
+        loop, buffer, heed = asyncio.get_running_loop(), bytearray(), self._heed
+        while data := await _received(loop, self._link):
+            self._heard_at = time.monotonic()
+            start = len(buffer)
+            buffer += data
+            while (end := buffer.find(b"\n", start)) >= 0:
+                line = bytes(buffer[:end])
+                del buffer[: end + 1]
+                start = 0
+                heed(line)
+            if len(buffer) > LONGEST_LINE:
+                raise ValueError("a message without an end")
+
+    def _heed(self, line: bytes) -> None:
+        number, _, message = line.partition(b" ")
+        if int(number) == NOBODY:
+            kind, _, said = message.partition(b" ")
+            self._of_itself(kind, json.loads(said))
+        elif entry := self.open.get(int(number)):  # else it was cancelled meanwhile
+            event = decode(message)
+            entry.put(event)
+            if not isinstance(event, Partial):
+                del self.open[entry.number]
+                entry.worker = None
+                self.pool.finished()
+            elif entry.is_long:
+                self.pool.dispatch()
+
+    def _of_itself(self, kind: bytes, said: Any) -> None:
+        if kind == READY:
+            self.is_ready = True
+            self.is_ready = self.pool.welcome(said)
+            if not self.is_ready:
+                self.kill()
+        elif kind == FAULT:
+            self.pool.refuse(said)
+
+    async def end(self) -> int:
+        """Close the socket, which ends the process, and wait for it; its exit code."""
+        self.is_ready = False
+        self._link.close()
+        try:
+            async with asyncio.timeout(1.0):
+                code = await self.process.wait()
+        except TimeoutError:
+            self.kill()
+            code = await self.process.wait()
+        self.last_turn = PAGE.unpack_from(self._page, 0)[0]
+        self._page.close()
+        return code
+
+    def orphans(self) -> list[_Entry]:
+        """Its jobs, last one first, which it gives up."""
+        entries = [*self.open.values()][::-1]
+        self.open.clear()
+        for entry in entries:
+            entry.worker = None
+        return entries
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+async def _received(loop: asyncio.AbstractEventLoop, link: socket.socket) -> bytes:
+    try:
+        return await loop.sock_recv(link, 1 << 18)
+    except ConnectionError:
+        return b""

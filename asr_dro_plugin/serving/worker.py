@@ -1,0 +1,281 @@
+"""One process that transcribes: jobs come in over a socket, events go out, audio as descriptors.
+
+Lines of the socket are ``N MESSAGE``: the front's number of a job, and a line of ``protocol``,
+``cancel``, or from the worker at first, ``ready`` with facts or ``fault`` with a reason.  The job
+whose turn it is stands in a page of shared memory, so that the front knows whom a crash is owed to.
+"""
+
+import json
+import logging
+import mmap
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from asr_dro_plugin.audio.faults import AudioError
+from asr_dro_plugin.errors import UserError, in_one_line
+from asr_dro_plugin.serving.guard import Guard, Refused
+from asr_dro_plugin.serving.protocol import Done, Event, Failed, Job, Partial, decode, encode
+from asr_dro_plugin.serving.turns import Turns, guess_seconds
+
+CANCEL, READY, FAULT = b"cancel", b"ready", b"fault"
+NOBODY = 0  # in the shared page: no job's turn
+PAGE = struct.Struct("=q")
+RECEIVE = 65_536  # bytes at a time; messages of the front are small
+MAX_FDS = 64
+HEADROOM = 4 << 30  # bytes of data that transcribing may take above the loaded models
+SELF_TEST_SECONDS = 1.0
+FAILED = Failed(500, "internal_error", "The service failed on this request; its log says why.")
+log = logging.getLogger("asr_dro.serve")
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker is told when it starts.
+
+    Args:
+        models: name -> exported folder or packed zip.
+        threads: of onnxruntime.
+        max_seconds: longest recording.
+        headroom: bytes of memory that transcribing may take above the loaded models.
+    """
+
+    models: Mapping[str, str]
+    threads: int = 1
+    max_seconds: float = 4 * 3600.0
+    headroom: int = HEADROOM
+
+
+class OpenJob:
+    """A job that is being decoded, a step at a time."""
+
+    def __init__(self, number: int, steps: Iterator[Event], descriptor: int) -> None:
+        self.number, self.steps, self._descriptor = number, steps, descriptor
+        self.seconds_left = guess_seconds(os.fstat(descriptor).st_size)
+
+    def heed(self, event: Event) -> None:
+        """Note how much is left."""
+        if isinstance(event, Partial) and event.duration is not None:
+            self.seconds_left = event.duration - event.seconds_done
+
+    def close(self) -> None:
+        """Stop where it is, and free all that it holds."""
+        self.steps.close()
+        os.close(self._descriptor)
+
+
+def transcribing(
+    job: Job, descriptor: int, recognisers: Mapping[str, Any], guard: Guard
+) -> Iterator[Event]:
+    """Events of one job, the last of which is ``Done`` or ``Failed``.
+
+    The first event says the duration that a header declares, before anything is decoded.
+    """
+    try:
+        with guard.open(descriptor) as blocks:
+            yield Partial(0.0, blocks.duration, "")
+            recogniser = recognisers[job.model]
+            transcript = None
+            for piece in recogniser.stream(
+                blocks, language=job.language, vad=job.vad
+            ):
+                transcript = piece.transcript
+                words = [asdict(word) for word in piece.words]
+                yield Partial(piece.seconds_done, piece.duration, piece.text, words)
+            yield _end(job, transcript, blocks.seconds)
+    except Refused as refusal:
+        yield Failed(refusal.status, refusal.code, str(refusal), "file")
+    except AudioError as error:
+        yield Failed(400, "invalid_audio", in_one_line(error), "file")
+    except UserError as error:
+        yield Failed(400, "invalid_value", in_one_line(error))
+    except Exception:
+        log.exception("job %s failed", job.id)
+        yield FAILED
+
+
+def _end(job: Job, transcript: Any, seconds: float) -> Event:
+    if transcript.fault:
+        message = f"The recording cannot be transcribed: {transcript.fault}. Record it anew."
+        return Failed(400, "invalid_audio", in_one_line(message), "file")
+    said = asdict(transcript)
+    for hypothesis in said["hypotheses"]:
+        hypothesis.pop("chars", None)  # nobody is given them, and they are most of the bytes
+    return Done(said, transcript.duration or seconds, job.model)
+
+
+class Worker:
+    """Takes jobs from a socket and does them by turns until the socket ends."""
+
+    def __init__(
+        self, link: socket.socket, page: mmap.mmap, recognisers: Mapping[str, Any], guard: Guard
+    ) -> None:
+        self._link, self._page = link, page
+        self._recognisers, self._guard = recognisers, guard
+        self._open: dict[int, OpenJob] = {}
+        self._turns: Turns[OpenJob] = Turns()
+        self._pending = b""
+        self._descriptors: deque[int] = deque()
+
+    def run(self) -> None:
+        """Work until the front closes the socket."""
+        while self._receive(wait=not self._open):
+            if self._open:
+                self._step(self._turns.next())
+
+    def _receive(self, wait: bool) -> bool:
+        """Take what the front has sent; False once it is gone."""
+        while wait or _is_readable(self._link):
+            data, descriptors, _, _ = socket.recv_fds(self._link, RECEIVE, MAX_FDS)
+            if not data:
+                return False
+            self._descriptors.extend(descriptors)
+            *lines, self._pending = (self._pending + data).split(b"\n")
+            for line in lines:
+                number, _, message = line.partition(b" ")
+                self._heed(int(number), message)
+            wait = wait and not self._open
+        return True
+
+    def _heed(self, number: int, message: bytes) -> None:
+        if message != CANCEL:
+            descriptor = self._descriptors.popleft()
+            steps = transcribing(decode(message), descriptor, self._recognisers, self._guard)
+            job = self._open[number] = OpenJob(number, steps, descriptor)
+            self._turns.add(job)
+        elif job := self._open.get(number):  # else it has ended meanwhile
+            self._close(job)
+
+    def _step(self, job: OpenJob) -> None:
+        PAGE.pack_into(self._page, 0, job.number)
+        event = next(job.steps)
+        PAGE.pack_into(self._page, 0, NOBODY)
+        job.heed(event)
+        send(self._link, job.number, encode(event))
+        if not isinstance(event, Partial):
+            self._close(job)
+
+    def _close(self, job: OpenJob) -> None:
+        job.close()
+        del self._open[job.number]
+        self._turns.remove(job)
+
+
+def send(link: socket.socket, number: int, message: bytes) -> None:
+    """One line to the front."""
+    link.sendall(b"%d %s\n" % (number, message.rstrip(b"\n")))
+
+
+def _is_readable(link: socket.socket) -> bool:
+    return bool(select.select([link], [], [], 0)[0])
+
+
+def open_models(settings: WorkerSettings) -> dict[str, Any]:
+    """Name -> recogniser of each model.
+
+    Raises:
+        UserError: a folder that is not whole, or not for this version.
+    """
+    from asr_dro_plugin.runtime.recogniser import Recogniser
+
+    return {
+        name: Recogniser(path, threads=settings.threads) for name, path in settings.models.items()
+    }
+
+
+def self_test(recognisers: Mapping[str, Any]) -> dict[str, str]:
+    """What each model hears in a second of noise: the same text in every worker.
+
+    Raises:
+        UserError: a model that cannot transcribe.
+    """
+    import numpy as np
+
+    samples = np.random.default_rng(0).standard_normal(round(16000 * SELF_TEST_SECONDS))
+    heard = {}
+    for name, recogniser in recognisers.items():
+        transcript = recogniser.transcribe((0.1 * samples).astype(np.float32))
+        if transcript.fault and "short" not in transcript.fault:
+            raise UserError(f"The model '{name}' fails its self-test: {transcript.fault}.")
+        heard[name] = transcript.text
+    return heard
+
+
+def facts(recogniser: Any) -> dict:
+    """What the front is told of a model, as JSON can hold it."""
+    manifest = recogniser.manifest
+    return json.loads(json.dumps(manifest, default=vars))
+
+
+def limit_memory(headroom: int) -> None:
+    """Let an allocation fail, and not the machine: so much data above what there is now."""
+    import resource
+
+    with open("/proc/self/status", encoding="ascii") as status:
+        sizes = dict(line.split(":", 1) for line in status)
+    most = int(sizes["VmData"].split()[0]) * 1024 + headroom
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def end_with(link: socket.socket) -> None:
+    """End the process once the front is gone, also amid a long computation."""
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(link, select.POLLRDHUP)
+        poll.poll()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True, name="end_with").start()
+
+
+def serve(
+    link: socket.socket,
+    page: mmap.mmap,
+    settings: WorkerSettings,
+    load: Callable[[WorkerSettings], Mapping[str, Any]] = open_models,
+) -> None:
+    """Load, test, say so, and work until the front is gone."""
+    try:
+        recognisers = load(settings)
+        heard = self_test(recognisers)
+    except (UserError, ModuleNotFoundError, OSError) as error:
+        send(link, NOBODY, FAULT + b" " + json.dumps(in_one_line(error)).encode())
+        return
+    if sys.platform == "linux" and settings.headroom:
+        limit_memory(settings.headroom)
+    models = {name: facts(each) for name, each in recognisers.items()}
+    said = {"models": models, "self_test": heard}
+    send(link, NOBODY, READY + b" " + json.dumps(said).encode())
+    Worker(link, page, recognisers, Guard(settings.max_seconds)).run()
+
+
+def main(
+    arguments: list[str], load: Callable[[WorkerSettings], Mapping[str, Any]] = open_models
+) -> None:
+    """The process: descriptors of the socket and of the page, settings as JSON."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # the front ends it, after a drain
+        signal.signal(number, signal.SIG_IGN)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    link_fd, page_fd, settings = int(arguments[0]), int(arguments[1]), arguments[2]
+    link, page = socket.socket(fileno=link_fd), mmap.mmap(page_fd, PAGE.size)
+    end_with(link)
+    try:
+        serve(link, page, WorkerSettings(**json.loads(settings)), load)
+    except BrokenPipeError:
+        pass  # the front is gone
+    os._exit(0)  # nothing is left to be saved; onnxruntime's threads end with it
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
