@@ -1,4 +1,4 @@
 """A service of exported models over HTTP: one front process, workers beside it, no torch.
 
-Imports: base.
+Imports: audio base runtime.
 """

@@ -24,13 +24,19 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
 from asr_dro_plugin.serving.protocol import (
-    Busy, Done, Draining, Event, Failed, Job, Partial, decode, encode,
-)  # fmt: skip
+    Busy,
+    Done,
+    Draining,
+    Event,
+    Failed,
+    Job,
+    Partial,
+    decode,
+    encode,
+)
 from asr_dro_plugin.serving.settings import LONGEST_RETRY, ServiceSettings
 from asr_dro_plugin.serving.turns import SHORT, guess_seconds
-from asr_dro_plugin.serving.worker import (
-    CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings,
-)  # fmt: skip
+from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings
 
 COMMAND = (sys.executable, "-m", "asr_dro_plugin.serving.worker")
 LONGEST_LINE = 64 << 20  # bytes of one message of a worker

@@ -1,9 +1,4 @@
-"""One process that transcribes: jobs come in over a socket, events go out, audio as descriptors.
-
-Lines of the socket are ``N MESSAGE``: the front's number of a job, and a line of ``protocol``,
-``cancel``, or from the worker at first, ``ready`` with facts or ``fault`` with a reason.  The job
-whose turn it is stands in a page of shared memory, so that the front knows whom a crash is owed to.
-"""
+"""One process that transcribes: jobs come in over a socket, audio as descriptors, events go out."""
 
 import json
 import logging
@@ -12,12 +7,11 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from asr_dro_plugin.audio.faults import AudioError
@@ -25,33 +19,13 @@ from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.serving.guard import Guard, Refused
 from asr_dro_plugin.serving.protocol import Done, Event, Failed, Job, Partial, decode, encode
 from asr_dro_plugin.serving.turns import Turns, guess_seconds
+from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings
 
-CANCEL, READY, FAULT = b"cancel", b"ready", b"fault"
-NOBODY = 0  # in the shared page: no job's turn
-PAGE = struct.Struct("=q")
 RECEIVE = 65_536  # bytes at a time; messages of the front are small
 MAX_FDS = 64
-HEADROOM = 4 << 30  # bytes of data that transcribing may take above the loaded models
 SELF_TEST_SECONDS = 1.0
 FAILED = Failed(500, "internal_error", "The service failed on this request; its log says why.")
 log = logging.getLogger("asr_dro.serve")
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker is told when it starts.
-
-    Args:
-        models: name -> exported folder or packed zip.
-        threads: of onnxruntime.
-        max_seconds: longest recording.
-        headroom: bytes of memory that transcribing may take above the loaded models.
-    """
-
-    models: Mapping[str, str]
-    threads: int = 1
-    max_seconds: float = 4 * 3600.0
-    headroom: int = HEADROOM
 
 
 class OpenJob:
@@ -84,9 +58,7 @@ def transcribing(
             yield Partial(0.0, blocks.duration, "")
             recogniser = recognisers[job.model]
             transcript = None
-            for piece in recogniser.stream(
-                blocks, language=job.language, vad=job.vad
-            ):
+            for piece in recogniser.stream(blocks, language=job.language, vad=job.vad):
                 transcript = piece.transcript
                 words = [asdict(word) for word in piece.words]
                 yield Partial(piece.seconds_done, piece.duration, piece.text, words)
