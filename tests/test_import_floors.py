@@ -39,6 +39,7 @@ INNER = [
     {"espnet.start", "espnet.batches"},
     {"espnet.model"},
     {"espnet.process"},
+    {"export.onnx"},
     {"export"},
     {"export.int8"},
     {"reporting.page", "reporting.card", "reporting.terminal"},
