@@ -21,6 +21,7 @@ FLOORS = [
     {"bin"},
     {"serving", "export", "importing"},
     {"runtime", "espnet"},
+    {"transcribing"},
     {"packing", "reporting", "decoding"},
     {"experiment", "scoring", "preflight"},
     {"stack", "nets", "compat"},
