@@ -43,6 +43,8 @@ INNER = [
     {"export.onnx"},
     {"export"},
     {"export.int8"},
+    {"runtime.live"},
+    {"runtime"},
     {"reporting.page", "reporting.card", "reporting.terminal"},
     {"reporting"},
     {"reporting.read"},
