@@ -20,6 +20,7 @@ from asr_dro_plugin.serving.guard import Guard, Refused
 from asr_dro_plugin.serving.protocol import Done, Event, Failed, Job, Partial, decode, encode
 from asr_dro_plugin.serving.turns import Turns, guess_seconds
 from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings
+from asr_dro_plugin.transcripts.subtitles import needs_characters
 
 RECEIVE = 65_536  # bytes at a time; messages of the front are small
 MAX_FDS = 64
@@ -79,8 +80,9 @@ def _end(job: Job, transcript: Any, seconds: float) -> Event:
         message = f"The recording cannot be transcribed: {transcript.fault}. Record it anew."
         return Failed(400, "invalid_audio", in_one_line(message), "file")
     said = asdict(transcript)
-    for hypothesis in said["hypotheses"]:
-        hypothesis.pop("chars", None)  # nobody is given them, and they are most of the bytes
+    for hypothesis, whole in zip(said["hypotheses"], transcript.hypotheses, strict=True):
+        if not needs_characters(whole):  # for subtitles; they are most of the bytes
+            del hypothesis["chars"]
     return Done(said, transcript.duration or seconds, job.model)
 
 

@@ -63,6 +63,21 @@ def cues(hypothesis: Hypothesis) -> list[Cue]:
     return made
 
 
+def needs_characters(hypothesis: Hypothesis) -> bool:
+    """Whether cues can only be made with ``chars``: a word is too long, as without spaces."""
+    return any(map(_is_too_long, hypothesis.words))
+
+
+def _is_too_long(word: Unit) -> bool:
+    return len(word.text) > LINE_CHARS or word.end - word.start > MAX_SECONDS
+
+
+def units_of_cues(hypothesis: Hypothesis) -> list[list[tuple[Unit, bool]]]:
+    """The words (or characters) of each cue, and whether a space stands before them."""
+    groups = _groups(_pieces(hypothesis))
+    return [[(piece.unit, piece.space) for piece in group] for group in groups]
+
+
 def _groups(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
     """Pieces cue by cue."""
     group: list[_Piece] = []
@@ -113,8 +128,7 @@ def _pieces(hypothesis: Hypothesis) -> list[_Piece]:
     for word in hypothesis.words:
         chars = _characters_of(word, left)
         left = left[len(chars) :]
-        too_long = len(word.text) > LINE_CHARS or word.end - word.start > MAX_SECONDS
-        units = chars if too_long and chars else [word]
+        units = chars if _is_too_long(word) and chars else [word]
         pieces += [_Piece(unit, space=number == 0) for number, unit in enumerate(units)]
     return pieces
 

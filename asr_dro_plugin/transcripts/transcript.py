@@ -85,16 +85,24 @@ def from_json(line: str) -> Transcript:
     Raises:
         ValueError: the line is not whole, or not a transcript.
     """
-    data = json.loads(line)
+    return from_mapping(json.loads(line))
+
+
+def from_mapping(data: Mapping) -> Transcript:
+    """The transcript of a mapping as JSON holds it; words and characters may be left out.
+
+    Raises:
+        ValueError: it is not a transcript's.
+    """
     try:
-        hypotheses = tuple(_hypothesis(each) for each in data.pop("hypotheses"))
-        return Transcript(hypotheses=hypotheses, **data)
+        hypotheses = tuple(_hypothesis(each) for each in data["hypotheses"])
+        return Transcript(**{**data, "hypotheses": hypotheses})
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a transcript: {error}") from None
 
 
 def _hypothesis(data: Mapping) -> Hypothesis:
-    words, chars = (tuple(Unit(**unit) for unit in data[key]) for key in ("words", "chars"))
+    words, chars = (tuple(Unit(**unit) for unit in data.get(key, ())) for key in ("words", "chars"))
     return Hypothesis(**{**data, "words": words, "chars": chars})
 
 

@@ -37,7 +37,7 @@ class Counter:
         return Transcript("", (Hypothesis(f"{len(audio)} samples", 0.0),))
 
     def stream(self, source, language=None, vad=None):
-        done, text = 0, ""
+        done, text, units = 0, "", []
         for block in source:
             if not done:
                 self._obey(block)
@@ -46,10 +46,15 @@ class Counter:
             done += len(block)
             word = f"w{done // 16000}"
             text = f"{text} {word}".strip()
-            unit = Unit(word, 0.0, done / 16000, 1.0)
-            yield Piece(done / 16000, source.duration, text, [unit])
-        text = f"{text} {language or ''}".strip()
-        transcript = Transcript("", (Hypothesis(text, 0.0),), None, done / 16000)
+            start = units[-1].end if units else 0.0
+            units.append(Unit(word, start, done / 16000, 0.9))
+            yield Piece(done / 16000, source.duration, text, units[-1:])
+        if language:
+            text = f"{text} {language}".strip()
+            units.append(Unit(str(language), done / 16000, done / 16000, 0.9))
+        lang = language if isinstance(language, str) else None
+        best = Hypothesis(text, 0.0, words=tuple(units))
+        transcript = Transcript("", (best,), lang, done / 16000)
         yield Piece(done / 16000, done / 16000, text, [], transcript)
 
     def _obey(self, block):

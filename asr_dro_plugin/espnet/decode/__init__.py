@@ -1,5 +1,4 @@
 """A trained experiment at work: speech in, emissions and transcripts out.
 
-Imports: audio base decoding emissions espnet.model espnet.start experiment stack text transcribing
-transcripts.
+Imports: audio base decoding emissions espnet.model espnet.start experiment stack text transcripts.
 """

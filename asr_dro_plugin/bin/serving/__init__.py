@@ -1,0 +1,4 @@
+"""The service's command.
+
+Imports: base runtime serving.
+"""

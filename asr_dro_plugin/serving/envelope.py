@@ -1,0 +1,135 @@
+"""What is around every answer: request id, key, security headers, clocks, a line of the log.
+
+A plain ASGI middleware, so that bodies pass through it as they are.  The log has the route's
+template and never a path, a query or a file name.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+
+from asr_dro_plugin.serving.errors import CLIENT_CLOSED, OUR_FAULT, ApiError
+from asr_dro_plugin.serving.metrics import Metrics
+from asr_dro_plugin.serving.settings import ServiceSettings
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[dict]]
+Send = Callable[[dict], Awaitable[None]]
+PUBLIC = ("/", "/healthz", "/health", "/readyz")  # need no key; the page asks for it
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+KEY_PROTOCOL = "openai-insecure-api-key."  # how a browser's websocket carries a key
+CLOSE_POLICY = 1008  # websocket: against the rules
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+log = logging.getLogger("asr_dro.serve")
+
+
+class Envelope:
+    """The middleware.
+
+    Args:
+        app: what it is around.
+        settings: key, origins, clocks.
+        metrics: counts the answers.
+    """
+
+    def __init__(self, app: Any, settings: ServiceSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get("x-request-id", ""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        if scope["type"] == "http":
+            await self._http(scope, receive, send, request_id)
+        elif self.has_key(scope):
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": CLOSE_POLICY, "reason": "no valid key"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        began, status = time.monotonic(), None
+
+        async def sending(message: dict) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._dress(MutableHeaders(raw=message.setdefault("headers", [])), request_id)
+            async with asyncio.timeout(self.settings.body_timeout):  # for one who does not read
+                await send(message)
+
+        method = scope["method"]
+        inner = {**scope, "method": "GET"} if method == "HEAD" else scope  # the server cuts bodies
+        try:
+            if refusal := self._refusal(scope):
+                await refusal.response()(inner, receive, sending)
+            else:
+                await self.app(inner, receive, sending)
+        except Exception as error:
+            if status is not None:
+                log.warning("%s: the answer broke off: %s", request_id, type(error).__name__)
+                raise
+            log.exception("%s: a fault of the service", request_id)
+            await OUR_FAULT.response()(inner, receive, sending)
+        finally:
+            seconds = time.monotonic() - began
+            route = getattr(inner.get("route"), "path", None)
+            self.metrics.answered(route, method, status or CLIENT_CLOSED, seconds)
+            log.info("%s %s %s %s %.3f s", request_id, method if method.isalpha() else "?",
+                     route or "no route", status or CLIENT_CLOSED, seconds)  # fmt: skip
+
+    def _dress(self, headers: MutableHeaders, request_id: str) -> None:
+        headers["x-request-id"] = request_id
+        for name, value in SECURITY.items():
+            headers.setdefault(name, value)
+
+    def _refusal(self, scope: Scope) -> ApiError | None:
+        """Why a request is not let through: no key, or a page of another site asks."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path not in PUBLIC and not self.has_key(scope):
+            message = "The API key is missing or wrong. Send it as Authorization: Bearer KEY."
+            return ApiError(401, message, "invalid_api_key",
+                            headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+        headers = Headers(scope=scope)
+        is_foreign = headers.get("sec-fetch-site") == "cross-site"  # by the browser itself
+        if is_foreign and scope["method"] == "POST" and not self._is_known(headers.get("origin")):
+            message = "A page of another site asks. Its origin must be named when serving."
+            return ApiError(403, message, "origin_not_allowed")
+        return None
+
+    def _is_known(self, origin: str | None) -> bool:
+        origins: Collection[str] = self.settings.origins
+        return origin in origins or "*" in origins
+
+    def has_key(self, scope: Scope) -> bool:
+        """Whether a request carries the key, where one is needed; compared in constant time."""
+        if not self.settings.api_key:
+            return True
+        headers = Headers(scope=scope)
+        kind, _, word = headers.get("authorization", "").partition(" ")
+        words = [word.strip()] if kind.lower() == "bearer" else []
+        for each in scope.get("subprotocols", ()):  # of a websocket
+            if each.startswith(KEY_PROTOCOL):
+                words.append(each.removeprefix(KEY_PROTOCOL))
+        wanted = self.settings.api_key.encode()
+        return any(hmac.compare_digest(each.encode("latin-1", "replace"), wanted) for each in words)
+
+
+def _request_id(word: str) -> str:
+    """The client's, if it is a harmless one, else a new one."""
+    return word if REQUEST_ID.fullmatch(word) else uuid.uuid4().hex

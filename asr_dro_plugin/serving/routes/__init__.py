@@ -1,0 +1,1 @@
+"""The routes, a file a kind; each makes a router for a ``Service``."""

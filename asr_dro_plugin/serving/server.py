@@ -1,0 +1,167 @@
+"""The service as a process: a socket, uvicorn, the pool, and an end in which nothing is lost.
+
+A first SIGTERM or SIGINT drains: recordings that are in are finished (for ``drain_seconds`` at
+most), new ones are sent away with 503, and the socket stays open until the end, so that nobody who
+is in the kernel's queue is cut off.  A second one ends at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from asr_dro_plugin.errors import UserError, in_one_line
+from asr_dro_plugin.serving.app import create_app
+from asr_dro_plugin.serving.connections import connection_class
+from asr_dro_plugin.serving.pool import Pool
+from asr_dro_plugin.serving.settings import ServiceSettings
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LAST_ANSWERS = 5  # seconds for answers that are being read when all work is done
+MOST_FILES = 65_536  # open files, where the system lets us
+BACKLOG = 2048  # connections in the kernel's queue
+log = logging.getLogger("asr_dro.serve")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        UserError: the port is taken or not ours to take, the host is no address of this machine.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, proto)
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--host {host} cannot be used: {in_one_line(error)}. Use 127.0.0.1 for "
+                        "this machine alone, 0.0.0.0 for all.") from None  # fmt: skip
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise UserError(f"Port {port} of {host} cannot be used: {error.strerror}. Give another "
+                        "with --port, or 0 for a free one.") from None  # fmt: skip
+    return sock
+
+
+def address_of(sock: socket.socket) -> str:
+    """``http://127.0.0.1:8000``."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(
+    settings: ServiceSettings,
+    say: Callable[[str], None],
+    make_pool: Callable[[ServiceSettings], Pool] = Pool,
+) -> int:
+    """Serve until a signal; 0 after a clean end, 1 where recordings were cut off.
+
+    Args:
+        say: is given each line for people: the address, and when models are loaded.
+        make_pool: of the workers.
+
+    Raises:
+        UserError: the address cannot be used, the models cannot be loaded.
+    """
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr,
+                        format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of clients' bytes
+    _more_files()
+    sock = listen(settings.host, settings.port)
+    with sock:
+        return asyncio.run(_Running(settings, make_pool(settings), sock, say).serve())
+
+
+def _more_files() -> None:
+    """As many open files as may be: each client and each upload is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+class _Running:
+    """One life of the service."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        pool: Pool,
+        sock: socket.socket,
+        say: Callable[[str], None],
+    ) -> None:
+        self.settings, self.pool, self.sock, self.say = settings, pool, sock, say
+        self.app = create_app(settings, pool)
+        self.server = _Server(self.app, settings, self.stop)
+        self.all_done, self._drain = True, None
+
+    async def serve(self) -> int:
+        began = time.monotonic()
+        self.say(f"asr-dro serve: {address_of(self.sock)} ({', '.join(self.settings.models)}; "
+                 f"{self.settings.num_workers} workers are loading)")  # fmt: skip
+        await self.pool.start()
+        serving = asyncio.create_task(self.server.serve(sockets=[self.sock]))
+        loading = asyncio.create_task(self.pool.wait_ready())
+        try:
+            await asyncio.wait({serving, loading}, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done() and loading.result():
+                self.say(f"asr-dro serve: ready after {time.monotonic() - began:.1f} s")
+            elif loading.done() and not self._drain:
+                raise UserError(self.pool.fault or "The models could not be loaded in time.")
+            await serving
+        finally:
+            self.server.should_exit = True
+            loading.cancel()
+            await self.pool.drain(0)
+            await asyncio.wait({serving})
+        self.say("asr-dro serve: stopped")
+        return 0 if self.all_done else 1
+
+    def stop(self) -> None:
+        """Begin to drain; at once where that has begun already."""
+        if self._drain is None:
+            self._drain = asyncio.get_running_loop().create_task(self._drained())
+        else:
+            self.server.should_exit = self.server.force_exit = True
+
+    async def _drained(self) -> None:
+        self.app.state.service.is_draining = True
+        self.all_done = await self.pool.drain(self.settings.drain_seconds)
+        if not self.all_done:
+            log.error("recordings were cut off: they took longer than --drain_seconds")
+        self.server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which leaves signals to us."""
+
+    def __init__(self, app: object, settings: ServiceSettings, stop: Callable[[], None]) -> None:
+        super().__init__(uvicorn.Config(
+            app, http=connection_class(settings.body_timeout), log_config=None, access_log=False,
+            lifespan="off", server_header=False, proxy_headers=False, backlog=BACKLOG,
+            root_path=settings.root_path, timeout_graceful_shutdown=LAST_ANSWERS,
+        ))  # fmt: skip
+        self._stop = stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,80 @@
+"""A whole service as a process of its own: uvicorn, the routes, the pool; its workers stand in."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import soundfile
+
+from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.serving.pool import Pool
+from asr_dro_plugin.serving.server import run
+from asr_dro_plugin.serving.settings import ServiceSettings
+
+STAND_IN = (sys.executable, "-m", "tests.serving.stand_in")
+
+
+def wav(seconds=25.0, level=0.01, rate=16000):
+    """The bytes of a recording; its level tells the stand-in what to do."""
+    content = io.BytesIO()
+    soundfile.write(content, np.full(round(seconds * rate), level, np.float32), rate, format="WAV")
+    return content.getvalue()
+
+
+class Front:
+    """A service that was started.
+
+    Attributes:
+        url: its address.
+        process: the front's process; the workers are its children.
+    """
+
+    def __init__(self, process):
+        self.process = process
+        first = process.stdout.readline()
+        assert first.startswith("asr-dro serve: http"), process.communicate(timeout=20)
+        self.url = first.split()[2]
+        self.port = int(self.url.rpartition(":")[2])
+
+    def wait_ready(self):
+        assert "ready after" in self.process.stdout.readline()
+        return self
+
+    def stop(self, number=signal.SIGTERM, seconds=20):
+        """(exit code, rest of stdout, the log)."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+
+@contextlib.contextmanager
+def front(ready=True, environment=None, **settings):
+    """A service with these settings, at a free port, gone behind the block."""
+    settings = {"models": {"m": "."}, "port": 0, "workers": 1, **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.serving.fronts", json.dumps(settings)], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    try:
+        made = Front(process)
+        yield made.wait_ready() if ready else made
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def main():
+    told = json.loads(sys.argv[1])
+    told["origins"] = tuple(told.get("origins", ()))
+    settings = ServiceSettings(**told)
+    return run(settings, lambda line: print(line, flush=True), lambda told: Pool(told, STAND_IN))
+
+
+if __name__ == "__main__":
+    run_main(main)
