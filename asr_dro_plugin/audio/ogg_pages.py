@@ -11,6 +11,9 @@ from typing import BinaryIO, NamedTuple
 MAGIC = b"OggS"
 HEADER = 27  # bytes before the table of segments
 FIRST, BEGINS = 26, 2  # offset of the number of segments; flag of a stream's first page
+LONGEST = HEADER + 255 + 255 * 255  # bytes of a page
+WINDOW = 1 << 20  # bytes read at a time
+IN_VAIN = 64 << 20
 MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -43,13 +46,14 @@ class OggPages(NamedTuple):
 
 
 def walk(stream: BinaryIO) -> OggPages | None:
-    """Check every page; None where the file does not begin with one."""
-    content = stream.read()
-    if not content.startswith(MAGIC):
+    """Check every page, from the beginning; None where the file does not begin with one."""
+    if stream.read(len(MAGIC)) != MAGIC:
         return None
+    size = stream.seek(0, 2)
+    stream.seek(0)
     whole = missing = streams = end = 0
     expected: dict[bytes, int] = {}
-    for at, page in _whole_pages(content):
+    for at, page in whole_pages(stream):
         serial, number = page[14:18], int.from_bytes(page[18:22], "little")
         streams += bool(page[5] & BEGINS)
         if not page[5] & BEGINS:
@@ -57,18 +61,32 @@ def walk(stream: BinaryIO) -> OggPages | None:
         expected[serial] = number + 1
         whole += len(page)
         end = at + len(page)
-    size = len(content)
     return OggPages(size, size - whole, size - end, missing, streams)
 
 
-def _whole_pages(content: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while (at := content.find(MAGIC, at)) >= 0:
+def whole_pages(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of each page, in the memory of one.
+
+    What looks like many pages and is none costs time: after ``IN_VAIN`` bytes of such it ends.
+    """
+    content, base, at, in_vain, is_end = b"", 0, 0, 0, False
+    while in_vain < IN_VAIN:
+        if not is_end and len(content) - at < LONGEST:
+            more = stream.read(WINDOW)
+            content, base, at, is_end = content[at:] + more, base + at, 0, not more
+            continue
+        start = content.find(MAGIC, at)
+        if start < 0 and is_end:
+            return
+        if start != at:  # at the window's end there may be the beginning of one
+            at = start if start > 0 else len(content) - len(MAGIC) + 1
+            continue
         page = content[at : at + _length(content, at)]
         if len(page) > HEADER and checksum(page) == int.from_bytes(page[22:26], "little"):
-            yield at, page
+            yield base + at, page
             at += len(page)
         else:
+            in_vain += len(page)
             at += 1
 
 

@@ -75,3 +75,16 @@ def test_what_is_cut_off_lies_behind_the_last_page():
     found = walk(CONTENT[:cut])
     assert found.num_behind == found.num_damaged == cut - STARTS[-1]
     assert np.isclose(found.damaged_share, found.num_damaged / cut)
+
+
+def test_a_file_of_many_windows_is_walked_in_little_memory(monkeypatch):
+    content = CONTENT + b"junk" + CONTENT * 3 + b"OggS"
+    wanted = walk(content)
+    monkeypatch.setattr(ogg_pages, "WINDOW", 1 << 10)
+    assert walk(content) == wanted and wanted.num_damaged == 8
+
+
+def test_what_only_looks_like_pages_does_not_take_for_ever(monkeypatch):
+    monkeypatch.setattr(ogg_pages, "IN_VAIN", 1 << 16)
+    found = walk(CONTENT + (b"OggS" + bytes(22) + b"\xff" + b"\xff" * 4) * 4000)
+    assert found.num_damaged == found.num_bytes - len(CONTENT)
