@@ -240,7 +240,7 @@ def main(
     """The process: descriptors of the socket and of the page, settings as JSON."""
     for number in (signal.SIGTERM, signal.SIGINT):  # the front ends it, after a drain
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.ERROR)
     link_fd, page_fd, settings = int(arguments[0]), int(arguments[1]), arguments[2]
     link, page = socket.socket(fileno=link_fd), mmap.mmap(page_fd, PAGE.size)
     end_with(link)

@@ -88,7 +88,7 @@ def all_of(folder: Path) -> dict[str, bytes]:
     caf = (b"caff\0\1\0\0desc" + struct.pack(">qd4sIIIII", 32, 16000.0, b"lpcm", 0, 2, 1, 1, 16)
            + b"data" + struct.pack(">qI", 1 << 60, 0) + bytes(3200))  # fmt: skip
     nist = (b"NIST_1A\n   1024\nchannel_count -i 1\nsample_rate -i 16000\nsample_n_bytes -i 2\n"
-            b"sample_count -i 999999999999\nsample_coding -s3 pcm\nend_head\n").ljust(1024)  # fmt: skip
+            b"sample_count -i 999999999999\nsample_coding -s3 pcm\nend_head\n")  # fmt: skip
     return {
         "1 Hz": wav(rate=1),
         "1 Hz, sizes of 4 GB": wav(rate=1, declared=2**32 - 2),
@@ -101,7 +101,7 @@ def all_of(folder: Path) -> dict[str, bytes]:
         "hours of Opus": hours_of_opus(folder, 5.0),
         "zip named WAV": zip_bomb(),
         "zip in WAV": wav(content=zip_bomb(), tag=UNKNOWN_TAG),
-        "AU of 2 GB": au, "CAF of 2^60 bytes": caf, "SPHERE of 10^12 samples": nist + bytes(3200),
+        "AU of 2 GB": au, "CAF of 2^60 bytes": caf, "SPHERE of 10^12 samples": nist.ljust(4224),
         "Ogg of magics": ogg_of_magics(),
         "playlist": b"#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.mp3\n#EXT-X-ENDLIST\n",
         "concat": b"ffconcat version 1.0\nfile /etc/passwd\n",
