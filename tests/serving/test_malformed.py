@@ -61,8 +61,8 @@ def test_bombs_and_things_that_are_no_audio_are_the_clients_fault(tmp_path):
     for name in bombs.AS_LONG_AS_THEY_ARE:
         del contents[name]
     noise = np.random.default_rng(0).bytes(100_000)
-    others = [b"", b"\n", noise, b"<html></html>", b"\x7fELF" + bytes(500), b"%PDF-1.7\n" * 99, b"RIFF",
-              b"OggS", b"fLaC", b"ID3\4" + b"\x7f" * 200]  # fmt: skip
+    others = [b"", b"\n", noise, b"<html></html>", b"\x7fELF" + bytes(500), b"%PDF-1.7\n" * 99,
+              b"RIFF", b"OggS", b"fLaC", b"ID3\4" + b"\x7f" * 200]  # fmt: skip
     made, num_restarts = verdicts([*contents.values(), *others])
     assert {verdict[0] for verdict in made} == {"4"}, list(zip(contents, made, strict=False))
     assert num_restarts == 0
