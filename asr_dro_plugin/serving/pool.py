@@ -328,6 +328,8 @@ class Pool:
             self._workers.remove(worker)
             was_ready = worker.is_ready
             code = await asyncio.shield(worker.end())
+            if not was_ready and not worker.has_told:
+                self._fail(f"A worker ended ({_why(code)}) before its models were loaded.")
             self._mourn(worker, code)
         return was_ready
 
@@ -337,7 +339,7 @@ class Pool:
             if self._is_closed:
                 break
             if entry.number == worker.last_turn:
-                log.warning("worker %d ended (%s) at job %s", worker.process.pid, code,
+                log.warning("worker %d ended (%s) at job %s", worker.process.pid, _why(code),
                             entry.job.id)  # fmt: skip
                 is_crash = worker.was_hanging or -code in CRASHES or code > 0
                 entry.crashes += is_crash
@@ -404,7 +406,7 @@ class _Worker:
         self.pool, self.process, self._page = pool, process, page
         self._link = link
         self.open: dict[int, _Entry] = {}
-        self.is_ready = self.was_hanging = False
+        self.is_ready = self.was_hanging = self.has_told = False
         self.last_turn = NOBODY
         self._heard_at = time.monotonic()
 
@@ -520,8 +522,10 @@ class _Worker:
             self.is_ready = True
             self.is_ready = self.pool.welcome(said)
             if not self.is_ready:
+                self.has_told = True
                 self.kill()
         elif kind == FAULT:
+            self.has_told = True
             self.pool.refuse(said)
 
     async def end(self) -> int:
@@ -545,6 +549,14 @@ class _Worker:
         for entry in entries:
             entry.worker = None
         return entries
+
+
+def _why(code: int) -> str:
+    """A process' exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name}, perhaps out of memory" if -code == signal.SIGKILL else name
 
 
 def _is_open(descriptor: int) -> bool:

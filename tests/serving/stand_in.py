@@ -74,6 +74,8 @@ def load(settings):
         from asr_dro_plugin.errors import UserError
 
         raise UserError("broken/model.onnx is altered. Export it again.")
+    if "huge" in settings.models:  # as the system does when there is no memory left
+        os.kill(os.getpid(), signal.SIGKILL)
     return {name: Counter() for name in settings.models}
 
 

@@ -214,12 +214,15 @@ def test_a_drain_ends_in_time_and_tells_those_that_are_left():
     assert (end.status, end.code) == (503, "draining") and not was_clean and seconds < 3
 
 
-def test_a_model_that_cannot_be_loaded_is_told_of():
+@pytest.mark.parametrize(
+    ("model", "said"), [("broken", "altered"), ("huge", "SIGKILL, perhaps out of memory")]
+)
+def test_a_model_that_cannot_be_loaded_is_told_of(model, said):
     async def body(pool):
         assert not await pool.wait_ready(20)
         return pool.fault
 
-    assert "altered" in with_pool(body, models=("broken",), ready=False)
+    assert said in with_pool(body, models=(model,), ready=False)
 
 
 def test_workers_end_when_the_front_is_killed(tmp_path):
