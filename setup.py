@@ -98,6 +98,7 @@ setup(
     packages=find_packages(include=["asr_dro_plugin", "asr_dro_plugin.*"]),
     package_data={
         "asr_dro_plugin.reporting.page": ["*.css", "*.js"],  # of the report's page
+        "asr_dro_plugin.serving.page": ["*.html", "*.css", "js/*.js"],  # of the service's page
         "asr_dro_plugin.stack": ["*.json"],  # what a plan must know of ESPnet
     },
     install_requires=CORE,

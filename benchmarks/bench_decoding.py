@@ -121,8 +121,9 @@ class Ours:
 
     def __call__(self) -> float:
         """Seconds."""
-        from asr_dro_plugin.bin import decode
         from asr_dro_plugin.decoding import parts as decode_parts
+        from asr_dro_plugin.decoding.command_line import Request
+        from asr_dro_plugin.espnet.decode.transcribers import decode_rest
         from asr_dro_plugin.transcripts.partial import GrowingHypotheses
 
         begin = time.perf_counter()
@@ -130,7 +131,8 @@ class Ours:
         growing = GrowingHypotheses(decode_parts.part_file(self.out, 1, 1), {}, utt_ids)
         places = decode_parts.Locations(self.data, {})
         config = {"batch_duration": self.transcriber.settings.batch_duration}
-        decode.decode_rest(self.transcriber, growing, utt_ids, self.durations, places, config, True)
+        request = Request(None, config, None, None, strict=True)
+        decode_rest(self.transcriber, request, growing, utt_ids, self.durations, places)
         merged = time.perf_counter()
         decode_parts.merge(self.data, self.out, 1, ("text", "jsonl"))
         self.spent["merge"] = self.spent.get("merge", 0) + time.perf_counter() - merged

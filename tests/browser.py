@@ -3,12 +3,14 @@
 https://chromedevtools.github.io/devtools-protocol/
 """
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -24,14 +26,17 @@ def find_browser():
 
 
 class Browser:
-    """One page of one browser; ``events`` is all that the page reported."""
+    """One page of one browser; ``events`` is all that the page reported.
 
-    def __init__(self, width=1200, height=900, dark=False):
+    ``features`` are CSS media features beside the colour scheme, ``flags`` the browser's own.
+    """
+
+    def __init__(self, width=1200, height=900, dark=False, features=(), flags=()):
         self.folder = tempfile.mkdtemp(prefix="asr-dro-browser-")
         (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
         # The protocol's pipes are file descriptors 3 and 4, which Python itself may be using.
         command = ["bash", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "_", find_browser(),
-                   *FLAGS, f"--user-data-dir={self.folder}", "about:blank"]  # fmt: skip
+                   *FLAGS, *flags, f"--user-data-dir={self.folder}", "about:blank"]  # fmt: skip
         self.process = subprocess.Popen(
             command, pass_fds=(their_in, their_out), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -48,8 +53,9 @@ class Browser:
             self.ask(f"{domain}.enable")
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
                  deviceScaleFactor=1, mobile=width < 600)  # fmt: skip
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        media = {"prefers-color-scheme": "dark" if dark else "light", **dict(features)}
+        emulated = [{"name": name, "value": value} for name, value in media.items()]
+        self.ask("Emulation.setEmulatedMedia", features=emulated)
 
     def __enter__(self):
         return self
@@ -93,13 +99,9 @@ class Browser:
         return json.loads(line)
 
     def open(self, path):
-        """Load a file and wait until it is whole."""
-        self.ask("Page.navigate", url=f"file://{path}")
-        while (
-            self.value("document.readyState") != "complete"
-            or self.value("location.href") == "about:blank"
-        ):
-            time.sleep(0.05)
+        """Load a file, or an address with its scheme, and wait until it is whole."""
+        self.ask("Page.navigate", url=path if "://" in str(path) else f"file://{path}")
+        self.until("document.readyState == 'complete' && location.href != 'about:blank'")
 
     def value(self, expression):
         """What JavaScript makes of an expression."""
@@ -108,6 +110,44 @@ class Browser:
         if "exceptionDetails" in answer:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
+
+    def until(self, expression, seconds=PATIENCE):
+        """The first value of an expression that is true."""
+        end = time.monotonic() + seconds
+        while not (value := self.value(expression)):
+            assert time.monotonic() < end, f"still not: {expression}"
+            time.sleep(0.02)
+        return value
+
+    def choose(self, selector, *paths):
+        """Choose files in an input."""
+        root = self.ask("DOM.getDocument")["root"]["nodeId"]
+        node = self.ask("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.ask("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
+
+    def press(self, key):
+        """A key down and up, as ``KeyboardEvent.key`` names it."""
+        code = {"Tab": 9, "Enter": 13, " ": 32}.get(key, 0)
+        text = {"Enter": "\r", " ": " "}.get(key, "")
+        self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, text=text,
+                 windowsVirtualKeyCode=code)  # fmt: skip
+        self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def click(self, selector):
+        """A real click of the mouse in the middle of an element."""
+        where = self.value(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center'}); const b = e.getClientRects()[0];"
+            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=where[0], y=where[1], clickCount=1,
+                     button="none" if kind == "mouseMoved" else "left")  # fmt: skip
+
+    def picture(self, path, whole=False):
+        """A screenshot of what is seen, or of the whole page, as PNG."""
+        shot = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
+        Path(path).write_bytes(base64.b64decode(shot["data"]))
 
     def requests(self):
         """URLs that the page asked for, without those that hold their content."""

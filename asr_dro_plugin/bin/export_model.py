@@ -1,27 +1,44 @@
 """Write a trained model in another system's format.
 
-    asr-dro export EXP --to hf --out FOLDER
-
 hf: a folder that transformers' Wav2Vec2ForCTC (HubertForCTC, WavLMForCTC) loads, with tokenizer and
 feature extractor; for encoders hf_wav2vec2 and fairseq_wav2vec2 with CTC on the last layer.
+
+onnx: a folder with one graph, speech in and log probabilities of CTC out, that runs without torch:
+by asr-dro transcribe, onnx-asr, sherpa-onnx and every runtime of ONNX. The graph is compared with
+torch before the folder is there.
 """
 
 import logging
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
-from asr_dro_plugin.errors import run_main
+from asr_dro_plugin.errors import UserError, run_main
 
-FORMATS = ("hf",)
+EPILOG = """Uses:
+  asr-dro export exp/asr_X --to onnx --out onnx_X
+  asr-dro export exp/asr_X --to onnx --out onnx_X --inference_config conf/decode_asr_beam.yaml
+  asr-dro export exp/asr_xlsr_hr --to hf --out for_transformers
+"""
+FORMATS = ("hf", "onnx")
+OF_ONNX = ("inference_config", "lm_dir", "licence", "opset", "external_data")
 
 
 def get_parser() -> Parser:
-    parser = Parser(prog="asr-dro export", description=__doc__)
+    parser = Parser(prog="asr-dro export", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("exp", type=Path, help="trained or imported experiment")
     add("--to", required=True, choices=FORMATS, help="the format")
     add("--out", type=Path, required=True, help="the folder to make; it must not be there yet")
     add("--model_file", help="its model file (default: the average by its best_model_criterion)")
+    onnx = parser.add_argument_group("for onnx")
+    add = onnx.add_argument
+    add("--inference_config", help="how the folder is decoded unless another way is asked for "
+        "(default: greedily)")  # fmt: skip
+    add("--lm_dir", help="language models to put in")
+    add("--licence", help="of the model, for its card (default: unknown)")
+    add("--opset", type=int, help="version of ONNX's operators, 17 to 20 (default: 17)")
+    onnx.add_switch("--external_data", default=None, help="weights in a file beside the graph "
+                    "(default: only where they are larger than 1.5 GB)")  # fmt: skip
     return parser
 
 
@@ -29,6 +46,23 @@ def main(argv: list[str] | None = None) -> int:
     """Export, and say what loads it."""
     args = get_parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    chosen = {key: getattr(args, key) for key in OF_ONNX if getattr(args, key) is not None}
+    if args.to == "hf":
+        for key in chosen:
+            raise UserError(f"--{key} is about --to onnx. Leave it out.")
+        return _hf(args)
+    from asr_dro_plugin.export.onnx.folder import OnnxOptions, export_onnx
+
+    made = export_onnx(args.exp, args.out, OnnxOptions(model_file=args.model_file, **chosen))
+    parity = made["parity"]
+    print(
+        f"{args.out}: within {parity['max_abs_diff']:.1e} of torch ({parity['on']}). "
+        f"asr-dro transcribe AUDIO --exp {args.out} uses it."
+    )
+    return 0
+
+
+def _hf(args) -> int:
     from asr_dro_plugin.export.hf import export_hf
 
     architecture = export_hf(args.exp, args.out, args.model_file)

@@ -20,7 +20,7 @@ COMMANDS = {
     "unpack": ("unpack", "a packed model as a folder, checked"),
     "info": ("info", "what a configuration builds, or what a folder with a model holds"),
     "import": ("import_model", "a model of another system as an experiment: nemo, hf, fairseq ..."),
-    "export": ("export_model", "an experiment in another system's format: hf"),
+    "export": ("export_model", "an experiment in another system's format: onnx, hf"),
     "vocab": ("vocab", "a list of tokens from texts, and the stray characters in them"),
     "preflight": ("preflight", "what training will meet, by language; refuses what cannot work"),
     "check-config": ("check_config", "check a YAML without running anything"),

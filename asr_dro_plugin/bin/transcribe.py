@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     check_output(args.out, formats, locations, args.overwrite)
     with loading(f"{request.model.exp}/{request.model.file}"), quiet_import():
         import asr_dro_plugin.espnet  # noqa: F401  registers our classes
-        from asr_dro_plugin.espnet.decode.recordings import transcribe_files
         from asr_dro_plugin.espnet.decode.transcribers import load_requested
+        from asr_dro_plugin.transcribing.recordings import transcribe_files
 
         transcriber = load_requested(request)
     with warnings.catch_warnings():

@@ -9,7 +9,7 @@ utterance.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.decoding.sounding import Sounding
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.stack.frames import FrameCounter
 
 STRIDE_SHARE = 6  # a stride of None is a sixth of the chunk on each side
 
@@ -39,9 +38,9 @@ class Chunk(NamedTuple):
     last: int | None
 
 
-def refuse_uncounted(frames: FrameCounter) -> None:
+def refuse_uncounted(exact_frames: bool) -> None:
     """Refuse chunks for a stack whose frames no rule counts."""
-    if not frames.exact:
+    if not exact_frames:
         raise UserError(
             "chunk_length needs a stack whose frames are known by rule, which this one's are "
             "not. Leave it out, or cut the audio first (asr-dro segment)."
@@ -141,10 +140,8 @@ def chunked(
     return replace(emission, log_probs=whole[None], lengths=np.array([len(whole)]))
 
 
-def stitch(pieces: Sequence[Any], chunks: Sequence[Chunk]) -> Any:
+def stitch(pieces: Sequence[np.ndarray], chunks: Sequence[Chunk]) -> np.ndarray:
     """One (T, V) array of what is kept of each chunk's log probabilities (T_n, V).
-
-    numpy arrays give a numpy array, torch tensors a tensor.
 
     Raises:
         ChunkError: a model gave fewer frames for a chunk than are to be kept of it.
@@ -156,8 +153,4 @@ def stitch(pieces: Sequence[Any], chunks: Sequence[Chunk]) -> Any:
                 f"The model gives {len(piece)} frames for a chunk of {chunk.end - chunk.start} "
                 f"samples, and {chunk.last} are to be kept. Give a longer right stride."
             )
-    if all(isinstance(piece, np.ndarray) for piece in kept):
-        return np.concatenate(kept)
-    import torch
-
-    return torch.cat(kept)
+    return np.concatenate(kept)

@@ -136,7 +136,7 @@ def request_of(
             "give. Take text, json or trn."
         )
     if config.get("chunk_length"):
-        refuse_uncounted(frame_counter(model.experiment))
+        refuse_uncounted(frame_counter(model.experiment).exact)
     where = args.config or "the options"
     decoder = decoder_for(model.experiment, config, args.lm_dir, args.strict, where)
     return Request(model, config, decoder, args.lm_dir, args.strict)

@@ -71,8 +71,8 @@ def pack(exp: str | os.PathLike, out: str | os.PathLike, options: PackOptions) -
         UserError: a file is not there (yet), or they do not fit together.
     """
     exp = Path(exp)
-    options = _with_own_decoding(exp, options)
-    config = _read_training(exp)
+    options = with_own_decoding(exp, options)
+    config = read_training(exp)
     model_file = _model_file(exp, config, options)
     weights = pack_weights.find_weights(exp, model_file)
     if options.merge_adapters:
@@ -96,16 +96,16 @@ def _pack(exp: Path, out: Path, options: PackOptions, config: Mapping, weights: 
     members[Path(model_file).name] = pack_weights.resolved(weights)
     members |= _tables(config) | {CONFIG: pack_config.to_bytes(packed)}
     members |= _decoding(options)
-    scores = _scores(exp, model_file, options)
+    scores = scores_of(exp, model_file, options)
     members |= {f"scores/{p.parent.parent.name}/{p.parent.name}/{p.name}": p for p in scores}
-    run = _describe_run(exp, config, name, Path(model_file).name, num_parameters, scores, options)
+    run = describe_run(exp, config, name, Path(model_file).name, num_parameters, scores, options)
     members[CARD] = card.write_card(run).encode()
     members[META] = _meta(Path(model_file).name, run.versions[-1])
     _write(out, members, _manifest(run, members, options), options.overwrite)
     return warnings
 
 
-def _with_own_decoding(exp: Path, options: PackOptions) -> PackOptions:
+def with_own_decoding[Options](exp: Path, options: Options) -> Options:
     """How an imported or unpacked model is decoded goes along, unless another way is given."""
     if options.inference_config or options.lm_dir or not (exp / DECODE).is_file():
         return options
@@ -120,7 +120,12 @@ def _model_file(exp: Path, config: Mapping, options: PackOptions) -> str:
     return best_model_file(exp) if (exp / IMPORTED).is_file() else default_model_file(config)
 
 
-def _read_training(exp: Path) -> dict:
+def read_training(exp: Path) -> dict:
+    """The configuration of a trained experiment, its names as they are from here.
+
+    Raises:
+        UserError: there is none, or no list of tokens in it.
+    """
     config = read_config(exp)
     if not config:
         raise UserError(f"{exp} holds no {CONFIG}. Give a trained experiment (stage 11).")
@@ -134,12 +139,13 @@ def _tables(config: Mapping) -> dict[str, Content]:
     """tokens.txt and groups.txt, as the configuration has them."""
     tokens = "".join(f"{token}\n" for token in config["token_list"])
     made: dict[str, Content] = {TOKENS: tokens.encode()}
-    if groups := _groups(config):
+    if groups := groups_of(config):
         made[GROUPS] = "".join(f"{group}\n" for group in groups).encode()
     return made
 
 
-def _groups(config: Mapping) -> list[str]:
+def groups_of(config: Mapping) -> list[str]:
+    """Names of the groups that were trained on; none of a model without."""
     return list((config.get("model_conf") or {}).get("groups") or config.get("groups") or [])
 
 
@@ -150,17 +156,25 @@ def _decoding(options: PackOptions) -> dict[str, Content]:
         load_config(options.inference_config)
         made[DECODE] = Path(options.inference_config).resolve()
     if options.lm_dir:
-        folder = Path(options.lm_dir)
-        found = sorted(p for p in folder.glob("*/*") if p.name in LM_FILES and p.is_file())
-        if not any(p.name.startswith(("lm.arpa", "lm.bin")) for p in found):
-            raise UserError(
-                f"--lm_dir {folder} holds no <name>/lm.arpa.gz. Make one: asr-dro lm build."
-            )
-        made |= {f"{LM}/{p.parent.name}/{p.name}": p.resolve() for p in found}
+        made |= language_models(Path(options.lm_dir))
     return made
 
 
-def _scores(exp: Path, model_file: str, options: PackOptions) -> list[Path]:
+def language_models(folder: Path) -> dict[str, Path]:
+    """Name in an archive -> file, of all language models in a folder.
+
+    Raises:
+        UserError: it holds none.
+    """
+    found = sorted(p for p in folder.glob("*/*") if p.name in LM_FILES and p.is_file())
+    if not any(p.name.startswith(("lm.arpa", "lm.bin")) for p in found):
+        raise UserError(
+            f"--lm_dir {folder} holds no <name>/lm.arpa.gz. Make one: asr-dro lm build."
+        )
+    return {f"{LM}/{p.parent.name}/{p.name}": p.resolve() for p in found}
+
+
+def scores_of(exp: Path, model_file: str, options: PackOptions) -> list[Path]:
     """``score.json`` and ``score.txt`` of the decodings with this model, test sets first."""
     stem = Path(model_file).stem
     tags = {path.parent.parent.name for path in score_paths(exp)}
@@ -180,11 +194,12 @@ def _scores(exp: Path, model_file: str, options: PackOptions) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
-def _describe_run(
+def describe_run(
     exp: Path, config: Mapping, name: str, model_file: str, num_parameters: int,
     scores: Sequence[Path], options: PackOptions,
 ) -> card.Run:  # fmt: skip
-    groups, recipe = _groups(config), recipe_of(exp)
+    """What the card of a model is written from; ``scores`` as of ``scores_of``."""
+    groups, recipe = groups_of(config), recipe_of(exp)
     json_files = [path for path in scores if path.suffix == ".json"]
     return card.Run(
         name, config, model_file, num_parameters,

@@ -2,9 +2,10 @@
 
 Strided convolutions bring the frame rate down, residual convolutions of odd width see about a
 second around each frame, and a squeeze-and-excitation gate (Hu et al. 2018, arXiv:1709.01507) in
-each block lets the whole utterance, its language above all, tune the channels.  All normalisation
-is per frame (layer norm) and all convolutions are masked, so an utterance gives the same output
-alone and padded in a batch.
+each block lets the whole utterance, its language above all, tune the channels.  Without the gates a
+frame depends on that second alone, and speech can be transcribed exactly while it is said.  All
+normalisation is per frame (layer norm) and all convolutions are masked, so an utterance gives the
+same output alone and padded in a batch.
 
 Shapes: B utterances, T frames in, S frames out, D input features, H channels.
 """
@@ -60,18 +61,18 @@ class StridedConv(torch.nn.Module):
 class ResidualBlock(torch.nn.Module):
     """Norm, masked convolution, ReLU, dropout and utterance gate beside an identity path."""
 
-    def __init__(self, channels: int, kernel_size: int, dropout: float) -> None:
+    def __init__(self, channels: int, kernel_size: int, dropout: float, gates: bool = True) -> None:
         super().__init__()
         self.norm = ChannelNorm(channels)
         self.conv = torch.nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2)
         self.dropout = torch.nn.Dropout(dropout)
-        self.gate = UtteranceGate(channels)
+        self.gate = UtteranceGate(channels) if gates else None
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(B, H, T) and the (B, 1, T) mask of valid frames -> (B, H, T)."""
         y = self.conv(self.norm(x) * mask)
         y = self.dropout(F.relu(y)) * mask
-        return x + self.gate(y, mask)
+        return x + (y if self.gate is None else self.gate(y, mask))
 
 
 class ConvNet(torch.nn.Module):
@@ -84,6 +85,7 @@ class ConvNet(torch.nn.Module):
         kernel_size: width of every convolution in frames; odd.
         strides: one strided convolution each; (2, 2) makes 40 ms frames of 10 ms ones.
         dropout: in the residual blocks, 0..1.
+        gates: whether the utterance's mean gates each block.
         interctc_layer_idx: blocks, counted from 1, whose output ``layers`` gives too, as ESPnet
             calls them; the last one is the output itself and none of them.
 
@@ -99,6 +101,7 @@ class ConvNet(torch.nn.Module):
         kernel_size: int = 7,
         strides: Sequence[int] = (2, 2),
         dropout: float = 0.1,
+        gates: bool = True,
         interctc_layer_idx: Sequence[int] = (),
     ) -> None:
         super().__init__()
@@ -118,7 +121,7 @@ class ConvNet(torch.nn.Module):
             for size, stride in zip(sizes, self.strides, strict=False)
         )
         self.blocks = torch.nn.ModuleList(
-            ResidualBlock(hidden_size, kernel_size, dropout) for _ in range(num_blocks)
+            ResidualBlock(hidden_size, kernel_size, dropout, gates) for _ in range(num_blocks)
         )
         self.norm = ChannelNorm(hidden_size)
         self.output_size = hidden_size

@@ -1,9 +1,11 @@
 """How many frames CTC sees for an utterance of so many samples, without building a model."""
 
+import bisect
 import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -48,6 +50,14 @@ class FrameCounter:
         for step in self.steps:
             frames = np.maximum(step.rule(frames), 0)
         return int(frames) if np.ndim(num_samples) == 0 else frames
+
+    @cached_property
+    def min_samples(self) -> int:
+        """The fewest samples that give a frame; no fewer than one."""
+        most = 1
+        while not self.num_frames(most):
+            most *= 2
+        return bisect.bisect_left(range(1, most + 1), 1, key=self.num_frames) + 1
 
 
 def frame_counter(config: Mapping) -> FrameCounter:

@@ -98,15 +98,6 @@ def test_a_long_recordings_emission_is_that_of_one_pass(library):
     assert (emission.blank_id, emission.frame_shift) == (1, 0.02)
 
 
-def test_tensors_are_stitched_to_a_tensor():
-    torch = pytest.importorskip("torch")
-    chunks = plan_chunks(RATE, 0.5, (0.1, 0.1), 320, RATE)
-    pieces = [local_model(np.ones(c.end - c.start, np.float32), 320, 400) for c in chunks]
-    together = stitch([torch.from_numpy(piece) for piece in pieces], chunks)
-    assert torch.is_tensor(together)
-    np.testing.assert_array_equal(together.numpy(), stitch(pieces, chunks))
-
-
 def test_a_model_that_gives_too_few_frames_for_a_chunk_is_no_silent_shift():
     chunks = plan_chunks(RATE, 0.5, (0.0, 0.0), 320, RATE)
     pieces = [local_model(np.ones(c.end - c.start, np.float32), 320, 400) for c in chunks]

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Decodes as stage 12 does, and stands still after a number of batches.
 STANDING_STILL = """
 import sys, time
-from asr_dro_plugin.espnet.decode.transcriber import Transcriber
+from asr_dro_plugin.transcribing.transcriber import Transcriber
 from asr_dro_plugin.bin import decode
 
 real, left = Transcriber.__call__, [int(sys.argv[1])]

@@ -39,7 +39,7 @@ def speech(dump):
 
 
 def transcribed(recogniser, samples, **settings):
-    from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
+    from asr_dro_plugin.transcribing.transcriber import Transcriber, TranscriberSettings
 
     decoder = build_decoder(
         read_decode_config({"mode": "greedy"}), recogniser.tokens, "char", recogniser.model.blank_id

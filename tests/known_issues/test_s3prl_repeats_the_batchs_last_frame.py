@@ -36,7 +36,7 @@ def test_an_utterance_says_in_a_batch_what_it_says_alone(recogniser):
         alone = recogniser.emission([samples])
         length = int(alone.lengths[0])
         assert length == int(together.lengths[row])
-        difference = (together.log_probs[row, :length] - alone.log_probs[0]).abs()
+        difference = np.abs(together.log_probs[row, :length] - alone.log_probs[0])
         assert difference.max() < 1e-4
 
 
@@ -48,4 +48,4 @@ def test_alone_it_has_espnets_own_log_probs(recogniser):
         model.frontend._forward_hooks.pop(hook)
     with torch.no_grad():
         encoded, _ = model.encode(torch.from_numpy(samples)[None], torch.tensor([12345]))
-    assert torch.equal(ours, model.ctc.log_softmax(encoded))
+    assert np.array_equal(ours, model.ctc.log_softmax(encoded).detach().numpy())

@@ -69,7 +69,7 @@ def test_transcribe_prints_an_empty_line(trained, data, tmp_path, capsys, caplog
 def test_one_sample_more_than_half_a_window_is_decoded(trained):
     from asr_dro_plugin.decoding.greedy import best_paths
     from asr_dro_plugin.espnet.decode.inference import load_recogniser
-    from asr_dro_plugin.espnet.decode.transcriber import Transcriber
+    from asr_dro_plugin.transcribing.transcriber import Transcriber
 
     recogniser = load_recogniser(trained, "valid.cer_ctc.ave.pth")
     speech = [SpeechItem(str(n), np.ones(n, dtype=np.float32)) for n in (0, 256, 257)]

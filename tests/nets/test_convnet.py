@@ -9,10 +9,10 @@ from asr_dro_plugin.nets.convnet import ConvNet
 from asr_dro_plugin.nets.masks import frame_mask, strided_length
 
 
-@pytest.fixture(scope="module")
-def net() -> ConvNet:
+@pytest.fixture(scope="module", params=[True, False], ids=["gates", "no gates"])
+def net(request) -> ConvNet:
     torch.manual_seed(0)
-    return ConvNet(8, hidden_size=64, num_blocks=2, kernel_size=5, strides=(2, 2)).eval()
+    return ConvNet(8, 64, num_blocks=2, kernel_size=5, strides=(2, 2), gates=request.param).eval()
 
 
 @settings(max_examples=25, deadline=None)

@@ -261,3 +261,11 @@ def test_an_unknown_input_layer_is_refused_with_the_legal_ones():
     config = {"encoder": "conformer", "encoder_conf": {"input_layer": "conv2d3"}}
     with pytest.raises(UserError, match="input_layer is 'conv2d3'.*Did you mean 'conv2d'.*conv2d8"):
         frame_counter(config)
+
+
+@pytest.mark.parametrize("name, hop", [("conv_ctc", 160), ("transformer", 160), ("quartznet", 128)])
+def test_the_fewest_samples_give_a_frame_and_one_less_gives_none(name, hop):
+    config = {"frontend": "default", "frontend_conf": {"hop_length": hop}, "encoder": name}
+    counter = frame_counter(config)
+    fewest = counter.min_samples
+    assert counter.num_frames(fewest) >= 1 and counter.num_frames(fewest - 1) == 0

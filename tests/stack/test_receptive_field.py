@@ -73,17 +73,15 @@ def test_with_gates_quartznet_sees_the_whole_utterance():
 CONV_CTC = {"hidden_size": 64, "num_blocks": 2, "kernel_size": 3, "strides": [2, 3], "dropout": 0.0}
 
 
-def test_conv_ctc_sees_the_whole_utterance_through_its_gates_and_a_second_without(monkeypatch):
-    from asr_dro_plugin.nets.convnet import UtteranceGate
-
+def test_conv_ctc_sees_the_whole_utterance_through_its_gates_and_a_second_without():
     field, frames = counted("conv_ctc", **CONV_CTC)
     assert not field.is_finite and field.whole == ("encoder conv_ctc (gates of its blocks)",)
     touched, everything = of_frames("encoder", "conv_ctc", 4, **CONV_CTC)
     assert touched > everything - 6 > frames  # a stride may pass over the last frames
-    monkeypatch.setattr(UtteranceGate, "forward", lambda self, x, mask: x)
-    assert of_frames("encoder", "conv_ctc", 4, **CONV_CTC)[0] == frames
-    ungated, _ = counted("conv_ctc", **CONV_CTC | {"num_blocks": 0})
-    assert ungated.is_finite
+    ungated = CONV_CTC | {"gates": False}
+    assert of_frames("encoder", "conv_ctc", 4, **ungated)[0] == frames
+    for conf in (ungated, CONV_CTC | {"num_blocks": 0}):
+        assert counted("conv_ctc", **conf)[0].is_finite
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from asr_dro_plugin.decoding.command_line import Model
 from asr_dro_plugin.decoding.units import Aligned, TextAligner
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
+from asr_dro_plugin.espnet.decode.inference import load_recogniser
 from asr_dro_plugin.text.tokens import SPACE, WORD_START, tags_in
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser
 
 CHUNK = 30.0  # seconds; longer audio goes to the model in chunks of so much
 
@@ -25,7 +26,7 @@ class Aligner:
         texts: what places texts in its emissions.
     """
 
-    def __init__(self, recogniser: Recogniser, texts: TextAligner) -> None:
+    def __init__(self, recogniser: AbsRecogniser, texts: TextAligner) -> None:
         self.recogniser, self.texts = recogniser, texts
 
     def __call__(self, utterance: SpeechItem, text: str, lang: str = "") -> Aligned:
@@ -44,15 +45,15 @@ class Aligner:
 
     def emission(self, samples: np.ndarray) -> Emission:
         """The emission of (N,) samples at ``SAMPLE_RATE``, in chunks where they are long."""
-        frames = self.recogniser.frames
-        if frames.num_frames(len(samples)) == 0:
+        recogniser = self.recogniser
+        if len(samples) < recogniser.min_samples:
             seconds = len(samples) / SAMPLE_RATE
             raise UserError(
                 f"The audio is too short for the model ({seconds:.3f} s). Leave it out."
             )
-        if len(samples) <= CHUNK * SAMPLE_RATE or not frames.exact:
-            return self.recogniser.emission([samples])
-        return emission_in_chunks(self.recogniser.emission, samples, frames.frame_shift, CHUNK)
+        if len(samples) <= CHUNK * SAMPLE_RATE or not recogniser.exact_frames:
+            return recogniser.emission([samples])
+        return emission_in_chunks(recogniser.emission, samples, recogniser.frame_shift, CHUNK)
 
     @property
     def silent_ids(self) -> Sequence[int]:
@@ -60,7 +61,7 @@ class Aligner:
         tokens = self.recogniser.tokens
         silent = {SPACE, WORD_START, *tags_in(tokens)}
         ids = [index for index, token in enumerate(tokens) if token in silent]
-        return [self.recogniser.model.blank_id, *ids]
+        return [self.recogniser.blank_id, *ids]
 
 
 def load_aligner(model: Model, texts: TextAligner) -> Aligner:

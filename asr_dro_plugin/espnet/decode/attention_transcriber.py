@@ -12,8 +12,10 @@ from asr_dro_plugin.decoding.abs_decoder import TokenPath
 from asr_dro_plugin.decoding.language import FORCED, LanguageChoice
 from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.decoding.sounding import Sounding
-from asr_dro_plugin.espnet.decode.inference import Recogniser
-from asr_dro_plugin.espnet.decode.transcriber import (
+from asr_dro_plugin.espnet.decode.inference import EspnetRecogniser, memory_of_the_device
+from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.transcribing.transcriber import (
     NAN_FAULT,
     Transcriber,
     TranscriberSettings,
@@ -21,8 +23,6 @@ from asr_dro_plugin.espnet.decode.transcriber import (
     no_progress,
     without_text,
 )
-from asr_dro_plugin.espnet.model.attention_greedy import greedy_paths
-from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.transcript import (
     Hypothesis,
     Transcript,
@@ -50,7 +50,7 @@ class AttentionTranscriber(Transcriber):
 
     def __init__(
         self,
-        recogniser: Recogniser,
+        recogniser: EspnetRecogniser,
         language: LanguageChoice,
         settings: TranscriberSettings,
         limits: WritingLimits | None = None,
@@ -67,6 +67,7 @@ class AttentionTranscriber(Transcriber):
     def _is_long(self, utterance: SpeechItem) -> bool:
         return utterance.duration > self.longest
 
+    @memory_of_the_device()
     @torch.inference_mode()
     def _decoded(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
         parts = (batch[first : first + AT_ONCE] for first in range(0, len(batch), AT_ONCE))

@@ -13,10 +13,10 @@ from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.decoding.build import has_ctc, tokens_of
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.decode.inference import as_recogniser
-from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings, finite
 from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.transcribing.transcriber import Transcriber, TranscriberSettings, finite
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript
 
 OURS = ("mode", "batch_duration", "times")  # keys of the configuration that ESPnet does not know

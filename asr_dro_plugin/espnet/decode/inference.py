@@ -1,6 +1,7 @@
 """A trained experiment as something that turns speech into an ``Emission``."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.decoding.build import refuse_without_ctc
 from asr_dro_plugin.decoding.chunks import chunked, refuse_uncounted
 from asr_dro_plugin.emissions import Emission
@@ -18,11 +20,22 @@ from asr_dro_plugin.espnet.start.adapters import left_out_of
 from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded
+
+
+@contextlib.contextmanager
+def memory_of_the_device() -> Iterator[None]:
+    """Torch's lack of memory as ours; what is cached for tensors of other sizes is given back."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise OutOfMemory(str(error)) from None
 
 
 @dataclass(frozen=True)
-class Recogniser:
-    """A model in evaluation mode with what is needed to read its output.
+class EspnetRecogniser(AbsRecogniser):
+    """A trained experiment as a recogniser.
 
     Attributes:
         untagged_lang: the language of a model that was trained on texts without a tag, where it
@@ -37,38 +50,52 @@ class Recogniser:
     untagged_lang: str | None = None
 
     @property
+    def blank_id(self) -> int:
+        return self.model.blank_id
+
+    @property
+    def frame_shift(self) -> float:
+        return self.frames.frame_shift
+
+    @property
+    def exact_frames(self) -> bool:
+        return self.frames.exact
+
+    @property
+    def min_samples(self) -> int:
+        return self.frames.min_samples
+
+    @property
     def longest(self) -> float | None:
         """Seconds that the pretrained model takes at most; None where it takes any."""
         parts = (self.model.frontend, self.model.encoder)
         limits = (getattr(part, "max_duration", None) for part in parts)
         return min(filter(None, limits), default=None)
 
+    @memory_of_the_device()
     @torch.inference_mode()
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
-        """Log probabilities of utterances.
-
-        Args:
-            speech: B float32 arrays (num_samples,) at ``SAMPLE_RATE``, in -1..1, each long enough
-                for a frame (``frames.num_frames``); what is longer than the model takes is read in
-                overlapping chunks.
-        """
+        """As ``AbsRecogniser``; what is longer than ``longest`` is read in overlapping chunks."""
         if self.longest and max(map(len, speech)) > self.longest * SAMPLE_RATE:
             return self._chunked(speech, self.longest)
         encoder_out, encoder_out_lens = self.encoded(speech)
-        log_probs = self.model.ctc.log_softmax(encoder_out).float()
-        shift, blank_id = self.frames.frame_shift, self.model.blank_id
-        return Emission(log_probs, encoder_out_lens, shift, blank_id, self.tokens)
+        log_probs = to_numpy(self.model.ctc.log_softmax(encoder_out).float())
+        lengths = to_numpy(encoder_out_lens)
+        return Emission(log_probs, lengths, self.frame_shift, self.blank_id, self.tokens)
 
     def _chunked(self, speech: Sequence[np.ndarray], longest: float) -> Emission:
         """The same, one by one, none longer than ``longest`` seconds at once."""
-        refuse_uncounted(self.frames)
-        shift = self.frames.frame_shift
+        refuse_uncounted(self.exact_frames)
+        shift = self.frame_shift
         length = shift * int(longest / shift + 1e-6)  # chunks are of whole frames
         hop = round(shift * SAMPLE_RATE)
         found = [chunked(self.emission, samples, hop, length) for samples in speech]
-        rows = [torch.from_numpy(each.log_probs[0]) for each in found]
-        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return replace(found[0], log_probs=padded, lengths=torch.tensor([len(row) for row in rows]))
+        rows = [each.log_probs[0] for each in found]
+        lengths = np.array([len(row) for row in rows])
+        log_probs = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.float32)
+        for number, row in enumerate(rows):
+            log_probs[number, : len(row)] = row
+        return replace(found[0], log_probs=log_probs, lengths=lengths)
 
     @torch.inference_mode()
     def encoded(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,26 +105,19 @@ class Recogniser:
             encoder_out, encoder_out_lens = self.encoded([speech[row] for row in order])
             back = torch.tensor(order, device=encoder_out.device).argsort()
             return encoder_out[back], encoder_out_lens[back]
-        padded, lengths = _padded(speech)
+        samples, lengths = padded(speech)
         device = next(self.model.parameters()).device
         encoder_out, encoder_out_lens = self.model.encode(
-            torch.from_numpy(padded).to(device), torch.from_numpy(lengths).to(device)
+            torch.from_numpy(samples).to(device), torch.from_numpy(lengths).to(device)
         )
         if isinstance(encoder_out, tuple):
             encoder_out = encoder_out[0]
         return encoder_out, encoder_out_lens
 
 
-def _padded(speech: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(B, N) float32 with zeros behind each utterance, and (B,) its samples."""
-    lengths = np.array([len(samples) for samples in speech])
-    rows = [np.pad(samples, (0, lengths.max() - len(samples))) for samples in speech]
-    return np.stack(rows).astype(np.float32), lengths
-
-
 def load_recogniser(
     exp: str | Path, model_file: str, device: str = "cpu", needs_ctc: bool = True
-) -> Recogniser:
+) -> EspnetRecogniser:
     """Load a trained experiment.
 
     ESPnet's own loader builds the model and fills it non-strictly, so a parameter that stayed
@@ -125,7 +145,7 @@ def load_recogniser(
     return as_recogniser(model, args, path)
 
 
-def as_recogniser(model: ESPnetASRModel, args, path: Path) -> Recogniser:
+def as_recogniser(model: ESPnetASRModel, args, path: Path) -> EspnetRecogniser:
     """A built model with ESPnet's arguments, read from ``path``; its parameters are numbers."""
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
@@ -134,4 +154,4 @@ def as_recogniser(model: ESPnetASRModel, args, path: Path) -> Recogniser:
     groups = (args.model_conf or {}).get("groups")
     untagged = (getattr(args, "preprocessor_conf", None) or {}).get("whisper_language")
     tokens = list(args.token_list)
-    return Recogniser(model.eval(), tokens, args.token_type, frames, groups, untagged)
+    return EspnetRecogniser(model.eval(), tokens, args.token_type, frames, groups, untagged)

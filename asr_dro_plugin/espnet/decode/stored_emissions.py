@@ -10,7 +10,8 @@ from asr_dro_plugin.decoding.command_line import Request
 from asr_dro_plugin.decoding.lm_tuning import EmissionStore
 from asr_dro_plugin.decoding.parts import Locations, read_durations
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
+from asr_dro_plugin.espnet.decode.inference import load_recogniser
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser
 
 
 def fill_store(request: Request, data_dir: Path, store: EmissionStore) -> dict[str, str]:
@@ -41,12 +42,12 @@ def fill_store(request: Request, data_dir: Path, store: EmissionStore) -> dict[s
 
 
 def _without_faults(
-    recogniser: Recogniser, batch: Sequence[SpeechItem], faults: dict[str, str]
+    recogniser: AbsRecogniser, batch: Sequence[SpeechItem], faults: dict[str, str]
 ) -> list[SpeechItem]:
     whole = []
     for each in batch:
         fault = each.fault
-        if not fault and recogniser.frames.num_frames(len(each.samples)) < 1:
+        if not fault and len(each.samples) < recogniser.min_samples:
             fault = f"is too short for the model ({each.duration:.3f} s)"
         if fault:
             faults[each.utt_id] = fault

@@ -12,10 +12,10 @@ from asr_dro_plugin.decoding.parts import Locations, log_ended_early, log_faults
 from asr_dro_plugin.decoding.runaway import WritingLimits
 from asr_dro_plugin.espnet.decode.attention_transcriber import AttentionTranscriber
 from asr_dro_plugin.espnet.decode.beam_search import BeamSearch
-from asr_dro_plugin.espnet.decode.inference import Recogniser, load_recogniser
-from asr_dro_plugin.espnet.decode.transcriber import Transcriber, TranscriberSettings
+from asr_dro_plugin.espnet.decode.inference import EspnetRecogniser, load_recogniser
 from asr_dro_plugin.espnet.model.ctc_scorer import has_ctc
 from asr_dro_plugin.experiment.model_files import read_experiment_config
+from asr_dro_plugin.transcribing.transcriber import Transcriber, TranscriberSettings
 from asr_dro_plugin.transcripts.partial import GrowingHypotheses
 
 
@@ -61,7 +61,9 @@ def load_transcriber(
     return _transcriber_of(recogniser, decoder, config)
 
 
-def _transcriber_of(recogniser: Recogniser, decoder: AbsDecoder, config: Mapping) -> Transcriber:
+def _transcriber_of(
+    recogniser: EspnetRecogniser, decoder: AbsDecoder, config: Mapping
+) -> Transcriber:
     settings = TranscriberSettings.of(config)
     if not has_ctc(recogniser.model):
         limits = WritingLimits.of(config)

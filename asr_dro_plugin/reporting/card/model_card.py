@@ -44,6 +44,8 @@ class Run:
     pretrained: tuple[str, str] | None = None  # name and licence
     decode_options: str = ""  # of asr-dro transcribe, for what else is packed
     decodings: Sequence[str] = ()
+    use: Sequence[str] = ()  # how it is used, in Markdown; by default as a packed model
+    sections: Mapping[str, Sequence[str]] = field(default_factory=dict)  # title -> lines, after it
 
     @property
     def titles(self) -> list[str]:
@@ -62,7 +64,8 @@ def write_card(run: Run) -> str:
     sections = {
         "": _what_it_is(run),
         "Results": _results(run),
-        "Use": _use(run),
+        "Use": run.use or _use(run),
+        **run.sections,
         "Training data": _data(run),
         "Training": _training(run),
         "Limits": [f"- {line}" for line in limits(run.langs, run.cells, first, run.config)],

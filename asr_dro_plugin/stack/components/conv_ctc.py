@@ -8,7 +8,8 @@ def _view(chosen: Chosen) -> View:
     """Strided and residual convolutions; the blocks' gates take the mean over the utterance."""
     kernel, blocks = chosen["kernel_size"], chosen["num_blocks"]
     strided = [(kernel, stride) for stride in chosen["strides"]]
-    return View([*strided, *[(kernel, 1)] * blocks], "gates of its blocks" if blocks else "")
+    gates = "gates of its blocks" if blocks and chosen["gates"] else ""
+    return View([*strided, *[(kernel, 1)] * blocks], gates)
 
 
 CONV_CTC = Component(

@@ -15,7 +15,7 @@ from tests.espnet import decoding
 @pytest.fixture
 def decoded(monkeypatch):
     """Utterances that this process decodes, batch by batch."""
-    from asr_dro_plugin.espnet.decode.transcriber import Transcriber
+    from asr_dro_plugin.transcribing.transcriber import Transcriber
 
     real, seen = Transcriber.__call__, []
 

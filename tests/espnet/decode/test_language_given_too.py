@@ -72,7 +72,7 @@ def test_the_free_text_is_what_it_is_without(talkative, data, out, tmp_path):
 def test_a_kill_between_the_two_goes_on_with_the_second(
     talkative, data, out, tmp_path, monkeypatch
 ):
-    from asr_dro_plugin.espnet.decode.transcriber import Transcriber
+    from asr_dro_plugin.transcribing.transcriber import Transcriber
 
     words = decoding.words(talkative, data, tmp_path / "out")
     decode.main(words)

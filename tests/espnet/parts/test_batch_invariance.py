@@ -132,7 +132,7 @@ def speech(num_samples, seed=0):
 
 def emitted(recogniser, batch):
     emission = recogniser.emission(batch)
-    return emission.log_probs, emission.lengths
+    return torch.from_numpy(emission.log_probs), torch.from_numpy(emission.lengths)
 
 
 @torch.no_grad()

@@ -62,7 +62,7 @@ def emission(exp, model_file=AVERAGE):
     from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
     speech = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-    return load_recogniser(exp, model_file).emission([speech]).log_probs
+    return torch.from_numpy(load_recogniser(exp, model_file).emission([speech]).log_probs)
 
 
 def config_of(exp):

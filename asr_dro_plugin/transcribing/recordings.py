@@ -17,7 +17,7 @@ from asr_dro_plugin.audio.read_ahead import (
     read_ahead,
 )
 from asr_dro_plugin.base.progress import Progress
-from asr_dro_plugin.espnet.decode.transcriber import Transcriber
+from asr_dro_plugin.transcribing.transcriber import Transcriber
 from asr_dro_plugin.transcripts.transcript import Transcript, join_transcripts
 
 AUTO_CHUNK = 30.0  # seconds; what is longer is decoded in chunks, whose memory does not grow
@@ -42,7 +42,7 @@ def transcribe_files(
         from asr_dro_plugin.audio.vad import speech_regions as regions_of
     settings = transcriber.settings
     is_chosen = settings.chunk_length is not None
-    if not is_chosen and transcriber.recogniser.frames.exact and transcriber.takes_chunks:
+    if not is_chosen and transcriber.recogniser.exact_frames and transcriber.takes_chunks:
         transcriber.settings = replace(settings, chunk_length=AUTO_CHUNK)
     if len(locations) == 1:
         transcriber.progress = Progress

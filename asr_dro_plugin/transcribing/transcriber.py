@@ -8,12 +8,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import SpeechItem
 from asr_dro_plugin.audio.silence import has_sound, silences
-from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath, frames_inside
 from asr_dro_plugin.decoding.align import align_tokens
 from asr_dro_plugin.decoding.chunks import plan_chunks, refuse_uncounted, stitch
 from asr_dro_plugin.decoding.greedy import speller
@@ -21,8 +20,8 @@ from asr_dro_plugin.decoding.sounding import SHORTEST, Sounding
 from asr_dro_plugin.decoding.units import units_of
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.espnet.decode.inference import Recogniser
 from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit
 
 IMPOSSIBLE = -1e9
@@ -67,7 +66,7 @@ class Transcriber:
 
     def __init__(
         self,
-        recogniser: Recogniser,
+        recogniser: AbsRecogniser,
         decoder: AbsDecoder | None,
         settings: TranscriberSettings | None = None,
         lang: str | None = None,
@@ -77,7 +76,7 @@ class Transcriber:
         self.settings = settings or TranscriberSettings()
         self._text = speller(recogniser.tokens, recogniser.token_type)
         if self.settings.chunk_length:
-            refuse_uncounted(recogniser.frames)
+            refuse_uncounted(recogniser.exact_frames)
 
     def __call__(self, utterances: Sequence[SpeechItem]) -> list[Transcript]:
         """Transcripts in the order of the utterances, which are decoded as one batch.
@@ -102,7 +101,7 @@ class Transcriber:
     def _too_short(self, utterance: SpeechItem) -> str:
         """Why the stack makes not one frame of it, which alone would be an error, and in a batch
         noise; empty if it does."""
-        if self.recogniser.frames.num_frames(len(utterance.samples)) > 0:
+        if len(utterance.samples) >= self.recogniser.min_samples:
             return ""
         return f"too short for the model ({utterance.duration:.3f} s)"
 
@@ -118,16 +117,16 @@ class Transcriber:
         return pauses > SILENT_SHARE * len(samples)
 
     def _batch(self, batch: Sequence[SpeechItem]) -> list[Transcript]:
-        """Decode together; what does not fit into a GPU's memory in halves."""
+        """Decode together; what does not fit into the device's memory in halves."""
         if not batch:
             return []
         try:
             return self._decoded(batch)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
+        except OutOfMemory:
+            pass  # outside of the handler, which holds what did not fit
         if len(batch) == 1:
             seconds = batch[0].duration
-            return [without_text(batch[0], f"too long for the GPU's memory ({seconds:.1f} s)")]
+            return [without_text(batch[0], f"too long for the memory ({seconds:.1f} s)")]
         half = len(batch) // 2
         return self._batch(batch[:half]) + self._batch(batch[half:])
 
@@ -137,7 +136,7 @@ class Transcriber:
 
     def _long(self, utterance: SpeechItem) -> Transcript:
         """The log probabilities of all chunks put together, then decoded once, in one language."""
-        shift = self.recogniser.frames.frame_shift
+        shift, blank_id = self.recogniser.frame_shift, self.recogniser.blank_id
         hop = round(shift * SAMPLE_RATE)
         sounding = Sounding(utterance.samples, hop)
         heard = sounding.heard
@@ -146,16 +145,15 @@ class Transcriber:
         length, stride = self.settings.chunk_length, self.settings.stride
         chunks = plan_chunks(len(heard), length, stride, hop, SAMPLE_RATE)
         pieces = self._in_batches([heard[c.start : c.end] for c in chunks], utterance.utt_id)
-        model, tokens = self.recogniser.model, self.recogniser.tokens
-        whole = sounding.whole(stitch(pieces, chunks).numpy(), model.blank_id)
-        lengths = torch.tensor([len(whole)])
-        emission = Emission(torch.from_numpy(whole)[None], lengths, shift, model.blank_id, tokens)
+        whole = sounding.whole(stitch(pieces, chunks), blank_id)
+        lengths = np.array([len(whole)])
+        emission = Emission(whole[None], lengths, shift, blank_id, self.recogniser.tokens)
         return self._read(emission, [utterance], self._decoder_of(pieces))[0]
 
-    def _in_batches(self, speech: Sequence[np.ndarray], name: str) -> list[torch.Tensor]:
+    def _in_batches(self, speech: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
         """Log probabilities (T, V) of each chunk."""
         size = max(1, int(self.settings.batch_duration / self.settings.chunk_length))
-        pieces: list[torch.Tensor] = []
+        pieces: list[np.ndarray] = []
         with (self.progress or no_progress)(len(speech), name) as bar:
             for first in range(0, len(speech), size):
                 batch = speech[first : first + size]
@@ -164,19 +162,19 @@ class Transcriber:
                     bar.advance(len(batch))
         return pieces
 
-    def _decoder_of(self, pieces: Sequence[torch.Tensor]) -> AbsDecoder | None:
+    def _decoder_of(self, pieces: Sequence[np.ndarray]) -> AbsDecoder | None:
         """The decoder, of the one language that all pieces of a recording decide together."""
         language = getattr(self.decoder, "language", None)
-        code = language and language.decide_over([piece.numpy() for piece in pieces])
+        code = language and language.decide_over(pieces)
         return self.decoder if code is None else self.decoder.of_one_language(code)
 
-    def _pieces(self, speech: Sequence[np.ndarray]) -> list[torch.Tensor]:
+    def _pieces(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Log probabilities (T, V) of each chunk, none of a rest that makes no frame."""
-        counts = [self.recogniser.frames.num_frames(len(samples)) for samples in speech]
-        emission = self.recogniser.emission([s for s, n in zip(speech, counts, strict=True) if n])
-        rows = zip(emission.log_probs.cpu(), emission.lengths.tolist(), strict=True)
+        heard = [len(samples) >= self.recogniser.min_samples for samples in speech]
+        emission = self.recogniser.emission([s for s, is_one in zip(speech, heard) if is_one])
+        rows = zip(emission.log_probs, emission.lengths.tolist(), strict=True)
         found = [row[:length] for row, length in rows]
-        return [found.pop(0) if count else emission.log_probs[0, :0].cpu() for count in counts]
+        return [found.pop(0) if is_one else emission.log_probs[0, :0] for is_one in heard]
 
     def _read(
         self, emission: Emission, batch: Sequence[SpeechItem], decoder: AbsDecoder | None
@@ -216,7 +214,7 @@ class Transcriber:
         row: int,
     ) -> Hypothesis:
         """The hypothesis with words and characters, in seconds of the original audio."""
-        log_probs = emission.log_probs[row, : int(emission.lengths[row])].cpu().numpy()
+        log_probs = emission.log_probs[row, : int(emission.lengths[row])]
         try:
             spans = align_tokens(log_probs, ids, emission.blank_id)
         except UserError as error:
@@ -252,6 +250,5 @@ def finite(score: float | None) -> float | None:
 
 def _is_nan(emission: Emission) -> list[bool]:
     """Whether an utterance's own frames hold NaN; a softmax makes a frame NaN as a whole."""
-    nan = emission.log_probs[:, :, 0].isnan()
-    frames = torch.arange(nan.shape[1], device=nan.device)
-    return (nan & (frames < emission.lengths.to(nan.device)[:, None])).any(dim=1).tolist()
+    nan = np.isnan(emission.log_probs[:, :, 0])
+    return (nan & frames_inside(nan, emission.lengths)).any(axis=1).tolist()

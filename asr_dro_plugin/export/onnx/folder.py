@@ -1,0 +1,281 @@
+"""``asr-dro export --to onnx``: a trained experiment as a folder for every runtime of ONNX.
+
+The folder is whole or absent: what a graph computes is compared with torch before it is there.
+"""
+
+import bisect
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from asr_dro_plugin import __version__
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.base.files import sha256_of, share
+from asr_dro_plugin.base.new_folder import new_folder
+from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.decoding.options import read_decode_config
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment.model_files import best_model_file, find_model_file
+from asr_dro_plugin.export.onnx import parity, peers, trace
+from asr_dro_plugin.export.onnx.forms import SpeechToLogProbs, obstacles
+from asr_dro_plugin.export.pack import (
+    PackOptions,
+    describe_run,
+    groups_of,
+    language_models,
+    read_training,
+    scores_of,
+    with_own_decoding,
+)
+from asr_dro_plugin.packing.weights import model_of
+from asr_dro_plugin.reporting.card import facts as card_facts
+from asr_dro_plugin.reporting.card.model_card import Run, write_card
+from asr_dro_plugin.runtime import manifest as schema
+from asr_dro_plugin.stack.combinations import loss_of
+from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
+from asr_dro_plugin.stack.names import SLOTS, component_of
+from asr_dro_plugin.stack.receptive_field import receptive_field
+from asr_dro_plugin.text.tokens import BLANK
+
+TRACED_SECONDS = 1.7  # of the noise that the graph is traced on
+
+
+@dataclass(frozen=True)
+class OnnxOptions:
+    """What a user chooses of an export; None takes what the experiment says.
+
+    ``inference_config`` and ``lm_dir`` become the folder's defaults of decoding.
+    """
+
+    model_file: str | None = None
+    inference_config: str | None = None
+    lm_dir: str | None = None
+    licence: str = "unknown"
+    opset: int = trace.OPSET
+    external_data: bool | None = None
+
+
+@dataclass
+class Export:
+    """A folder while it is made: what further precisions add to, before the manifest is written.
+
+    Attributes:
+        folder: under its temporary name.
+        exp, config, run, options: of the experiment; ``run`` is what the card is written from.
+        recogniser: the model by torch.  Its network is used up by the tracing.
+        speech, reference: what graphs are compared on, and what torch says to it.
+        manifest: the facts so far.
+        sections: title -> lines in Markdown, for the card.
+    """
+
+    folder: Path
+    exp: Path
+    config: Mapping[str, Any]
+    options: OnnxOptions
+    recogniser: Any
+    run: Run
+    manifest: dict[str, Any]
+    speech: parity.Speech
+    reference: Sequence[parity.Logs]
+    sections: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def fp32(self) -> Path:
+        """The graph in single precision."""
+        return self.folder / schema.MODEL[schema.FP32]
+
+
+def export_onnx(
+    exp: str | os.PathLike, out: str | os.PathLike, options: OnnxOptions | None = None
+) -> dict[str, Any]:
+    """Write the folder ``out``; returns its manifest.
+
+    Raises:
+        UserError: a stack without CTC or without a form, no such model, ``out`` is there already,
+            a graph that does not compute what torch does.
+    """
+    import onnx  # noqa: F401  both are told missing before a model is loaded
+    import onnxruntime  # noqa: F401
+
+    exp = Path(exp)
+    options = with_own_decoding(exp, options or OnnxOptions())
+    config = read_training(exp)
+    refuse(exp, config)
+    if options.opset not in trace.OPSETS:
+        first, last = trace.OPSETS[0], trace.OPSETS[-1]
+        raise UserError(f"--opset {options.opset} cannot be written. Legal: {first} to {last}.")
+    model_file = options.model_file or best_model_file(exp)
+    find_model_file(exp, model_file)
+    decode = read_decode_config(options.inference_config or {"mode": "greedy"})
+    with new_folder(out) as folder:
+        made = _begun(folder, exp, config, replace(options, model_file=model_file), decode)
+        _write_fp32(made)
+        _finish(made)
+    return made.manifest
+
+
+def refuse(exp: Path, config: Mapping) -> None:
+    """Refuse an experiment whose stack cannot become a graph, with what can be done instead."""
+    loss = loss_of(config)
+    if loss in ("ce", "transducer"):
+        what = "a transducer" if loss == "transducer" else "trained without CTC"
+        raise UserError(
+            f"{exp} is {what}, and only frames of CTC can be exported to onnx. Give the model away "
+            "with asr-dro pack, or train it with model_conf.ctc_weight: 1.0."
+        )
+    if BLANK not in (config.get("token_list") or ()):
+        raise UserError(f"{exp} has no {BLANK} among its tokens, and no graph without one.")
+    for problem in obstacles(config):
+        raise UserError(f"{exp} cannot be exported to onnx: {problem}")
+
+
+def _begun(
+    folder: Path, exp: Path, config: Mapping, options: OnnxOptions, decode: Mapping
+) -> Export:
+    """The model by torch, its facts, and what it says to the speech for comparison."""
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+
+    recogniser = load_recogniser(exp, options.model_file)
+    state = model_of(recogniser.model.state_dict())
+    num_parameters = sum(tensor.numel() for tensor in state.values())
+    packed = PackOptions(options.model_file, options.inference_config, licence=options.licence)
+    scores = scores_of(exp, options.model_file, packed)
+    name = Path(os.path.abspath(exp)).name
+    run = describe_run(exp, config, name, options.model_file, num_parameters, scores, packed)
+    facts = facts_of(config, recogniser, run, options, decode)
+    speech = parity.speech_of(exp, config, facts["min_samples"], facts["longest"])
+    reference = parity.reference_of(recogniser, speech)
+    return Export(folder, exp, config, options, recogniser, run, facts, speech, reference)
+
+
+def facts_of(
+    config: Mapping, recogniser: Any, run: Run, options: OnnxOptions, decode: Mapping
+) -> dict[str, Any]:
+    """The manifest's part that the graph carries, too."""
+    frames, field_of = frame_counter(config), receptive_field(config)
+    shift, kind = frames.frame_shift, str(config.get("token_type") or "char")
+    names = {slot: component_of(config, slot) for slot in SLOTS if slot != "specaug"}
+    normalizers = {report["normalizer"] for report in run.reports}
+    return {
+        "format": schema.FORMAT, "schema": schema.SCHEMA, "name": run.name,
+        "made_by": f"asr-dro {__version__}",
+        "inputs": dict(schema.INPUTS), "outputs": dict(schema.OUTPUTS),
+        "tokens": list(config["token_list"]), "blank_id": int(recogniser.model.blank_id),
+        "token_type": kind, "bpe_model": "bpe.model" if kind == "bpe" else None,
+        "sample_rate": SAMPLE_RATE, "frame_shift": shift,
+        "frame_shift_samples": round(shift * SAMPLE_RATE),
+        "min_samples": fewest_samples(frames), "exact_frames": frames.exact,
+        "receptive_field_samples": field_of.num_samples if field_of.is_finite else None,
+        "longest": None if recogniser.longest is None else float(recogniser.longest),
+        "languages": list(run.langs), "groups": groups_of(config),
+        "text_rule": {"normalizer": normalizers.pop() if len(normalizers) == 1 else None},
+        "features": card_facts.features_of(config),
+        "stack": {slot: name for slot, name in names.items() if name},
+        "decode": dict(decode), "opset": options.opset, "training": dict(run.training),
+        "num_parameters": run.num_parameters, "licence": run.licence,
+    }  # fmt: skip
+
+
+def fewest_samples(frames: FrameCounter) -> int:
+    """The shortest speech that has a frame."""
+    seconds = range(1, 60 * SAMPLE_RATE)
+    return bisect.bisect_left(seconds, 1, key=frames.num_frames) + 1
+
+
+def _write_fp32(made: Export) -> None:
+    """The graph, compared with torch, and what is read beside it."""
+    network = SpeechToLogProbs(made.recogniser.model, made.config).eval()
+    steps = parity.num_comparisons(made.speech) + 2
+    with Progress(steps, f"export {made.exp.name}") as bar:
+        seconds = TRACED_SECONDS + made.manifest["min_samples"] / SAMPLE_RATE
+        trace.write_graph(
+            network, made.fp32, seconds, made.options.opset, made.options.external_data
+        )
+        bar.advance(1, "written")
+        trace.describe(made.fp32, in_graph(made.manifest))
+        bar.advance(1, "described")
+        worst = parity.compare(made.fp32, made.speech, made.reference, bar)
+    made.manifest["parity"] = {"max_abs_diff": worst, "on": made.speech.what}
+    names = sorted(path.name for path in made.folder.iterdir())
+    made.manifest["precisions"] = {schema.FP32: {"file": made.fp32.name, "members": names}}
+    made.manifest["default_precision"] = schema.FP32
+
+
+def in_graph(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts as ``metadata_props``: text as it is, all else as JSON."""
+    chosen = {key: facts[key] for key in facts if key not in schema.NOT_IN_GRAPH}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in chosen.items()
+    }
+
+
+def _finish(made: Export) -> None:
+    """All else of the folder, the manifest last."""
+    folder, facts = made.folder, made.manifest
+    files = peers.files_of(facts["tokens"], facts["blank_id"], facts["frame_shift_samples"])
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    facts["bpe_model"] = _copied_bpe(made)
+    facts["lm_dir"] = _copied_lms(made)
+    facts["peers"], facts["card"] = peers.peers_of(made.config), schema.CARD
+    run = replace(made.run, use=how_to_use(facts), sections=made.sections)
+    (folder / schema.CARD).write_text(write_card(run), "utf-8")
+    facts["members"] = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    text = json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False)
+    (folder / schema.MANIFEST).write_text(text + "\n", "utf-8")
+
+
+def _copied_bpe(made: Export) -> str | None:
+    source, name = made.config.get("bpemodel"), made.manifest["bpe_model"]
+    if name is None or not source or not Path(source).is_file():
+        return None
+    shutil.copyfile(source, made.folder / name)
+    return name
+
+
+def _copied_lms(made: Export) -> str | None:
+    if made.options.lm_dir is None:
+        return None
+    for name, path in language_models(Path(made.options.lm_dir)).items():
+        target = made.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        share(target)
+    return schema.LM
+
+
+def how_to_use(facts: Mapping[str, Any]) -> list[str]:
+    """The card's section: by asr-dro, in Python, by others."""
+    name, peer = facts["name"], facts["peers"][peers.SHERPA]
+    other = "" if peer["same_text"] else f" It may write another text: {peer['why']}."
+    return [
+        "With asr-dro, which also verifies every file (`pip install 'asr-dro[serve]'`, no torch):",
+        "",
+        "```bash",
+        f"asr-dro transcribe audio.wav --exp {name}",
+        "```",
+        "",
+        "```python",
+        "from asr_dro_plugin.runtime import Recogniser",
+        "",
+        f'print(Recogniser("{name}").transcribe("audio.wav").text)',
+        "```",
+        "",
+        f"The graph `{schema.MODEL[schema.FP32]}` takes `{schema.INPUTS['speech']}`, float32 "
+        f"(batch, samples) at {SAMPLE_RATE} Hz in -1..1 with zeros behind each utterance, and",
+        f"`{schema.INPUTS['lengths']}`, int64 (batch,), which may be left out; it gives "
+        f"`{schema.OUTPUTS['log_probs']}` (batch, frames, tokens) and `{schema.OUTPUTS['lengths']}`"
+        " (batch,).",
+        "",
+        f"onnx-asr loads the folder as `{peers.MODEL_TYPE}`, sherpa-onnx as "
+        f"`OfflineRecognizer.{peers.LOADER}` with `tokens.txt`.{other}",
+    ]

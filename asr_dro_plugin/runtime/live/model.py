@@ -1,0 +1,66 @@
+"""What of a recogniser a live transcription needs: its frames, and how they are read."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.language import FREE, LanguageChoice
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.runtime.live.frames import Stack
+from asr_dro_plugin.runtime.live.words import TokenReader
+
+
+@dataclass(frozen=True)
+class OneUtterance:
+    """A recogniser as a function of one utterance, (N,) float32 -> (T, V)."""
+
+    recogniser: Any
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        emission = self.recogniser.emission([samples])
+        return emission.log_probs[0, : int(emission.lengths[0])]
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A model in certain languages.
+
+    Args:
+        stack: from sound to frames.
+        reader: from frames to words.
+    """
+
+    stack: Stack
+    reader: TokenReader
+
+    @classmethod
+    def of(cls, recogniser: Any, receptive_field: int | None, language: str = FREE) -> Self:
+        """That of a recogniser (``transcribing.abs_recogniser``).
+
+        Args:
+            recogniser: an exported model.
+            receptive_field: its manifest's ``receptive_field_samples``.
+            language: as ``LanguageChoice`` has them: free, or codes with spaces between.
+
+        Raises:
+            UserError: frames that no rule counts, or a language that the model does not know.
+        """
+        if not recogniser.exact_frames:
+            raise UserError(
+                "This model cannot transcribe live: no rule counts the frames of its stack. "
+                "Send whole recordings instead."
+            )
+        shift, tokens = recogniser.frame_shift, recogniser.tokens
+        model, samples = OneUtterance(recogniser), round(shift * SAMPLE_RATE)
+        stack = Stack(model, samples, recogniser.min_samples, len(tokens), receptive_field)
+        choice = LanguageChoice(language, tokens, recogniser.blank_id)
+        return cls(
+            stack, TokenReader(tokens, recogniser.token_type, choice.blank_id, shift, choice)
+        )
+
+    def in_language(self, language: str) -> Self:
+        """The same model in other languages."""
+        choice = replace(self.reader.language, rule=language)
+        return replace(self, reader=replace(self.reader, language=choice))

@@ -1,0 +1,59 @@
+"""The contract of a recogniser: speech in, an ``Emission`` of numpy arrays out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from asr_dro_plugin.emissions import Emission
+
+
+class OutOfMemory(Exception):
+    """A batch that does not fit into the device's memory; a smaller one may."""
+
+
+class AbsRecogniser(ABC):
+    """A model in evaluation mode with what is needed to read its output.
+
+    Attributes:
+        tokens: the V symbols in column order.
+        token_type: ``char``, ``bpe``, ``word`` or ``hugging_face``.
+        blank_id: the blank's column.
+        frame_shift: seconds from one frame to the next.
+        exact_frames: whether a rule counts the frames, without which nothing is put together from
+            chunks.
+        min_samples: the fewest samples at ``SAMPLE_RATE`` that give a frame.
+        longest: seconds that the model takes at once; None where it takes any.
+    """
+
+    tokens: Sequence[str]
+    token_type: str
+    blank_id: int
+    frame_shift: float
+    exact_frames: bool
+    min_samples: int
+    longest: float | None
+
+    @abstractmethod
+    def emission(self, speech: Sequence[np.ndarray]) -> Emission:
+        """Log probabilities of utterances.
+
+        Args:
+            speech: B float32 arrays (num_samples,) at ``SAMPLE_RATE``, in -1..1, each of
+                ``min_samples`` or more, of any length.
+
+        Returns:
+            numpy arrays, (B, T, V) float32 and (B,).
+
+        Raises:
+            OutOfMemory: the batch is too large for the device.
+        """
+
+
+def padded(speech: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(B, N) float32 with zeros behind each utterance, and (B,) int64 its samples."""
+    lengths = np.array([len(samples) for samples in speech], np.int64)
+    rows = np.zeros((len(speech), int(lengths.max())), np.float32)
+    for row, samples in zip(rows, speech, strict=True):
+        row[: len(samples)] = samples
+    return rows, lengths

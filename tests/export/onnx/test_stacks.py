@@ -1,0 +1,60 @@
+"""export/onnx: each stack's graph computes what torch does, alone and in any company."""
+
+import json
+
+import numpy as np
+import pytest
+
+from asr_dro_plugin.export.onnx.folder import export_onnx
+from asr_dro_plugin.export.onnx.parity import session_of
+from tests.export.onnx.exps import speech, write_exp
+
+LOG_MEL = {"frontend": "default", "frontend_conf": {"n_mels": 20, "hop_length": 160}}
+NEMO_MEL = {"frontend": "log_mel", "frontend_conf": {"n_mels": 40}, "normalize": "none"}
+BLOCKS = [
+    {"filters": 16, "repeat": 1, "kernel": 5, "stride": 2, "residual": False},
+    {"filters": 16, "repeat": 2, "kernel": 7, "residual": True},
+    {"filters": 24, "repeat": 1, "kernel": 5, "dilation": 2, "residual": False},
+]
+SMALL_CONV = {"hidden_size": 16, "num_blocks": 2, "kernel_size": 5, "strides": [2, 2]}
+
+
+def on_mel(encoder, front=LOG_MEL, **conf):
+    return {**front, "encoder": encoder, "encoder_conf": conf}
+
+
+# Name -> (keys of a YAML, which pretrained model it starts from).
+STACKS = {
+    "conv_ctc": (on_mel("conv_ctc", **SMALL_CONV), None),
+    "quartznet-se": (on_mel("quartznet", NEMO_MEL, blocks=BLOCKS, se=True), None),
+}
+
+
+@pytest.fixture(scope="module", params=STACKS)
+def exported(request, tmp_path_factory):
+    """(experiment, exported folder) of a stack."""
+    keys, kind = STACKS[request.param]
+    root = tmp_path_factory.mktemp(request.param)
+    exp = write_exp(root / "exp", keys, request.getfixturevalue(kind) if kind else None)
+    export_onnx(exp, root / "out")
+    return exp, root / "out"
+
+
+def test_batches_and_lengths_are_open_and_padding_reaches_no_utterance(exported):
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+
+    exp, out = exported
+    facts = json.loads((out / "asr_dro_onnx.json").read_text("utf-8"))
+    recogniser, session = load_recogniser(exp, "model.pth"), session_of(out / "model.onnx")
+    fewest = facts["min_samples"]
+    for lengths in ((37 * 160,), (fewest, 256 * 160, 256 * 160 - 1), (9000, 8999), (fewest,)):
+        batch = [speech(length, seed=length) for length in lengths]
+        padded = np.stack([np.pad(each, (0, max(lengths) + 321 - len(each))) for each in batch])
+        feed = {"input_values": padded, "input_lengths": np.array(lengths)}
+        log_probs, frames = session.run(["log_probs", "lengths"], feed)
+        for row, samples in enumerate(batch):
+            alone = recogniser.emission([samples])
+            assert frames[row] == int(alone.lengths[0]) >= 1
+            expected = np.asarray(alone.log_probs[0])[: frames[row]]
+            np.testing.assert_allclose(log_probs[row, : frames[row]], expected, rtol=0, atol=1e-4)
+            assert (log_probs[row, frames[row] :].argmax(-1) == facts["blank_id"]).all()

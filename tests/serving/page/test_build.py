@@ -1,0 +1,67 @@
+"""The page's file: one, small, of no other host, and what its policy allows."""
+
+import base64
+import hashlib
+import json
+import re
+
+import pytest
+
+from asr_dro_plugin.serving.page.build import HERE, MOST_BYTES, SCRIPTS, build_page
+
+PAGE = build_page(500_000_000, 14_400.0, needs_key=True)
+HTML = PAGE.html.decode()
+
+
+def contents(tag, html=HTML):
+    """What stands in each element of a kind without attributes."""
+    return re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+
+
+def test_it_is_one_file_of_at_most_100_kilobytes():
+    assert len(PAGE.html) <= MOST_BYTES == 100_000
+    assert not re.search(r"<(?:img|iframe|object|embed|link(?! rel=\"icon\" href=\"data:))", HTML)
+    assert not re.search(r"\bsrc=|@import|url\(", HTML)
+
+
+def test_it_names_no_other_host():
+    found = set(re.findall(r"\b(?:https?|wss?)://[\w.-]*\w", HTML))
+    assert found <= {"http://www.w3.org", "http://localhost"}  # SVG's namespace, an advice
+
+
+def test_its_policy_allows_its_script_and_its_style_and_nothing_else():
+    policy = dict(
+        part.split(" ", 1) for part in PAGE.headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy["default-src"] == "'none'"
+    for name, tag in (("script-src", "script"), ("style-src", "style")):
+        (content,) = contents(tag)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert policy[name] == f"'sha256-{digest}'"
+    assert "unsafe" not in PAGE.headers["Content-Security-Policy"]
+
+
+def test_it_needs_no_exception_from_the_policy():
+    (script,) = contents("script")
+    assert not re.search(
+        r"\b(?:eval|innerHTML|outerHTML|insertAdjacentHTML|document\.write)\b", script
+    )
+    assert not re.search(r"<[^>]+\s(?:on\w+|style)=", HTML)
+
+
+def test_every_part_of_the_script_is_in_it():
+    assert {path.stem for path in (HERE / "js").glob("*.js")} == set(SCRIPTS)
+
+
+def test_every_element_that_the_script_asks_for_is_there_once():
+    ids = re.findall(r'\bid="([^"]+)"', HTML)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'\$\("([^"]+)"\)', HTML)) <= set(ids)
+
+
+@pytest.mark.parametrize("needs_key", [False, True])
+def test_the_limits_stand_in_it(needs_key):
+    html = build_page(2_000_000, 90.0, needs_key).html.decode()
+    (facts,) = re.findall(r'<script type="application/json" id="[\w-]+">(.*?)</script>', html)
+    told = json.loads(facts)
+    assert (told["maxBytes"], told["maxSeconds"], told["needsKey"]) == (2_000_000, 90.0, needs_key)
