@@ -21,7 +21,7 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor
     """Softmax(q k' / sqrt D) v of (B, N, T, D), (B, N, S, D), (B, N, S, D): (B, N, T, D), every
     query seeing every key."""
     wants_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
-    if q.shape[2] < MANY or wants_gradient or not fits(q, k):
+    if not fits(q, k) or q.shape[2] < MANY or wants_gradient:
         return F.scaled_dot_product_attention(q, k, v)
     scaled, keys, values = q / math.sqrt(q.shape[3]), k.contiguous(), v.transpose(2, 3).contiguous()
     seen = q.new_empty(q.shape[0], q.shape[2], q.shape[1], q.shape[3])  # as the heads are joined

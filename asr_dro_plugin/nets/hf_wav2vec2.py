@@ -168,7 +168,9 @@ class HFWav2Vec2Net(nn.Module):
 
     def _padding(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor | None:
         """(B, S), true at an utterance's frames; None where nothing is to be kept out."""
-        if not self.attention_mask or bool((lengths >= x.shape[1]).all()):
+        if not self.attention_mask:
+            return None
+        if not torch.jit.is_tracing() and bool((lengths >= x.shape[1]).all()):
             return None  # attention's fastest kernels take no mask
         return frame_mask(lengths, x.shape[1])[:, 0]
 

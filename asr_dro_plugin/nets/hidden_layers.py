@@ -199,9 +199,11 @@ def pooled(x: torch.Tensor, lengths: torch.Tensor, pool: int) -> torch.Tensor:
     if pool == 1:
         return x
     inside = frame_mask(lengths, x.shape[1]).transpose(1, 2)
-    behind = (0, 0, 0, -x.shape[1] % pool)
+    whole = strided_length(x.shape[1], pool) * pool
     sums, counts = (
-        F.pad(each.to(x.dtype), behind).unflatten(1, (-1, pool)).sum(2)
+        F.pad(each.to(x.dtype), (0, 0, 0, pool - 1))[:, :whole]
+        .reshape(x.shape[0], -1, pool, each.shape[2])
+        .sum(2)
         for each in (x.masked_fill(~inside, 0.0), inside)
     )
     return sums / counts.clamp(min=1)

@@ -19,6 +19,8 @@ WIDE = 16
 
 def fits(conv: nn.Conv1d, x: torch.Tensor) -> bool:
     """Whether a convolution of (B, T, H) that keeps T is computed faster here."""
+    if torch.jit.is_tracing():  # blocks are of numbers that would be frozen
+        return False
     if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return False
     if conv._forward_hooks or conv._forward_pre_hooks or conv.stride[0] != 1:

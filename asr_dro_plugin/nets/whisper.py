@@ -104,7 +104,7 @@ class WhisperEncoder(nn.Module):
             ValueError: more frames than the model has positions for.
         """
         num_frames = (features.shape[1] + 1) // 2
-        if num_frames > self.sizes.max_source_positions:
+        if not torch.jit.is_tracing() and num_frames > self.sizes.max_source_positions:
             most = 2 * self.sizes.max_source_positions
             raise ValueError(f"{features.shape[1]} mel frames, and Whisper takes {most} at most")
         features = self._masked(features, lengths if spoken is None else spoken)

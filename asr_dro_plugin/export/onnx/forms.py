@@ -14,12 +14,20 @@ import torch
 from torch import nn
 
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.export.onnx.attention import AttentionEncoder
+from asr_dro_plugin.export.onnx.attention import problems as attention_problems
 from asr_dro_plugin.export.onnx.features import (
     Batch,
     EspnetLogMelGraph,
     LogMelGraph,
     mask_of,
 )
+from asr_dro_plugin.export.onnx.pretrained import (
+    WhisperEncoderGraph,
+    WhisperStatesGraph,
+    wav2vec2,
+)
+from asr_dro_plugin.export.onnx.recurrent import DeepSpeech2Graph
 from asr_dro_plugin.stack.names import SLOTS, component_of
 
 CERTAIN, IMPOSSIBLE = 0.0, -1e4  # log probabilities behind an utterance's end
@@ -98,10 +106,24 @@ def own_net(encoder: nn.Module) -> nn.Module:
 
 # Slot -> name of a component -> what makes its form.
 FORMS: Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module]]] = {
-    "frontend": {"default": espnet_log_mel, "log_mel": log_mel},
+    "frontend": {
+        "default": espnet_log_mel,
+        "log_mel": log_mel,
+        "hf_whisper": WhisperStatesGraph,
+    },
     "normalize": {"utterance_mvn": UtteranceNorm, "global_mvn": GlobalNorm},
     "preencoder": {"linear": Projection},
-    "encoder": {"conv_ctc": own_net, "quartznet": own_net},
+    "encoder": {
+        "identity": lambda encoder: Identity(),
+        "conv_ctc": own_net,
+        "quartznet": own_net,
+        "deepspeech2": lambda encoder: DeepSpeech2Graph(encoder.net),
+        "transformer": AttentionEncoder,
+        "conformer": AttentionEncoder,
+        "hf_wav2vec2": lambda encoder: wav2vec2(encoder.net),
+        "fairseq_wav2vec2": lambda encoder: wav2vec2(encoder.net),
+        "hf_whisper": WhisperEncoderGraph,
+    },
 }
 
 
@@ -114,6 +136,9 @@ def obstacles(config: Mapping) -> Iterator[str]:
             continue
         legal = f" Legal: {', '.join(sorted(ways[slot]))}." if slot in ways else ""
         yield f"its {slot} is {name}.{legal} Else {HOW_ELSE}."
+    if component_of(config, "encoder") in ("transformer", "conformer"):
+        for problem in attention_problems(config.get("encoder_conf") or {}):
+            yield f"{problem}: {HOW_ELSE}."
 
 
 class SpeechToLogProbs(nn.Module):

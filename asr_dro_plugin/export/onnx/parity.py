@@ -15,12 +15,13 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.files import read, resample
 from asr_dro_plugin.base.kaldi_io import read_table
 from asr_dro_plugin.base.progress import Progress
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.reporting.read.data_sets import recipe_of, valid_folder
 from asr_dro_plugin.runtime.manifest import INPUTS, OUTPUTS
 
 TOLERANCE = 1e-4  # of a natural logarithm, anywhere
 NUM_UTTERANCES, MOST_SECONDS = 4, 12.0
+BEHIND = 777  # samples of padding behind the longest of a batch
 Logs = tuple[np.ndarray, int]
 
 
@@ -34,7 +35,7 @@ class Speech:
 
 def speech_of(exp: Path, config: Mapping, fewest: int, longest: float | None) -> Speech:
     """Utterances of the experiment's dev set, else made ones; with one of ``fewest`` samples."""
-    most = round(SAMPLE_RATE * min(MOST_SECONDS, longest or MOST_SECONDS))
+    most = round(SAMPLE_RATE * min(MOST_SECONDS, longest or MOST_SECONDS)) - BEHIND
     found = _recorded(exp, config, most)
     what = f"{len(found)} utterances of the dev set" if found else "made signals, like speech"
     rng = np.random.default_rng(0)
@@ -138,7 +139,7 @@ def _answers(session, utterances: Sequence[np.ndarray]) -> Iterator[tuple[str, l
         yield "alone", [row], _run(session, [utterance])
     yield "without its length", [0], _run(session, [utterances[0]], with_lengths=False)
     rows = list(range(len(utterances)))
-    yield "in one batch", rows, _run(session, utterances, behind=777)
+    yield "in one batch", rows, _run(session, utterances, behind=BEHIND)
 
 
 def _run(
@@ -149,5 +150,11 @@ def _run(
     for row, utterance in zip(padded, utterances, strict=True):
         row[: len(utterance)] = utterance
     feed = {INPUTS["speech"]: padded} | ({INPUTS["lengths"]: lengths} if with_lengths else {})
-    log_probs, frames = session.run([OUTPUTS["log_probs"], OUTPUTS["lengths"]], feed)
+    try:
+        log_probs, frames = session.run([OUTPUTS["log_probs"], OUTPUTS["lengths"]], feed)
+    except Exception as error:  # onnxruntime's have no class in common
+        raise UserError(
+            f"The graph does not run on all lengths ({in_one_line(error)}): "
+            "it is not written. Report this, with the configuration."
+        ) from error
     return [(row[:count], int(count)) for row, count in zip(log_probs, frames, strict=True)]

@@ -9,6 +9,8 @@ from asr_dro_plugin.export.onnx.folder import export_onnx
 from asr_dro_plugin.export.onnx.parity import session_of
 from tests.export.onnx.exps import speech, write_exp
 
+pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
+
 LOG_MEL = {"frontend": "default", "frontend_conf": {"n_mels": 20, "hop_length": 160}}
 NEMO_MEL = {"frontend": "log_mel", "frontend_conf": {"n_mels": 40}, "normalize": "none"}
 BLOCKS = [
@@ -17,25 +19,65 @@ BLOCKS = [
     {"filters": 24, "repeat": 1, "kernel": 5, "dilation": 2, "residual": False},
 ]
 SMALL_CONV = {"hidden_size": 16, "num_blocks": 2, "kernel_size": 5, "strides": [2, 2]}
+RAW = {"frontend": "none", "normalize": "none"}
+FORWARD = {"output_size": 16, "attention_heads": 2, "num_blocks": 2, "linear_units": 32}
+WHISPER_SECONDS = 2
 
 
 def on_mel(encoder, front=LOG_MEL, **conf):
     return {**front, "encoder": encoder, "encoder_conf": conf}
 
 
+def raw(encoder, **conf):
+    return {**RAW, "encoder": encoder, "encoder_conf": conf}
+
+
+def over_whisper(encoder="identity", encoder_conf=None, **front):
+    front = {"frontend": "hf_whisper", "frontend_conf": front}
+    return {**front, "encoder": encoder, "encoder_conf": encoder_conf or {}}
+
+
+LINEAR = {"preencoder": "linear", "preencoder_conf": {"output_size": 12}}
 # Name -> (keys of a YAML, which pretrained model it starts from).
 STACKS = {
     "conv_ctc": (on_mel("conv_ctc", **SMALL_CONV), None),
     "quartznet-se": (on_mel("quartznet", NEMO_MEL, blocks=BLOCKS, se=True), None),
-}
+    "deepspeech2-hw2": (on_mel("deepspeech2", NEMO_MEL, num_layers=2, hidden_size=16), None),
+    "deepspeech2-sooftware": (
+        on_mel("deepspeech2", NEMO_MEL, variant="sooftware", num_layers=2, hidden_size=16), None,
+    ),
+    "transformer": (on_mel("transformer", **FORWARD), None),
+    "conformer": (
+        on_mel("conformer", **FORWARD, rel_pos_type="latest", cnn_module_kernel=7), None,
+    ),
+    "hf_wav2vec2": (raw("hf_wav2vec2"), "hf"),
+    "hf_wav2vec2-base": (raw("hf_wav2vec2", layers="weighted", attention_mask=False), "base"),
+    "fairseq_wav2vec2": (raw("fairseq_wav2vec2"), "fairseq"),
+    "hf_whisper-30s": (raw("hf_whisper"), "whisper"),
+    "conv_ctc-hf_whisper": (over_whisper("conv_ctc", SMALL_CONV, do_pad_trim=True), "whisper"),
+    "linear-transformer-hf_whisper": (
+        {**over_whisper("transformer", {**FORWARD, "input_layer": "conv1d2"}, pool=2), **LINEAR},
+        "whisper",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pretrained(tiny_ssl, make_tiny_ssl, tiny_whisper):
+    """Where each kind of pretrained model lies."""
+    base = make_tiny_ssl(variant="base")
+    return {
+        "hf": tiny_ssl.hf, "s3prl": tiny_ssl.s3prl, "fairseq": tiny_ssl.fairseq,
+        "base": base.hf, "whisper": tiny_whisper,
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=STACKS)
-def exported(request, tmp_path_factory):
+def exported(request, pretrained, tmp_path_factory):
     """(experiment, exported folder) of a stack."""
     keys, kind = STACKS[request.param]
     root = tmp_path_factory.mktemp(request.param)
-    exp = write_exp(root / "exp", keys, request.getfixturevalue(kind) if kind else None)
+    exp = write_exp(root / "exp", keys, pretrained[kind] if kind else None)
     export_onnx(exp, root / "out")
     return exp, root / "out"
 
@@ -47,7 +89,9 @@ def test_batches_and_lengths_are_open_and_padding_reaches_no_utterance(exported)
     facts = json.loads((out / "asr_dro_onnx.json").read_text("utf-8"))
     recogniser, session = load_recogniser(exp, "model.pth"), session_of(out / "model.onnx")
     fewest = facts["min_samples"]
+    most = round(16000 * (facts["longest"] or 60)) - 321
     for lengths in ((37 * 160,), (fewest, 256 * 160, 256 * 160 - 1), (9000, 8999), (fewest,)):
+        lengths = [min(length, most) for length in lengths]
         batch = [speech(length, seed=length) for length in lengths]
         padded = np.stack([np.pad(each, (0, max(lengths) + 321 - len(each))) for each in batch])
         feed = {"input_values": padded, "input_lengths": np.array(lengths)}
