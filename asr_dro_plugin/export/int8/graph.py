@@ -2,8 +2,8 @@
 
 The features (windows, Fourier transform, mel filters) span ten orders of magnitude before their
 logarithm, so that eight bits hold nothing of them: what a ``Log`` is computed from stays as it is.
-So does a convolution over raw audio (one input channel): it is the features of stacks without a
-``Log``.  A matrix product of two things that are both computed (attention's) has no weights, and
+So does a convolution over one input channel: of raw audio it is the features of stacks without a
+``Log``, and of mel features it takes what may have none (DeepSpeech 2).  A matrix product of two things that are both computed (attention's) has no weights, and
 one whose left side is constant is no layer.
 """
 
@@ -34,7 +34,7 @@ def weighted(model, kinds: tuple[str, ...] = tuple(WEIGHT_INPUTS)) -> Iterator:
             continue
         weights = [node.input[place] for place in WEIGHT_INPUTS[node.op_type]]
         if all(name in constants for name in weights):
-            if node.op_type == "Conv" and hears_samples(node, constants[weights[0]]):
+            if node.op_type == "Conv" and hears_one_channel(node, constants[weights[0]]):
                 continue
             yield node
 
@@ -52,8 +52,7 @@ def before_logarithm(model) -> set[str]:
     return found
 
 
-def hears_samples(node, weight) -> bool:
-    """Whether a convolution has one input channel, which is raw audio's; a depthwise one's is a
-    group's."""
+def hears_one_channel(node, weight) -> bool:
+    """Whether a convolution has one input channel in all; a depthwise one has one a group."""
     groups = next((each.i for each in node.attribute if each.name == "group"), 1)
-    return len(weight.dims) == 3 and weight.dims[1] * groups == 1
+    return weight.dims[1] * groups == 1
