@@ -77,6 +77,7 @@ def sherpa(folder: Path, threads: int) -> Engine | None:
     if not importlib.util.find_spec("sherpa_onnx"):
         return None
     import sherpa_onnx
+
     from asr_dro_plugin.export.onnx.peers import LOADER
 
     load = getattr(sherpa_onnx.OfflineRecognizer, LOADER)
@@ -99,6 +100,7 @@ def onnx_asr(folder: Path, threads: int) -> Engine | None:
         return None
     import onnx_asr as peer
     import onnxruntime
+
     from asr_dro_plugin.export.onnx.peers import MODEL_TYPE
 
     options = onnxruntime.SessionOptions()
@@ -126,9 +128,8 @@ def torch_path(exp: Path, threads: int) -> Engine:
 
 def random_experiment(folder: Path) -> Path:
     """The recipe's default stack as training leaves it, with random weights."""
-    from tests.export.onnx.exps import write_exp
-
     from asr_dro_plugin.base.yaml_files import load_config
+    from tests.export.onnx.exps import write_exp
 
     recipe = Path(__file__).resolve().parents[1]
     config = load_config(recipe / "conf/train_asr_ctc_dro_mini.yaml")

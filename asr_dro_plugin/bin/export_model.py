@@ -11,16 +11,18 @@ torch before the folder is there.
 import logging
 from pathlib import Path
 
-from asr_dro_plugin.base.arguments import Parser
+from asr_dro_plugin.base.arguments import Parser, boolean
 from asr_dro_plugin.errors import UserError, run_main
 
 EPILOG = """Uses:
   asr-dro export exp/asr_X --to onnx --out onnx_X
   asr-dro export exp/asr_X --to onnx --out onnx_X --inference_config conf/decode_asr_beam.yaml
+  asr-dro export exp/asr_X --to onnx --out onnx_X --int8
   asr-dro export exp/asr_xlsr_hr --to hf --out for_transformers
 """
 FORMATS = ("hf", "onnx")
-OF_ONNX = ("inference_config", "lm_dir", "licence", "opset", "external_data")
+OF_ONNX = ("inference_config", "lm_dir", "licence", "opset", "external_data",
+           "int8", "int8_data", "int8_gate")  # fmt: skip
 
 
 def get_parser() -> Parser:
@@ -39,6 +41,14 @@ def get_parser() -> Parser:
     add("--opset", type=int, help="version of ONNX's operators, 17 to 20 (default: 17)")
     onnx.add_switch("--external_data", default=None, help="weights in a file beside the graph "
                     "(default: only where they are larger than 1.5 GB)")  # fmt: skip
+    add("--int8", nargs="?", const=True, type=boolean, metavar="true|false", help="make it of "
+        "fewer bits too, in several ways; each is measured for size, speed and CER by language, "
+        "and the fastest that passes is the folder's default")  # fmt: skip
+    add("--int8_data", metavar="FOLDER", help="speech with references to measure on (default: "
+        "the validation set of the training)")  # fmt: skip
+    add("--int8_gate", metavar="significant|PERCENT", help="what it must not cost: no language "
+        "significantly worse, or none by more than so many % of CER, absolute, at the upper end "
+        "of its interval (default: significant)")  # fmt: skip
     return parser
 
 
@@ -51,6 +61,9 @@ def main(argv: list[str] | None = None) -> int:
         for key in chosen:
             raise UserError(f"--{key} is about --to onnx. Leave it out.")
         return _hf(args)
+    if not args.int8 and (args.int8_data or args.int8_gate):
+        raise UserError("--int8_data and --int8_gate are about --int8. Give it too, or leave them.")
+    from asr_dro_plugin.export.int8.choice import summary_line
     from asr_dro_plugin.export.onnx.folder import OnnxOptions, export_onnx
 
     made = export_onnx(args.exp, args.out, OnnxOptions(model_file=args.model_file, **chosen))
@@ -59,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
         f"{args.out}: within {parity['max_abs_diff']:.1e} of torch ({parity['on']}). "
         f"asr-dro transcribe AUDIO --exp {args.out} uses it."
     )
+    if made["int8"]:
+        print(f"{summary_line(made['int8'])} The table is in {args.out / made['card']}.")
     return 0
 
 

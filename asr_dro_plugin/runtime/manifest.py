@@ -16,7 +16,7 @@ only a finished folder has (``NOT_IN_GRAPH``); values that are no text are JSON 
      "training": {…}, "num_parameters": 1426643, "licence": "unknown", "card": "README.md",
      "lm_dir": null, "parity": {"max_abs_diff": 2e-6, "on": "…"}, "peers": {…},
      "precisions": {"fp32": {"file": "model.onnx", "members": ["model.onnx"]}},
-     "default_precision": "fp32",
+     "default_precision": "fp32", "int8": null,
      "members": {"model.onnx": {"bytes": 5836, "sha256": "…"}, …}}
 """
 
@@ -48,8 +48,8 @@ KEYS: dict[str, tuple[type, ...]] = {
     "stack": (dict,), "decode": (dict,), "opset": (int,), "training": (dict,),
     "num_parameters": (int,), "licence": (str,), "card": (str,), "lm_dir": (str, type(None)),
     "parity": (dict,), "peers": (dict,), "precisions": (dict,), "default_precision": (str,),
-    "members": (dict,),
+    "int8": (dict, type(None)), "members": (dict,),
 }  # fmt: skip
 NOT_IN_GRAPH = (
-    "card", "lm_dir", "parity", "peers", "precisions", "default_precision", "members",
+    "card", "lm_dir", "parity", "peers", "precisions", "default_precision", "int8", "members",
 )  # fmt: skip

@@ -141,6 +141,7 @@ def _prepared(model: Path, out: Path) -> Iterator[tuple[Path, object]]:
     """A copy of the model whose nodes have names and whose shapes are inferred as far as they can
     be, and its graph; onnxruntime's words on how to prepare a model are not the user's business."""
     import onnx
+    import onnxruntime
 
     path = out.with_name(f"prepared.{out.name}")
     graph = onnx.load(os.fspath(model))
@@ -152,9 +153,11 @@ def _prepared(model: Path, out: Path) -> Iterator[tuple[Path, object]]:
         large = is_large(model)
         onnx.save(graph, os.fspath(path), save_as_external_data=large, location=f"{path.name}.data")
         logger.setLevel(logging.ERROR)
+        onnxruntime.set_default_logger_severity(3)
         yield path, graph
     finally:
         logger.setLevel(level)
+        onnxruntime.set_default_logger_severity(2)
         for left in path.parent.glob(f"{path.name}*"):
             left.unlink()
 

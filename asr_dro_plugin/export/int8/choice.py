@@ -8,6 +8,7 @@ from asr_dro_plugin.export.int8.candidates import Candidate
 from asr_dro_plugin.export.int8.errors import LossGate
 from asr_dro_plugin.export.int8.speed import Speed
 from asr_dro_plugin.reporting.card.model_card import table
+from asr_dro_plugin.runtime.manifest import INT8, MODEL
 from asr_dro_plugin.scoring.table import percent
 
 FASTER, AS_FAST = 1.05, 0.95  # ratios of speed that a busy machine does not make up
@@ -70,6 +71,7 @@ def as_data(rows: Sequence[Measured], gate: LossGate, facts: Mapping) -> dict:
     base, best = rows[0], chosen(rows, gate)
     return {
         **facts, "gate": str(gate), "chosen": best.name,
+        "by_company": bool(best.candidate and best.candidate.by_company),
         "rows": [_row(row, base, gate) for row in rows],
     }  # fmt: skip
 
@@ -87,6 +89,20 @@ def _row(row: Measured, base: Measured, gate: LossGate) -> dict:
     if row.comparison:
         found["compared"] = row.comparison
     return found
+
+
+def summary_line(data: Mapping) -> str:
+    """What was chosen, for the terminal."""
+    by_name = {row["name"]: row for row in data["rows"]}
+    base, best = by_name["fp32"], by_name[data["chosen"]]
+    if best is base:
+        return "No form of fewer bits passes and is faster or smaller: fp32 is the default."
+    threads, speed = next(iter(best["speed"].items()))
+    return (
+        f"Default {MODEL[INT8]} ({best['name']}): {speed['ratio']:.2f} times as fast as fp32 with "
+        f"{threads} thread, {best['bytes'] / 1e6:.1f} of {base['bytes'] / 1e6:.1f} MB, CER "
+        f"{percent(best['cer'], 2)} against {percent(base['cer'], 2)} %."
+    )
 
 
 def card_section(data: Mapping) -> list[str]:
@@ -124,7 +140,9 @@ def _cells(row: Mapping, data: Mapping) -> list[str]:
     speeds = [
         f"{each['times_real_time']:.0f} ({each['ratio']:.2f})" for each in row["speed"].values()
     ]
-    verdict = "default" if row["name"] == data["chosen"] else row.get("why_not", "")
+    verdict = row.get("why_not", "") or ("passes" if "why_not" in row else "")
+    if row["name"] == data["chosen"]:
+        verdict = "default"
     return [row["name"], f"{row['bytes'] / 1e6:.1f}", *speeds, percent(row["cer"], 2), verdict]
 
 
@@ -145,7 +163,6 @@ def _signed(value: float) -> str:
 def _remarks(data: Mapping) -> list[str]:
     """What the tables do not say."""
     lines = []
-    by_name = {row["name"]: row for row in data["rows"]}
     if data["chosen"] == "fp32":
         lines.append(
             "- No candidate passes the gate and is faster or smaller: fp32 is the default."
@@ -154,7 +171,7 @@ def _remarks(data: Mapping) -> list[str]:
         lines.append(
             f"- {data['chosen']} is `model.int8.onnx` and the default; fp32 stays beside it."
         )
-        if by_name[data["chosen"]]["by_company"]:
+        if data["by_company"]:
             lines.append(
                 "- Its scales are found at work, so that log probabilities depend a little on what "
                 "is in a batch together and on where long audio is cut; fp32 is exact there."

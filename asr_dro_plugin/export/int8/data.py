@@ -1,5 +1,6 @@
 """Speech for measuring: utterances with references, and training audio for calibration."""
 
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,12 +80,13 @@ def measuring_folder(given: Path | None, exp: Path, config: Mapping) -> Path:
     return folder
 
 
-def read_references(folder: Path, min_samples: int = 1) -> References:
+def read_references(folder: Path, min_samples: int = 1, longest: float | None = None) -> References:
     """Read a data directory, evenly over languages where it is longer than ``MOST_SECONDS``.
 
     Args:
         folder: as ``measuring_folder`` gives it.
-        min_samples: utterances with fewer are left out, for the model makes no frame of them.
+        min_samples: utterances with fewer are left out, for the model makes no frame of them;
+        longest: seconds that the model takes at once, if it has a limit; others are left out.
 
     Raises:
         UserError: damaged tables, or not one utterance that can be read.
@@ -98,7 +100,7 @@ def read_references(folder: Path, min_samples: int = 1) -> References:
     check_units(tables.units, texts)
     speech, seconds = {}, 0.0
     for utt_id, samples in _read(_mixed(items, languages), folder):
-        if len(samples) >= min_samples:
+        if min_samples <= len(samples) <= (longest or math.inf) * SAMPLE_RATE:
             speech[utt_id] = samples
             seconds += len(samples) / SAMPLE_RATE
         if seconds > MOST_SECONDS:

@@ -3,8 +3,9 @@
 The features (windows, Fourier transform, mel filters) span ten orders of magnitude before their
 logarithm, so that eight bits hold nothing of them: what a ``Log`` is computed from stays as it is.
 So does a convolution over one input channel: of raw audio it is the features of stacks without a
-``Log``, and of mel features it takes what may have none (DeepSpeech 2).  A matrix product of two things that are both computed (attention's) has no weights, and
-one whose left side is constant is no layer.
+``Log``, and of mel features it takes what may have none (DeepSpeech 2).  A matrix product of two
+things that are both computed (attention's) has no weights, and one whose left side is constant is
+no layer.
 """
 
 from collections.abc import Iterator

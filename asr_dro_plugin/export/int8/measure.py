@@ -1,6 +1,7 @@
 """``asr-dro export --to onnx --int8``: every candidate made and measured, the best one kept."""
 
 import logging
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -9,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.errors import in_one_line
 from asr_dro_plugin.export.int8.candidates import CANDIDATES, Candidate, NotPossible, size_of
 from asr_dro_plugin.export.int8.choice import Measured, as_data, chosen
-from asr_dro_plugin.export.int8.data import References
-from asr_dro_plugin.export.int8.errors import LossGate, compared, scored, texts_of
+from asr_dro_plugin.export.int8.data import References, calibration_speech, read_references
+from asr_dro_plugin.export.int8.errors import LossGate, Reader, compared, scored, texts_of
 from asr_dro_plugin.export.int8.speed import ROUNDS, THREADS, processor, sample_of, speeds
+from asr_dro_plugin.runtime.manifest import FP32, INT8, MODEL
 from asr_dro_plugin.scoring import Score
 
-FILE = "model.int8.onnx"
-BASE = "fp32"
+FILE, BASE = MODEL[INT8], FP32
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,30 @@ class Setting:
     languages: Sequence[str] = ()
     text_norm: str = "lower_no_punct"
     rounds: int = ROUNDS
+
+
+def setting_of(
+    exp: Path, config: Mapping, facts: Mapping, data_dir: Path, gate: LossGate
+) -> Setting:
+    """What an experiment's graph is measured with.
+
+    Args:
+        exp, config: the experiment.
+        facts: its manifest, so far.
+        data_dir: as ``data.measuring_folder`` gives it.
+    """
+    read = Reader(
+        facts["tokens"], facts["token_type"], facts["blank_id"], facts["frame_shift"],
+        facts["decode"],
+    )  # fmt: skip
+    longest = facts["longest"]
+    references = read_references(data_dir, facts["min_samples"], longest)
+    calibration = [
+        samples
+        for samples in calibration_speech(exp, config)
+        if facts["min_samples"] <= len(samples) <= (longest or math.inf) * SAMPLE_RATE
+    ]
+    return Setting(references, calibration, read, gate, facts["languages"], rounds=ROUNDS)
 
 
 def add_int8(model: Path, setting: Setting) -> dict:

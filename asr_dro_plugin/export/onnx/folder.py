@@ -20,6 +20,10 @@ from asr_dro_plugin.base.progress import Progress
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.model_files import best_model_file, find_model_file
+from asr_dro_plugin.export.int8.choice import card_section
+from asr_dro_plugin.export.int8.data import measuring_folder
+from asr_dro_plugin.export.int8.errors import SIGNIFICANT, LossGate
+from asr_dro_plugin.export.int8.measure import add_int8, setting_of
 from asr_dro_plugin.export.onnx import parity, peers, trace
 from asr_dro_plugin.export.onnx.forms import SpeechToLogProbs, obstacles
 from asr_dro_plugin.export.pack import (
@@ -48,7 +52,8 @@ TRACED_SECONDS = 1.7  # of the noise that the graph is traced on
 class OnnxOptions:
     """What a user chooses of an export; None takes what the experiment says.
 
-    ``inference_config`` and ``lm_dir`` become the folder's defaults of decoding.
+    ``inference_config`` and ``lm_dir`` become the folder's defaults of decoding.  ``int8``: fewer
+    bits are tried, measured on ``int8_data`` (None: the validation set) and held to ``int8_gate``.
     """
 
     model_file: str | None = None
@@ -57,6 +62,9 @@ class OnnxOptions:
     licence: str = "unknown"
     opset: int = trace.OPSET
     external_data: bool | None = None
+    int8: bool = False
+    int8_data: str | None = None
+    int8_gate: str = SIGNIFICANT
 
 
 @dataclass
@@ -111,9 +119,12 @@ def export_onnx(
     model_file = options.model_file or best_model_file(exp)
     find_model_file(exp, model_file)
     decode = read_decode_config(options.inference_config or {"mode": "greedy"})
+    measuring = _measuring(exp, config, options)
     with new_folder(out) as folder:
         made = _begun(folder, exp, config, replace(options, model_file=model_file), decode)
         _write_fp32(made)
+        if measuring:
+            _write_int8(made, *measuring)
         _finish(made)
     return made.manifest
 
@@ -176,7 +187,7 @@ def facts_of(
         "features": card_facts.features_of(config),
         "stack": {slot: name for slot, name in names.items() if name},
         "decode": dict(decode), "opset": options.opset, "training": dict(run.training),
-        "num_parameters": run.num_parameters, "licence": run.licence,
+        "num_parameters": run.num_parameters, "licence": run.licence, "int8": None,
     }  # fmt: skip
 
 
@@ -203,6 +214,30 @@ def _write_fp32(made: Export) -> None:
     names = sorted(path.name for path in made.folder.iterdir())
     made.manifest["precisions"] = {schema.FP32: {"file": made.fp32.name, "members": names}}
     made.manifest["default_precision"] = schema.FP32
+
+
+def _measuring(exp: Path, config: Mapping, options: OnnxOptions) -> tuple[Path, LossGate] | None:
+    """What fewer bits are measured on, and their gate; None where they are not asked for."""
+    if not options.int8:
+        return None
+    given = Path(options.int8_data) if options.int8_data else None
+    return measuring_folder(given, exp, config), LossGate.of(options.int8_gate)
+
+
+def _write_int8(made: Export, data_dir: Path, gate: LossGate) -> None:
+    """The graph of fewer bits that is chosen, if any, and what was measured of all."""
+    setting = setting_of(made.exp, made.config, made.manifest, data_dir, gate)
+    facts = add_int8(made.fp32, setting)
+    made.manifest["int8"], made.sections["Fewer bits"] = facts, card_section(facts)
+    if facts["chosen"] == schema.FP32:
+        return
+    file = made.folder / schema.MODEL[schema.INT8]
+    names = sorted(path.name for path in made.folder.glob(f"{file.name}*"))
+    made.manifest["precisions"][schema.INT8] = {
+        "file": file.name, "members": names, "kind": facts["chosen"],
+        "by_company": facts["by_company"],
+    }  # fmt: skip
+    made.manifest["default_precision"] = schema.INT8
 
 
 def in_graph(facts: Mapping[str, Any]) -> dict[str, str]:
