@@ -328,7 +328,7 @@ class Pool:
             self._workers.remove(worker)
             was_ready = worker.is_ready
             code = await asyncio.shield(worker.end())
-            if not was_ready and not worker.has_told:
+            if not (was_ready or worker.has_told or self._is_closed):
                 self._fail(f"A worker ended ({_why(code)}) before its models were loaded.")
             self._mourn(worker, code)
         return was_ready
