@@ -16,7 +16,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 
 from asr_dro_plugin.serving.errors import CLIENT_CLOSED, OUR_FAULT, ApiError
-from asr_dro_plugin.serving.metrics import Metrics
+from asr_dro_plugin.serving.metrics import Metrics, known_method
 from asr_dro_plugin.serving.settings import ServiceSettings
 
 Scope = MutableMapping[str, Any]
@@ -90,8 +90,8 @@ class Envelope:
             seconds = time.monotonic() - began
             route = getattr(inner.get("route"), "path", None)
             self.metrics.answered(route, method, status or CLIENT_CLOSED, seconds)
-            log.info("%s %s %s %s %.3f s", request_id, method if method.isalpha() else "?",
-                     route or "no route", status or CLIENT_CLOSED, seconds)  # fmt: skip
+            log.info("%s %s %s %s %.3f s", request_id, known_method(method), route or "no route",
+                     status or CLIENT_CLOSED, seconds)  # fmt: skip
 
     def _dress(self, headers: MutableHeaders, request_id: str) -> None:
         headers["x-request-id"] = request_id

@@ -24,6 +24,11 @@ COUNTS = {  # of ``Pool.counts``
 BUCKETS = (0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
+def known_method(method: str) -> str:
+    """A method of HTTP, or ``OTHER``: clients can make any word up."""
+    return method if method in METHODS else OTHER
+
+
 class Metrics:
     """The figures of one service.
 
@@ -51,8 +56,7 @@ class Metrics:
         Args:
             route: the route's template, None where no route was met.
         """
-        method = method if method in METHODS else OTHER
-        self._requests.labels(route or OTHER, method, str(status)).inc()
+        self._requests.labels(route or OTHER, known_method(method), str(status)).inc()
         self._seconds.labels(route or OTHER).observe(seconds)
 
     def page(self) -> tuple[bytes, str]:

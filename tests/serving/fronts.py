@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import soundfile
@@ -34,10 +35,10 @@ class Front:
         process: the front's process; the workers are its children.
     """
 
-    def __init__(self, process):
-        self.process = process
+    def __init__(self, process, log):
+        self.process, self._log = process, log
         first = process.stdout.readline()
-        assert first.startswith("asr-dro serve: http"), process.communicate(timeout=20)
+        assert first.startswith("asr-dro serve: http"), self.log
         self.url = first.split()[2]
         self.port = int(self.url.rpartition(":")[2])
 
@@ -48,25 +49,32 @@ class Front:
     def stop(self, number=signal.SIGTERM, seconds=20):
         """(exit code, rest of stdout, the log)."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=seconds)
-        return self.process.returncode, out, err
+        out, _ = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, self.log
+
+    @property
+    def log(self):
+        """All that it has logged."""
+        self._log.seek(0)
+        return self._log.read()
 
 
 @contextlib.contextmanager
 def front(ready=True, environment=None, **settings):
     """A service with these settings, at a free port, gone behind the block."""
     settings = {"models": {"m": "."}, "port": 0, "workers": 1, **settings}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.serving.fronts", json.dumps(settings)], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})},
-    )  # fmt: skip
-    try:
-        made = Front(process)
-        yield made.wait_ready() if ready else made
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would stop it
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.serving.fronts", json.dumps(settings)], text=True,
+            stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+        try:
+            made = Front(process, log)
+            yield made.wait_ready() if ready else made
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
 
 def main():
