@@ -180,9 +180,16 @@ def mask_of(lengths: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 def mirrored(samples: torch.Tensor, lengths: torch.Tensor, half: int) -> torch.Tensor:
     """(B, N) with ``half`` samples of its mirror image at each utterance's ends, zeros where it is
-    too short for so many, and behind them."""
-    last = lengths[:, None] - 1
-    place = torch.arange(samples.shape[1] + 2 * half, device=samples.device) - half
-    index = last - (last - place.abs()).abs()
-    inside = (index >= 0) & (place < lengths[:, None] + half)
-    return samples.gather(1, index.clamp(min=0)) * inside
+    too short for so many, and behind them.
+
+    Only the ends are looked up: all N of them take a twentieth of a small model's time.
+    """
+    last, step = lengths[:, None] - 1, torch.arange(half, device=samples.device) + 1
+
+    def image(place: torch.Tensor) -> torch.Tensor:
+        index = last - (last - place).abs()
+        return samples.gather(1, index.clamp(min=0)) * (index >= 0)
+
+    front = image(step.flip(0) + 0 * last)
+    padded = torch.cat([front, samples, torch.zeros_like(front)], dim=1)
+    return padded.scatter(1, half + last + step, image(last + step))
