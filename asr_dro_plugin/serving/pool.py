@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
+from asr_dro_plugin.serving.live_wire import LIVE
 from asr_dro_plugin.serving.protocol import (
     Busy,
     Done,
@@ -40,7 +41,8 @@ from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, Work
 
 COMMAND = (sys.executable, "-m", "asr_dro_plugin.serving.worker")
 LONGEST_LINE = 64 << 20  # bytes of one message of a worker
-MOST_OPEN, MOST_SHORT, MOST_LONG = 16, 2, 2  # jobs that one worker has open at once
+MOST_OPEN = 16  # jobs that one worker has open at once,
+ROOM = {LIVE: 8, "short": 2, "long": 2}  # and of each kind
 SILENCE = 120.0  # seconds without a word of a worker that has work: it hangs
 LOADING = 300.0  # seconds that models may take to load
 MOST_CRASHES, MOST_KILLS = 2, 4  # of workers, for one job: by its audio; by somebody unknown
@@ -51,6 +53,7 @@ UNKNOWN_RETRY = 5
 NO_WORKER = 60.0  # seconds without a worker after which those that wait are sent away
 NOBODY_WORKS = Failed(503, "no_worker", "No worker can be started. The service's log says why.")
 MOST_TRIES = 12  # of one job, for whatever reason
+LOST = Failed(503, "worker_lost", "The worker of this session is gone. Connect anew.")
 INTERNAL = Failed(500, "internal_error", "The service failed on this request; its log says why.")
 GONE = Failed(503, "draining", "The service is going down. Send this again.")
 log = logging.getLogger("asr_dro.serve")
@@ -70,8 +73,15 @@ class _Entry:
         self._news = asyncio.Event()
 
     @property
+    def kind(self) -> str:
+        """``live``, ``long`` or ``short``, in the order in which workers take them."""
+        if self.job.kind == LIVE:
+            return LIVE
+        return "long" if self.seconds > SHORT else "short"
+
+    @property
     def is_long(self) -> bool:
-        return self.seconds > SHORT
+        return self.kind == "long"
 
     def put(self, event: Event) -> None:
         """An event for the reader; one that it has not taken yet is brought up to date."""
@@ -292,10 +302,10 @@ class Pool:
 
     def _choice(self, worker: "_Worker") -> tuple["_Worker", _Entry] | None:
         """A worker's next job: of those it has room for, a short one before a long one."""
-        for is_long in (False, True):
-            if worker.has_room(is_long):
+        for kind in ROOM:
+            if worker.has_room(kind):
                 for entry in self._waiting:
-                    if entry.is_long == is_long:
+                    if entry.kind == kind:
                         return worker, entry
         return None
 
@@ -344,7 +354,9 @@ class Pool:
                 is_crash = worker.was_hanging or -code in CRASHES or code > 0
                 entry.crashes += is_crash
                 entry.kills += 1
-            if entry.crashes >= MOST_CRASHES or entry.kills >= MOST_KILLS:
+            if entry.kind == LIVE:  # what was said is gone with it
+                entry.put(LOST)
+            elif entry.crashes >= MOST_CRASHES or entry.kills >= MOST_KILLS:
                 message = "The recording cannot be read. Convert it to WAV or FLAC."
                 entry.put(Failed(400, "invalid_audio", message, "file"))
             elif entry.tries >= MOST_TRIES:
@@ -438,18 +450,19 @@ class _Worker:
             theirs.close()
             os.close(page)
 
-    def has_room(self, is_long: bool) -> bool:
-        """Whether one more job would not keep the others waiting."""
-        num_long = sum(entry.is_long for entry in self.open.values())
-        if len(self.open) >= MOST_OPEN:
-            return False
-        if is_long:
-            return num_long < MOST_LONG
-        return len(self.open) - num_long < MOST_SHORT
+    def has_room(self, kind: str) -> bool:
+        """Whether one more job of a kind would not keep the others waiting."""
+        num_alike = sum(entry.kind == kind for entry in self.open.values())
+        return len(self.open) < MOST_OPEN and num_alike < ROOM[kind]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it has jobs other than live ones, in which nobody may be speaking."""
+        return any(entry.kind != LIVE for entry in self.open.values())
 
     def give(self, entry: _Entry) -> None:
         """Send a job with its descriptor."""
-        if not self.open:
+        if not self.has_work:
             self._heard_at = time.monotonic()
         if not _is_open(entry.descriptor):
             entry.put(INTERNAL)
@@ -481,7 +494,7 @@ class _Worker:
     def kill_if_silent(self, seconds: float) -> None:
         """Kill it where it has work, or loads, and has said nothing for long."""
         limit = seconds if self.is_ready else LOADING
-        is_idle = self.is_ready and not self.open
+        is_idle = self.is_ready and not self.has_work
         if not is_idle and time.monotonic() - self._heard_at > limit:
             log.warning("worker %d says nothing for %g s", self.process.pid, limit)
             self.was_hanging = True

@@ -18,7 +18,7 @@ class Job:
         language: None decides freely, a code forces, several codes are a choice (ISO 639-3).
         vad: whether silence is left out; times stay those of the recording.
         times: whether words with times are asked for.
-        kind: what is to be done, for now always ``transcribe``.
+        kind: ``transcribe``, or ``live`` (``live_wire``), whose descriptor is a socket.
     """
 
     id: str

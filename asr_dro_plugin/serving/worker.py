@@ -17,6 +17,8 @@ from typing import Any
 from asr_dro_plugin.audio.faults import AudioError
 from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.serving.guard import Guard, Refused
+from asr_dro_plugin.serving.live_job import LiveJob
+from asr_dro_plugin.serving.live_wire import LIVE
 from asr_dro_plugin.serving.protocol import Done, Event, Failed, Job, Partial, decode, encode
 from asr_dro_plugin.serving.turns import Turns, guess_seconds
 from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings
@@ -32,14 +34,18 @@ log = logging.getLogger("asr_dro.serve")
 class OpenJob:
     """A job that is being decoded, a step at a time."""
 
+    is_live, is_ready = False, True
+
     def __init__(self, number: int, steps: Iterator[Event], descriptor: int) -> None:
         self.number, self.steps, self._descriptor = number, steps, descriptor
         self.seconds_left = guess_seconds(os.fstat(descriptor).st_size)
 
-    def heed(self, event: Event) -> None:
-        """Note how much is left."""
+    def step(self) -> Event:
+        """The next event, from which is noted how much is left."""
+        event = next(self.steps)
         if isinstance(event, Partial) and event.duration is not None:
             self.seconds_left = event.duration - event.seconds_done
+        return event
 
     def close(self) -> None:
         """Stop where it is, and free all that it holds."""
@@ -94,20 +100,24 @@ class Worker:
     ) -> None:
         self._link, self._page = link, page
         self._recognisers, self._guard = recognisers, guard
-        self._open: dict[int, OpenJob] = {}
-        self._turns: Turns[OpenJob] = Turns()
+        self._open: dict[int, OpenJob | LiveJob] = {}
+        self._turns: Turns[OpenJob | LiveJob] = Turns()
         self._pending = b""
         self._descriptors: deque[int] = deque()
 
     def run(self) -> None:
         """Work until the front closes the socket."""
-        while self._receive(wait=not self._open):
-            if self._open:
-                self._step(self._turns.next())
+        while self._receive(wait=self._turns.is_waiting):
+            if job := self._turns.next():
+                self._step(job)
 
     def _receive(self, wait: bool) -> bool:
         """Take what the front has sent; False once it is gone."""
-        while wait or _is_readable(self._link):
+        if wait:
+            waits = [job.waits_for for job in self._open.values() if job.is_live]
+            readers, writers = (sum(sockets, []) for sockets in zip([[], []], *waits))
+            select.select([self._link, *readers], writers, [])
+        while _is_readable(self._link):
             data, descriptors, _, _ = socket.recv_fds(self._link, RECEIVE, MAX_FDS)
             if not data:
                 return False
@@ -116,28 +126,33 @@ class Worker:
             for line in lines:
                 number, _, message = line.partition(b" ")
                 self._heed(int(number), message)
-            wait = wait and not self._open
         return True
 
     def _heed(self, number: int, message: bytes) -> None:
         if message != CANCEL:
             descriptor = self._descriptors.popleft()
-            steps = transcribing(decode(message), descriptor, self._recognisers, self._guard)
-            job = self._open[number] = OpenJob(number, steps, descriptor)
+            job = self._open[number] = self._opened(number, decode(message), descriptor)
             self._turns.add(job)
         elif job := self._open.get(number):  # else it has ended meanwhile
             self._close(job)
 
-    def _step(self, job: OpenJob) -> None:
+    def _opened(self, number: int, job: Job, descriptor: int) -> OpenJob | LiveJob:
+        if job.kind == LIVE:
+            return LiveJob(number, job, descriptor, self._recognisers)
+        steps = transcribing(job, descriptor, self._recognisers, self._guard)
+        return OpenJob(number, steps, descriptor)
+
+    def _step(self, job: OpenJob | LiveJob) -> None:
         PAGE.pack_into(self._page, 0, job.number)
-        event = next(job.steps)
+        event = job.step()
         PAGE.pack_into(self._page, 0, NOBODY)
-        job.heed(event)
+        if event is None:
+            return
         send(self._link, job.number, encode(event))
         if not isinstance(event, Partial):
             self._close(job)
 
-    def _close(self, job: OpenJob) -> None:
+    def _close(self, job: OpenJob | LiveJob) -> None:
         job.close()
         del self._open[job.number]
         self._turns.remove(job)

@@ -152,8 +152,10 @@ class LiveFrames(ABC):
         self.num_final = max(0, self.num_final - num)
         self._forget()
 
-    def restart(self) -> None:
-        """The sound so far is done with; what comes is a new recording, later in the stream."""
+    def restart(self, skip: int = 0) -> None:
+        """The sound so far is done with, and ``skip`` more samples; what comes is a new recording,
+        later in the stream."""
+        self._received += skip
         self._start()
 
     def _samples(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.abs_decoder import arrays_of
 from asr_dro_plugin.decoding.language import FREE, LanguageChoice
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.runtime.live.frames import Stack
@@ -14,13 +15,14 @@ from asr_dro_plugin.runtime.live.words import TokenReader
 
 @dataclass(frozen=True)
 class OneUtterance:
-    """A recogniser as a function of one utterance, (N,) float32 -> (T, V)."""
+    """A recogniser as a function of one utterance, (N,) float32 -> (T, V); NaN is refused."""
 
     recogniser: Any
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         emission = self.recogniser.emission([samples])
-        return emission.log_probs[0, : int(emission.lengths[0])]
+        log_probs, lengths = arrays_of(emission)
+        return log_probs[0, : int(lengths[0])]
 
 
 @dataclass(frozen=True)

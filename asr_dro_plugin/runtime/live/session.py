@@ -13,6 +13,7 @@ An *item* is what one ``Final`` holds: what lies between two pauses, or between 
 events depend on the sound alone, not on how it was cut into pieces.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,13 +22,14 @@ import numpy as np
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.settings import check_number
 from asr_dro_plugin.decoding.align import TokenSpan
-from asr_dro_plugin.runtime.live.frames import ExactFrames, LiveFrames, WindowFrames
+from asr_dro_plugin.runtime.live.frames import ExactFrames, LiveFrames, Stack, WindowFrames
 from asr_dro_plugin.runtime.live.model import LiveModel
 from asr_dro_plugin.runtime.live.pcm import PcmStream
 from asr_dro_plugin.runtime.live.words import Agreement, joined, spans_of
 from asr_dro_plugin.transcripts.transcript import Unit
 
 PAD = 0.5  # seconds of silence that are kept before speech
+log = logging.getLogger(__name__)
 MANY = 1 << 14  # samples that are converted at once, so that a large piece takes little memory
 
 
@@ -129,17 +131,10 @@ class LiveSession:
         hop: float | None = None,
         left: float = 2.0,
     ) -> None:
-        self.reader, self.turns, self.is_exact = (
-            model.reader,
-            turns or TurnEnds(),
-            model.stack.is_exact,
-        )
+        self.reader, self.turns = model.reader, turns or TurnEnds()
         self._pcm = PcmStream(rate)
-        self._frames: LiveFrames = (
-            ExactFrames(model.stack, hop or 0.32)
-            if self.is_exact
-            else WindowFrames(model.stack, hop or 0.64, left)
-        )
+        self._frames = _frames_of(model.stack, hop, left)
+        self.is_exact = isinstance(self._frames, ExactFrames)
         self._lang: str | None = None
         self._new_item()
 
@@ -182,16 +177,12 @@ class LiveSession:
             yield Stopped(end)
         yield from self._take(len(self._frames.log_probs))
         yield from self._finals(end)
-        self._restart()
+        self._frames.restart()
+        self._new_item()
 
     def clear(self) -> None:
         """Forget what was said since the last final."""
-        for _ in self._frames.feed(self._pcm.end()):
-            pass
-        self._restart()
-
-    def _restart(self) -> None:
-        self._frames.restart()
+        self._frames.restart(len(self._pcm.end()))
         self._new_item()
 
     def _look(self) -> Iterator[Event]:
@@ -297,6 +288,15 @@ class LiveSession:
         if words or guess != self._guess:
             self._guess = guess
             yield Interim(tuple(_rounded(word) for word in words), guess)
+
+
+def _frames_of(stack: Stack, hop: float | None, left: float) -> LiveFrames:
+    if stack.is_exact:
+        try:
+            return ExactFrames(stack, hop or 0.32)
+        except ValueError as error:
+            log.warning("This model is heard in windows, not exactly: %s.", error)
+    return WindowFrames(stack, hop or 0.64, left)
 
 
 def _rounded(word: Unit) -> Unit:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_dro_plugin.runtime.live.frames import ExactFrames, WindowFrames, contexts
-from tests.runtime.live.tones import SHIFT, conv_stack
+from tests.runtime.live.convs import conv_stack
+from tests.runtime.live.tones import SHIFT
 
 STACK = conv_stack()
 SPEECH = np.random.default_rng(1).standard_normal(16000 * 7 + 123).astype(np.float32) * 0.1

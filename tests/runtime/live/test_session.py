@@ -18,7 +18,8 @@ from asr_dro_plugin.runtime.live.session import (
     TurnEnds,
 )
 from asr_dro_plugin.runtime.live.words import spans_of
-from tests.runtime.live.tones import conv_stack, pcm, pieces_of, says, tone_model
+from tests.runtime.live.convs import conv_stack
+from tests.runtime.live.tones import pcm, pieces_of, says, tone_model
 
 CONV = LiveModel(conv_stack(), tone_model(True).reader)
 NOISE = np.random.default_rng(2).standard_normal(16000 * 9).astype(np.float32)

@@ -1,15 +1,12 @@
-"""Stacks whose text is known: tones for letters, and a small network of convolutions."""
+"""A stack whose text is known: tones for letters."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
-import torch
 
-from asr_dro_plugin.decoding.language import LanguageChoice
-from asr_dro_plugin.features.log_mel_torch import BatchLogMel
-from asr_dro_plugin.features.settings import LogMelSettings
-from asr_dro_plugin.nets.convnet import ConvNet
-from asr_dro_plugin.runtime.live.frames import Stack
+from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.runtime.live.model import LiveModel
-from asr_dro_plugin.runtime.live.words import TokenReader
 
 SHIFT = 640
 TOKENS = ("<blank>", "<space>", "[eng]", "[fra]", *"abcdefgh")
@@ -21,6 +18,8 @@ def hears_tones(samples: np.ndarray) -> np.ndarray:
     spectrum = np.abs(np.fft.rfft(frames, axis=1))
     loudest = np.minimum(spectrum.argmax(axis=1) // 20, len(TOKENS) - 1)
     symbols = np.where(spectrum.max(axis=1) > 1, loudest, 0)
+    if len(samples) and samples.min() > 0.99:  # full scale throughout breaks the model
+        return np.full((len(frames), len(TOKENS)), np.nan, np.float32)
     likely = np.eye(len(TOKENS))[symbols] * 0.9 + 0.1 / len(TOKENS)
     return np.log(likely).astype(np.float32)
 
@@ -47,26 +46,26 @@ def pcm(samples: np.ndarray) -> bytes:
 
 def tone_model(is_exact: bool, language: str = "free") -> LiveModel:
     """A model of ``hears_tones``, which is said to see a frame or the whole utterance."""
-    stack = Stack(hears_tones, SHIFT, SHIFT, len(TOKENS), SHIFT if is_exact else None)
-    choice = LanguageChoice(language, TOKENS, 0)
-    return LiveModel(stack, TokenReader(TOKENS, "char", 0, SHIFT / 16000, choice))
+    recogniser = ToneRecogniser(is_exact)
+    return LiveModel.of(recogniser, recogniser.manifest.receptive_field_samples, language)
 
 
-def conv_stack() -> Stack:
-    """A random network of convolutions without gates, of which a frame sees 10,112 samples."""
-    torch.manual_seed(0)
-    mel = BatchLogMel(LogMelSettings(n_mels=20, normalize="none")).eval()
-    net = ConvNet(20, 16, num_blocks=3, kernel_size=5, strides=(2, 2), gates=False).eval()
-    head = torch.nn.Linear(16, len(TOKENS))
+class ToneRecogniser:
+    """The same as ``transcribing.abs_recogniser`` has it."""
 
-    @torch.no_grad()
-    def model(samples: np.ndarray) -> np.ndarray:
-        speech = torch.from_numpy(np.array(samples))[None]
-        features, lengths = mel(speech, torch.tensor([len(samples)]))
-        found, _ = net(features + 5, lengths)
-        return (5 * head(found)).log_softmax(-1)[0].numpy()
+    tokens, token_type, blank_id = TOKENS, "char", 0
+    frame_shift, exact_frames, min_samples, longest = SHIFT / 16000, True, SHIFT, None
 
-    return Stack(model, SHIFT, 400, len(TOKENS), 512 + 4 * 160 + 4 * 320 + 3 * 4 * 640)
+    def __init__(self, is_exact: bool = True) -> None:
+        field = SHIFT if is_exact else None
+        self.manifest = SimpleNamespace(languages=["eng", "fra"], receptive_field_samples=field)
+
+    def emission(self, speech: Sequence[np.ndarray]) -> Emission:
+        """Of one utterance."""
+        (samples,) = speech
+        found = hears_tones(samples)
+        lengths = np.array([len(found)])
+        return Emission(found[None], lengths, self.frame_shift, self.blank_id, TOKENS)
 
 
 def pieces_of(data: bytes, lengths: list[int]) -> list[bytes]:
