@@ -181,10 +181,17 @@ class HFWav2Vec2Net(nn.Module):
             x = x.masked_fill(~inside[..., None], 0.0)
         x = x + self._positions(x)
         x = encoder.dropout(x if stable else encoder.layer_norm(x))
+        last, states = len(encoder.layers), enumerate(self._states(x, inside))
+        return self._combined(
+            encoder.layer_norm(state) if stable and number == last else state
+            for number, state in states
+        )
+
+    def _combined(self, states: Iterator[torch.Tensor]) -> torch.Tensor:
+        """The last of the hidden states (B, S, H), or their sum by the weights."""
         weights = None if self.layer_weights is None else self.layer_weights.softmax(0)
-        total, last = 0.0, len(encoder.layers)
-        for number, state in enumerate(self._states(x, inside)):
-            state = encoder.layer_norm(state) if stable and number == last else state
+        total = 0.0
+        for number, state in enumerate(states):
             if weights is not None:
                 total = total + weights[number] * state
         return state if weights is None else total

@@ -58,7 +58,7 @@ def read_fairseq(path: str | Path) -> FairseqModel:
     config, tensors = model_config(settings, str(path)), tensors_of(state, str(path))
     account = sort_tensors(tensors)
     weights = {ours: tensors[theirs] for theirs, ours in account.used.items()}
-    made = _identity(config, weights)
+    made = identity_projection(config, weights)
     account = dataclasses.replace(account, made=tuple(made))
     weights = {name: value.float() for name, value in (weights | made).items()}
     _check(weights, config, account, str(path))
@@ -116,7 +116,7 @@ def tensors_of(state: Mapping, where: str) -> dict:
     return {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
 
-def _identity(config: Mapping, weights: Mapping) -> dict:
+def identity_projection(config: Mapping, weights: Mapping) -> dict:
     """fairseq leaves the projection out between equal widths; Hugging Face always has one."""
     import torch
 

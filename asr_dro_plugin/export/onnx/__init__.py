@@ -1,5 +1,5 @@
 """A trained model of CTC as a folder with an ONNX graph, compared with torch beforehand.
 
 Imports: audio base decoding espnet.decode experiment export export.int8 features nets packing
-    reporting.card reporting.read runtime stack text.
+    pretrained reporting.card reporting.read runtime stack text.
 """

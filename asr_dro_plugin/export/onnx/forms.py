@@ -28,6 +28,8 @@ from asr_dro_plugin.export.onnx.pretrained import (
     wav2vec2,
 )
 from asr_dro_plugin.export.onnx.recurrent import DeepSpeech2Graph
+from asr_dro_plugin.export.onnx.speech_models import FairseqEncoder, S3prlStates
+from asr_dro_plugin.export.onnx.speech_models import problems as s3prl_problems
 from asr_dro_plugin.stack.names import SLOTS, component_of
 
 CERTAIN, IMPOSSIBLE = 0.0, -1e4  # log probabilities behind an utterance's end
@@ -110,6 +112,7 @@ FORMS: Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module]]] = {
         "default": espnet_log_mel,
         "log_mel": log_mel,
         "hf_whisper": WhisperStatesGraph,
+        "s3prl": S3prlStates,
     },
     "normalize": {"utterance_mvn": UtteranceNorm, "global_mvn": GlobalNorm},
     "preencoder": {"linear": Projection},
@@ -123,6 +126,7 @@ FORMS: Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module]]] = {
         "hf_wav2vec2": lambda encoder: wav2vec2(encoder.net),
         "fairseq_wav2vec2": lambda encoder: wav2vec2(encoder.net),
         "hf_whisper": WhisperEncoderGraph,
+        "wav2vec2": FairseqEncoder,
     },
 }
 
@@ -139,6 +143,9 @@ def obstacles(config: Mapping) -> Iterator[str]:
     if component_of(config, "encoder") in ("transformer", "conformer"):
         for problem in attention_problems(config.get("encoder_conf") or {}):
             yield f"{problem}: {HOW_ELSE}."
+    if component_of(config, "frontend") == "s3prl":
+        for problem in s3prl_problems(config.get("frontend_conf") or {}):
+            yield f"{problem}. Else {HOW_ELSE}."
 
 
 class SpeechToLogProbs(nn.Module):

@@ -37,6 +37,11 @@ def over_whisper(encoder="identity", encoder_conf=None, **front):
     return {**front, "encoder": encoder, "encoder_conf": encoder_conf or {}}
 
 
+def over_s3prl(encoder="identity", encoder_conf=None, **front):
+    front = {"frontend": "s3prl", "frontend_conf": front}
+    return {**front, "encoder": encoder, "encoder_conf": encoder_conf or {}}
+
+
 LINEAR = {"preencoder": "linear", "preencoder_conf": {"output_size": 12}}
 # Name -> (keys of a YAML, which pretrained model it starts from).
 STACKS = {
@@ -53,6 +58,12 @@ STACKS = {
     "hf_wav2vec2": (raw("hf_wav2vec2"), "hf"),
     "hf_wav2vec2-base": (raw("hf_wav2vec2", layers="weighted", attention_mask=False), "base"),
     "fairseq_wav2vec2": (raw("fairseq_wav2vec2"), "fairseq"),
+    "wav2vec2": ({**raw("wav2vec2", output_size=16), "normalize": "utterance_mvn"}, "fairseq"),
+    "s3prl-identity": (over_s3prl(multilayer_feature=True), "hf"),
+    "s3prls_file-linear-transformer": (
+        {**over_s3prl("transformer", {**FORWARD, "input_layer": "conv2d2"},
+                      multilayer_feature=True), **LINEAR}, "s3prl",
+    ),
     "hf_whisper-30s": (raw("hf_whisper"), "whisper"),
     "conv_ctc-hf_whisper": (over_whisper("conv_ctc", SMALL_CONV, do_pad_trim=True), "whisper"),
     "linear-transformer-hf_whisper": (
