@@ -100,8 +100,16 @@ class Browser:
 
     def open(self, path):
         """Load a file, or an address with its scheme, and wait until it is whole."""
-        self.ask("Page.navigate", url=path if "://" in str(path) else f"file://{path}")
-        self.until("document.readyState == 'complete' && location.href != 'about:blank'")
+        loaded, end = self._loads(), time.monotonic() + PATIENCE
+        went = self.ask("Page.navigate", url=path if "://" in str(path) else f"file://{path}")
+        assert "errorText" not in went, f"{path}: {went['errorText']}"
+        while self._loads() == loaded:
+            assert time.monotonic() < end, f"{path} is not loaded"
+            time.sleep(0.01)
+            self.value("0")  # which hears of events
+
+    def _loads(self):
+        return sum(event.get("method") == "Page.loadEventFired" for event in self.events)
 
     def value(self, expression):
         """What JavaScript makes of an expression."""

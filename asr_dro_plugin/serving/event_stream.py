@@ -9,6 +9,7 @@ import contextlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 from starlette.responses import StreamingResponse
 
@@ -46,13 +47,19 @@ class AbsWriter(ABC):
 
 
 class JsonLines(AbsWriter):
-    """Each event as ``protocol.encode`` writes it; an empty line is a sign of life."""
+    """Each event as ``protocol.encode`` writes it; an empty line is a sign of life.
+
+    The text so far is left out where new words tell it: of a long recording it would be most of
+    what is sent, again and again.
+    """
 
     media_type, sign_of_life = "application/x-ndjson", b"\n"
 
     def write(self, event: Event) -> bytes:
         if isinstance(event, Done):
             self.upload.finished(event)
+        elif isinstance(event, Partial) and event.words:
+            event = replace(event, text="")
         return encode(event)
 
 

@@ -136,7 +136,7 @@ function hearOf(job, event) {
     job.state = "working";
     job.heard = event.seconds_done;
     job.seconds = event.duration ?? job.seconds;
-    job.text = withoutTag(event.text);
+    job.text = withoutTag(event.text); // none where words tell it
     job.words.push(...event.words);
     if (job === shown) addPieces(piecesOf(event.words));
   }

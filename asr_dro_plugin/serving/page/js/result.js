@@ -8,8 +8,9 @@ const HANDS_OFF = 4000; // milliseconds without following after the reader has s
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 let shown = null; // the job
-let pieces = [], spans = [], passage = null; // what stands in the transcript
+let pieces = [], spans = [], passage = null, unsure = 0; // what stands in the transcript
 let lit = -1, stop = -1; // numbers of the word that is heard, and of the one that Tab reaches
+let gone = false; // whether uncertain words are being gone through
 let soundAddress = "", scrolledAt = 0;
 
 function show(job) {
@@ -50,7 +51,9 @@ function clearWords() {
   pieces = [];
   spans = [];
   passage = null;
+  unsure = 0;
   lit = stop = -1;
+  gone = false;
   $("transcript").replaceChildren();
 }
 
@@ -60,6 +63,7 @@ function addPieces(added) {
   for (const piece of added) {
     if (!passage || breaksBefore(passage.pieces, piece)) page.append(newPassage(piece));
     const span = make("span", { "data-w": pieces.length, textContent: piece.text });
+    if (piece.confidence < UNSURE) unsure += 1;
     if (piece.confidence < DOUBTFUL) span.className = "doubtful";
     else if (piece.confidence < UNSURE) span.className = "unsure";
     if (passage.pieces.length && !piece.glued) passage.text.append(" ");
@@ -95,7 +99,6 @@ function showTranscript() {
 function refreshFacts() {
   const { state, language, seconds, model, words, text, file } = shown;
   const done = state === "done", empty = !words.length && !text;
-  const unsure = pieces.filter((piece) => piece.confidence < UNSURE).length;
   const facts = [language && languageName(language), seconds && clock(seconds), megabytes(file.size)];
   if (done) facts.push(model, pieces.length && counted(pieces.length, "word"), unsure && `${unsure.toLocaleString("en")} uncertain`);
   $("facts").textContent = facts.filter(Boolean).join(" · ");
@@ -205,9 +208,10 @@ function clickInTranscript(event) {
 }
 
 function toNextUnsure() {
-  const from = document.activeElement === spans[stop] ? stop : lit >= 0 ? lit : stop - 1;
+  const from = stop || gone ? stop : -1; // the first word may be one, too
   const after = pieces.findIndex((piece, n) => n > from && piece.confidence < UNSURE);
   goTo(after >= 0 ? after : pieces.findIndex((piece) => piece.confidence < UNSURE));
+  gone = true;
 }
 
 // ---- taking it away
