@@ -9,6 +9,7 @@ torch before the folder is there.
 """
 
 import logging
+import shlex
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser, boolean
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     parity = made["parity"]
     print(
         f"{args.out}: within {parity['max_abs_diff']:.1e} of torch ({parity['on']}). "
-        f"asr-dro transcribe AUDIO --exp {args.out} uses it."
+        f"Use it: asr-dro transcribe AUDIO --exp {shlex.quote(str(args.out))}"
     )
     if made["int8"]:
         print(f"{summary_line(made['int8'])} The table is in {args.out / made['card']}.")

@@ -12,6 +12,7 @@ export, and ./run.sh --init_exp.
 """
 
 import logging
+import shlex
 from pathlib import Path
 
 from asr_dro_plugin.base.arguments import Parser
@@ -63,7 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{note}.")
     blank = "no CTC" if made.blank_id is None else f"<blank> is number {made.blank_id}"
     print(f"{args.out}: {len(made.tokens)} tokens, {blank}.")
-    print(f"Use it: asr-dro transcribe AUDIO --exp {args.out}, or ./run.sh --init_exp {args.out}")
+    exp = shlex.quote(str(args.out))
+    print(f"Use it: asr-dro transcribe AUDIO --exp {exp}, or ./run.sh --init_exp {exp}")
     return 0
 
 

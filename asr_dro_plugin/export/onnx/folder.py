@@ -6,6 +6,7 @@ The folder is whole or absent: what a graph computes is compared with torch befo
 import bisect
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.files import sha256_of, share
 from asr_dro_plugin.base.new_folder import new_folder
 from asr_dro_plugin.base.progress import Progress
+from asr_dro_plugin.base.quiet_terminal import quiet_import
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment.model_files import best_model_file, find_model_file
@@ -148,9 +150,10 @@ def _begun(
     folder: Path, exp: Path, config: Mapping, options: OnnxOptions, decode: Mapping
 ) -> Export:
     """The model by torch, its facts, and what it says to the speech for comparison."""
-    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+    with quiet_import():
+        from asr_dro_plugin.espnet.decode.inference import load_recogniser
 
-    recogniser = load_recogniser(exp, options.model_file)
+        recogniser = load_recogniser(exp, options.model_file)
     state = model_of(recogniser.model.state_dict())
     num_parameters = sum(tensor.numel() for tensor in state.values())
     packed = PackOptions(options.model_file, options.inference_config, licence=options.licence)
@@ -296,7 +299,7 @@ def how_to_use(facts: Mapping[str, Any]) -> list[str]:
         "With asr-dro, which also verifies every file (`pip install 'asr-dro[serve]'`, no torch):",
         "",
         "```bash",
-        f"asr-dro transcribe audio.wav --exp {name}",
+        f"asr-dro transcribe audio.wav --exp {shlex.quote(name)}  # where this folder lies",
         "```",
         "",
         "```python",
