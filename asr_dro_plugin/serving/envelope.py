@@ -15,8 +15,9 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from asr_dro_plugin.serving.errors import CLIENT_CLOSED, OUR_FAULT, ApiError
+from asr_dro_plugin.serving.errors import CLIENT_CLOSED, OUR_FAULT, ApiError, not_admitted
 from asr_dro_plugin.serving.metrics import Metrics, known_method
+from asr_dro_plugin.serving.protocol import Draining
 from asr_dro_plugin.serving.settings import ServiceSettings
 
 Scope = MutableMapping[str, Any]
@@ -80,6 +81,10 @@ class Envelope:
                 await refusal.response()(inner, receive, sending)
             else:
                 await self.app(inner, receive, sending)
+        except asyncio.CancelledError:  # the server's, when its time is up
+            if status is not None:
+                raise
+            await not_admitted(Draining()).response()(inner, receive, sending)
         except Exception as error:
             if status is not None:
                 log.warning("%s: the answer broke off: %s", request_id, type(error).__name__)

@@ -24,7 +24,8 @@ from asr_dro_plugin.serving.pool import Pool
 from asr_dro_plugin.serving.settings import ServiceSettings
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LAST_ANSWERS = 5  # seconds for answers that are being read when all work is done
+LAST_REQUESTS = 0.2  # seconds for requests on connections that are open, to be told no
+LAST_ANSWERS = 3  # seconds for answers that are being read when all work is done
 MOST_FILES = 65_536  # open files, where the system lets us
 BACKLOG = 2048  # connections in the kernel's queue
 log = logging.getLogger("asr_dro.serve")
@@ -130,17 +131,19 @@ class _Running:
         return 0 if self.all_done else 1
 
     def stop(self) -> None:
-        """Begin to drain; at once where that has begun already."""
-        if self._drain is None:
-            self._drain = asyncio.get_running_loop().create_task(self._drained())
-        else:
-            self.server.should_exit = self.server.force_exit = True
+        """Begin to drain; cut off what is in where that has begun already."""
+        seconds = self.settings.drain_seconds
+        if self._drain is not None:
+            self._drain.cancel()
+            seconds = 0.0
+        self._drain = asyncio.get_running_loop().create_task(self._drained(seconds))
 
-    async def _drained(self) -> None:
+    async def _drained(self, seconds: float) -> None:
         self.app.state.service.is_draining = True
-        self.all_done = await self.pool.drain(self.settings.drain_seconds)
+        self.all_done = await self.pool.drain(seconds)
         if not self.all_done:
             log.error("recordings were cut off: they took longer than --drain_seconds")
+        await asyncio.sleep(LAST_REQUESTS)
         self.server.should_exit = True
 
 

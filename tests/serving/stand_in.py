@@ -84,6 +84,7 @@ def load(settings):
         raise UserError("broken/model.onnx is altered. Export it again.")
     if "huge" in settings.models:  # as the system does when there is no memory left
         os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(float(os.environ.get("SLOW_LOADING", "0")))
     kinds = {"tones": lambda: Tones(True), "windows": lambda: Tones(False)}
     return {name: kinds.get(name, Counter)() for name in settings.models}
 
