@@ -115,7 +115,7 @@ def test_uncertain_words_are_underlined_and_can_be_gone_through(page, talk):
         "[...document.querySelectorAll('[data-w]')].map((e) => getComputedStyle(e)"
         ".textDecorationStyle.replace('solid', ''))"
     )
-    wanted = ["wavy" if sure < 0.5 else "dotted" if sure < 0.8 else "" for sure in CONFIDENCES]
+    wanted = ["wavy" if sure < 0.6 else "dotted" if sure < 0.8 else "" for sure in CONFIDENCES]
     assert lines == [wanted[n % 5] for n in range(len(WORDS))]
     for word in ("tomorrow", "be", "with"):
         page.click("#next-unsure")

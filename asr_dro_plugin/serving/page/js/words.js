@@ -2,7 +2,9 @@
 // A piece is {text, start, end, confidence, glued}: a word, or a part of a run of a script that
 // writes no spaces, which is then glued to the piece before it.
 
-const UNSURE = 0.8, DOUBTFUL = 0.5; // confidence below which a word is marked
+// Confidence below which a word is marked.  Of a small model (five languages, 53 minutes of training)
+// on its test set, 0.8 finds 72 % of the wrong words and marks 23 % of the right ones, 0.6 a fifth and 7 %.
+const UNSURE = 0.8, DOUBTFUL = 0.6;
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]/u;
 const LONG_PAUSE = 1.5, PAUSE_TO_BREAK = 0.3; // seconds
 const WORDS_TO_BREAK = 60, MOST_WORDS = 120; // in a passage

@@ -1,0 +1,99 @@
+"""Recording with a microphone that plays a file: what the service gets, and when there is none."""
+
+import json
+
+import pytest
+import soundfile
+
+from asr_dro_plugin.audio.files import read
+from tests.browser import Browser, find_browser
+from tests.serving.page.scripted import WORDS, transcript
+from tests.sounds import pitch_of, tone
+
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
+STATE = "document.querySelector('.job')?.className"
+VISIBLE = "document.getElementById({!r}).checkVisibility()"
+
+
+@pytest.fixture(scope="module")
+def speaker(tmp_path_factory, address):
+    """A page with a microphone that hears a tone of 440 Hz."""
+    path = tmp_path_factory.mktemp("microphone") / "tone.wav"
+    soundfile.write(path, tone(20, 48000), 48000)
+    flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+             "--autoplay-policy=no-user-gesture-required",
+             f"--use-file-for-fake-audio-capture={path}")  # fmt: skip
+    with Browser(flags=flags) as browser:
+        yield browser
+
+
+# What the page is given by the microphone, for a test to look at.
+HEARD = """{
+  const ask = MediaDevices.prototype.getUserMedia;
+  MediaDevices.prototype.getUserMedia = async function (...all) {
+    return (window.heard = await ask.apply(this, all));
+  };
+}"""
+
+
+def start(browser, address):
+    browser.open(address)
+    browser.value(HEARD)
+    browser.until("!document.getElementById('language-field').hidden")
+    browser.value("document.getElementById('record').click()")
+    browser.until(VISIBLE.format("stop"))
+
+
+def test_what_is_spoken_is_sent_and_its_words_can_be_heard(speaker, address, pool, tmp_path):
+    pool.reset()
+    pool.answer = transcript(each=0.02, gap=0.02, duration=1.5)
+    start(speaker, address)
+    assert speaker.value("document.activeElement.id") == "stop"
+    speaker.until("document.getElementById('level').value > 0.05")
+    speaker.until("document.getElementById('recorded').innerText === '0:02'")
+    speaker.value("document.getElementById('stop').click()")
+    speaker.until(f"{STATE} === 'job done'")
+    ((_, recording),) = pool.jobs
+    path = tmp_path / "recording.webm"
+    path.write_bytes(recording)
+    samples, rate = read(path)
+    assert 1.5 < len(samples) / rate < 3.5
+    assert pitch_of(samples[rate // 2 :], rate) == pytest.approx(440, abs=5)
+    name = speaker.value("document.getElementById('result-title').innerText")
+    assert name.startswith("Recording 20")
+    assert name.endswith(".webm")
+    # A recording of the browser's has no length in its header; it is found, and a word can be heard.
+    speaker.until("document.getElementById('audio').duration < 10")
+    speaker.value("document.querySelector(\"[data-w='9']\").click()")
+    speaker.until(f"document.querySelector('.now')?.textContent === {json.dumps(WORDS[9])}")
+    assert speaker.complaints() == []
+
+
+def test_what_is_discarded_is_not_sent_and_the_microphone_is_let_go(speaker, address, pool):
+    pool.reset()
+    start(speaker, address)
+    assert speaker.value("heard.active")
+    speaker.value("document.getElementById('discard').click()")
+    speaker.until(VISIBLE.format("record"))
+    assert not speaker.value("heard.active")
+    assert speaker.value("document.querySelectorAll('.job').length") == 0
+    assert speaker.value("document.activeElement.id") == "record"
+    assert pool.jobs == []
+
+
+def test_where_the_browser_forbids_the_microphone_the_page_says_what_it_needs(page, address):
+    page.open(address.replace("127.0.0.1", "transcribe.test"))
+    assert not page.value("isSecureContext")
+    told = page.value("document.getElementById('microphone').innerText")
+    assert told.startswith("Recording needs an https:// address, or http://localhost")
+    assert page.value("document.getElementById('record').getAttribute('aria-disabled')") == "true"
+    page.value("document.getElementById('record').click()")
+    assert not page.value(VISIBLE.format("stop"))
+
+
+def test_a_microphone_that_is_refused_is_explained(page):
+    page.ask("Browser.setPermission", permission={"name": "microphone"}, setting="denied")
+    page.value("document.getElementById('record').click()")
+    page.until(VISIBLE.format("microphone"))
+    told = page.value("document.getElementById('microphone').innerText")
+    assert told.startswith(("The microphone is blocked for this page.", "This device has no micro"))
