@@ -62,7 +62,7 @@ def test_what_is_spoken_is_sent_and_its_words_can_be_heard(speaker, address, poo
     name = speaker.value("document.getElementById('result-title').innerText")
     assert name.startswith("Recording 20")
     assert name.endswith(".webm")
-    # A recording of the browser's has no length in its header; it is found, and a word can be heard.
+    # The browser's own recording has no length in its header; it is found, and words can be heard.
     speaker.until("document.getElementById('audio').duration < 10")
     speaker.value("document.querySelector(\"[data-w='9']\").click()")
     speaker.until(f"document.querySelector('.now')?.textContent === {json.dumps(WORDS[9])}")
