@@ -143,6 +143,17 @@ def test_the_image_with_a_model_of_100_mb_is_at_most_450_mb(tree):
 
 @pytest.mark.network
 @pytest.mark.slow
+def test_what_the_package_reads_is_in_the_image(tree, root):
+    ours = root / "asr_dro_plugin"
+    files = {
+        path.relative_to(ours) for path in ours.rglob("*.*") if path.suffix not in (".py", ".pyc")
+    }
+    (made,) = tree.rglob("site-packages/asr_dro_plugin")
+    assert len(files) > 5 and all((made / path).is_file() for path in files)
+
+
+@pytest.mark.network
+@pytest.mark.slow
 def test_what_is_left_in_the_image_starts(tree):
     """Everything below the service is imported, of the tree alone."""
     (site,) = tree.rglob("site-packages")
