@@ -1,6 +1,7 @@
 """Exported models as a service: transcripts over HTTP, for OpenAI's clients too, and a page."""
 
 import os
+import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -161,8 +162,8 @@ def _below(root: str) -> list[Path]:
         return found
     if any((folder / name).is_dir() for name in ML4AUDIO):
         raise UserError(
-            f"{root} is a model directory of ml4audio. Convert it: asr-dro import "
-            f"--from ml4audio {root}, and export that with asr-dro export --to onnx."
+            f"{root} is a model directory of ml4audio. Convert it: asr-dro import --from ml4audio "
+            f"{shlex.quote(root)} --out EXP && asr-dro export EXP --to onnx --out DIR"
         )
     raise UserError(f"--model_root {root} has no exported model in it: no folder with a "
                     f"{MANIFEST}, no zip.")  # fmt: skip
@@ -178,7 +179,7 @@ def check_model(path: str) -> None:
         is_one = zipfile.is_zipfile(path)
     if not is_one:
         raise UserError(f"{path} is no exported model: it has no {MANIFEST}. Make one: asr-dro "
-                        f"export {path} --to onnx --out DIR")  # fmt: skip
+                        f"export {shlex.quote(path)} --to onnx --out DIR")  # fmt: skip
 
 
 if __name__ == "__main__":
