@@ -59,6 +59,28 @@ def test_every_element_that_the_script_asks_for_is_there_once():
     assert set(re.findall(r'\$\("([^"]+)"\)', HTML)) <= set(ids)
 
 
+def luminance(colour):
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_written_stands_out_from_what_it_is_written_on(scheme):
+    palettes = re.findall(r":root \{(.*?)\}", (HERE / "page.css").read_text("utf-8"), re.DOTALL)
+    told = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})\b", palettes[scheme == "dark"]))
+    read = [(ink, ground, 4.5) for ink in ("ink", "soft", "accent", "warn", "good")
+            for ground in ("ground", "card")]  # fmt: skip
+    read += [("warn", "warn-ground", 4.5), ("lit-ink", "lit", 4.5), ("accent-ink", "accent", 4.5),
+             ("ink", "wash", 4.5), ("edge", "card", 3.0)]  # fmt: skip
+    for ink, ground, least in read:
+        light, dark = sorted((luminance(told[ink]), luminance(told[ground])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= least, (ink, ground)
+
+
 @pytest.mark.parametrize("needs_key", [False, True])
 def test_the_limits_stand_in_it(needs_key):
     html = build_page(2_000_000, 90.0, needs_key).html.decode()

@@ -49,7 +49,7 @@ def test_what_is_spoken_is_sent_and_its_words_can_be_heard(speaker, address, poo
     pool.answer = transcript(each=0.02, gap=0.02, duration=1.5)
     start(speaker, address)
     assert speaker.value("document.activeElement.id") == "stop"
-    speaker.until("document.getElementById('level').value > 0.05")
+    speaker.until("document.getElementById('level').value > 0.5")
     speaker.until("document.getElementById('recorded').innerText === '0:02'")
     speaker.value("document.getElementById('stop').click()")
     speaker.until(f"{STATE} === 'job done'")

@@ -60,7 +60,7 @@ function listen() {
     const seconds = (performance.now() - recorder.begun) / 1000;
     meter.getFloatTimeDomainData(samples);
     const power = samples.reduce((sum, each) => sum + each * each, 0) / samples.length;
-    $("level").value = Math.min(1, 3 * Math.sqrt(power));
+    $("level").value = 1 + (10 * Math.log10(power + 1e-9)) / 60; // from -60 dB to full scale
     $("recorded").textContent = clock(seconds);
     if (seconds >= LIMITS.maxSeconds - 1) stopRecording(true);
   }, 120);
@@ -91,6 +91,7 @@ function endRecording() {
 
 function swapRecordButtons(isRecording) {
   $("recording").hidden = !isRecording;
+  $("invitation").textContent = isRecording ? "Recording" : "Drop recordings here";
   $("record").hidden = $("choose").hidden = isRecording;
   $("recorded").textContent = "0:00";
   $("level").value = 0;

@@ -102,12 +102,13 @@ function refreshFacts() {
   const facts = [language && languageName(language), seconds && clock(seconds), megabytes(file.size)];
   if (done) facts.push(model, pieces.length && counted(pieces.length, "word"), unsure && `${unsure.toLocaleString("en")} uncertain`);
   $("facts").textContent = facts.filter(Boolean).join(" · ");
-  $("tools").hidden = !done || empty;
+  $("tools").hidden = empty && !isOpen(shown);
+  $("tools").classList.toggle("later", !done); // their place is kept, so that nothing jumps
   for (const button of $("tools").querySelectorAll("[data-format=srt], [data-format=vtt]")) button.hidden = !words.length;
   $("legend").hidden = !pieces.length;
   $("follow-field").hidden = !pieces.length;
   $("next-unsure").hidden = !unsure;
-  $("next-unsure").textContent = `Next uncertain word (${unsure.toLocaleString("en")})`;
+  $("next-unsure").textContent = `Next uncertain (${unsure.toLocaleString("en")})`;
   $("nothing").hidden = !empty;
   $("nothing").textContent = done ? "No speech was found in this recording." : statusOf(shown);
 }
