@@ -1,5 +1,6 @@
 """Forms as strangers send them: each is read or refused with one line, and nothing stays behind."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -144,6 +145,17 @@ def test_a_body_that_stands_still_is_given_up(tight):
     assert post(tight, FILE + END)[0] == 200  # its place is free again
 
 
+def test_where_one_model_is_served_none_must_be_named(tight):
+    """Not for events either (vLLM, pull request 36679)."""
+    for path in ("/transcribe", "/v1/audio/transcriptions"):
+        assert post(tight, FILE + END, path=path)[0] == 200
+    link = http.client.HTTPConnection("127.0.0.1", tight.port, timeout=20)
+    body = FILE + part(b"stream", b"true") + END
+    link.request("POST", "/v1/audio/transcriptions", body, KIND)
+    assert b"transcript.text.done" in link.getresponse().read()
+    link.close()
+
+
 def test_a_body_that_trickles_is_given_up_all_the_same(tight):
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", tight.port), timeout=0.1) as link:
@@ -232,8 +244,11 @@ def test_a_thousand_hostile_names_are_only_ever_echoed(tmp_path):
 
 def traces(pid):
     """Names in the folder that the service runs in, and the uploads that it has open."""
-    links = (f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd"))
-    uploads = [link for link in links if "(deleted)" in os.readlink(link)]
+    uploads = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            uploads.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    uploads = [target for target in uploads if "(deleted)" in target]
     return sorted(os.listdir(f"/proc/{pid}/cwd")), len(uploads)
 
 

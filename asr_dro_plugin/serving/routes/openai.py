@@ -127,7 +127,8 @@ def rendered(
 ) -> Response:
     """The whole answer in a format."""
     if response_format in PLAIN:
-        return Response(plain(transcript, response_format), media_type=PLAIN[response_format][1])
+        media_type = f"{PLAIN[response_format][1]}; charset=utf-8"
+        return Response(plain(transcript, response_format), headers={"Content-Type": media_type})
     if response_format == "json":
         return JSONResponse(openai_json(transcript))
     return JSONResponse(verbose_json(transcript, granularities, known))

@@ -7,6 +7,7 @@ import pytest
 from asr_dro_plugin.bin.serving import serve
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.serving import server
+from tests.docs.pages import blocks
 
 
 @pytest.fixture
@@ -52,6 +53,13 @@ def test_a_yaml_has_settings_and_options_go_before_it(models, told, tmp_path):
     assert settings.models == {"polish": str(models / "pol")}
     assert settings.origins == ("https://lab.example",)
     assert told(models / "pol").port == 8000
+
+
+def test_the_yaml_of_the_documents_is_one(told, tmp_path, monkeypatch):
+    monkeypatch.setattr(serve, "check_model", lambda path: None)
+    shown = next(content for page, content in blocks("yaml") if "workers: 4" in content)
+    (tmp_path / "serve.yaml").write_text(shown)
+    assert told("--config", tmp_path / "serve.yaml").workers == 4
 
 
 def test_a_key_comes_from_a_file_or_the_environment_and_never_from_the_command_line(
