@@ -41,6 +41,7 @@ from asr_dro_plugin.packing.weights import model_of
 from asr_dro_plugin.reporting.card import facts as card_facts
 from asr_dro_plugin.reporting.card.model_card import Run, write_card
 from asr_dro_plugin.runtime import manifest as schema
+from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.combinations import loss_of
 from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
 from asr_dro_plugin.stack.names import SLOTS, component_of
@@ -152,6 +153,7 @@ def _begun(
     """The model by torch, its facts, and what it says to the speech for comparison."""
     with quiet_import():
         from asr_dro_plugin.espnet.decode.inference import load_recogniser
+        from asr_dro_plugin.espnet.start.adapters import merge_adapters
 
         recogniser = load_recogniser(exp, options.model_file)
     state = model_of(recogniser.model.state_dict())
@@ -163,6 +165,8 @@ def _begun(
     facts = facts_of(config, recogniser, run, options, decode)
     speech = parity.speech_of(exp, config, facts["min_samples"], facts["longest"])
     reference = parity.reference_of(recogniser, speech)
+    if uses_adapter(config) and config.get("adapter") == "lora":
+        merge_adapters(recogniser.model)
     return Export(folder, exp, config, options, recogniser, run, facts, speech, reference)
 
 

@@ -39,6 +39,8 @@ def write_exp(folder: Path, keys: dict, checkpoint: Path | None = None, seed: in
                 tensor.normal_()
             elif name.endswith("running_var"):
                 tensor.uniform_(0.5, 2.0)
+            elif "lora_B" in name or ".houlsby." in name:
+                tensor.normal_(std=0.3)
         model.ctc.ctc_lo.weight.mul_(4)  # texts of several symbols
     folder.mkdir(parents=True)
     torch.save(model.state_dict(), folder / "model.pth")

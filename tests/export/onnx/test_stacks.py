@@ -7,7 +7,9 @@ import pytest
 
 from asr_dro_plugin.export.onnx.folder import export_onnx
 from asr_dro_plugin.export.onnx.parity import session_of
+from tests import hf_models
 from tests.export.onnx.exps import speech, write_exp
+from tests.importing.reading import imported
 
 pytest_plugins = ["tests.fixtures_ssl", "tests.fixtures_whisper"]
 
@@ -42,6 +44,16 @@ def over_s3prl(encoder="identity", encoder_conf=None, **front):
     return {**front, "encoder": encoder, "encoder_conf": encoder_conf or {}}
 
 
+# As they come from a Hugging Face folder: (architecture, changes of its configuration).
+STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
+IMPORTED = {
+    "hubert": ("hubert", {}),
+    "wavlm": ("wavlm", STABLE),
+    "mms-adapters": ("wav2vec2", {**STABLE, "adapter_attn_dim": 4}),
+    "add_adapter": ("wav2vec2", {"add_adapter": True, "num_adapter_layers": 1}),
+}
+LORA = {"use_adapter": True, "adapter": "lora", "adapter_conf": {"rank": 2}}
+HOULSBY = {"use_adapter": True, "adapter": "houlsby", "adapter_conf": {"bottleneck": 4}}
 LINEAR = {"preencoder": "linear", "preencoder_conf": {"output_size": 12}}
 # Name -> (keys of a YAML, which pretrained model it starts from).
 STACKS = {
@@ -58,6 +70,8 @@ STACKS = {
     "hf_wav2vec2": (raw("hf_wav2vec2"), "hf"),
     "hf_wav2vec2-base": (raw("hf_wav2vec2", layers="weighted", attention_mask=False), "base"),
     "fairseq_wav2vec2": (raw("fairseq_wav2vec2"), "fairseq"),
+    "hf_wav2vec2-lora": ({**raw("hf_wav2vec2"), **LORA}, "hf"),
+    "hf_wav2vec2-houlsby": ({**raw("hf_wav2vec2"), **HOULSBY}, "hf"),
     "wav2vec2": ({**raw("wav2vec2", output_size=16), "normalize": "utterance_mvn"}, "fairseq"),
     "s3prl-identity": (over_s3prl(multilayer_feature=True), "hf"),
     "s3prls_file-linear-transformer": (
@@ -83,12 +97,17 @@ def pretrained(tiny_ssl, make_tiny_ssl, tiny_whisper):
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(scope="module", params=[*STACKS, *IMPORTED])
 def exported(request, pretrained, tmp_path_factory):
     """(experiment, exported folder) of a stack."""
-    keys, kind = STACKS[request.param]
     root = tmp_path_factory.mktemp(request.param)
-    exp = write_exp(root / "exp", keys, pretrained[kind] if kind else None)
+    if request.param in IMPORTED:
+        kind, changes = IMPORTED[request.param]
+        hf_models.write_folder(root / "hf", kind, **changes)
+        exp = imported("hf", root / "hf", root / "exp")
+    else:
+        keys, kind = STACKS[request.param]
+        exp = write_exp(root / "exp", keys, pretrained[kind] if kind else None)
     export_onnx(exp, root / "out")
     return exp, root / "out"
 
