@@ -62,7 +62,8 @@ class LogMelGraph(nn.Module):
             samples = F.pad(samples, (half, half))
         power = self.power(samples)
         power = power.sqrt() if settings.power == 1 else power
-        features = self._log(self.filters @ power).transpose(1, 2)
+        most = settings.num_frames(speech.shape[1])  # transforms may be one more
+        features = self._log(self.filters @ power[:, :, :most]).transpose(1, 2)
         frames = settings.num_frames(lengths)
         return self._normalized(features, mask_of(frames, features)[:, :, None]), frames
 

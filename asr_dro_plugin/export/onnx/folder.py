@@ -48,6 +48,7 @@ from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.stack.receptive_field import receptive_field
 from asr_dro_plugin.text.tokens import BLANK
 
+BPE = "bpe.model"
 TRACED_SECONDS = 1.7  # of the noise that the graph is traced on
 
 
@@ -183,7 +184,7 @@ def facts_of(
         "made_by": f"asr-dro {__version__}",
         "inputs": dict(schema.INPUTS), "outputs": dict(schema.OUTPUTS),
         "tokens": list(config["token_list"]), "blank_id": int(recogniser.model.blank_id),
-        "token_type": kind, "bpe_model": "bpe.model" if kind == "bpe" else None,
+        "token_type": kind, "bpe_model": BPE if bpe_of(config) else None,
         "sample_rate": SAMPLE_RATE, "frame_shift": shift,
         "frame_shift_samples": round(shift * SAMPLE_RATE),
         "min_samples": fewest_samples(frames), "exact_frames": frames.exact,
@@ -262,7 +263,8 @@ def _finish(made: Export) -> None:
     files = peers.files_of(facts["tokens"], facts["blank_id"], facts["frame_shift_samples"])
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    facts["bpe_model"] = _copied_bpe(made)
+    if facts["bpe_model"]:
+        shutil.copyfile(bpe_of(made.config), folder / BPE)
     facts["lm_dir"] = _copied_lms(made)
     facts["peers"], facts["card"] = peers.peers_of(made.config), schema.CARD
     run = replace(made.run, use=how_to_use(facts), sections=made.sections)
@@ -276,12 +278,10 @@ def _finish(made: Export) -> None:
     (folder / schema.MANIFEST).write_text(text + "\n", "utf-8")
 
 
-def _copied_bpe(made: Export) -> str | None:
-    source, name = made.config.get("bpemodel"), made.manifest["bpe_model"]
-    if name is None or not source or not Path(source).is_file():
-        return None
-    shutil.copyfile(source, made.folder / name)
-    return name
+def bpe_of(config: Mapping) -> Path | None:
+    """The model of the pieces; None where there is none, or where it has been moved away."""
+    source = config.get("bpemodel") if config.get("token_type") == "bpe" else None
+    return Path(source) if source and Path(source).is_file() else None
 
 
 def _copied_lms(made: Export) -> str | None:

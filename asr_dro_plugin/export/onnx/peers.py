@@ -15,8 +15,12 @@ ONNX_ASR, SHERPA = "onnx-asr", "sherpa-onnx"
 MODEL_TYPE = "wav2vec2-ctc"  # of onnx-asr: speech in, log probabilities out
 # The one of sherpa-onnx's loaders of CTC models that takes speech; the others compute features.
 LOADER = "from_omnilingual_asr_ctc"
-# It brings each utterance to mean 0 and variance 1 first, and nothing of the loudness is left.
-LOUDNESS = "it normalises the samples itself, and this model hears how loud they were"
+# It brings the samples of each utterance to mean 0 and variance 1 first.
+LOUDNESS = "it normalises the samples first, and this model hears how loud they were"
+OFFSET = (
+    "it takes the samples' mean off first, so that the texts of recordings with a constant offset "
+    "differ in some symbols"
+)
 
 
 def files_of(tokens: Sequence[str], blank_id: int, frame_samples: int) -> dict[str, bytes]:
@@ -30,23 +34,29 @@ def files_of(tokens: Sequence[str], blank_id: int, frame_samples: int) -> dict[s
 
 def peers_of(config: Mapping) -> dict[str, dict]:
     """Which other programs load the folder, and how; with why one gives another text."""
-    why = "" if ignores_loudness(config) else LOUDNESS
+    why = "" if normalizes_samples(config) else OFFSET if ignores_loudness(config) else LOUDNESS
     return {
         ONNX_ASR: {"model_type": MODEL_TYPE, "same_text": True, "why": ""},
         SHERPA: {"loader": LOADER, "same_text": not why, "why": why},
     }
 
 
+def normalizes_samples(config: Mapping) -> bool:
+    """Whether the samples of each utterance are brought to mean 0 and variance 1 in the graph."""
+    if component_of(config, "frontend"):
+        return False
+    by_norm = component_of(config, "normalize") == "utterance_mvn"
+    conf = config.get("encoder_conf") or {}
+    is_own = component_of(config, "encoder") in ("hf_wav2vec2", "fairseq_wav2vec2")
+    return by_norm or is_own and bool(conf.get("do_normalize", True))
+
+
 def ignores_loudness(config: Mapping) -> bool:
-    """Whether the model's output is the same for louder and quieter speech."""
-    conf = {slot: config.get(f"{slot}_conf") or {} for slot in ("frontend", "encoder")}
-    if component_of(config, "normalize") == "utterance_mvn":
-        return component_of(config, "frontend") not in ("hf_whisper", "s3prl")
-    if component_of(config, "frontend") == "log_mel":
-        return conf["frontend"].get("normalize", "per_feature") != "none"
-    return component_of(config, "frontend") is None and bool(
-        conf["encoder"].get("do_normalize", True)
-    )
+    """Whether log-mel features are normalised by utterance, so that the loudness goes."""
+    frontend, conf = component_of(config, "frontend"), config.get("frontend_conf") or {}
+    by_itself = frontend == "log_mel" and conf.get("normalize", "per_feature") != "none"
+    by_norm = component_of(config, "normalize") == "utterance_mvn"
+    return by_itself or by_norm and frontend in ("default", "log_mel")
 
 
 def _json(content: Mapping) -> bytes:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from asr_dro_plugin.base.files import share
-from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.runtime.manifest import INPUTS, LOG_PROBS_OF_OTHERS, OUTPUTS
 
 OPSET, OPSETS = 17, range(17, 21)  # layer norms are one operator since 17; the exporter ends at 20
@@ -97,8 +97,8 @@ def _trace(network: nn.Module, path: Path, seconds: float, opset: int) -> None:
                 network, (speech, lengths), path, dynamo=False, opset_version=opset,
                 input_names=list(INPUTS.values()), output_names=outputs, dynamic_axes=axes,
             )  # fmt: skip
-        except (torch.jit.TracerWarning, torch.onnx.errors.OnnxExporterError) as error:
-            first = str(error).strip().splitlines()[0]
+        except (torch.jit.TracerWarning, torch.onnx.errors.OnnxExporterError, SystemError) as error:
+            first = in_one_line(error.__cause__ or error)  # SystemError: a warning that was raised
             raise UserError(
                 f"A part of this model cannot be written as a graph: {first} Give the model away "
                 "with asr-dro pack."

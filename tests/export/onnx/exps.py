@@ -24,6 +24,7 @@ def write_exp(folder: Path, keys: dict, checkpoint: Path | None = None, seed: in
     from asr_dro_plugin.espnet.task import DROASRTask
 
     args = argparse.Namespace(**{**vars(DROASRTask.get_parser().parse_args([])), **keys})
+    args.token_type = "char"
     args.token_list, args.model, args.model_conf = TOKENS, "dro", {"ctc_weight": 1.0}
     args.ssl_checkpoint = str(checkpoint) if checkpoint else None
     for slot in SLOTS:
