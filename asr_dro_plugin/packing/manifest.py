@@ -18,17 +18,17 @@ refused rather than passed on.
 """
 
 import json
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import PACKED
+from asr_dro_plugin.packing.schema import Schema
 
 FORMAT = "asr-dro model"
 SCHEMA = 1
-# Key -> kinds of its value; the rest of the schema is checked by ``_check_members``.
+# Key -> kinds of its value.
 KEYS: dict[str, tuple[type, ...]] = {
     "format": (str,), "schema": (int,), "name": (str,), "config": (str,), "model_file": (str,),
     "tokens": (str,), "groups": (str, type(None)), "inference_config": (str, type(None)),
@@ -36,6 +36,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "num_parameters": (int,), "languages": (list,), "licence": (str,), "features": (dict,),
     "training": (dict,), "versions": (list,), "packed_by": (str,), "members": (dict,),
 }  # fmt: skip
+MANIFEST = Schema(PACKED, FORMAT, SCHEMA, KEYS, "asr-dro model", "asr-dro pack")
 FILES = ("config", "model_file", "tokens", "groups", "inference_config")  # keys that name a member
 
 
@@ -49,26 +50,12 @@ def from_bytes(raw: bytes, where: str) -> dict:
     """Read and check a manifest.
 
     Raises:
-        UserError: no JSON, an unknown key, a missing one, a value of another kind, a newer schema.
+        UserError: no JSON, an unknown key, a missing one, a value of another kind, another schema.
     """
-    try:
-        manifest = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: {PACKED} is no JSON ({error}). Get the file again.") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{where}: {PACKED} describes no asr-dro model. Get it again.")
-    if manifest.get("schema") != SCHEMA:
-        raise UserError(
-            f"{where} has schema {manifest.get('schema')!r}, and this asr-dro reads schema "
-            f"{SCHEMA}. Install the version that packed it."
-        )
-    for key in manifest.keys() ^ KEYS.keys():
-        what = "lacks" if key in KEYS else "holds an unknown key"
-        raise UserError(f"{where}: {PACKED} {what} '{key}'. It was not made by asr-dro pack.")
-    for key, kinds in KEYS.items():
-        if not isinstance(manifest[key], kinds) or isinstance(manifest[key], bool):
-            raise UserError(f"{where}: {PACKED} has a value of another kind for '{key}'.")
-    _check_members(manifest, where)
+    manifest = MANIFEST.read(raw, where)
+    for key in FILES:
+        if manifest[key] is not None and manifest[key] not in manifest["members"]:
+            raise UserError(f"{where}: {PACKED} names {key} {manifest[key]}, which is no member.")
     return manifest
 
 
@@ -84,14 +71,3 @@ def same_model(archive: Path, manifest: Mapping) -> bool:
         for key in ("config", "model_file")
     )
 
-
-def _check_members(manifest: Mapping, where: str) -> None:
-    members = manifest["members"]
-    for name, entry in members.items():
-        whole = isinstance(entry, dict) and entry.keys() == {"bytes", "sha256"}
-        sha256 = str(entry["sha256"]) if whole and isinstance(entry["bytes"], int) else ""
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise UserError(f"{where}: {PACKED} has no size and checksum for '{name}'.")
-    for key in FILES:
-        if manifest[key] is not None and manifest[key] not in members:
-            raise UserError(f"{where}: {PACKED} names {key} {manifest[key]}, which is no member.")
