@@ -66,6 +66,14 @@ def plan_chunks(
     Raises:
         ChunkError: nothing of a chunk would be kept; names chunk and strides.
     """
+    length, left, right = chunk_frames(chunk_length_s, stride_s, align_to, sample_rate)
+    return _chunks(num_samples, length, left, right, align_to)
+
+
+def chunk_frames(
+    chunk_length_s: float, stride_s: tuple[float, float] | None, align_to: int, sample_rate: int
+) -> tuple[int, int, int]:
+    """Frames of a chunk and of its two strides; arguments and errors as ``plan_chunks``."""
     if stride_s is None:
         stride_s = (chunk_length_s / STRIDE_SHARE,) * 2
     length, left, right = (
@@ -77,7 +85,7 @@ def plan_chunks(
             f"{stride_s[0]:g} s and {stride_s[1]:g} s together, by {align_to / sample_rate:g} s or "
             "more, and these not below 0. Give a longer chunk or shorter strides."
         )
-    return _chunks(num_samples, length, left, right, align_to)
+    return length, left, right
 
 
 def _chunks(num_samples: int, length: int, left: int, right: int, align_to: int) -> list[Chunk]:

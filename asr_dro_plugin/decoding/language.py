@@ -156,16 +156,23 @@ class LanguageChoice:
         language, bounded below, so that none is outvoted by one piece alone.  None where there is
         nothing to decide: no tags, one language, or each utterance's is given.
         """
-        heard = [piece for piece in pieces if len(piece)]
-        if self.rule == FORCED or not self.tags or self.only or not heard:
+        votes = [self.vote(piece) for piece in pieces if len(piece)]
+        return self.of_most_votes(sum(votes)) if votes and votes[0] is not None else None
+
+    def vote(self, piece: np.ndarray) -> np.ndarray | None:
+        """One piece's votes (A,) for the allowed languages; None where nothing is to be decided."""
+        if self.rule == FORCED or not self.tags or self.only:
             return None
         allowed = self.allowed(1, None)[0]
-        votes = np.zeros(allowed.sum())
-        for piece in heard:
-            scores = self.scores(np.asarray(piece)[None], np.array([len(piece)]))[0, allowed]
-            total = np.logaddexp.reduce(scores)
-            if np.isfinite(total):
-                votes += len(piece) * np.maximum(scores - total, LEAST_VOTE)
+        scores = self.scores(np.asarray(piece)[None], np.array([len(piece)]))[0, allowed]
+        total = np.logaddexp.reduce(scores)
+        if not np.isfinite(total):
+            return np.zeros_like(scores)
+        return len(piece) * np.maximum(scores - total, LEAST_VOTE)
+
+    def of_most_votes(self, votes: np.ndarray) -> str:
+        """The allowed language with the most of the sum of ``vote``."""
+        allowed = self.allowed(1, None)[0]
         return [code for code, may in zip(self.tags, allowed, strict=True) if may][votes.argmax()]
 
     def scores(self, log_probs: np.ndarray, lengths: np.ndarray) -> np.ndarray:

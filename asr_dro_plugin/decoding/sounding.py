@@ -85,12 +85,13 @@ class Sounding:
         done = left_out = 0
         for start, end in self.cuts:
             upto = min(start - left_out, len(log_probs))
-            parts += [log_probs[done:upto], _blanks(end - start, log_probs, blank_id)]
+            parts += [log_probs[done:upto], blanks(end - start, log_probs, blank_id)]
             done, left_out = upto, left_out + end - start
         return np.concatenate([*parts, log_probs[done:]])
 
 
-def _blanks(number: int, like: np.ndarray, blank_id: int) -> np.ndarray:
+def blanks(number: int, like: np.ndarray, blank_id: int) -> np.ndarray:
+    """(number, V) frames that are certain of the blank, with the columns and kind of ``like``."""
     rows = np.full((number, like.shape[1]), -np.inf, like.dtype)
     rows[:, blank_id] = 0.0
     return rows

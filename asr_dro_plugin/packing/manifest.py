@@ -70,4 +70,3 @@ def same_model(archive: Path, manifest: Mapping) -> bool:
         manifest["members"][manifest[key]] == other["members"][other[key]]
         for key in ("config", "model_file")
     )
-

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,6 +49,16 @@ class AbsRecogniser(ABC):
         Raises:
             OutOfMemory: the batch is too large for the device.
         """
+
+
+def stacked(emissions: Sequence[Emission]) -> Emission:
+    """Emissions of one utterance each as one of all, padded with zeros."""
+    rows = [each.log_probs[0] for each in emissions]
+    lengths = np.array([len(row) for row in rows])
+    log_probs = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.float32)
+    for number, row in enumerate(rows):
+        log_probs[number, : len(row)] = row
+    return replace(emissions[0], log_probs=log_probs, lengths=lengths)
 
 
 def padded(speech: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

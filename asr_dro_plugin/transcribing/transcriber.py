@@ -194,16 +194,16 @@ class Transcriber:
     def _transcript(
         self, utterance: SpeechItem, paths: Sequence[TokenPath], emission: Emission, row: int
     ) -> Transcript:
-        hypotheses = [
-            Hypothesis(
-                self._text(path.ids), *map(finite, (path.score, path.am_score, path.lm_score))
-            )
-            for path in paths
-        ]
+        hypotheses = [self.hypothesis(path) for path in paths]
         if self.settings.times:
             hypotheses[0] = self._timed(hypotheses[0], paths[0].ids, utterance, emission, row)
         lang = split_tag(hypotheses[0].text)[0] or utterance.lang or self.lang
         return Transcript(utterance.utt_id, tuple(hypotheses), lang, round(utterance.duration, 6))
+
+    def hypothesis(self, path: TokenPath) -> Hypothesis:
+        """A path as text."""
+        scores = map(finite, (path.score, path.am_score, path.lm_score))
+        return Hypothesis(self._text(path.ids), *scores)
 
     def _timed(
         self,
@@ -213,16 +213,37 @@ class Transcriber:
         emission: Emission,
         row: int,
     ) -> Hypothesis:
-        """The hypothesis with words and characters, in seconds of the original audio."""
         log_probs = emission.log_probs[row, : int(emission.lengths[row])]
-        try:
-            spans = align_tokens(log_probs, ids, emission.blank_id)
-        except UserError as error:
-            logging.warning("%s: words without times (%s)", utterance.utt_id, error)
-            return hypothesis
-        tokens, start = (self.recogniser.tokens, self.recogniser.token_type), utterance.offset
+        start = utterance.offset
         end = start + utterance.duration
-        words, chars = units_of(spans, *tokens, emission.frame_shift, start, end)
+        return self.timed(hypothesis, ids, log_probs, start, end, utterance.utt_id)
+
+    def timed(
+        self,
+        hypothesis: Hypothesis,
+        ids: Sequence[int],
+        log_probs: np.ndarray,
+        start: float,
+        end: float,
+        name: str,
+    ) -> Hypothesis:
+        """The hypothesis with words and characters, in seconds of the original audio.
+
+        Args:
+            hypothesis: of the token ``ids``.
+            log_probs: (T, V), the frames in which they are said.
+            start: seconds of the original audio at which the first frame begins.
+            end: seconds of the original audio in all, beyond which no time lies.
+            name: of the audio, for the warning that they cannot be said in these frames.
+        """
+        recogniser = self.recogniser
+        try:
+            spans = align_tokens(log_probs, ids, recogniser.blank_id)
+        except UserError as error:
+            logging.warning("%s: words without times (%s)", name, error)
+            return hypothesis
+        tokens = recogniser.tokens, recogniser.token_type
+        words, chars = units_of(spans, *tokens, recogniser.frame_shift, start, end)
         return replace(hypothesis, words=_rounded(words), chars=_rounded(chars))
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from asr_dro_plugin.espnet.start.adapters import left_out_of
 from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
-from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded, stacked
 
 
 @contextlib.contextmanager
@@ -89,13 +89,7 @@ class EspnetRecogniser(AbsRecogniser):
         shift = self.frame_shift
         length = shift * int(longest / shift + 1e-6)  # chunks are of whole frames
         hop = round(shift * SAMPLE_RATE)
-        found = [chunked(self.emission, samples, hop, length) for samples in speech]
-        rows = [each.log_probs[0] for each in found]
-        lengths = np.array([len(row) for row in rows])
-        log_probs = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.float32)
-        for number, row in enumerate(rows):
-            log_probs[number, : len(row)] = row
-        return replace(found[0], log_probs=log_probs, lengths=lengths)
+        return stacked([chunked(self.emission, samples, hop, length) for samples in speech])
 
     @torch.inference_mode()
     def encoded(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

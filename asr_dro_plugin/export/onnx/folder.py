@@ -3,7 +3,6 @@
 The folder is whole or absent: what a graph computes is compared with torch before it is there.
 """
 
-import bisect
 import json
 import os
 import shlex
@@ -43,7 +42,7 @@ from asr_dro_plugin.reporting.card.model_card import Run, write_card
 from asr_dro_plugin.runtime import manifest as schema
 from asr_dro_plugin.stack.adapter_settings import uses_adapter
 from asr_dro_plugin.stack.combinations import loss_of
-from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
+from asr_dro_plugin.stack.frames import frame_counter
 from asr_dro_plugin.stack.names import SLOTS, component_of
 from asr_dro_plugin.stack.receptive_field import receptive_field
 from asr_dro_plugin.text.tokens import BLANK
@@ -187,7 +186,7 @@ def facts_of(
         "token_type": kind, "bpe_model": BPE if bpe_of(config) else None,
         "sample_rate": SAMPLE_RATE, "frame_shift": shift,
         "frame_shift_samples": round(shift * SAMPLE_RATE),
-        "min_samples": fewest_samples(frames), "exact_frames": frames.exact,
+        "min_samples": frames.min_samples, "exact_frames": frames.exact,
         "receptive_field_samples": field_of.num_samples if field_of.is_finite else None,
         "longest": None if recogniser.longest is None else float(recogniser.longest),
         "languages": list(run.langs), "groups": groups_of(config),
@@ -197,12 +196,6 @@ def facts_of(
         "decode": dict(decode), "opset": options.opset, "training": dict(run.training),
         "num_parameters": run.num_parameters, "licence": run.licence, "int8": None,
     }  # fmt: skip
-
-
-def fewest_samples(frames: FrameCounter) -> int:
-    """The shortest speech that has a frame."""
-    seconds = range(1, 60 * SAMPLE_RATE)
-    return bisect.bisect_left(seconds, 1, key=frames.num_frames) + 1
 
 
 def _write_fp32(made: Export) -> None:
@@ -215,7 +208,7 @@ def _write_fp32(made: Export) -> None:
             network, made.fp32, seconds, made.options.opset, made.options.external_data
         )
         bar.advance(1, "written")
-        trace.describe(made.fp32, in_graph(made.manifest))
+        trace.describe(made.fp32, schema.in_graph(made.manifest))
         bar.advance(1, "described")
         worst = parity.compare(made.fp32, made.speech, made.reference, bar)
     made.manifest["parity"] = {"max_abs_diff": worst, "on": made.speech.what}
@@ -246,15 +239,6 @@ def _write_int8(made: Export, data_dir: Path, gate: LossGate) -> None:
         "by_company": facts["by_company"],
     }  # fmt: skip
     made.manifest["default_precision"] = schema.INT8
-
-
-def in_graph(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Facts as ``metadata_props``: text as it is, all else as JSON."""
-    chosen = {key: facts[key] for key in facts if key not in schema.NOT_IN_GRAPH}
-    return {
-        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in chosen.items()
-    }
 
 
 def _finish(made: Export) -> None:

@@ -1,0 +1,115 @@
+"""The runtime says what torch says, of every kind of audio, in the languages that are asked for."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_dro_plugin.audio.faults import AudioError
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.runtime import Recogniser
+from asr_dro_plugin.text.normalizers import split_tag
+from asr_dro_plugin.transcribing.recordings import transcribe_files
+from tests.export.onnx.exps import speech
+
+
+@pytest.fixture(scope="module")
+def recogniser(exported):
+    return Recogniser(exported)
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    path = tmp_path_factory.mktemp("audio") / "talk.wav"
+    soundfile.write(path, speech(4 * 16000 + 77), 16000, subtype="FLOAT")
+    return path
+
+
+def by_torch(experiment, path, **config):
+    import asr_dro_plugin.espnet  # noqa: F401
+    from asr_dro_plugin.audio.read_ahead import Location
+    from asr_dro_plugin.decoding.options import read_decode_config
+    from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
+
+    config = read_decode_config({"mode": "greedy", "times": True, **config})
+    work = load_transcriber(experiment, "model.pth", "cpu", config)
+    (found,) = transcribe_files(work, [Location("talk", str(path))], False, False)
+    return found
+
+
+@pytest.mark.parametrize("config", [{}, {"mode": "beam"}, {"lang": "deu"}, {"blank_penalty": 2.0}])
+def test_it_says_what_torch_says(experiment, exported, audio, config):
+    ours = Recogniser(exported, decode={"mode": "greedy", **config}).transcribe(audio)
+    theirs = by_torch(experiment, audio, **config)
+    assert ours.text == theirs.text != "" and ours.lang == theirs.lang
+    assert ours.duration == pytest.approx(theirs.duration)
+    pairs = zip(ours.best.words, theirs.best.words, strict=True)
+    assert all((one.text, one.start, one.end) == (two.text, two.start, two.end)
+               for one, two in pairs)  # fmt: skip
+
+
+def test_a_zip_of_the_folder_serves_as_well(recogniser, zipped, audio):
+    assert Recogniser(zipped).transcribe(audio).text == recogniser.transcribe(audio).text
+
+
+def test_paths_bytes_file_objects_and_samples_are_the_same_audio(recogniser, audio):
+    samples = speech(4 * 16000 + 77)
+    found = [
+        recogniser.transcribe(each)
+        for each in (str(audio), audio.read_bytes(), io.BytesIO(audio.read_bytes()), samples)
+    ]
+    with open(audio, "rb") as stream:
+        found.append(recogniser.transcribe(stream))
+    assert len({each.text for each in found}) == 1
+    assert len({each.best.words for each in found}) == 1
+    slow = recogniser.transcribe(np.repeat(samples, 2), rate=32000)
+    assert slow.duration == pytest.approx(found[0].duration)
+
+
+def test_a_language_is_free_one_or_one_of_some(recogniser, audio):
+    for language in ("deu", "eng", ["deu"]):
+        found = recogniser.transcribe(audio, language=language)
+        assert found.lang == "".join(language) == split_tag(found.text)[0]
+    assert recogniser.transcribe(audio, language=["deu", "eng"]).lang in ("deu", "eng")
+    with pytest.raises(UserError, match="knows no language 'fra'"):
+        recogniser.transcribe(audio, language="fra")
+    with pytest.raises(UserError, match="Give free, or codes"):
+        recogniser.transcribe(audio, language="forced")
+
+
+def test_without_times_there_are_no_words(recogniser, audio):
+    found = recogniser.transcribe(audio, times=False)
+    assert found.text and not found.best.words
+
+
+@pytest.mark.parametrize("samples", [np.zeros(16000, np.float32), speech(16000)[:100]])
+def test_what_has_no_text_says_why_or_is_silent(recogniser, samples):
+    found = recogniser.transcribe(samples)
+    assert found.text == ""
+    assert bool(found.fault) == (len(samples) == 100)
+
+
+@pytest.mark.parametrize(
+    "samples, fact",
+    [
+        (np.zeros((10, 2), np.float32), "Give one channel"),
+        (np.zeros(10, np.int16), "int16"),
+        (np.full(16000, np.nan, np.float32), "no numbers"),
+    ],
+)
+def test_samples_that_are_no_mono_floats_are_refused(recogniser, samples, fact):
+    with pytest.raises(UserError, match=fact):
+        recogniser.transcribe(samples)
+
+
+def test_what_is_no_audio_is_refused_by_name(recogniser, tmp_path):
+    with pytest.raises(AudioError, match="nothing.wav does not exist"):
+        recogniser.transcribe(tmp_path / "nothing.wav")
+    with pytest.raises(AudioError):
+        recogniser.transcribe(b"this is no audio at all")
+
+
+def test_espnets_own_search_is_refused(exported):
+    with pytest.raises(UserError, match="mode of an exported model"):
+        Recogniser(exported, decode={"mode": "espnet"})
