@@ -95,11 +95,22 @@ class ScriptedPool:
         return [*partial, Done(json.loads(to_json(self.answer)), self.answer.duration, job.model)]
 
 
+def _below(path, app):
+    """The application behind a proxy that shows it below a path and takes the path off."""
+
+    async def proxy(scope, receive, send):
+        assert scope["path"].startswith(path)
+        await app({**scope, "path": scope["path"].removeprefix(path)}, receive, send)
+
+    return proxy
+
+
 @contextlib.contextmanager
 def served(pool, **settings):
     """The address of a service over a pool, on 127.0.0.1."""
     settings = ServiceSettings(models=dict.fromkeys(pool.models, "."), **settings)
-    config = uvicorn.Config(create_app(settings, pool), log_level="warning", lifespan="off")
+    app = _below(settings.root_path, create_app(settings, pool))
+    config = uvicorn.Config(app, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

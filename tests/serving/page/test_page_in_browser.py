@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,7 +77,20 @@ def test_the_text_comes_while_the_service_is_at_work(page, pool, talk):
 def test_a_recording_without_speech_is_told(page, pool, talk):
     pool.answer = transcript([])
     send(page, talk)
-    page.until("document.body.innerText.includes('No speech was found')")
+    assert state_of(page) == "No speech was found."
+    pool.answer = replace(pool.answer, fault="too short for the model (0.010 s)")
+    press_button(page, "Try again")
+    page.until(f"{STATES}[0] === 'done'")
+    told = page.value("document.getElementById('nothing').innerText")
+    assert told == "No speech was found: too short for the model (0.010 s)."
+
+
+def test_it_works_below_a_path_of_a_proxy(page, pool, talk):
+    with served(pool, root_path="/asr") as url:
+        page.open(url + "asr/")
+        page.until("!document.getElementById('language-field').hidden")
+        send(page, talk)
+    assert words_shown(page) == WORDS
 
 
 # ---- hearing it
@@ -174,10 +188,13 @@ def test_of_several_languages_those_that_are_checked_are_sent(page, pool, talk, 
     assert pool.jobs[0][0].language == sent
 
 
-def test_one_language_is_sent(page, pool, talk):
+def test_a_recording_is_heard_again_in_the_language_that_is_chosen_then(page, pool, talk):
     choose_language(page, "ara")
     send(page, talk)
-    assert pool.jobs[0][0].language == "ara"
+    choose_language(page, "fra")
+    press_button(page, "Try again")
+    page.until(f"{STATES}[0] === 'done'")
+    assert [job.language for job, _ in pool.jobs] == ["ara", "fra"]
 
 
 def test_of_several_models_one_is_chosen_with_its_own_languages(page, pool, address, talk):

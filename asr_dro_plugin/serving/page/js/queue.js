@@ -41,6 +41,7 @@ function newJob(file) {
     stopper: null, refused: false,
   };
   name.addEventListener("click", () => { show(job); refreshAll(); toResult(); });
+  buttons["Try again"].title = "With the model and the language that are chosen now";
   buttons.Cancel.addEventListener("click", () => cancel(job));
   buttons["Try again"].addEventListener("click", () => again(job));
   buttons.Remove.addEventListener("click", () => remove(job));
@@ -152,13 +153,15 @@ function settle(job, outcome) {
 
 function finish(job, { transcript, duration, model }) {
   const [best] = transcript.hypotheses;
+  const isSilent = !withoutTag(best.text);
   Object.assign(job, {
     state: "done", seconds: duration ?? job.seconds, model, language: transcript.lang ?? "",
     text: withoutTag(best.text), words: best.words ?? [], chars: best.chars ?? [],
+    message: isSilent ? `No speech was found${transcript.fault && `: ${transcript.fault}`}.` : "",
   });
   if (job === shown) showTranscript();
   refresh(job);
-  announce(`${job.file.name}: finished`);
+  announce(`${job.file.name}: ${isSilent ? job.message : "finished"}`);
 }
 
 // Not sent, and never will be.
@@ -266,7 +269,7 @@ function statusOf(job) {
     sending: () => `Sending, ${Math.floor(100 * sent)} % · ${size}`,
     working: () => (heard ? `Transcribing, ${clock(heard)}${of}` : `Transcribing … · ${size}`),
     held: () => `${message}\nTrying again in ${left} s.`,
-    done: () => `Finished · ${size}`,
+    done: () => message || `Finished · ${size}`,
     failed: () => message,
     cancelled: () => "Cancelled",
   }[state]();
@@ -283,7 +286,7 @@ function refresh(job) {
   else if (state === "working" && job.heard && job.seconds) parts.bar.value = Math.min(1, job.heard / job.seconds);
   else parts.bar.removeAttribute("value"); // no share of the whole is known
   parts.buttons.Cancel.hidden = !isOpen(job);
-  parts.buttons["Try again"].hidden = job.refused || (state !== "failed" && state !== "cancelled");
+  parts.buttons["Try again"].hidden = job.refused || isOpen(job);
   parts.buttons.Remove.hidden = isOpen(job);
   $("clear").hidden = jobs.filter((each) => !isOpen(each)).length < 2;
   if (job === shown) refreshFacts();

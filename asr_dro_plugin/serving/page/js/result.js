@@ -16,7 +16,7 @@ let soundAddress = "", scrolledAt = 0;
 function show(job) {
   if (shown === job) return;
   shown = job;
-  $("result").hidden = !job;
+  $("result").hidden = $("skip").hidden = !job;
   document.body.classList.toggle("two", jobs.length > 0);
   setSound(job?.file);
   clearWords();
@@ -110,7 +110,7 @@ function refreshFacts() {
   $("next-unsure").hidden = !unsure;
   $("next-unsure").textContent = `Next uncertain (${unsure.toLocaleString("en")})`;
   $("nothing").hidden = !empty;
-  $("nothing").textContent = done ? "No speech was found in this recording." : statusOf(shown);
+  $("nothing").textContent = statusOf(shown);
 }
 
 // ---- hearing and seeing
