@@ -12,7 +12,7 @@ ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# strip, for slim.sh; it stays in this stage
+# strip, as and ld, for slim.sh; they stay in this stage
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
