@@ -13,11 +13,13 @@ from asr_dro_plugin.serving.envelope import PUBLIC, Envelope
 from asr_dro_plugin.serving.errors import add_handlers
 from asr_dro_plugin.serving.metrics import Metrics
 from asr_dro_plugin.serving.options import IGNORED
-from asr_dro_plugin.serving.routes import health, models, openai, page, transcribe
+from asr_dro_plugin.serving.routes import health, models, openai, page, realtime, transcribe
 from asr_dro_plugin.serving.service import AbsPool, Service
 from asr_dro_plugin.serving.settings import ServiceSettings
 
-ROUTERS = (page.router, transcribe.router, openai.router, models.router, health.router)
+ROUTERS = (
+    page.router, transcribe.router, openai.router, realtime.router, models.router, health.router,
+)  # fmt: skip
 DESCRIPTION = "Speech to text with exported models of asr-dro."
 SHOWN_HEADERS = ("x-request-id", "retry-after", IGNORED)  # to pages of other origins
 

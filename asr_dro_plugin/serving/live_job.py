@@ -134,7 +134,7 @@ class LiveJob:
             elif fault and kind == AUDIO:
                 self._fault = fault
             elif fault:
-                yield {"type": "failed", "message": fault}
+                yield {"type": "failed", "message": fault, "by": "commit"}
             elif kind == AUDIO:
                 yield from self._told(self._session.feed(payload), "pause")
             elif kind == COMMIT:
@@ -144,7 +144,8 @@ class LiveJob:
             if kind == AUDIO and self._session.turns.silence is None:
                 self._fault = in_one_line(error)
             else:
-                yield {"type": "failed", "message": in_one_line(error)}
+                by = "commit" if kind == COMMIT else "pause"
+                yield {"type": "failed", "message": in_one_line(error), "by": by}
 
     def _set(self, settings: LiveSettings) -> Iterator[dict]:
         """A new session; what was said in the one before is over."""

@@ -90,12 +90,12 @@ def language_of(form: Form, known: Sequence[str]) -> str | list[str] | None:
     if one is not None and several:
         raise bad_request("Give 'language' or 'languages', not both.", "languages")
     if several:
-        found = [_code(word, known, "languages") for word in several]
+        found = [language_code(word, known, "languages") for word in several]
         return list(dict.fromkeys(filter(None, found))) or None
-    return None if one is None else _code(one, known, "language")
+    return None if one is None else language_code(one, known, "language")
 
 
-def _code(word: str, known: Sequence[str], param: str) -> str | None:
+def language_code(word: str, known: Sequence[str], param: str) -> str | None:
     """A language of the model's; None for a free choice, and where the model has no languages."""
     plain = word.strip().lower()
     if plain in FREE or not known:

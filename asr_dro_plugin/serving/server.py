@@ -27,6 +27,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LAST_REQUESTS = 0.2  # seconds for requests on connections that are open, to be told no
 LAST_ANSWERS = 3  # seconds for answers that are being read when all work is done
 MOST_FILES = 65_536  # open files, where the system lets us
+MOST_MESSAGE = 4 << 20  # bytes of a websocket's message: a minute of sound
 BACKLOG = 2048  # connections in the kernel's queue
 log = logging.getLogger("asr_dro.serve")
 
@@ -154,6 +155,7 @@ class _Server(uvicorn.Server):
         super().__init__(uvicorn.Config(
             app, http=connection_class(settings.body_timeout), log_config=None, access_log=False,
             lifespan="off", server_header=False, proxy_headers=False, backlog=BACKLOG,
+            ws_max_size=MOST_MESSAGE, ws_max_queue=4, ws_per_message_deflate=False,
             root_path=settings.root_path, timeout_graceful_shutdown=LAST_ANSWERS,
         ))  # fmt: skip
         self._stop = stop

@@ -33,6 +33,9 @@ class ServiceSettings:
         max_seconds: longest recording, counted while it is decoded.
         body_timeout: seconds without a byte of a body, after which the client is given up; a whole
             body may take ten times as long.
+        live_sessions: people who may speak at once; more are sent away; 0 for none.
+        live_seconds: of sound in one such session.
+        live_idle: seconds without a message, after which a session is closed.
         drain_seconds: given to open recordings once a stop was asked for.
         api_key: bearer token that each request needs; empty for none.
         vad: whether silence is left out where a request does not say.
@@ -50,6 +53,9 @@ class ServiceSettings:
     max_upload_mb: float = 500.0
     max_seconds: float = 4 * 3600.0
     body_timeout: float = 30.0
+    live_sessions: int = 8
+    live_seconds: float = 3600.0
+    live_idle: float = 120.0
     drain_seconds: float = 30.0
     api_key: str = field(default="", repr=False)
     vad: bool = False
@@ -65,6 +71,9 @@ class ServiceSettings:
         check_number("max_upload_mb", self.max_upload_mb, above=0, most=100_000)
         check_number("max_seconds", self.max_seconds, above=0, most=7 * 86_400)
         check_number("body_timeout", self.body_timeout, above=0, most=3600)
+        check_number("live_sessions", self.live_sessions, whole=True, least=0, most=1000)
+        check_number("live_seconds", self.live_seconds, above=0, most=86_400)
+        check_number("live_idle", self.live_idle, above=0, most=86_400)
         check_number("drain_seconds", self.drain_seconds, least=0, most=86_400)
         check_kind("vad", self.vad, {"bool"})
         check_word("log_level", self.log_level, LOG_LEVELS)

@@ -18,7 +18,8 @@ API_KEY = "ASR_DRO_API_KEY"
 ML4AUDIO = ("AM_MODELS", "ASR_INFERENCE")  # folders of a model directory of ml4audio
 OPTIONS = (
     "host", "port", "workers", "threads", "max_queue", "max_upload_mb", "max_seconds",
-    "body_timeout", "drain_seconds", "vad", "root_path", "log_level",
+    "body_timeout", "live_sessions", "live_seconds", "live_idle", "drain_seconds", "vad",
+    "root_path", "log_level",
 )  # fmt: skip
 DEFAULT = ServiceSettings()
 EPILOG = f"""Uses:
@@ -62,6 +63,9 @@ def get_parser() -> Parser:
         ("max_upload_mb", float, "largest upload, 10^6 bytes"),
         ("max_seconds", float, "longest recording"),
         ("body_timeout", float, "seconds that a body, or a reader, may stand still"),
+        ("live_sessions", int, "people who may speak at once (/v1/realtime); 0 for none"),
+        ("live_seconds", float, "sound in one such session"),
+        ("live_idle", float, "seconds without a message that end such a session"),
         ("drain_seconds", float, "seconds for open recordings after SIGTERM"),
     ):
         words = f"{words} (default: {getattr(DEFAULT, name):g})"
