@@ -50,7 +50,7 @@ INPUT = "session.audio.input"
 
 
 @dataclass
-class Item:
+class LiveItem:
     """What one ``completed`` will hold."""
 
     id: str
@@ -78,7 +78,7 @@ class Conversation:
         self.seconds = self._done = 0.0
         self._settings = LiveSettings(RATES[0], None, SILENCE_MS / 1000, THRESHOLD)
         self._is_begun = False
-        self._items: deque[Item] = deque([Item(_new_id("item"))])  # first: the worker's
+        self._items: deque[LiveItem] = deque([LiveItem(_new_id("item"))])  # first: the worker's
         self._previous: str | None = None
         self._num_commits, self._is_ending = 0, False  # commits that the worker has not answered
 
@@ -331,10 +331,10 @@ class Conversation:
         self._items.popleft()
         return [*events, failed]
 
-    def _committed(self, item: Item) -> list[dict]:
+    def _committed(self, item: LiveItem) -> list[dict]:
         """An item is in the conversation, and another one begins."""
         item.is_committed = True
-        self._items.append(Item(_new_id("item")))
+        self._items.append(LiveItem(_new_id("item")))
         previous, self._previous = self._previous, item.id
         content = [{"type": "input_audio", "transcript": None}]
         shown = {"id": item.id, "object": "realtime.item", "type": "message", "role": "user",
