@@ -12,6 +12,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+READ = 65_536  # bytes at a time; hundreds of uploads have as much in memory each
+
 
 def connection_class(seconds: float) -> type[H11Protocol]:
     """The class of connections whose heads and leftovers may take so many seconds."""
@@ -21,6 +23,8 @@ def connection_class(seconds: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
+            if hasattr(transport, "max_size"):  # asyncio's own transport: 256 kB by default
+                transport.max_size = READ
             self._wind()
 
         def data_received(self, data: bytes) -> None:
