@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from asr_dro_plugin.errors import UserError, in_one_line
-from asr_dro_plugin.runtime.live.model import LiveModel
 from asr_dro_plugin.runtime.live.session import (
     Event,
     Final,
@@ -152,13 +151,8 @@ class LiveJob:
         if self._session:
             yield from self._told(self._session.commit(), "settings")
             self._seconds += self._session.heard
-        language = settings.language or "free"
-        if not isinstance(language, str):
-            language = " ".join(language)
-        field = self._recogniser.manifest.receptive_field_samples
-        model = LiveModel.of(self._recogniser, field, language)
         ends = TurnEnds(settings.silence, settings.threshold)
-        self._session = LiveSession(model, settings.rate, ends)
+        self._session = LiveSession.of(self._recogniser, settings.language, settings.rate, ends)
         yield {"type": "settings", "is_exact": self._session.is_exact}
 
     def _told(self, events: Iterator[Event], by: str) -> Iterator[dict]:

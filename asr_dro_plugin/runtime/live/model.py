@@ -1,7 +1,7 @@
 """What of a recogniser a live transcription needs: its frames, and how they are read."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -11,13 +11,14 @@ from asr_dro_plugin.decoding.language import FREE, LanguageChoice
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.runtime.live.frames import Stack
 from asr_dro_plugin.runtime.live.words import TokenReader
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser
 
 
 @dataclass(frozen=True)
 class OneUtterance:
     """A recogniser as a function of one utterance, (N,) float32 -> (T, V); NaN is refused."""
 
-    recogniser: Any
+    recogniser: AbsRecogniser
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         emission = self.recogniser.emission([samples])
@@ -38,12 +39,14 @@ class LiveModel:
     reader: TokenReader
 
     @classmethod
-    def of(cls, recogniser: Any, receptive_field: int | None, language: str = FREE) -> Self:
-        """That of a recogniser (``transcribing.abs_recogniser``).
+    def of(
+        cls, recogniser: AbsRecogniser, receptive_field: int | None, language: str = FREE
+    ) -> Self:
+        """That of a recogniser.
 
         Args:
-            recogniser: an exported model.
-            receptive_field: its manifest's ``receptive_field_samples``.
+            recogniser: what gives the log probabilities.
+            receptive_field: the manifest's ``receptive_field_samples``.
             language: as ``LanguageChoice`` has them: free, or codes with spaces between.
 
         Raises:
@@ -61,8 +64,3 @@ class LiveModel:
         return cls(
             stack, TokenReader(tokens, recogniser.token_type, choice.blank_id, shift, choice)
         )
-
-    def in_language(self, language: str) -> Self:
-        """The same model in other languages."""
-        choice = replace(self.reader.language, rule=language)
-        return replace(self, reader=replace(self.reader, language=choice))

@@ -2,7 +2,7 @@
 
 ::
 
-    session = LiveSession(model, rate=24000)
+    session = LiveSession.of(Recogniser("for_others"), rate=24000)
     for data in microphone:
         for event in session.feed(data):   # Started, Interim, Stopped, Final
             ...
@@ -15,7 +15,8 @@ events depend on the sound alone, not on how it was cut into pieces.
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -26,8 +27,10 @@ from asr_dro_plugin.runtime.live.frames import ExactFrames, LiveFrames, Stack, W
 from asr_dro_plugin.runtime.live.model import LiveModel
 from asr_dro_plugin.runtime.live.pcm import PcmStream
 from asr_dro_plugin.runtime.live.words import Agreement, joined, spans_of
+from asr_dro_plugin.runtime.recogniser import Recogniser
 from asr_dro_plugin.transcripts.transcript import Unit
 
+MARGIN = 5.0  # seconds that are heard at once beside an item's longest
 PAD = 0.5  # seconds of silence that are kept before speech
 log = logging.getLogger(__name__)
 MANY = 1 << 14  # samples that are converted at once, so that a large piece takes little memory
@@ -137,6 +140,36 @@ class LiveSession:
         self.is_exact = isinstance(self._frames, ExactFrames)
         self._lang: str | None = None
         self._new_item()
+
+    @classmethod
+    def of(
+        cls,
+        recogniser: Recogniser,
+        language: str | Sequence[str] | None = None,
+        rate: int = SAMPLE_RATE,
+        turns: TurnEnds | None = None,
+        **options: float,
+    ) -> Self:
+        """A session with an exported model.
+
+        Args:
+            recogniser: the model; any number of sessions may share it.
+            language: as in ``Recogniser.stream``.
+            rate, turns, options: of the session.
+
+        Raises:
+            UserError: a rate that is not taken, a language that the model does not know, or a
+                stack whose frames no rule counts.
+        """
+        if language is None:
+            language = recogniser.decoder.language.rule
+        codes = language if isinstance(language, str) else " ".join(language)
+        manifest, net = recogniser.manifest, recogniser.model
+        model = LiveModel.of(net, manifest.receptive_field_samples, codes)
+        turns = turns or TurnEnds()
+        if net.longest:
+            turns = replace(turns, longest=min(turns.longest, net.longest - MARGIN))
+        return cls(model, rate, turns, **options)
 
     def _new_item(self) -> None:
         self._agreement = Agreement()

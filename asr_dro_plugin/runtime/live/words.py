@@ -60,9 +60,9 @@ class TokenReader:
 
     def decided(self, log_probs: np.ndarray) -> str | None:
         """The one language of (T, V), where a choice is to be made or was made."""
-        if self.language.is_free:
-            return None
-        return self.language.only or self.language.decide_over([log_probs])
+        if self.language.only or self.language.is_free:
+            return self.language.only
+        return self.language.decide_over([log_probs])
 
     def lang_of(self, spans: Sequence[TokenSpan]) -> str | None:
         """The first tag's language."""

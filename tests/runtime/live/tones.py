@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.runtime.live.model import LiveModel
 
@@ -59,6 +60,16 @@ class ToneRecogniser:
     def __init__(self, is_exact: bool = True) -> None:
         field = SHIFT if is_exact else None
         self.manifest = SimpleNamespace(languages=["eng", "fra"], receptive_field_samples=field)
+
+    @property
+    def model(self) -> "ToneRecogniser":
+        """It is its own network."""
+        return self
+
+    @property
+    def decoder(self) -> SimpleNamespace:
+        """With the languages that may be found."""
+        return SimpleNamespace(language=LanguageChoice("free", TOKENS, 0))
 
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
         """Of one utterance."""
