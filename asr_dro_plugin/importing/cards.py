@@ -176,9 +176,9 @@ def _corpora(node: Any) -> Iterator[dict[str, Any]]:
 
 def _name_of(data: Any) -> str:
     """What a corpus is called: by its own name, else by the file it was read from."""
-    for key, value in entries(data):
-        if key in ("name", "hf_dataset_name") and isinstance(value, str):
-            return in_one_line(value, MAX_WORDS)
+    for wanted in ("name", "hf_dataset_name"):
+        if name := next((v for k, v in entries(data) if k == wanted and isinstance(v, str)), ""):
+            return in_one_line(name, MAX_WORDS)
     files = [v for k, v in entries(data) if k == "targz_file" and isinstance(v, str)]
     split = [v for k, v in entries(data) if k in ("split", "split_name") and isinstance(v, str)]
     # The file's name alone: where it lay is no business of the card's readers.

@@ -27,7 +27,10 @@ LM = "KenLMForPyCTCDecodeFromArpa-letters-89abcde"
 
 def part(name, factor, hours, proportion, key):
     """A part of a mix of corpora."""
-    corpus = {key: "ml4audio_v2.speech_data.C", "stats": {"duration_in_hours": hours}, "name": name}
+    corpus = {
+        key: "ml4audio_v2.speech_data.C", "stats": {"duration_in_hours": hours},
+        "hf_dataset_name": "one that holds several", "name": name,
+    }  # fmt: skip
     data = {key: "ml4audio_v2.speech_data.asr_corpora.AscoAuteda", "corpus": corpus}
     unset = {key: "misc_utils.dataclass_utils._UNDEFINED"}
     return {
