@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from asr_dro_plugin.audio.faults import AudioError
@@ -27,6 +27,7 @@ from asr_dro_plugin.transcripts.subtitles import needs_characters
 RECEIVE = 65_536  # bytes at a time; messages of the front are small
 MAX_FDS = 64
 SELF_TEST_SECONDS = 1.0
+WITH_CHARACTERS = 900.0  # seconds: times of characters, for subtitles of a script without spaces
 FAILED = Failed(500, "internal_error", "The service failed on this request; its log says why.")
 log = logging.getLogger("asr_dro.serve")
 
@@ -64,11 +65,13 @@ def transcribing(
         with guard.open(descriptor) as blocks:
             yield Partial(0.0, blocks.duration, "")
             recogniser = recognisers[job.model]
+            chars = blocks.duration is not None and blocks.duration <= WITH_CHARACTERS
             transcript = None
-            for piece in recogniser.stream(blocks, language=job.language, vad=job.vad):
+            for piece in recogniser.stream(blocks, job.language, job.vad, job.times, chars=chars):
                 transcript = piece.transcript
-                words = [asdict(word) for word in piece.words]
-                yield Partial(piece.seconds_done, piece.duration, piece.text, words)
+                if piece.words or transcript is None:
+                    words = [asdict(word) for word in piece.words]
+                    yield Partial(piece.seconds_done, piece.duration, piece.text, words)
             yield _end(job, transcript, blocks.seconds)
     except Refused as refusal:
         yield Failed(refusal.status, refusal.code, str(refusal), "file")
@@ -85,10 +88,11 @@ def _end(job: Job, transcript: Any, seconds: float) -> Event:
     if transcript.fault:
         message = f"The recording cannot be transcribed: {transcript.fault}. Record it anew."
         return Failed(400, "invalid_audio", in_one_line(message), "file")
-    said = asdict(transcript)
-    for hypothesis, whole in zip(said["hypotheses"], transcript.hypotheses, strict=True):
-        if not needs_characters(whole):  # for subtitles; they are most of the bytes
-            del hypothesis["chars"]
+    hypotheses = tuple(
+        each if needs_characters(each) else replace(each, chars=())  # they are most of the bytes
+        for each in transcript.hypotheses
+    )
+    said = asdict(replace(transcript, hypotheses=hypotheses))
     return Done(said, transcript.duration or seconds, job.model)
 
 

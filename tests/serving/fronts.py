@@ -46,6 +46,21 @@ class Front:
         assert "ready after" in self.process.stdout.readline()
         return self
 
+    def workers(self):
+        """Ids of its workers' processes."""
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(path, encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+
+    def megabytes(self):
+        """Memory of the front and of each worker, 2^20 bytes."""
+        return [megabytes_of(pid) for pid in (self.process.pid, *self.workers())]
+
+    def num_open(self):
+        """Open descriptors of the front and of each worker."""
+        pids = (self.process.pid, *self.workers())
+        return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
+
     def stop(self, number=signal.SIGTERM, seconds=20):
         """(exit code, rest of stdout, the log)."""
         self.process.send_signal(number)
@@ -59,15 +74,31 @@ class Front:
         return self._log.read()
 
 
-@contextlib.contextmanager
+def megabytes_of(pid, kind="VmRSS"):
+    """Memory of a process, 2^20 bytes; ``VmHWM`` is the most it ever had."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(kind)) // 1024
+
+
 def front(ready=True, environment=None, **settings):
-    """A service with these settings, at a free port, gone behind the block."""
+    """A service with these settings, at a free port, gone behind the block; workers stand in."""
     settings = {"models": {"m": "."}, "port": 0, "workers": 1, **settings}
+    command = [sys.executable, "-m", "tests.serving.fronts", json.dumps(settings)]
+    return _started(command, ready, environment)
+
+
+def serving(model, ready=True, environment=None, **options):
+    """``asr-dro serve`` of an exported model."""
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "asr_dro_plugin.bin.main", "serve", str(model), "--port", "0"]
+    return _started([*command, *words], ready, environment)
+
+
+@contextlib.contextmanager
+def _started(command, ready, environment):
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would stop it
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serving.fronts", json.dumps(settings)], text=True,
-            stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environment or {})},
-        )  # fmt: skip
+        process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=log,
+                                   env={**os.environ, **(environment or {})})  # fmt: skip
         try:
             made = Front(process, log)
             yield made.wait_ready() if ready else made

@@ -37,7 +37,7 @@ class Counter:
     def transcribe(self, audio, **_):
         return Transcript("", (Hypothesis(f"{len(audio)} samples", 0.0),))
 
-    def stream(self, source, language=None, vad=None):
+    def stream(self, source, language=None, vad=None, times=True, chars=False):
         done, text, units = 0, "", []
         for block in source:
             if not done:
