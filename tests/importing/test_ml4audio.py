@@ -13,7 +13,7 @@ from asr_dro_plugin.bin.transcribe import get_parser
 from asr_dro_plugin.decoding.command_line import request_of
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.export.pack import PackOptions, pack
-from asr_dro_plugin.importing.cards import read_card
+from asr_dro_plugin.importing.cards import facts_of, read_card
 from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import find_lm
 from asr_dro_plugin.packing.unpack import unpack
@@ -281,3 +281,15 @@ def test_a_card_that_is_never_used_is_checked_where_a_model_lies_beside_it(top, 
     write(next(top.glob("AM_MODELS/*")) / "dataclass.json", {"_target_": "os.system"})
     with pytest.raises(UserError, match="unknown type 'os.system'"):
         imported("ml4audio", top, tmp_path / "exp")
+
+
+@pytest.mark.parametrize(
+    "where", ["/corpora/MLS/mls_spanish.tar.gz", r"C:\corpora\mls_spanish.tar.gz"]
+)
+def test_a_corpus_without_a_name_is_called_by_its_file_and_not_by_its_place(where):
+    data = {"corpus": {"transcripts": {"targz_file": where}, "split": "train"}}
+    mix = {"data": data, "factor": 0.1, "min_hours": 1, "proportion": 91.77}
+    assert facts_of([{"corpora": [mix]}])["corpora"] == [{
+        "name": "mls_spanish train", "hours": None, "hours_in_mix": 91.77, "factor": 0.1,
+        "min_hours": 1,
+    }]  # fmt: skip
