@@ -79,7 +79,7 @@ def test_a_recording_without_speech_is_told(page, pool, talk):
     send(page, talk)
     assert state_of(page) == "No speech was found."
     pool.answer = replace(pool.answer, fault="too short for the model (0.010 s)")
-    press_button(page, "Try again")
+    press_button(page, "Again")
     page.until(f"{STATES}[0] === 'done'")
     told = page.value("document.getElementById('nothing').innerText")
     assert told == "No speech was found: too short for the model (0.010 s)."
@@ -192,7 +192,7 @@ def test_a_recording_is_heard_again_in_the_language_that_is_chosen_then(page, po
     choose_language(page, "ara")
     send(page, talk)
     choose_language(page, "fra")
-    press_button(page, "Try again")
+    press_button(page, "Again")
     page.until(f"{STATES}[0] === 'done'")
     assert [job.language for job, _ in pool.jobs] == ["ara", "fra"]
 

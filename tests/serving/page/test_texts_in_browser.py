@@ -44,7 +44,7 @@ words = st.lists(word | word.map(lambda text: text * 9), max_size=30)
 tempo = st.sampled_from([0.02, 0.06, 0.0125, 0.4])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts=words, each=tempo, gap=st.sampled_from([0.0, 0.1, 0.7, 3.0]), has_chars=st.booleans())
 def test_subtitles_are_those_of_the_command_line(parts, texts, each, gap, has_chars):
     said, chars = spoken(texts, 0.3, each, gap)
@@ -54,7 +54,7 @@ def test_subtitles_are_those_of_the_command_line(parts, texts, each, gap, has_ch
     assert called(parts, "vtt", said, chars) == subtitles.vtt(hypothesis)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts=words, gap=st.sampled_from([0.1, 0.4, 2.0]))
 def test_pieces_and_passages_put_together_are_the_text_and_no_time_is_lost(parts, texts, gap):
     said, chars = spoken(texts, gap=gap)

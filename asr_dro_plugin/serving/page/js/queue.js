@@ -32,19 +32,19 @@ function newJob(file) {
   const name = make("button", { type: "button", className: "name", dir: "auto", textContent: file.name, title: "Show it" });
   const state = make("p", { className: "state", dir: "auto" });
   const bar = make("progress", { max: 1, "aria-label": `Progress of ${file.name}` });
-  const buttons = Object.fromEntries(["Cancel", "Try again", "Remove"].map((word) =>
-    [word, make("button", { type: "button", className: "quiet", textContent: word, "aria-label": `${word}: ${file.name}` })]));
-  const card = make("li", {}, name, make("div", { className: "row" }, ...Object.values(buttons)), bar, state);
+  const [stop, repeat, drop] = ["Cancel", "Try again", "Remove"].map((word) =>
+    make("button", { type: "button", className: "quiet", textContent: word, "aria-label": `${word}: ${file.name}` }));
+  const card = make("li", {}, name, make("div", { className: "row" }, stop, repeat, drop), bar, state);
   const job = {
-    file, card, parts: { state, bar, buttons }, state: "waiting", options: optionsNow(), tries: 0, broken: 0,
+    file, card, parts: { state, bar, stop, repeat, drop }, state: "waiting", options: optionsNow(), tries: 0, broken: 0,
     sent: 0, heard: 0, seconds: null, message: "", model: "", language: "", text: "", words: [], chars: [],
     stopper: null, refused: false,
   };
   name.addEventListener("click", () => { show(job); refreshAll(); toResult(); });
-  buttons["Try again"].title = "With the model and the language that are chosen now";
-  buttons.Cancel.addEventListener("click", () => cancel(job));
-  buttons["Try again"].addEventListener("click", () => again(job));
-  buttons.Remove.addEventListener("click", () => remove(job));
+  repeat.title = "With the model and the language that are chosen now";
+  stop.addEventListener("click", () => cancel(job));
+  repeat.addEventListener("click", () => again(job));
+  drop.addEventListener("click", () => remove(job));
   return job;
 }
 
@@ -221,7 +221,7 @@ function cancel(job) {
   job.state = "cancelled";
   job.stopper?.abort();
   refresh(job);
-  job.parts.buttons["Try again"].focus();
+  job.parts.repeat.focus();
   announce(`${job.file.name}: cancelled`);
   pump();
 }
@@ -230,7 +230,7 @@ function again(job) {
   Object.assign(job, { state: "waiting", tries: 0, broken: 0, options: optionsNow() });
   if (job === shown) clearWords();
   refresh(job);
-  job.parts.buttons.Cancel.focus();
+  job.parts.stop.focus();
   pump();
 }
 
@@ -285,9 +285,11 @@ function refresh(job) {
   if (state === "sending") parts.bar.value = job.sent;
   else if (state === "working" && job.heard && job.seconds) parts.bar.value = Math.min(1, job.heard / job.seconds);
   else parts.bar.removeAttribute("value"); // no share of the whole is known
-  parts.buttons.Cancel.hidden = !isOpen(job);
-  parts.buttons["Try again"].hidden = job.refused || isOpen(job);
-  parts.buttons.Remove.hidden = isOpen(job);
+  parts.stop.hidden = !isOpen(job);
+  parts.drop.hidden = isOpen(job);
+  parts.repeat.hidden = job.refused || isOpen(job);
+  parts.repeat.textContent = state === "done" ? "Again" : "Try again";
+  parts.repeat.setAttribute("aria-label", `${parts.repeat.textContent}: ${job.file.name}`);
   $("clear").hidden = jobs.filter((each) => !isOpen(each)).length < 2;
   if (job === shown) refreshFacts();
 }
