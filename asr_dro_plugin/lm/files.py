@@ -34,6 +34,7 @@ ARPAS = (".arpa", ".arpa.gz")
 _DECLARED = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)")
 _GAPS = re.compile("[ \t]+")  # as KenLM parts them; other white space belongs to the word
 GZIP_MAGIC = b"\x1f\x8b"
+LONGEST_LINE = 2**26  # bytes; some kilobytes of gzip unpack to many gigabytes of one line
 LINES_A_STEP = 10_000  # between two looks at the progress
 MEGABYTE = 1_000_000
 REMEDY = "Run stages 6-9, or: asr-dro lm build --out"
@@ -144,7 +145,7 @@ def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iter
     """Lines of a UTF-8 text without their newlines, gzip or not; a byte order mark is dropped.
 
     Raises:
-        UserError: missing, not UTF-8, or a gzip file that was cut; names file and line.
+        UserError: missing, not UTF-8, a gzip file that was cut, or a line without end; names the place.
     """
     number = shown = 0
     try:
@@ -152,7 +153,12 @@ def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iter
             head = raw.peek(HEAD)
             packed = head[:2] == GZIP_MAGIC
             refuse_foreign(path, head, passed=(GZIP,))
-            for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, 1):
+            stream = gzip.GzipFile(fileobj=raw) if packed else raw
+            for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise UserError(
+                        f"{path}:{number} is over {LONGEST_LINE} bytes, no line of text."
+                    )
                 line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 yield line.decode().rstrip("\r\n")
                 if progress and number % LINES_A_STEP == 0:

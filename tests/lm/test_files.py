@@ -133,6 +133,14 @@ def test_a_damaged_arpa_is_one_line_that_names_the_place(tmp_path, text, said):
         arpa_words(tmp_path / "x.arpa")
 
 
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("asr_dro_plugin.lm.files.LONGEST_LINE", 2**16)
+    bomb = tmp_path / "lm.arpa.gz"
+    bomb.write_bytes(gzip.compress(b"\\data\\\nngram 1=" + bytes(2**20)))
+    with pytest.raises(UserError, match="lm.arpa.gz:2 is over 65536 bytes"):
+        arpa_words(bomb)
+
+
 def test_a_gzip_that_was_cut_and_bytes_that_are_no_text_are_one_line(tmp_path):
     (tmp_path / "x.arpa.gz").write_bytes(gzip.compress(ARPA.encode())[:60])
     (tmp_path / "y.arpa").write_bytes(ARPA.encode("utf-16"))
