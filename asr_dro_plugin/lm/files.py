@@ -145,7 +145,7 @@ def read_text(path: str | os.PathLike, progress: Progress | None = None) -> Iter
     """Lines of a UTF-8 text without their newlines, gzip or not; a byte order mark is dropped.
 
     Raises:
-        UserError: missing, not UTF-8, a gzip file that was cut, or a line without end; names the place.
+        UserError: missing, not UTF-8, a gzip file that was cut, a line without end; names place.
     """
     number = shown = 0
     try:
