@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from asr_dro_plugin.base.files import share
+from asr_dro_plugin.base.quiet_terminal import quiet_libraries
 from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.runtime.manifest import INPUTS, LOG_PROBS_OF_OTHERS, OUTPUTS
 
@@ -88,7 +89,7 @@ def _trace(network: nn.Module, path: Path, seconds: float, opset: int) -> None:
         OUTPUTS["log_probs"]: of_frames, OUTPUTS["lengths"]: {0: batch},
         LOG_PROBS_OF_OTHERS: of_frames,
     }  # fmt: skip
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), quiet_libraries(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", category=torch.jit.TracerWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=HARMLESS)

@@ -58,6 +58,9 @@ LINEAR = {"preencoder": "linear", "preencoder_conf": {"output_size": 12}}
 # Name -> (keys of a YAML, which pretrained model it starts from).
 STACKS = {
     "conv_ctc": (on_mel("conv_ctc", **SMALL_CONV), None),
+    "conv_ctc-live": (
+        {**on_mel("conv_ctc", **SMALL_CONV, gates=False), "normalize": "none"}, None,
+    ),
     "quartznet-se": (on_mel("quartznet", NEMO_MEL, blocks=BLOCKS, se=True), None),
     "deepspeech2-hw2": (on_mel("deepspeech2", NEMO_MEL, num_layers=2, hidden_size=16), None),
     "deepspeech2-sooftware": (
