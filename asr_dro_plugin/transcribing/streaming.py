@@ -15,11 +15,13 @@ import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.audio.read_ahead import SpeechItem
+from asr_dro_plugin.audio.regions import RegionPiece
+from asr_dro_plugin.audio.waiting import Waiting
 from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, TokenPath
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.text.normalizers import add_tag, split_tag
 from asr_dro_plugin.transcribing.abs_recogniser import OutOfMemory
-from asr_dro_plugin.transcribing.hearing import Hearing, Waiting
+from asr_dro_plugin.transcribing.hearing import Hearing
 from asr_dro_plugin.transcribing.stretches import FrameStretch, Stretches
 from asr_dro_plugin.transcribing.transcriber import NAN_FAULT, Transcriber, without_text
 from asr_dro_plugin.transcripts.transcript import (
@@ -49,28 +51,9 @@ class SoFar:
     transcript: Transcript | None = None
 
 
-@dataclass(frozen=True)
-class Heard:
-    """Samples (N,) of a region of speech that begins ``offset`` seconds into the recording."""
-
-    samples: np.ndarray
-    offset: float
-    is_last: bool
-    seconds_done: float
-
-
-def one_region(blocks: Iterable[np.ndarray]) -> Iterator[Heard]:
-    """The whole recording as one region."""
-    done = 0
-    for block in blocks:
-        done += len(block)
-        yield Heard(block, 0.0, False, done / SAMPLE_RATE)
-    yield Heard(np.zeros(0, np.float32), 0.0, True, done / SAMPLE_RATE)
-
-
 def stream(
     transcriber: Transcriber,
-    regions: Iterable[Heard],
+    regions: Iterable[RegionPiece],
     utt_id: str,
     duration: float | None = None,
     has_chars: bool = False,
@@ -79,7 +62,7 @@ def stream(
 
     Args:
         transcriber: with a decoder; long regions are cut where its settings have a chunk_length.
-        regions: pieces of regions, in order; ``one_region`` or those of speech alone.
+        regions: pieces of regions, in order; of ``audio.regions``.
         utt_id: the recording's name.
         duration: its seconds, where they are known.
         has_chars: whether characters have times, too; they are most of a transcript's memory.
@@ -92,8 +75,11 @@ def stream(
     said = ""
     region, done = None, 0.0
     for heard in regions:
-        region = region or Region(transcriber, heard.offset, utt_id, has_chars)
         done = heard.seconds_done
+        if region is None and not len(heard.samples):
+            yield SoFar(done, duration, said)
+            continue
+        region = region or Region(transcriber, heard.offset, utt_id, has_chars)
         steps = region.end(heard.samples) if heard.is_last else region.add(heard.samples)
         for words in steps:
             text = " ".join(filter(None, (said, region.text)))
@@ -107,8 +93,10 @@ def stream(
 
 
 def _whole(found: Sequence[Transcript], utt_id: str, duration: float) -> Transcript:
+    if not duration:
+        return without_text(SpeechItem(utt_id), "holds no samples")
     if len(found) == 1:
-        return replace(found[0], duration=duration if duration else None)
+        return replace(found[0], duration=duration)
     return join_transcripts(utt_id, duration, found)
 
 

