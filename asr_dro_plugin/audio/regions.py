@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.audio.vad import FRAME, HYSTERESIS, Listener, runs_of
+from asr_dro_plugin.audio.vad import FRAME, HYSTERESIS, SpeechDetector, runs_of
 from asr_dro_plugin.audio.waiting import Waiting
 
 THRESHOLD, MIN_SPEECH, MIN_SILENCE, PAD = 0.5, 0.25, 0.3, 0.1  # ``vad.find_speech``'s own
@@ -55,7 +55,7 @@ class _Finder:
     """Regions of speech as they begin and end; numbers are of samples or of frames of 32 ms."""
 
     def __init__(self) -> None:
-        self._listener, self._is_active = Listener(), False
+        self._listener, self._is_active = SpeechDetector(), False
         self._kept, self._kept_from = Waiting(), 0  # samples that may still be needed
         self._frames = 0  # heard
         self._region: tuple[int, int] | None = None  # frames of the one that is open

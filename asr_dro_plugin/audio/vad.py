@@ -65,13 +65,13 @@ def find_speech(
 
 def speech_probabilities(samples: np.ndarray) -> np.ndarray:
     """(ceil(N / 512),) float32: probability of speech in each 32 ms of (N,) samples at 16 kHz."""
-    listener, samples = Listener(), np.asarray(samples, dtype=np.float32)
+    listener, samples = SpeechDetector(), np.asarray(samples, dtype=np.float32)
     step = BLOCK * FRAME
     found = [listener(samples[first : first + step]) for first in range(0, len(samples), step)]
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
-class Listener:
+class SpeechDetector:
     """The detector at work on one recording, from its beginning on."""
 
     def __init__(self) -> None:

@@ -46,13 +46,14 @@ class Stretches:
         self._least, self._most = (round(s / frame_shift) for s in (LEAST, MOST))
         self._frames = np.zeros((0, len(tokens)), np.float32)
         self._start, self._last = 0, PARTING
+        self._going_on: int | None = None  # the symbol that goes over the last cut
         self._has_spaces = bool({PARTING, BEGINNING} & {*self._kinds.tolist()})
         if not self._has_spaces:  # any place will do
             self._kinds[self._kinds == INSIDE] = BEGINNING
 
     def add(self, frames: np.ndarray) -> Iterator[FrameStretch]:
         """Take more frames (T, V)."""
-        self._frames = np.concatenate([self._frames, frames])
+        self._frames = np.concatenate([self._frames, self._said_once(frames)])
         while len(self._frames) >= self._least:
             best = self._frames.argmax(axis=1)
             if cut := self._between_words(best):
@@ -89,13 +90,22 @@ class Stretches:
         said = self._kinds[best[:at]]
         said = said[said != SILENT]
         found = FrameStretch(self._frames[:at].copy(), self._start, self._goes_on(said))
-        rest, last = self._frames[at:].copy(), best[at - 1]
-        if last != self._blank_id:  # a symbol that goes over the cut is said once
-            same = int(np.argmax(np.append(best[at:] != last, True)))
-            rest[:same] = blanks(same, rest, self._blank_id)
+        rest = self._frames[at:].copy()
+        if best[at - 1] != self._blank_id:
+            self._going_on = best[at - 1]
+            rest = self._said_once(rest)
         self._frames, self._start = rest, self._start + at
         self._last = said[-1] if len(said) else self._last
         return found
+
+    def _said_once(self, frames: np.ndarray) -> np.ndarray:
+        """Frames behind a cut, in which the symbol that goes over it is not said again."""
+        if self._going_on is None:
+            return frames
+        same = int(np.argmax(np.append(frames.argmax(axis=1) != self._going_on, True)))
+        if same < len(frames):
+            self._going_on = None
+        return np.concatenate([blanks(same, frames, self._blank_id), frames[same:]])
 
     def _goes_on(self, said: np.ndarray) -> bool:
         """Whether what is said goes on with the word of the stretch before."""
