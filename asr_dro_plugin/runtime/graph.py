@@ -19,7 +19,7 @@ MOST_FIELDS = 5_000_000
 MOST_DEPTH = 16  # of graphs inside nodes, and of tensors inside those
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
 OUTSIDE = {"EPContext"}  # operators that read a file of their own
-FLOAT, INT64 = 1, 7
+DAMAGED = "is damaged: it is cut off, or no ONNX file"
 
 
 class External(NamedTuple):
@@ -93,6 +93,8 @@ class _Walk:
                 raise self._refused("has more parts than any model")
             key, at = self._varint(at, end)
             number, wire = key >> 3, key & 7
+            if not number:
+                raise self._refused(DAMAGED)
             if wire == VARINT:
                 value, at = self._varint(at, end)
                 yield number, wire, value, 0
@@ -100,8 +102,8 @@ class _Walk:
             length = {FIXED64: 8, FIXED32: 4}.get(wire)
             if wire == BYTES:
                 length, at = self._varint(at, end)
-            if length is None or not number or length > end - at:
-                raise self._refused("is damaged: it is cut off, or no ONNX file")
+            if length is None or length > end - at:
+                raise self._refused(DAMAGED)
             yield number, wire, at, at + length
             at += length
 
@@ -113,7 +115,7 @@ class _Walk:
             at, shift = at + 1, shift + 7
             if byte < 0x80:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, at
-        raise self._refused("is damaged: it is cut off, or no ONNX file")
+        raise self._refused(DAMAGED)
 
     def _text(self, wire: int, begin: int, end: int) -> str:
         if wire != BYTES:
