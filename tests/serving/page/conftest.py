@@ -1,11 +1,15 @@
 """One browser and one service for all tests of the page; each test begins with a fresh page."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
 
 from tests.browser import Browser, find_browser
 from tests.serving.page.scripted import ScriptedPool, served
+from tests.tone_export import write_tone_export
 
 # The sound may be played without a click; a host that no browser takes for this machine.
 FLAGS = (
@@ -23,6 +27,8 @@ CLOSE = """
     if (button.textContent === 'Cancel') button.click();
   }
 """
+
+SERVE = (sys.executable, "-m", "asr_dro_plugin.bin.main", "serve", "--port", "0", "--workers", "1")
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +68,17 @@ def talk(tmp_path_factory):
     path = tmp_path_factory.mktemp("sounds") / "talk of today.wav"
     soundfile.write(path, 0.1 * np.sin(np.arange(48000) * 0.1), 16000)
     return path
+
+
+@pytest.fixture(scope="session")
+def tone_service(tmp_path_factory):
+    """A service of a model that hears tones as letters."""
+    folder = write_tone_export(tmp_path_factory.mktemp("model") / "tones")
+    with subprocess.Popen([*SERVE, str(folder)], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
+        try:
+            url = process.stdout.readline().split()[2]
+            assert "ready" in process.stdout.readline()
+            yield f"{url}/"
+        finally:
+            process.terminate()

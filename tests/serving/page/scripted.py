@@ -15,7 +15,6 @@ from asr_dro_plugin.serving.settings import ServiceSettings
 from asr_dro_plugin.transcripts.transcript import Hypothesis, Transcript, Unit, to_json
 
 LANGUAGES = ["ara", "eng", "fra", "zho"]
-STEP = 5  # words that become final at once
 WORDS = ["the", "weather", "tomorrow", "will", "be", "mostly", "dry", "with", "light", "winds"]
 CONFIDENCES = (0.97, 0.97, 0.6, 0.97, 0.3)
 
@@ -45,6 +44,7 @@ class ScriptedPool:
     Attributes:
         answer: what is said of every recording: a ``Transcript`` or ``Failed``.
         step: seconds before each event.
+        at_once: words that become final with it.
         stop_after: events after which nothing comes any more, None for all.
         busy: seconds that each of the next admissions is sent away with, in order.
         jobs: (job, bytes of the recording) of all that was asked.
@@ -56,7 +56,7 @@ class ScriptedPool:
         self.reset()
 
     def reset(self):
-        self.answer, self.step, self.stop_after = transcript(), 0.0, None
+        self.answer, self.step, self.at_once, self.stop_after = transcript(), 0.0, 5, None
         self.busy, self.jobs, self.left = [], [], 0
 
     def admit(self):
@@ -87,10 +87,11 @@ class ScriptedPool:
             return [self.answer]
         words = self.answer.best.words
         texts = [word.text for word in words]
+        step = self.at_once
         partial = [
-            Partial(words[min(n + STEP, len(words)) - 1].end, self.answer.duration,
-                    " ".join(texts[: n + STEP]), [vars(word) for word in words[n : n + STEP]])
-            for n in range(0, len(words), STEP)
+            Partial(words[min(n + step, len(words)) - 1].end, self.answer.duration,
+                    " ".join(texts[: n + step]), [vars(word) for word in words[n : n + step]])
+            for n in range(0, len(words), step)
         ]  # fmt: skip
         return [*partial, Done(json.loads(to_json(self.answer)), self.answer.duration, job.model)]
 

@@ -454,7 +454,9 @@ def test_a_phone_of_360_pixels_scrolls_down_only(page, pool, talk, tmp_path, dar
 
 def test_two_hours_of_words_are_shown_at_once_and_listened_to_in_one_place(page, pool, talk):
     texts = [f"word{n % 97}" for n in range(20_000)]
-    pool.answer = transcript(texts, each=0.04, gap=0.1, duration=7200.0)
+    long = transcript(texts, each=0.04, gap=0.1, duration=7200.0)
+    pool.answer = replace(long, hypotheses=(replace(long.best, chars=()),))  # they are slow to send
+    pool.at_once = 50
     listeners = page.ask("Memory.getDOMCounters")["jsEventListeners"]
     send(page, talk)
     page.until("document.querySelectorAll('[data-w]').length === 20000")

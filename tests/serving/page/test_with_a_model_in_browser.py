@@ -1,39 +1,19 @@
 """The page over a service with a model of its own: nothing between browser and graph stands in."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import soundfile
 
-from tests.browser import Browser, find_browser
-from tests.tone_export import tones_of, write_tone_export
+from tests.tone_export import tones_of
 
-pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
-SERVE = (sys.executable, "-m", "asr_dro_plugin.bin.main", "serve", "--port", "0", "--workers", "1")
 DONE = "/ (done|failed)/.test(document.querySelector('.job')?.className)"
 WORDS = "[...document.querySelectorAll('[data-w]')].map((e) => e.textContent)"
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """A service of a model that hears tones as letters."""
-    folder = write_tone_export(tmp_path_factory.mktemp("model") / "tones")
-    with subprocess.Popen([*SERVE, str(folder)], stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
-        try:
-            url = process.stdout.readline().split()[2]
-            assert "ready" in process.stdout.readline()
-            yield f"{url}/"
-        finally:
-            process.terminate()
-
-
 @pytest.fixture
-def page(chromium, address):
+def page(chromium, tone_service):
     chromium.events.clear()
-    chromium.open(address)
+    chromium.open(tone_service)
     chromium.until("!document.getElementById('language-field').hidden")
     return chromium
 
@@ -69,19 +49,3 @@ def test_what_is_no_recording_is_refused_in_the_services_words(page, tmp_path):
     told = page.value("document.querySelector('.job .state').innerText")
     assert told.startswith("The recording cannot be decoded")
     assert str(tmp_path) not in told
-
-
-def test_what_a_microphone_hears_becomes_its_words(address, tmp_path):
-    silence = np.zeros(48000, np.float32)
-    sound = np.concatenate([silence[:12000], tones_of("abc deaf", 48000), *[silence] * 9])
-    soundfile.write(tmp_path / "microphone.wav", sound, 48000)
-    flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-             f"--use-file-for-fake-audio-capture={tmp_path / 'microphone.wav'}")  # fmt: skip
-    with Browser(flags=flags) as browser:
-        browser.open(address)
-        browser.until("!document.getElementById('language-field').hidden")
-        browser.value("document.getElementById('record').click()")
-        browser.until("document.getElementById('recorded').innerText === '0:03'")
-        browser.value("document.getElementById('stop').click()")
-        browser.until(DONE)
-        assert browser.value(WORDS) == ["abc", "deaf"]
