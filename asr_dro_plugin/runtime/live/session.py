@@ -139,6 +139,7 @@ class LiveSession:
         self._frames = _frames_of(model.stack, hop, left)
         self.is_exact = isinstance(self._frames, ExactFrames)
         self._lang: str | None = None
+        self._agreement = Agreement()
         self._new_item()
 
     @classmethod
@@ -172,7 +173,7 @@ class LiveSession:
         return cls(model, rate, turns, **options)
 
     def _new_item(self) -> None:
-        self._agreement = Agreement()
+        self._agreement.forget()
         self._settled: list[Unit] = []
         self._spans: list[TokenSpan] = []
         self._start, self._speaking, self._decided = self._frames.seconds(0), False, None
@@ -260,8 +261,9 @@ class LiveSession:
 
     def _between_words(self, seen: np.ndarray) -> int:
         """Where to cut frames without a pause: the widest gap of the later half between two words,
-        else between two symbols, else half way."""
-        half = len(seen) // 2
+        else between two symbols, else half way; behind the words that were told."""
+        said = (self._agreement.said - self._frames.seconds(0)) / self.reader.shift
+        half = min(max(len(seen) // 2, round(said)), len(seen))
         spans = spans_of(self.reader.text_part(seen), self.reader.blank_id)
         words = self.reader.words(spans, 0.0, len(seen) * self.reader.shift)
         units = [(self._num(w.start), self._num(w.end)) for w in words]

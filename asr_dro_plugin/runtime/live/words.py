@@ -86,11 +86,18 @@ class Agreement:
 
     A word counts as said before by its time, for its place in the text may change.
     Source: local agreement, Liu et al. 2020 (arXiv:2005.11185).
+
+    Attributes:
+        said: when the last word that was said ends, seconds of the stream.
     """
 
     def __init__(self) -> None:
         self._before: list[Unit] = []
-        self._said = -np.inf
+        self.said = 0.0
+
+    def forget(self) -> None:
+        """Another stretch of speech begins."""
+        self._before = []
 
     def __call__(self, words: Sequence[Unit]) -> list[Unit]:
         """The words that have become certain; the last of ``words`` may go on and is none."""
@@ -107,9 +114,9 @@ class Agreement:
 
     def unsaid(self, words: Sequence[Unit]) -> list[Unit]:
         """Those behind the last one that was said."""
-        return [word for word in words if (word.start + word.end) / 2 > self._said]
+        return [word for word in words if (word.start + word.end) / 2 > self.said]
 
     def _say(self, words: list[Unit]) -> list[Unit]:
         if words:
-            self._said = words[-1].end
+            self.said = words[-1].end
         return words

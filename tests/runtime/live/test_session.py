@@ -103,6 +103,22 @@ def test_what_is_said_again_and_again_is_neither_merged_nor_doubled_where_window
 
 
 @BOTH
+def test_words_that_were_told_are_not_told_again_by_the_item_behind_a_cut(is_exact):
+    """The widest gap of an item that is too long lies before words that were told already."""
+    first, rest = "abc de fg hg ab", "cd ef gh ba dc fe hg ab cd ef gh ba"
+    gap = np.zeros(9 * 640, np.float32)
+    sound = np.concatenate([says(f"{first} "), gap, says(rest)])
+    session = LiveSession(tone_model(is_exact), turns=TurnEnds(longest=2), hop=0.16)
+    events = heard(session, pcm(sound), [1280])
+    assert len(finals(events)) > 2
+    assert (
+        told(events)
+        == " ".join(finals(events))
+        == "abc de fg hg ab cd ef gh ba dc fe hg ab cd ef gh ba"
+    )
+
+
+@BOTH
 def test_a_word_that_fills_a_window_is_cut_and_no_letter_is_lost(is_exact):
     events = heard(
         LiveSession(tone_model(is_exact), turns=MANUAL), pcm(says("abcdefgh" * 20)), [6400]
