@@ -6,8 +6,11 @@ import json
 import re
 
 import pytest
+import soundfile
 
-from asr_dro_plugin.serving.page.build import HERE, MOST_BYTES, SCRIPTS, build_page
+from asr_dro_plugin.audio.files import read
+from asr_dro_plugin.serving.page.build import FORMATS, HERE, MOST_BYTES, SCRIPTS, build_page
+from tests.sounds import encode, tone
 
 PAGE = build_page(500_000_000, 14_400.0, needs_key=True)
 HTML = PAGE.html.decode()
@@ -87,3 +90,20 @@ def test_the_limits_stand_in_it(needs_key):
     (facts,) = re.findall(r'<script type="application/json" id="[\w-]+">(.*?)</script>', html)
     told = json.loads(facts)
     assert (told["maxBytes"], told["maxSeconds"], told["needsKey"]) == (2_000_000, 90.0, needs_key)
+
+
+@pytest.mark.parametrize(("name", "ending", "codec"), [
+    ("WAV", "wav", "pcm_s16le"), ("FLAC", "flac", "flac"), ("MP3", "mp3", "libmp3lame"),
+    ("M4A", "m4a", "aac"), ("Ogg", "ogg", None), ("Opus", "opus", "libopus"),
+    ("WebM", "webm", "libopus"), ("WMA", "wma", "wmav2"), ("a video", "mp4", "aac"),
+])  # fmt: skip
+def test_the_formats_that_it_names_are_read(tmp_path, name, ending, codec):
+    assert name in FORMATS
+    container = {"wma": "asf", "m4a": "mp4", "opus": "ogg"}.get(ending, ending)
+    path = tmp_path / f"a.{ending}"
+    if codec:
+        encode(path, tone(1.0, 48000), 48000, codec, container)
+    else:  # Vorbis
+        soundfile.write(path, tone(1.0, 48000), 48000)
+    samples, rate = read(path)
+    assert len(samples) / rate == pytest.approx(1.0, abs=0.15)

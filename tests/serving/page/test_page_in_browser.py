@@ -120,7 +120,8 @@ def test_the_keyboard_moves_by_words_and_passages_and_plays(page, pool, talk):
     page.press("Enter")
     page.until("!document.getElementById('audio').paused")
     assert page.value(TIME) >= said(words, each=0.001, gap=0.01)[0][149].start - 0.1
-    page.value("document.getElementById('audio').pause()")
+    page.press(" ")
+    page.until("document.getElementById('audio').paused")
 
 
 def test_uncertain_words_are_underlined_and_can_be_gone_through(page, talk):
@@ -269,6 +270,21 @@ def test_a_full_service_is_waited_for_as_long_as_it_asks(page, pool, talk, tmp_p
     page.until(f"{STATES}[0] === 'done'")
     assert time.monotonic() - began >= 1
     assert len(pool.jobs) == 1
+
+
+def test_a_service_that_still_loads_its_models_is_waited_for(page, pool, address, talk):
+    models, pool.models = pool.models, {}
+    try:
+        page.open(address)
+        page.until(
+            "document.getElementById('fault').innerText.startsWith('The models are loading')"
+        )
+    finally:
+        pool.models = models
+    page.until("!document.getElementById('language-field').hidden")
+    assert page.value("document.getElementById('fault').hidden")
+    send(page, talk)
+    assert words_shown(page) == WORDS
 
 
 def test_a_service_that_is_gone_is_named(page, pool, talk):

@@ -195,6 +195,7 @@ function keyInTranscript(event) {
   else if (event.key === "ArrowUp") next = passageStep(number, -1);
   else if (event.key === "Home") next = 0;
   else if (event.key === "End") next = spans.length - 1;
+  else if (event.key === " " && !$("audio").paused) $("audio").pause();
   else if (event.key === "Enter" || event.key === " ") hear(number);
   else return;
   event.preventDefault();

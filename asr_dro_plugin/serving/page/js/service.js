@@ -8,7 +8,8 @@ function authorisation() {
   return apiKey ? { Authorization: `Bearer ${apiKey}` } : {};
 }
 
-// The JSON of an address; throws an Error with the service's words and `status`.
+// The JSON of an address; throws an Error with the service's words, `status` and, of an answer,
+// `seconds` after which to ask again.
 async function fetchJson(address) {
   let answer;
   try {
@@ -17,7 +18,10 @@ async function fetchJson(address) {
     throw Object.assign(new Error(UNREACHABLE), { status: 0 });
   }
   const text = await answer.text();
-  if (!answer.ok) throw Object.assign(new Error(wordsOf(text, answer.status)), { status: answer.status });
+  if (!answer.ok) {
+    const seconds = secondsToWait(answer.headers.get("Retry-After"));
+    throw Object.assign(new Error(wordsOf(text, answer.status)), { status: answer.status, seconds });
+  }
   return JSON.parse(text);
 }
 
@@ -35,8 +39,8 @@ function wordsOf(text, status) {
   return `The service answers ${status}.`;
 }
 
-function secondsToWait(request) {
-  const asked = Number(request.getResponseHeader("Retry-After"));
+function secondsToWait(header) {
+  const asked = Number(header);
   return Math.min(asked >= 1 ? Math.ceil(asked) : USUAL_SECONDS_TO_WAIT, MOST_SECONDS_TO_WAIT);
 }
 
@@ -66,7 +70,7 @@ function transmit(file, fields, told, signal) {
     };
     const finish = () => {
       if (request.status === 503 || request.status === 429) {
-        resolve({ kind: "busy", seconds: secondsToWait(request), message: wordsOf(request.responseText, request.status) });
+        resolve({ kind: "busy", seconds: secondsToWait(request.getResponseHeader("Retry-After")), message: wordsOf(request.responseText, request.status) });
       } else if (request.status !== 200) {
         resolve({ kind: "failed", status: request.status, message: wordsOf(request.responseText, request.status) });
       } else {

@@ -23,7 +23,7 @@ async function askModels() {
     fault("");
   } catch (error) {
     if (error.status === 401) askForKey();
-    else setTimeout(askModels, 1000 * USUAL_SECONDS_TO_WAIT); // loading, or away for a moment
+    else setTimeout(askModels, 1000 * (error.seconds ?? USUAL_SECONDS_TO_WAIT)); // loading, or away
     fault(error.message);
     return;
   }
