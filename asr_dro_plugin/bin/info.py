@@ -3,6 +3,7 @@
     asr-dro info conf/train_asr_quartznet15x5.yaml --vocab 34 [--layers] [--json]
     asr-dro info conf/train_asr_ctc_dro.yaml --stats_dir exp/asr_stats_raw    (and its batches)
     asr-dro info exp/asr_train_ctc_mini          (an experiment, an imported or unpacked model)
+    asr-dro info onnx_X                          (an exported model, or its zip)
 
 Every slot with its sizes and parameters, what the output frames are and how much of an utterance
 each depends on, how it is trained; of a folder its weights, its vocabulary and where it is from.
@@ -20,6 +21,8 @@ from asr_dro_plugin.experiment import info as stack_facts
 from asr_dro_plugin.experiment.folders import ModelFolder, read_model_folder
 from asr_dro_plugin.experiment.info import VocabularyFacts, vocabulary_of
 from asr_dro_plugin.experiment.info_table import info_facts, info_lines, layers_below
+from asr_dro_plugin.runtime.facts import facts_of
+from asr_dro_plugin.runtime.folder import is_exported, open_folder
 from asr_dro_plugin.stack.check import read_config
 from asr_dro_plugin.stack.overrides import join_asr_args
 from asr_dro_plugin.text.tokens import read_symbols
@@ -30,6 +33,9 @@ OF_CONFIGURATIONS = ("vocab", "token_list", "ssl_checkpoint", "asr_args")
 def main(argv: list[str] | None = None) -> int:
     """Print what is known of a stack, as text or as JSON."""
     args = get_parser().parse_args(join_asr_args(argv))
+    if is_exported(args.path):
+        _refuse_of_configurations(args)
+        return _print_export(args)
     folder = _folder(args)
     config = folder.config if folder else _config(args)
     vocabulary = stack_facts.folder_vocabulary(folder) if folder else _vocabulary(args, config)
@@ -78,13 +84,33 @@ def _folder(args: argparse.Namespace) -> ModelFolder | None:
     """What is in the folder that was given; None for a configuration."""
     if not args.path.is_dir():
         return None
+    _refuse_of_configurations(args)
+    return read_model_folder(args.path)
+
+
+def _refuse_of_configurations(args: argparse.Namespace) -> None:
     for option in OF_CONFIGURATIONS:
         if getattr(args, option):
             raise UserError(
                 f"--{option} goes with a configuration; {args.path} is a folder, whose own is "
                 "told. Leave it out."
             )
-    return read_model_folder(args.path)
+
+
+def _print_export(args: argparse.Namespace) -> int:
+    """What an exported folder's manifest says, once all of its files are found whole."""
+    for option in ("stats_dir", "layers"):
+        if getattr(args, option):
+            raise UserError(f"--{option} is about a stack; {args.path} is exported. Leave it out.")
+    model = open_folder(args.path)
+    for precision in model.manifest.precisions:
+        model.check(precision)
+    if args.json:
+        print(json.dumps({"path": str(args.path), **vars(model.manifest)}, ensure_ascii=False,
+                         indent=2))  # fmt: skip
+    else:
+        print(args.path, *facts_of(model.manifest), sep="\n")
+    return 0
 
 
 def _config(args: argparse.Namespace) -> dict:

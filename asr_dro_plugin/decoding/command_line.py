@@ -28,7 +28,7 @@ from asr_dro_plugin.transcripts.files import NEED_TIMES
 def add_model_options(parser: Parser | Group, required: bool = True) -> None:
     """Which model, and where it computes."""
     add = parser.add_argument
-    add("--exp", required=required, help="trained experiment, or an unpacked model")
+    add("--exp", required=required, help="trained experiment, unpacked or exported model")
     add("--model_file", help="its model file (default: the average by its best_model_criterion)")
     add("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
 
@@ -152,18 +152,24 @@ def _take_own_decoding(args: argparse.Namespace) -> None:
 
 
 def settings_of(
-    args: argparse.Namespace, formats: Sequence[str], timed: Collection[str] = NEED_TIMES
+    args: argparse.Namespace,
+    formats: Sequence[str],
+    timed: Collection[str] = NEED_TIMES,
+    own: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All settings of decoding: ``--config``, over it the options, and times where needed.
 
     Without ``--config`` the mode is greedy, or lm where ``--lm_dir`` is given, or beam where
-    ``--nbest`` is.  ``timed`` are the formats for which words need times.
+    ``--nbest`` is, or the model's ``own`` configuration.  ``timed`` are the formats for which words
+    need times.
 
     Raises:
         UserError: as ``read_decode_config``.
     """
     default = "lm" if args.lm_dir else "beam" if args.nbest else "greedy"
     given = load_config(args.config) if args.config else {"mode": default}
+    if own is not None and not args.config and default in ("greedy", own["mode"]):
+        given = dict(own)
     for key in ("lang", "nbest", "chunk_length", "stride"):
         if getattr(args, key) is not None:
             given[key] = getattr(args, key)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -125,6 +126,21 @@ class Recogniser:
             only_speech = self.vad if vad is None else vad
             regions = speech_regions_of(blocks) if only_speech else one_region(blocks)
             yield from stream(transcriber, regions, name, duration, has_chars=chars)
+
+    def transcriber(self, language: Language = None, times: bool | None = None) -> Transcriber:
+        """What transcribes batches of recordings that are in memory, as an experiment's does.
+
+        Args:
+            language: as ``stream``'s.
+            times: whether words and characters have times; None is as the configuration says.
+        """
+        decoder, lang = self._of_language(language)
+        settings = TranscriberSettings.of(self.config)
+        if times is not None:
+            settings = replace(settings, times=times)
+        if self.model.depends_on_company:  # one by one
+            settings = replace(settings, batch_duration=1e-3)
+        return Transcriber(self.model, decoder, settings, lang)
 
     def _settings(self, times: bool) -> TranscriberSettings:
         config = {**self.config, "times": times}

@@ -63,6 +63,12 @@ class OnnxRecogniser(AbsRecogniser):
     min_samples = property(lambda self: self.manifest.min_samples)
     longest = property(lambda self: self.manifest.longest)
 
+    @property
+    def depends_on_company(self) -> bool:
+        """Whether an utterance's log probabilities depend on what is in the batch with it."""
+        chosen = self._precision or self.manifest.default_precision
+        return bool(self.manifest.precisions[chosen].get("by_company"))
+
     def _open(self) -> None:
         folder, names = self._folder, [self._name]
         if folder.needs_files(self._precision):
