@@ -110,7 +110,7 @@ def live(recogniser: Recogniser, recording: Recording, turns: TurnEnds, left: fl
 
 def events_of(session: LiveSession, samples: np.ndarray) -> Iterator:
     """All events of a recording, with a commit at its end."""
-    data = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    data = np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2").tobytes()
     size = round(PIECE * SAMPLE_RATE) * 2
     for start in range(0, len(data), size):
         yield from session.feed(data[start : start + size])
