@@ -46,25 +46,42 @@ async def get(port: int, path: str) -> Answer:
 
 
 async def request(
-    port: int, method: str, path: str, body: bytes = b"", kind: str = "text/plain"
+    port: int,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    kind: str = "text/plain",
+    close: bool = False,
 ) -> Answer:
-    """One request on a connection of its own; a refusal before the body's end is read, too."""
+    """One request on a connection of its own; a refusal before the body's end is read, too.
+
+    Args:
+        close: whether ``Connection: close`` is asked for, as proxies do.
+    """
     began = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = (f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
-            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n")  # fmt: skip
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    head = (f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            + ("Connection: close\r\n" if close else "") + "\r\n")  # fmt: skip
+    sending = asyncio.create_task(_send(writer, head.encode() + body))
     try:
-        sending = asyncio.create_task(_send(writer, head.encode() + body))
-        answer = await reader.read()
-        sending.cancel()
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines if line)
+        rest = await _body(reader, headers)
     finally:
+        sending.cancel()
         writer.close()
-    head, _, rest = answer.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
-    if headers.get("transfer-encoding") == "chunked":
-        rest = _unchunked(rest)
     return Answer(int(first.split()[1]), headers, rest, time.monotonic() - began)
+
+
+async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    if headers.get("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(headers["content-length"]))
+    made = b""
+    while size := int(await reader.readline(), 16):
+        made += await reader.readexactly(size)
+        await reader.readline()
+    return made
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -73,15 +90,6 @@ async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
         await writer.drain()
     except ConnectionError:
         pass  # refused early; the answer says why
-
-
-def _unchunked(data: bytes) -> bytes:
-    made = b""
-    while data:
-        size, _, data = data.partition(b"\r\n")
-        length = int(size, 16)
-        made, data = made + data[:length], data[length + 2 :]
-    return made
 
 
 async def patient(port: int, content: bytes, tries: int = 100, **fields: str) -> Answer:
