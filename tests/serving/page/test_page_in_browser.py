@@ -138,6 +138,22 @@ def test_uncertain_words_are_underlined_and_can_be_gone_through(page, talk):
     assert "60 % sure" in page.value("document.activeElement.title")
 
 
+def test_the_transcript_follows_the_sound_unless_it_is_told_not_to(page, pool, talk):
+    pool.answer = transcript(["word"] * 1000, each=0.0005, gap=0.0005)
+    top = "document.querySelector(\"[data-w='998']\").getBoundingClientRect().top"
+    end = said(["word"] * 1000, each=0.0005, gap=0.0005)[0][998].start
+    send(page, talk)
+    page.value("document.getElementById('follow').click()")
+    page.value(f"document.getElementById('audio').currentTime = {end}")
+    page.until(f"{NOW} === 'word'")
+    assert page.value(f"{top} > innerHeight")
+    page.value("document.getElementById('follow').click()")
+    page.value(f"document.getElementById('audio').currentTime = {end - 0.2}")
+    page.value(f"document.getElementById('audio').currentTime = {end}")
+    page.until(f"{top} < innerHeight")
+    page.until(f"{top} > document.getElementById('player').getBoundingClientRect().bottom")
+
+
 # ---- right to left, and without spaces
 
 

@@ -12,6 +12,7 @@ let pieces = [], spans = [], passage = null, unsure = 0; // what stands in the t
 let lit = -1, stop = -1; // numbers of the word that is heard, and of the one that Tab reaches
 let gone = false; // whether uncertain words are being gone through
 let soundAddress = "", scrolledAt = 0;
+let measuring = false; // whether the end of a sound is being looked for
 
 function show(job) {
   if (shown === job) return;
@@ -32,6 +33,7 @@ function setSound(file) {
   const audio = $("audio");
   if (soundAddress) URL.revokeObjectURL(soundAddress);
   soundAddress = file ? URL.createObjectURL(file) : "";
+  measuring = false;
   $("mute").hidden = true;
   audio.hidden = false;
   if (file) audio.src = soundAddress;
@@ -43,7 +45,11 @@ function setSound(file) {
 function findLength() {
   const audio = $("audio");
   if (audio.duration !== Infinity) return;
-  audio.addEventListener("durationchange", () => { audio.currentTime = 0; }, { once: true });
+  measuring = true;
+  audio.addEventListener("durationchange", () => {
+    audio.currentTime = 0;
+    audio.addEventListener("seeked", () => { measuring = false; }, { once: true });
+  }, { once: true });
   audio.currentTime = 1e8;
 }
 
@@ -120,6 +126,7 @@ function secondsNow() {
 }
 
 function light() {
+  if (measuring) return;
   const time = secondsNow();
   let now = pieceAt(pieces, time);
   if (now >= 0 && time > Math.max(pieces[now].end, pieces[now].start) + LINGER) now = -1;
@@ -132,7 +139,7 @@ function light() {
 }
 
 function follow(span) {
-  if (!$("follow").checked || Date.now() - scrolledAt < HANDS_OFF) return;
+  if (!span || !$("follow").checked || Date.now() - scrolledAt < HANDS_OFF) return;
   const { top, bottom } = span.getBoundingClientRect();
   if (top > $("player").getBoundingClientRect().bottom && bottom < innerHeight - 40) return;
   span.scrollIntoView({ block: "center", behavior: CALM.matches ? "auto" : "smooth" });
@@ -264,7 +271,11 @@ async function copyText() {
 function startResult() {
   const audio = $("audio"), transcript = $("transcript");
   audio.addEventListener("play", lightWhilePlaying);
-  for (const name of ["seeked", "timeupdate", "pause"]) audio.addEventListener(name, light);
+  for (const name of ["timeupdate", "pause"]) audio.addEventListener(name, light);
+  audio.addEventListener("seeked", () => {
+    light();
+    follow(spans[lit]);
+  });
   audio.addEventListener("loadedmetadata", findLength);
   audio.addEventListener("error", () => {
     if (!audio.getAttribute("src")) return;
