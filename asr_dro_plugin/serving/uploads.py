@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from asr_dro_plugin.errors import NO_ROOM
+from asr_dro_plugin.errors import NO_ROOM, UserError
 from asr_dro_plugin.serving.errors import ApiError, ClientGone, bad_request
 from asr_dro_plugin.serving.settings import MEGABYTE, ServiceSettings
 
@@ -128,6 +128,22 @@ async def _feed(request: Request, parser: MultipartParser, settings: ServiceSett
         raise ApiError(408, f"The upload stood still for {settings.body_timeout:g} s or took "
                        f"{WHOLE_BODY} times as long.", "upload_timeout",
                        headers={"Connection": "close"}) from None  # fmt: skip
+
+
+def check_room() -> None:
+    """Refuse to start where no upload could be kept.
+
+    Raises:
+        UserError: no folder for temporary files can be written, as in a container without tmpfs.
+    """
+    try:
+        with tempfile.TemporaryFile(prefix="asr-dro-") as file:
+            file.write(bytes(MAX_FIELD_BYTES))
+    except OSError as error:
+        raise UserError(
+            f"Uploads cannot be kept: {error.strerror}. Mount a tmpfs at /tmp, or name a folder "
+            "that can be written in TMPDIR."
+        ) from None
 
 
 class _Parts:

@@ -6,11 +6,13 @@ import json
 import os
 import random
 import socket
+import tempfile
 import time
 
 import pytest
 
-from asr_dro_plugin.serving.uploads import LONGEST_NAME, MAX_FIELD_BYTES, clean_name
+from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.serving.uploads import LONGEST_NAME, MAX_FIELD_BYTES, check_room, clean_name
 from tests.serving.fronts import front, wav
 
 BOUNDARY = b"----form"
@@ -260,3 +262,9 @@ def traces(pid):
 )  # fmt: skip
 def test_a_name_is_made_harmless_for_its_echo(name, clean):
     assert clean_name(name) == clean
+
+
+def test_a_service_that_could_keep_no_upload_does_not_start(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    with pytest.raises(UserError, match="Mount a tmpfs at /tmp"):
+        check_room()

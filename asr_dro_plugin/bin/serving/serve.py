@@ -86,7 +86,9 @@ def main(argv: list[str] | None = None) -> int:
     models = _with_names(args.models, chosen.pop("models", None) or {}, args.model_root)
     settings = ServiceSettings(models=models, api_key=_api_key(args.api_key_file), **chosen)
     from asr_dro_plugin.serving.server import run
+    from asr_dro_plugin.serving.uploads import check_room
 
+    check_room()
     return run(settings, lambda line: print(line, flush=True))
 
 
