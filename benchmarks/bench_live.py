@@ -150,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="a dumped set: wav.scp, text")
     parser.add_argument("--left", type=float, nargs="+", default=[2.0])
     parser.add_argument("--longest", type=float, nargs="+", default=[20.0])
+    parser.add_argument("--silence", type=float, default=0.7)
     args = parser.parse_args(argv)
     recogniser, speech = Recogniser(args.folder), utterances(args.data)
     session = LiveSession.of(recogniser)
@@ -162,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         files = [whole(recogniser, each) for each in spoken]
         for longest in args.longest:
             for left in args.left if not session.is_exact else [0.0]:
-                turns = TurnEnds(None if name == "utterances" else 0.7, longest=longest)
+                turns = TurnEnds(None if name == "utterances" else args.silence, longest=longest)
                 lives = [live(recogniser, each, turns, left) for each in spoken]
                 label = f"{name} (longest {longest:g}, left {left:g})"
                 print(row(label, files, lives, spoken), flush=True)
