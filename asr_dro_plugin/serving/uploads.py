@@ -68,6 +68,8 @@ def boundary_of(request: Request, settings: ServiceSettings) -> bytes:
     if kind.decode("latin-1") != FORM:
         raise ApiError(415, f"Send the audio as {FORM} with a field 'file'. "
                        "With curl: -F file=@talk.wav", "unsupported_media_type")  # fmt: skip
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise ApiError(415, "Send the form uncompressed.", "unsupported_media_type")
     if not options.get(b"boundary"):
         raise bad_request(f"Content-Type {FORM} has no boundary. Let the client set this header.")
     length = request.headers.get("content-length", "")

@@ -1,13 +1,17 @@
 """What is around every answer: key, ids, headers, origins, the log."""
 
+import asyncio
 import http.client
 import json
 import re
 import socket
+import time
 
 import pytest
 
 from asr_dro_plugin.serving.app import create_app
+from asr_dro_plugin.serving.envelope import Envelope
+from asr_dro_plugin.serving.metrics import Metrics
 from asr_dro_plugin.serving.settings import ServiceSettings
 from tests.serving.fronts import front, wav
 from tests.serving.test_uploads import END, KIND, part
@@ -111,6 +115,24 @@ def test_a_form_of_another_site_is_not_taken(service, site, status):
     """A page elsewhere can post to this machine without asking; browsers say that it does."""
     body = part(b"file", wav(1.0), b"a.wav") + part(b"model", b"m") + END
     assert ask(service, "/transcribe", "POST", body, Sec_Fetch_Site=site, **KIND)[0] == status
+
+
+def test_a_client_that_does_not_read_its_answer_is_given_up():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"much"})
+
+    async def stuck(message):
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(60)
+
+    metrics = Metrics(pool=None)
+    envelope = Envelope(app, ServiceSettings(body_timeout=0.05), metrics)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(envelope(scope, None, stuck))
+    assert time.monotonic() - began < 5
 
 
 def test_the_log_has_no_path_no_file_and_no_text():

@@ -166,6 +166,32 @@ def test_a_client_that_leaves_frees_its_place_and_its_worker():
         wait_for(lambda: num_admitted(running) == 0)
 
 
+@pytest.mark.parametrize("path", ["/transcribe", "/v1/audio/transcriptions"])
+def test_a_client_that_leaves_amid_its_events_frees_its_place(path):
+    with front(environment={"SLOW_STEPS": "0.2"}) as running:
+        link = http.client.HTTPConnection("127.0.0.1", running.port)
+        body = part(b"stream", b"true") + upload(seconds=600.0)
+        link.request("POST", path, body, KIND)
+        assert link.getresponse().readline().startswith((b"data: {", b"{"))
+        assert num_admitted(running) == 1
+        link.close()
+        wait_for(lambda: num_admitted(running) == 0, seconds=3)
+        assert post(running, upload())[0] == 200
+
+
+def test_below_a_path_of_a_proxy_all_is_as_it_was():
+    """The proxy cuts the path off; the OpenAPI page says where it is seen."""
+    with front(root_path="/asr", api_key="k") as running:
+        assert get(running, "/healthz") == (200, {"status": "alive"})
+        assert get(running, "/v1/models")[0] == 401
+        headers = {**KIND, "Authorization": "Bearer k"}
+        assert post(running, upload(), headers)[0] == 200
+        link = http.client.HTTPConnection("127.0.0.1", running.port)
+        link.request("GET", "/openapi.json", headers=headers)
+        assert json.load(link.getresponse())["servers"] == [{"url": "/asr"}]
+        link.close()
+
+
 def test_models_that_cannot_be_loaded_end_the_service_with_one_line():
     with front(ready=False, models={"broken": "."}) as running:
         out, _ = running.process.communicate(timeout=30)

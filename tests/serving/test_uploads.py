@@ -63,6 +63,7 @@ def test_a_form_is_read_whatever_its_order_and_its_client(service):
         (b"{}", {"Content-Type": "application/json"}, 415, "multipart/form-data"),
         (wav(1.0), {"Content-Type": "audio/wav"}, 415, "multipart/form-data"),
         (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "multipart"),
+        (FILE + END, {**KIND, "Content-Encoding": "gzip"}, 415, "uncompressed"),
         (FILE + END, {"Content-Type": "multipart/form-data"}, 400, "no boundary"),
         (FILE + END, {"Content-Type": "multipart/form-data; boundary=other"}, 400, "no valid"),
         (FILE + END, {"Content-Type": "multipart/form-data; boundary=" + "x" * 300}, 400, "valid"),
