@@ -85,12 +85,12 @@ class Envelope:
             if status is not None:
                 raise
             await not_admitted(Draining()).response()(inner, receive, sending)
-        except Exception as error:
-            if status is not None:
-                log.warning("%s: the answer broke off: %s", request_id, type(error).__name__)
-                raise
+        except TimeoutError:  # the server closes a connection whose answer is not whole
+            log.warning("%s: the client does not read its answer", request_id)
+        except Exception:
             log.exception("%s: a fault of the service", request_id)
-            await OUR_FAULT.response()(inner, receive, sending)
+            if status is None:
+                await OUR_FAULT.response()(inner, receive, sending)
         finally:
             seconds = time.monotonic() - began
             route = getattr(inner.get("route"), "path", None)

@@ -6,29 +6,20 @@ is in the kernel's queue is cut off.  A second one ends at once.
 """
 
 import asyncio
-import contextlib
 import logging
 import resource
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-
-import uvicorn
+from collections.abc import Callable
+from typing import Any
 
 from asr_dro_plugin.errors import UserError, in_one_line
-from asr_dro_plugin.serving.app import create_app
-from asr_dro_plugin.serving.connections import connection_class
 from asr_dro_plugin.serving.pool import Pool
-from asr_dro_plugin.serving.settings import ServiceSettings
+from asr_dro_plugin.serving.settings import BACKLOG, ServiceSettings
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LAST_REQUESTS = 0.2  # seconds for requests on connections that are open, to be told no
-LAST_ANSWERS = 3  # seconds for answers that are being read when all work is done
 MOST_FILES = 65_536  # open files, where the system lets us
-MOST_MESSAGE = 4 << 20  # bytes of a websocket's message: a minute of sound
-BACKLOG = 2048  # connections in the kernel's queue
 log = logging.getLogger("asr_dro.serve")
 
 
@@ -79,7 +70,8 @@ def run(
     """
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr,
                         format="%(asctime)s %(levelname)s %(message)s")  # fmt: skip
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of clients' bytes
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of clients' bytes,
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # and it of addresses and queries
     _more_files()
     sock = listen(settings.host, settings.port)
     with sock:
@@ -105,8 +97,6 @@ class _Running:
         say: Callable[[str], None],
     ) -> None:
         self.settings, self.pool, self.sock, self.say = settings, pool, sock, say
-        self.app = create_app(settings, pool)
-        self.server = _Server(self.app, settings, self.stop)
         self.all_done, self._drain = True, None
 
     async def serve(self) -> int:
@@ -114,6 +104,9 @@ class _Running:
         self.say(f"asr-dro serve: {address_of(self.sock)} ({', '.join(self.settings.models)}; "
                  f"{self.settings.num_workers} workers are loading)")  # fmt: skip
         await self.pool.start()
+        # Half a second of imports, while the workers load in processes of their own.
+        web_server = await asyncio.to_thread(_import_web_server)
+        self.server = web_server.WebServer(self.settings, self.pool, self.stop)
         serving = asyncio.create_task(self.server.serve(sockets=[self.sock]))
         loading = asyncio.create_task(self.pool.wait_ready())
         try:
@@ -140,7 +133,7 @@ class _Running:
         self._drain = asyncio.get_running_loop().create_task(self._drained(seconds))
 
     async def _drained(self, seconds: float) -> None:
-        self.app.state.service.is_draining = True
+        self.server.service.is_draining = True
         self.all_done = await self.pool.drain(seconds)
         if not self.all_done:
             log.error("recordings were cut off: they took longer than --drain_seconds")
@@ -148,25 +141,7 @@ class _Running:
         self.server.should_exit = True
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's, which leaves signals to us."""
+def _import_web_server() -> Any:
+    from asr_dro_plugin.serving import web_server
 
-    def __init__(self, app: object, settings: ServiceSettings, stop: Callable[[], None]) -> None:
-        super().__init__(uvicorn.Config(
-            app, http=connection_class(settings.body_timeout), log_config=None, access_log=False,
-            lifespan="off", server_header=False, proxy_headers=False, backlog=BACKLOG,
-            ws_max_size=MOST_MESSAGE, ws_max_queue=4, ws_per_message_deflate=False,
-            root_path=settings.root_path, timeout_graceful_shutdown=LAST_ANSWERS,
-        ))  # fmt: skip
-        self._stop = stop
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._stop)
-        try:
-            yield
-        finally:
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
+    return web_server

@@ -9,6 +9,7 @@ from asr_dro_plugin.errors import UserError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MEGABYTE = 1_000_000
+BACKLOG = 2048  # connections in the kernel's queue
 LONGEST_RETRY = 60  # seconds, the most that Retry-After asks for
 
 

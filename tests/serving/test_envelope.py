@@ -130,8 +130,7 @@ def test_a_client_that_does_not_read_its_answer_is_given_up():
     envelope = Envelope(app, ServiceSettings(body_timeout=0.05), metrics)
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     began = time.monotonic()
-    with pytest.raises(TimeoutError):
-        asyncio.run(envelope(scope, None, stuck))
+    asyncio.run(envelope(scope, None, stuck))
     assert time.monotonic() - began < 5
 
 
