@@ -16,6 +16,7 @@ from torch import nn
 from asr_dro_plugin.base.files import share
 from asr_dro_plugin.base.quiet_terminal import quiet_libraries
 from asr_dro_plugin.errors import UserError, in_one_line
+from asr_dro_plugin.export.onnx.planes import spread_over_planes
 from asr_dro_plugin.runtime.manifest import INPUTS, LOG_PROBS_OF_OTHERS, OUTPUTS
 
 OPSET, OPSETS = 17, range(17, 21)  # layer norms are one operator since 17; the exporter ends at 20
@@ -107,12 +108,13 @@ def _trace(network: nn.Module, path: Path, seconds: float, opset: int) -> None:
 
 
 def _finish(model) -> None:
-    """Lengths that need not be given, no words of the exporter's."""
+    """Lengths that need not be given, fast convolutions, no words of the exporter's."""
     import numpy as np
     import onnx
 
     default = onnx.numpy_helper.from_array(np.array([-1], np.int64), INPUTS["lengths"])
     model.graph.initializer.append(default)
+    spread_over_planes(model)
     model.producer_name, model.producer_version = "asr-dro", ""
     for node in model.graph.node:
         node.doc_string = ""
