@@ -1,9 +1,9 @@
 """Settings of the service: what may be chosen, its defaults and its limits."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from asr_dro_plugin.base.processors import num_processors
 from asr_dro_plugin.base.settings import check_kind, check_number, check_word
 from asr_dro_plugin.errors import UserError
 
@@ -11,11 +11,6 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MEGABYTE = 1_000_000
 BACKLOG = 2048  # connections in the kernel's queue
 LONGEST_RETRY = 60  # seconds, the most that Retry-After asks for
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +84,7 @@ class ServiceSettings:
     @property
     def num_workers(self) -> int:
         """Processes that transcribe."""
-        return self.workers or max(1, processors() // self.threads)
+        return self.workers or max(1, num_processors() // self.threads)
 
     @property
     def default_model(self) -> str | None:
