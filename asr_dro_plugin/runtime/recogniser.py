@@ -118,7 +118,7 @@ class Recogniser:
             AudioError: audio that cannot be read.
             UserError: a language that the model does not know.
         """
-        decoder, lang = self._of_language(language)
+        decoder, lang = self.of_language(language)
         transcriber = Transcriber(self.model, decoder, self._settings(times), lang)
         with _blocks_of(audio, rate) as blocks:
             name = getattr(blocks, "name", None) or "the audio"
@@ -134,7 +134,7 @@ class Recogniser:
             language: as ``stream``'s.
             times: whether words and characters have times; None is as the configuration says.
         """
-        decoder, lang = self._of_language(language)
+        decoder, lang = self.of_language(language)
         settings = TranscriberSettings.of(self.config)
         if times is not None:
             settings = replace(settings, times=times)
@@ -148,7 +148,7 @@ class Recogniser:
             config["chunk_length"] = min(AUTO_CHUNK, self.model.longest or AUTO_CHUNK)
         return TranscriberSettings.of(config)
 
-    def _of_language(self, language: Language) -> tuple[AbsDecoder, str | None]:
+    def of_language(self, language: Language) -> tuple[AbsDecoder, str | None]:
         """The decoder that finds these languages alone, and the one that is given.
 
         Raises:

@@ -1,4 +1,4 @@
 """Speech that is still being said: pieces of sound in, text that grows and text that stays out.
 
-Imports: audio base decoding runtime text transcribing transcripts.
+Imports: audio base decoding emissions runtime text transcribing transcripts.
 """

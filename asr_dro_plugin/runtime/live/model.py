@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.decoding.abs_decoder import arrays_of
-from asr_dro_plugin.decoding.language import FREE, LanguageChoice
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder, arrays_of
+from asr_dro_plugin.decoding.greedy import GreedyDecoder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.runtime.live.frames import Stack
 from asr_dro_plugin.runtime.live.words import TokenReader
@@ -40,17 +40,22 @@ class LiveModel:
 
     @classmethod
     def of(
-        cls, recogniser: AbsRecogniser, receptive_field: int | None, language: str = FREE
+        cls,
+        recogniser: AbsRecogniser,
+        receptive_field: int | None,
+        decoder: AbsDecoder,
+        given: str | None = None,
     ) -> Self:
         """That of a recogniser.
 
         Args:
             recogniser: what gives the log probabilities.
             receptive_field: the manifest's ``receptive_field_samples``.
-            language: as ``LanguageChoice`` has them: free, or codes with spaces between.
+            decoder: what reads finals, in the languages that may be found.
+            given: the language that is told to it, for a model without tags.
 
         Raises:
-            UserError: frames that no rule counts, or a language that the model does not know.
+            UserError: frames that no rule counts.
         """
         if not recogniser.exact_frames:
             raise UserError(
@@ -60,7 +65,11 @@ class LiveModel:
         shift, tokens = recogniser.frame_shift, recogniser.tokens
         model, samples = OneUtterance(recogniser), round(shift * SAMPLE_RATE)
         stack = Stack(model, samples, recogniser.min_samples, len(tokens), receptive_field)
-        choice = LanguageChoice(language, tokens, recogniser.blank_id)
-        return cls(
-            stack, TokenReader(tokens, recogniser.token_type, choice.blank_id, shift, choice)
+        is_plain = isinstance(decoder, GreedyDecoder) and not decoder.weights.penalise
+        last, kind, blank = (
+            None if is_plain else decoder,
+            recogniser.token_type,
+            recogniser.blank_id,
         )
+        reader = TokenReader(tokens, kind, blank, shift, decoder.language, last, given)
+        return cls(stack, reader)

@@ -26,7 +26,7 @@ from asr_dro_plugin.decoding.align import TokenSpan
 from asr_dro_plugin.runtime.live.frames import ExactFrames, LiveFrames, Stack, WindowFrames
 from asr_dro_plugin.runtime.live.model import LiveModel
 from asr_dro_plugin.runtime.live.pcm import PcmStream
-from asr_dro_plugin.runtime.live.words import Agreement, joined, spans_of
+from asr_dro_plugin.runtime.live.words import Agreement, joined
 from asr_dro_plugin.runtime.recogniser import Recogniser
 from asr_dro_plugin.transcripts.transcript import Unit
 
@@ -162,11 +162,9 @@ class LiveSession:
             UserError: a rate that is not taken, a language that the model does not know, or a
                 stack whose frames no rule counts.
         """
-        if language is None:
-            language = recogniser.decoder.language.rule
-        codes = language if isinstance(language, str) else " ".join(language)
+        decoder, given = recogniser.of_language(language)
         manifest, net = recogniser.manifest, recogniser.model
-        model = LiveModel.of(net, manifest.receptive_field_samples, codes)
+        model = LiveModel.of(net, manifest.receptive_field_samples, decoder, given)
         turns = turns or TurnEnds()
         if net.longest:
             turns = replace(turns, longest=min(turns.longest, net.longest - MARGIN))
@@ -264,7 +262,7 @@ class LiveSession:
         else between two symbols, else half way; behind the words that were told."""
         said = (self._agreement.said - self._frames.seconds(0)) / self.reader.shift
         half = min(max(len(seen) // 2, round(said)), len(seen))
-        spans = spans_of(self.reader.text_part(seen), self.reader.blank_id)
+        spans = self.reader.spans(seen, 0)
         words = self.reader.words(spans, 0.0, len(seen) * self.reader.shift)
         units = [(self._num(w.start), self._num(w.end)) for w in words]
         for edges in (units, [(span.start, span.end) for span in spans]):
@@ -278,7 +276,8 @@ class LiveSession:
         log_probs = self._frames.log_probs[:num]
         if self._decided is None and len(log_probs):
             self._decided = self.reader.decided(log_probs)
-        self._spans = joined(self._spans, self._spans_of(log_probs))
+        spans = self.reader.last_spans(log_probs, self._frames.first)
+        self._spans = joined(self._spans, spans)
         self._frames.cut(num)
         words = self._words(self._spans)
         if len(words) > 1:
@@ -287,10 +286,6 @@ class LiveSession:
             self._lang = self.reader.lang_of(self._spans) or self._lang
             self._spans = [span for span in self._spans if span.start > border]
             yield from self._told(self._agreement.settle(words[:-1]), words[-1].text)
-
-    def _spans_of(self, log_probs: np.ndarray) -> list[TokenSpan]:
-        text = self.reader.text_part(log_probs)
-        return spans_of(text, self.reader.blank_id, self._frames.first)
 
     def _words(self, spans: Sequence[TokenSpan]) -> list[Unit]:
         return self.reader.words(spans, self._frames.offset, self._frames.heard)
@@ -309,11 +304,11 @@ class LiveSession:
             self._start = self._frames.seconds(0)
 
     def _partial(self) -> Iterator[Event]:
-        log_probs, num = self._frames.log_probs, self._frames.num_final
-        words = self._words(joined(self._spans, self._spans_of(log_probs)))
+        frames, read = self._frames, self.reader.spans
+        words = self._words(joined(self._spans, read(frames.log_probs, frames.first)))
         if self.is_exact:
-            sure = self._words(joined(self._spans, self._spans_of(log_probs[:num])))
-            new = self._agreement.settle(sure[:-1])
+            final = read(frames.log_probs[: frames.num_final], frames.first)
+            new = self._agreement.settle(self._words(joined(self._spans, final))[:-1])
         else:
             new = self._agreement(words)
         guess = " ".join(word.text for word in self._agreement.unsaid(words))

@@ -1,4 +1,4 @@
-"""Greedy decoding of frames that go on: tokens with their frames, words with times, pauses.
+"""Decoding of frames that go on: tokens with their frames, words with times, pauses.
 
 Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, section 3.2.
 """
@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr_dro_plugin.decoding.align import TokenSpan
+from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
+from asr_dro_plugin.decoding.align import TokenSpan, align_tokens
 from asr_dro_plugin.decoding.language import SPACES, LanguageChoice
 from asr_dro_plugin.decoding.units import units_of
+from asr_dro_plugin.emissions import Emission
+from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcripts.transcript import Unit
 
@@ -44,6 +47,8 @@ class TokenReader:
         tokens, token_type, blank_id: the model's.
         shift: seconds from one frame to the next.
         language: which may be found.
+        decoder: what reads an item's frames in the end; None for the likeliest path.
+        given: the language that is told to it.
     """
 
     tokens: Sequence[str]
@@ -51,6 +56,25 @@ class TokenReader:
     blank_id: int
     shift: float
     language: LanguageChoice
+    decoder: AbsDecoder | None = None
+    given: str | None = None
+
+    def spans(self, log_probs: np.ndarray, first: int) -> list[TokenSpan]:
+        """The likeliest path of frames (T, V), which are counted from ``first``."""
+        return spans_of(self.text_part(log_probs), self.blank_id, first)
+
+    def last_spans(self, log_probs: np.ndarray, first: int) -> list[TokenSpan]:
+        """The same of frames that stay, by the decoder."""
+        if self.decoder is None or not len(log_probs):
+            return self.spans(log_probs, first)
+        lengths = np.array([len(log_probs)])
+        emission = Emission(log_probs[None], lengths, self.shift, self.blank_id, self.tokens)
+        ids = self.decoder(emission, [self.given])[0][0].ids
+        try:
+            spans = align_tokens(log_probs, ids, self.blank_id)
+        except UserError:  # a text that the frames exclude
+            return self.spans(log_probs, first)
+        return [span._replace(start=first + span.start, end=first + span.end) for span in spans]
 
     def text_part(self, log_probs: np.ndarray) -> np.ndarray:
         """(T, V) as it is where every language may be found, else without the tags."""

@@ -64,7 +64,8 @@ def test_an_exact_stack_says_what_it_says_of_the_file(streaming, lengths):
 
 def test_its_log_probabilities_are_those_of_the_file(streaming):
     _, samples = sound()
-    model = LiveModel.of(streaming.model, streaming.manifest.receptive_field_samples)
+    field = streaming.manifest.receptive_field_samples
+    model = LiveModel.of(streaming.model, field, streaming.decoder)
     frames = ExactFrames(model.stack, 0.3)
     for _ in frames.feed(samples):
         pass
@@ -72,8 +73,9 @@ def test_its_log_probabilities_are_those_of_the_file(streaming):
     np.testing.assert_allclose(frames.log_probs, model.stack(samples), atol=1e-5)
 
 
-def test_a_stack_with_statistics_says_the_files_text_where_it_fits_a_window(exported):
-    recogniser, (data, samples) = Recogniser(exported), sound()
+@pytest.mark.parametrize("decode", [{"mode": "greedy"}, {"mode": "beam", "beam_size": 4}])
+def test_a_stack_with_statistics_says_the_files_text_where_it_fits_a_window(exported, decode):
+    recogniser, (data, samples) = Recogniser(exported, decode), sound()
     session = LiveSession.of(recogniser, turns=TurnEnds(silence=None))
     assert not session.is_exact
     *_, final = [*session.feed(data), *session.commit()]

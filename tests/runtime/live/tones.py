@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from asr_dro_plugin.decoding.greedy import GreedyDecoder
 from asr_dro_plugin.decoding.language import LanguageChoice
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.runtime.live.model import LiveModel
@@ -48,7 +49,8 @@ def pcm(samples: np.ndarray) -> bytes:
 def tone_model(is_exact: bool, language: str = "free") -> LiveModel:
     """A model of ``hears_tones``, which is said to see a frame or the whole utterance."""
     recogniser = ToneRecogniser(is_exact)
-    return LiveModel.of(recogniser, recogniser.manifest.receptive_field_samples, language)
+    decoder, _ = recogniser.of_language(language.split())
+    return LiveModel.of(recogniser, recogniser.manifest.receptive_field_samples, decoder)
 
 
 class ToneRecogniser:
@@ -66,10 +68,10 @@ class ToneRecogniser:
         """It is its own network."""
         return self
 
-    @property
-    def decoder(self) -> SimpleNamespace:
-        """With the languages that may be found."""
-        return SimpleNamespace(language=LanguageChoice("free", TOKENS, 0))
+    def of_language(self, language: str | list[str] | None) -> tuple[GreedyDecoder, None]:
+        """The decoder that finds these languages alone."""
+        rule = " ".join([language] if isinstance(language, str) else language or ["free"])
+        return GreedyDecoder(LanguageChoice(rule, TOKENS, 0)), None
 
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
         """Of one utterance."""
