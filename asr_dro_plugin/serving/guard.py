@@ -7,6 +7,7 @@ with a strange file becomes an ``AudioError``, which a client is told as 4xx.
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -117,7 +118,13 @@ def _as_audio_error() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _processor_time(seconds: float) -> Iterator[None]:
-    """Raise ``TimeoutError`` between two steps of Python after so much processor time."""
+    """Raise ``TimeoutError`` between two steps of Python after so much processor time.
+
+    A thread beside the main one cannot be interrupted, and is not.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def stop(_number: int, _frame: object) -> None:
         raise TimeoutError("decoding takes too long")
