@@ -169,7 +169,7 @@ class LongRegion:
             recogniser.tokens, recogniser.token_type, recogniser.blank_id, recogniser.frame_shift
         )
         self._votes: np.ndarray | None = None
-        self._num_samples, self._fault = 0, ""
+        self._num_samples, self._fault, self._has_begun = 0, "", False
         self.joined = Joined(has_chars)
 
     def add(self, samples: np.ndarray) -> Iterator[tuple[Unit, ...]]:
@@ -216,8 +216,11 @@ class LongRegion:
     def _decoded(self, stretches: Iterator[FrameStretch]) -> tuple[Unit, ...]:
         """The words of stretches, which are joined to those before."""
         words: list[Unit] = []
+        blank_id = self._work.recogniser.blank_id
         for stretch in stretches:
-            words += self.joined.add(self._hypothesis(stretch), stretch.amid_word)
+            if stretch.log_probs[:, blank_id].any():  # else it is certain of the blank throughout
+                words += self.joined.add(self._hypothesis(stretch), stretch.amid_word)
+                self._has_begun = True
         return tuple(words)
 
     def _hypothesis(self, stretch: FrameStretch) -> Hypothesis:
@@ -234,7 +237,10 @@ class LongRegion:
             return found
         start = self._offset + stretch.start * recogniser.frame_shift
         end = self._offset + self._num_samples / SAMPLE_RATE
-        return self._work.timed(found, path.ids, stretch.log_probs, start, end, self._utt_id)
+        ids = path.ids
+        if self._has_begun:  # the tag is said at the recording's beginning alone
+            ids = [index for index in ids if index not in decoder.language.tags.values()]
+        return self._work.timed(found, ids, stretch.log_probs, start, end, self._utt_id)
 
     def transcript(self) -> Transcript:
         """Of the region, once it is ended."""

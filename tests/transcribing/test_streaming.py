@@ -91,6 +91,16 @@ def test_digital_silence_gives_frames_and_no_words():
     assert (nothing.text, nothing.fault, nothing.duration) == ("", "", 60.0)
 
 
+def test_words_behind_a_long_silence_have_times(caplog):
+    """The tag belongs to the beginning; a stretch that excludes it everywhere has words all the
+    same."""
+    quiet = np.zeros(70 * 16000, np.float32)
+    samples = np.concatenate([says("E cab"), quiet, says(" bed"), quiet, says(" a")])
+    best = streamed(transcriber(), samples)[-1].transcript.best
+    assert [word.text for word in best.words] == ["cab", "bed", "a"] and not caplog.records
+    assert [round(word.start) for word in best.words] == [0, 70, 141]
+
+
 def test_regions_become_one_transcript_with_times_of_the_recording():
     def regions():
         yield RegionPiece(says("E cab"), 5.0, False, 7.0)
