@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 
 from asr_dro_plugin.serving.errors import ApiError, not_admitted, of_failed
 from asr_dro_plugin.serving.live_wire import LIVE
@@ -49,7 +50,7 @@ def router(service: Service) -> APIRouter:
             ticket, model = _admitted(service, websocket, len(speakers))
         except ApiError as refusal:
             await websocket.send_denial_response(refusal.response())
-            return
+            raise ClientDisconnected from None  # else uvicorn logs that nothing was answered
         with ticket:
             session = _Session(service, websocket, ticket, model)
             speakers.add(session)

@@ -272,6 +272,7 @@ def test_a_killed_worker_ends_the_session_with_an_error_and_the_service_goes_on(
             (worker,) = psutil.Process(running.process.pid).children()
             worker.kill()
             events, code = await rest_of(connection)
+            assert await status_of(running, path="/v1/realtime?model=x") == (404, "model_not_found")
             again = await raw(running)
             await again.send(append_of(TALK))
             async for message in again:
@@ -294,3 +295,4 @@ def test_a_killed_worker_ends_the_session_with_an_error_and_the_service_goes_on(
         assert [event["transcript"] for event in events if event["type"] == COMPLETED] == ["fa bc"]
         assert (events[-1]["error"]["code"], code) == ("draining", 1012) and seconds < 6
         assert running.process.wait(10) == 0
+        assert not any(word in running.log for word in ("ERROR", "Traceback", "fa bc"))
