@@ -37,6 +37,11 @@ def press_button(page, text):
     )
 
 
+def play_slowly(page):
+    """A word lasts for as long as a busy machine may take to look at it."""
+    page.value("document.getElementById('audio').playbackRate = 0.2")
+
+
 def state_of(page):
     return page.value("document.querySelector('.job .state').innerText")
 
@@ -69,9 +74,12 @@ def test_the_text_comes_while_the_service_is_at_work(page, pool, talk):
     assert page.value("document.querySelector('progress').value") == pytest.approx(
         1.75 / 3, abs=0.3
     )
+    page.value("document.querySelector(\"[data-w='0']\").focus()")
+    page.press("ArrowRight")
     pool.stop_after = None
     page.until(f"{STATES}[0] === 'done'")
     assert words_shown(page) == WORDS
+    assert page.value(FOCUSED) == WORDS[1]  # who reads along keeps the place
 
 
 def test_a_recording_without_speech_is_told(page, pool, talk):
@@ -98,11 +106,12 @@ def test_it_works_below_a_path_of_a_proxy(page, pool, talk):
 
 def test_the_word_that_is_heard_is_lit_and_a_click_seeks(page, talk):
     send(page, talk)
-    start = said()[0][6].start
+    play_slowly(page)
     page.click("[data-w='6']")
-    page.until(f"{NOW} === 'with'")
-    assert start - 0.2 <= page.value(TIME) <= start + 1.5
-    page.until(f"{NOW} === 'winds'")  # it plays on
+    page.until(f"{NOW} === {json.dumps(WORDS[6])}")
+    assert page.value(TIME) == pytest.approx(said()[0][6].start, abs=0.3)
+    assert page.value(FOCUSED) == WORDS[6]
+    page.until(f"{NOW} === {json.dumps(WORDS[7])}")  # it plays on
     page.value("document.getElementById('audio').pause()")
 
 
@@ -116,12 +125,15 @@ def test_the_keyboard_moves_by_words_and_passages_and_plays(page, pool, talk):
         page.press(key)
         assert page.value("Number(document.activeElement.dataset.w)") == number, key
     assert page.value("document.querySelectorAll('#transcript [tabindex=\"0\"]').length") == 1
+    play_slowly(page)
     page.press("End")
     page.press("Enter")
     page.until("!document.getElementById('audio').paused")
     assert page.value(TIME) >= said(words, each=0.001, gap=0.01)[0][149].start - 0.1
+    assert page.value("Number(document.activeElement.dataset.w)") == 149
     page.press(" ")
     page.until("document.getElementById('audio').paused")
+    assert not page.value("document.getElementById('audio').ended")
 
 
 def test_uncertain_words_are_underlined_and_can_be_gone_through(page, talk):
@@ -265,7 +277,7 @@ def test_limits_are_stated_and_kept_before_anything_is_sent(page, pool, tmp_path
 def test_a_file_that_is_gone_is_told(page, pool, tmp_path):
     path = tmp_path / "gone.wav"
     soundfile.write(path, np.zeros(8000), 8000)
-    pool.busy = [1]
+    pool.busy = [2]
     page.choose("#files", path)
     page.until(f"{STATES}[0] === 'held'")
     path.unlink()
@@ -279,11 +291,12 @@ def test_a_full_service_is_waited_for_as_long_as_it_asks(page, pool, talk, tmp_p
     path.write_bytes(talk.read_bytes() + bytes(1_000_000 * megabytes))
     pool.busy = [1]
     began = time.monotonic()
-    page.choose("#files", path)
-    page.until(f"{STATES}[0] === 'held'")
-    assert "Trying again in " in state_of(page)
-    assert pool.jobs == []
-    page.until(f"{STATES}[0] === 'done'")
+    page.value(
+        "{ window.told = []; new MutationObserver(() => told.push(document.getElementById('jobs')"
+        ".innerText)).observe(document.getElementById('jobs'), {childList: true, subtree: true}); }"
+    )
+    send(page, path)
+    assert page.value("told.some((each) => each.includes('Trying again in 1 s.'))")
     assert time.monotonic() - began >= 1
     assert len(pool.jobs) == 1
 
@@ -317,7 +330,7 @@ def test_what_is_cancelled_frees_its_worker(page, pool, talk):
     page.until("document.querySelectorAll('[data-w]').length === 5")
     press_button(page, "Cancel")
     assert page.value(STATES) == ["cancelled"]
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not pool.left and time.monotonic() < end:
         time.sleep(0.02)
     assert pool.left == 1
@@ -392,7 +405,7 @@ def test_the_downloads_are_the_files_of_the_command_line(page, talk, tmp_path):
     for name in ("TXT", "SRT", "VTT", "JSON"):
         press_button(page, name)
     files = [tmp_path / f"talk of today.{end}" for end in ("txt", "srt", "vtt", "json")]
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not all(file.exists() and file.stat().st_size for file in files):
         assert time.monotonic() < end, list(tmp_path.iterdir())
         time.sleep(0.02)
@@ -499,7 +512,7 @@ def test_two_hours_of_words_are_shown_at_once_and_listened_to_in_one_place(page,
         " await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));"
         " return (performance.now() - began) / 1000; })()"
     )
-    assert seconds < 1
+    assert seconds < 2
     assert page.ask("Memory.getDOMCounters")["jsEventListeners"] - listeners < 60
     page.value("document.querySelector(\"[data-w='19990']\").click()")
     assert page.value("document.querySelectorAll('#transcript [title]').length") < 4

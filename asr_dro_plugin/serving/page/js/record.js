@@ -1,6 +1,7 @@
 // Recording with the browser's microphone.
 
-const KINDS = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
+// The first that a browser records.  Firefox would record WebM as well, but cannot seek in it.
+const KINDS = ["audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4"];
 const EXTENSION = { "audio/webm": "webm", "audio/mp4": "m4a", "audio/ogg": "ogg" };
 const REFUSALS = {
   NotAllowedError: "The microphone is blocked for this page. Allow it beside the address, then press Record again.",

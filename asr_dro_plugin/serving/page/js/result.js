@@ -4,6 +4,7 @@
 
 const LEAD = 0.08; // seconds: sound begins a little before the first frame that says a word
 const LINGER = 1; // seconds for which a word stays lit after its end, if none follows
+const MEASURING = 2000; // milliseconds at most
 const HANDS_OFF = 4000; // milliseconds without following after the reader has scrolled
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -41,15 +42,23 @@ function setSound(file) {
   audio.load();
 }
 
-// A recording of the browser's own has no length in its header; looking for its end finds it.
+// A recording of the browser's own has no length in its header; looking for its end finds it, but
+// not in every browser.
 function findLength() {
   const audio = $("audio");
   if (audio.duration !== Infinity) return;
   measuring = true;
-  audio.addEventListener("durationchange", () => {
+  const over = new AbortController();
+  const end = () => {
+    over.abort();
+    measuring = false;
+  };
+  const back = () => {
     audio.currentTime = 0;
-    audio.addEventListener("seeked", () => { measuring = false; }, { once: true });
-  }, { once: true });
+    audio.addEventListener("seeked", end, { signal: over.signal });
+  };
+  audio.addEventListener("durationchange", back, { once: true, signal: over.signal });
+  setTimeout(end, MEASURING);
   audio.currentTime = 1e8;
 }
 
@@ -95,8 +104,10 @@ function newPassage(first) {
 // The whole transcript in place of what was shown while it came.
 function showTranscript() {
   const { words, chars, language } = shown;
+  const focused = stop >= 0 && document.activeElement === spans[stop] ? stop : -1;
   clearWords();
   addPieces(piecesOf(words, chars, language));
+  if (focused >= 0 && spans.length) goTo(Math.min(focused, spans.length - 1));
   if (!words.length && shown.text) { // a model that tells no times
     $("transcript").append(make("p", { dir: "auto", lang: htmlLanguage(language), textContent: shown.text }));
   }
@@ -162,6 +173,7 @@ function hear(number) {
 // ---- the keyboard: one word is a stop of Tab; arrows move it
 
 function setStop(number) {
+  if (number === stop) return; // taking its tabindex off, even for a moment, would lose the focus
   const old = spans[stop];
   if (old) {
     for (const name of ["tabindex", "role", "title"]) old.removeAttribute(name);
@@ -212,8 +224,10 @@ function keyInTranscript(event) {
 function clickInTranscript(event) {
   if (!getSelection().isCollapsed) return; // text is being selected, to be copied
   const { w, at } = event.target.dataset;
-  if (w !== undefined) hear(Number(w));
-  else if (at !== undefined) hear(Number(at));
+  const number = Number(w ?? at);
+  if (Number.isNaN(number)) return;
+  hear(number);
+  spans[number].focus({ preventScroll: true }); // so that the keys go on from there
 }
 
 function toNextUnsure() {
