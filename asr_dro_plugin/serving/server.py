@@ -102,7 +102,7 @@ class _Running:
     async def serve(self) -> int:
         began = time.monotonic()
         self.say(f"asr-dro serve: {address_of(self.sock)} ({', '.join(self.settings.models)}; "
-                 f"{self.settings.num_workers} workers are loading)")  # fmt: skip
+                 f"loading, workers: {self.settings.num_workers})")  # fmt: skip
         await self.pool.start()
         # Half a second of imports, while the workers load in processes of their own.
         web_server = await asyncio.to_thread(_import_web_server)

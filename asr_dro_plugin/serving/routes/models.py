@@ -38,8 +38,21 @@ def short_card(facts: Mapping) -> dict:
         "vocab": facts.get("tokens"),
         **{name: decode.get(key) for name, key in CARD_NAMES.items()},
         "decode": decode,
+        "hours": hours_of(facts.get("training") or {}),
         **{key: facts.get(key) for key in SHORT},
     }
+
+
+def hours_of(training: Mapping) -> dict[str, float | None]:
+    """Corpus -> hours that training was given of it; of an imported model, as its card says."""
+    hours: dict[str, float | None] = {}
+    for row in training.get("seen") or []:
+        corpus = row.get("corpus", "")
+        hours[corpus] = round(hours.get(corpus, 0.0) + row.get("seconds", 0.0) / 3600, 3)
+    if hours:
+        return hours
+    imported = training.get("imported") or {}
+    return {row.get("name", ""): row.get("hours") for row in imported.get("corpora") or []}
 
 
 def asked_for(request: Request, models: Mapping[str, dict]) -> str:

@@ -6,13 +6,17 @@ import httpx2
 import pytest
 
 from asr_dro_plugin.serving.app import create_app
+from asr_dro_plugin.serving.routes.models import hours_of
 from asr_dro_plugin.serving.settings import ServiceSettings
 
 MANIFEST = {
     "name": "asr_x", "tokens": ["<blank>", "a", "b"], "blank_id": 0, "languages": ["eng", "pol"],
     "sample_rate": 16000, "decode": {"mode": "lm", "lm_weight": 0.5, "word_score": 1.5,
                                      "beam_size": 100, "chunk_length": 16.0},
-    "training": {"hours": {"mls": 917.68, "common_voice": 322.9}},
+    "training": {"seen": [
+        {"group": "eng", "corpus": "mls", "seconds": 3600.0},
+        {"group": "pol", "corpus": "mls", "seconds": 1800.0},
+        {"group": "pol", "corpus": "common_voice", "seconds": 900.0}]},
 }  # fmt: skip
 
 
@@ -54,7 +58,13 @@ def test_the_short_card_has_what_ml4audios_had():
     card = ask(Loaded, "/model_config")[1]
     assert card["vocab"] == ["<blank>", "a", "b"] and card["status"] == "ready"
     assert (card["alpha"], card["beta"], card["beam"], card["chunk"]) == (0.5, 1.5, 100, 16.0)
-    assert card["training"]["hours"]["mls"] == 917.68
+    assert card["hours"] == {"mls": 1.5, "common_voice": 0.25}
+
+
+def test_the_hours_of_an_imported_model_are_those_of_its_card():
+    rows = [{"name": "mls", "hours": 917.68, "factor": 0.1}, {"name": "slr71", "hours": 7.149}]
+    assert hours_of({"imported": {"corpora": rows}}) == {"mls": 917.68, "slr71": 7.149}
+    assert hours_of({}) == {}
 
 
 def test_the_whole_card_is_the_manifest():
