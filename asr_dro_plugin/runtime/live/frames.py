@@ -14,6 +14,7 @@ Shapes: N samples, T frames, V symbols.
 """
 
 import functools
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from asr_dro_plugin.audio import SAMPLE_RATE
 
 Model = Callable[[np.ndarray], np.ndarray]  # (N,) float32 -> (T, V) natural logarithms
 LONGEST_CONTEXT = 4 * SAMPLE_RATE  # samples: a receptive field beyond is too late to be live
+SHARE = 0.25  # of a processor that one who speaks may take
+TRIED = 4  # seconds
 TOLERANCE = 1e-4  # of a log probability: below it nothing has changed but the rounding
 
 
@@ -82,6 +85,18 @@ def contexts(stack: Stack) -> tuple[int, int]:
     return max(before, reach - behind), max(behind, reach - before + 1)
 
 
+@functools.lru_cache(maxsize=8)
+def cost_of(stack: Stack) -> float:
+    """Seconds that a second of sound takes, the better of two tries."""
+    noise = np.random.default_rng(0).standard_normal(TRIED * SAMPLE_RATE, np.float32) * 0.1
+    took = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        stack(noise)
+        took.append(time.perf_counter() - begin)
+    return min(took) / TRIED
+
+
 def _changed(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Numbers of the frames that differ, of as many as both have."""
     num = min(len(ours), len(others))
@@ -93,7 +108,9 @@ class LiveFrames(ABC):
 
     Args:
         stack: the model.
-        hop: seconds of sound between two steps.
+        hop: seconds of sound between two steps, at least.
+        cost: seconds that a second of sound takes; steps are so far apart that they take no more
+            than ``SHARE`` of the time.
 
     Attributes:
         log_probs: (T, V) since the last cut.
@@ -101,8 +118,9 @@ class LiveFrames(ABC):
         first: number of the first of them.
     """
 
-    def __init__(self, stack: Stack, hop: float) -> None:
-        self.stack, self._hop = stack, max(1, round(hop * SAMPLE_RATE))
+    def __init__(self, stack: Stack, hop: float, cost: float = 0.0) -> None:
+        self.stack, self._least_hop = stack, max(1, round(hop * SAMPLE_RATE))
+        self._hop, self._again = self._least_hop, cost / SHARE
         self._origin = self._received = 0
         self._start()
 
@@ -111,6 +129,7 @@ class LiveFrames(ABC):
         self._sound: list[np.ndarray] = []
         self._begin = self._received = self._waiting = self.first = 0
         self.log_probs, self.num_final = self.stack(np.zeros(0, np.float32)), 0
+        self._hop = self._least_hop
 
     def seconds(self, frame: int) -> float:
         """When a frame begins, counted from the last cut, in seconds of the whole stream."""
@@ -139,6 +158,8 @@ class LiveFrames(ABC):
                 self._waiting = 0
                 self._step(False)
                 yield
+                kept = sum(map(len, self._sound))
+                self._hop = max(self._least_hop, round(kept * self._again))
 
     def finish(self) -> None:
         """No more sound belongs to these frames: all are final."""
@@ -184,8 +205,8 @@ class ExactFrames(LiveFrames):
         ValueError: the stack sees farther than its receptive field says.
     """
 
-    def __init__(self, stack: Stack, hop: float) -> None:
-        super().__init__(stack, hop)
+    def __init__(self, stack: Stack, hop: float, cost: float = 0.0) -> None:
+        super().__init__(stack, hop, cost)
         self._before, self._behind = contexts(stack)
         self.latency = self._behind * stack.shift / SAMPLE_RATE
 
@@ -212,8 +233,8 @@ class WindowFrames(LiveFrames):
 
     latency = 0.0
 
-    def __init__(self, stack: Stack, hop: float, left: float) -> None:
-        super().__init__(stack, hop)
+    def __init__(self, stack: Stack, hop: float, left: float, cost: float = 0.0) -> None:
+        super().__init__(stack, hop, cost)
         self._left = round(left * SAMPLE_RATE / stack.shift)
 
     def _step(self, last: bool) -> None:

@@ -23,7 +23,13 @@ import numpy as np
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.base.settings import check_number
 from asr_dro_plugin.decoding.align import TokenSpan
-from asr_dro_plugin.runtime.live.frames import ExactFrames, LiveFrames, Stack, WindowFrames
+from asr_dro_plugin.runtime.live.frames import (
+    ExactFrames,
+    LiveFrames,
+    Stack,
+    WindowFrames,
+    cost_of,
+)
 from asr_dro_plugin.runtime.live.model import LiveModel
 from asr_dro_plugin.runtime.live.pcm import PcmStream
 from asr_dro_plugin.runtime.live.words import Agreement, joined
@@ -121,6 +127,7 @@ class LiveSession:
         turns: when an item is over.
         hop: seconds of sound between two looks at it.
         left: seconds heard again before a cut, where the model cannot be streamed exactly.
+        cost: seconds that a second of sound takes the model, of which hops are made longer.
 
     Attributes:
         is_exact: whether the frames are those of the whole recording.
@@ -133,10 +140,11 @@ class LiveSession:
         turns: TurnEnds | None = None,
         hop: float | None = None,
         left: float = 2.0,
+        cost: float = 0.0,
     ) -> None:
         self.reader, self.turns = model.reader, turns or TurnEnds()
         self._pcm = PcmStream(rate)
-        self._frames = _frames_of(model.stack, hop, left)
+        self._frames = _frames_of(model.stack, hop, left, cost)
         self.is_exact = isinstance(self._frames, ExactFrames)
         self._lang: str | None = None
         self._agreement = Agreement()
@@ -168,7 +176,7 @@ class LiveSession:
         turns = turns or TurnEnds()
         if net.longest:
             turns = replace(turns, longest=min(turns.longest, net.longest - MARGIN))
-        return cls(model, rate, turns, **options)
+        return cls(model, rate, turns, **{"cost": cost_of(model.stack), **options})
 
     def _new_item(self) -> None:
         self._agreement.forget()
@@ -320,13 +328,13 @@ class LiveSession:
             yield Interim(tuple(_rounded(word) for word in words), guess)
 
 
-def _frames_of(stack: Stack, hop: float | None, left: float) -> LiveFrames:
+def _frames_of(stack: Stack, hop: float | None, left: float, cost: float) -> LiveFrames:
     if stack.is_exact:
         try:
-            return ExactFrames(stack, hop or 0.32)
+            return ExactFrames(stack, hop or 0.32, cost)
         except ValueError as error:
             log.warning("This model is heard in windows, not exactly: %s.", error)
-    return WindowFrames(stack, hop or 0.64, left)
+    return WindowFrames(stack, hop or 0.64, left, cost)
 
 
 def _rounded(word: Unit) -> Unit:

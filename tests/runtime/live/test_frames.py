@@ -80,3 +80,18 @@ def test_windows_hear_all_since_the_cut_and_some_of_what_was_before():
         if number == 3:
             frames.cut(48)
     assert heard == [SHIFT * n for n in (16, 32, 48, 16 + 5, 32 + 5)]
+
+
+def test_a_slow_model_is_asked_less_often_and_the_more_so_the_more_it_hears():
+    heard = []
+
+    def model(samples):
+        heard.append(len(samples))
+        return STACK.model(samples)
+
+    frames = WindowFrames(replace(STACK, model=model), hop=0.5, left=0.0, cost=0.1)
+    for _ in frames.feed(np.tile(SPEECH, 2)):
+        pass
+    gaps = np.diff(heard)
+    assert heard[0] == gaps[0] == 8000 and list(gaps) == sorted(gaps)
+    assert sum(heard) * 0.1 < 0.3 * len(SPEECH) * 2  # of the time; without, 0.7
