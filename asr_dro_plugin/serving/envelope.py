@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.websockets import WebSocket
+from uvicorn.protocols.utils import ClientDisconnected
 
 from asr_dro_plugin.serving.errors import CLIENT_CLOSED, OUR_FAULT, ApiError, not_admitted
 from asr_dro_plugin.serving.metrics import Metrics, known_method
@@ -26,7 +28,6 @@ Send = Callable[[dict], Awaitable[None]]
 PUBLIC = ("/", "/healthz", "/health", "/readyz")  # need no key; the page asks for it
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 KEY_PROTOCOL = "openai-insecure-api-key."  # how a browser's websocket carries a key
-CLOSE_POLICY = 1008  # websocket: against the rules
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -61,7 +62,8 @@ class Envelope:
         elif self.has_key(scope):
             await self.app(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": CLOSE_POLICY, "reason": "no valid key"})
+            await WebSocket(scope, receive, send).send_denial_response(no_key().response())
+            raise ClientDisconnected  # else uvicorn logs that nothing was answered
 
     async def _http(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began, status = time.monotonic(), None
@@ -107,9 +109,7 @@ class Envelope:
         """Why a request is not let through: no key, or a page of another site asks."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path not in PUBLIC and not self.has_key(scope):
-            message = "The API key is missing or wrong. Send it as Authorization: Bearer KEY."
-            return ApiError(401, message, "invalid_api_key",
-                            headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+            return no_key()
         headers = Headers(scope=scope)
         is_foreign = headers.get("sec-fetch-site") == "cross-site"  # by the browser itself
         if is_foreign and scope["method"] == "POST" and not self._is_known(headers.get("origin")):
@@ -133,6 +133,12 @@ class Envelope:
                 words.append(each.removeprefix(KEY_PROTOCOL))
         wanted = self.settings.api_key.encode()
         return any(hmac.compare_digest(each.encode("latin-1", "replace"), wanted) for each in words)
+
+
+def no_key() -> ApiError:
+    """401, for a request without the key."""
+    message = "The API key is missing or wrong. Send it as Authorization: Bearer KEY."
+    return ApiError(401, message, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
 
 def _request_id(word: str) -> str:

@@ -7,6 +7,7 @@ gave it is only ever echoed.
 import asyncio
 import contextlib
 import errno
+import re
 import tempfile
 import unicodedata
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ MAX_FIELD_BYTES = 65_536  # of one field, such as a prompt
 MAX_ENVELOPE = MEGABYTE  # bytes of a body beside its file
 LONGEST_NAME = 255  # characters of a file name that is echoed
 WHOLE_BODY = 10  # times body_timeout, for all of it
+BRACKETS = re.compile(r"\[\d{0,3}\]$")  # of lists; PHP's clients number the items
 NO_FILE = "There is no field 'file'. With curl: -F file=@talk.wav"
 
 
@@ -176,7 +178,7 @@ class _Parts:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
         if b"name" not in options:
             raise bad_request("A part of the form has no name.", code="invalid_form")
-        self._name = _text(options[b"name"], "The name of a field").removesuffix("[]")
+        self._name = BRACKETS.sub("", _text(options[b"name"], "The name of a field"))
         self._count += 1
         if self._count > MAX_FIELDS:
             raise bad_request(f"The form has more than {MAX_FIELDS} fields.", code="invalid_form")

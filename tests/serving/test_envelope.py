@@ -60,6 +60,16 @@ def test_without_the_key_no_body_is_read(locked):
         assert link.recv(12) == b"HTTP/1.1 401"
 
 
+def test_without_the_key_nobody_is_listened_to(locked):
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    status, _, text = ask(locked, "/v1/realtime", **upgrade)
+    assert status == 401 and json.loads(text)["error"]["code"] == "invalid_api_key"
+    upgrade["Sec-WebSocket-Protocol"] = "realtime, openai-insecure-api-key.s3cret"
+    assert ask(locked, "/v1/realtime?model=none", **upgrade)[0] == 404
+    assert "Traceback" not in locked.log
+
+
 def test_health_needs_no_key_and_every_other_route_does():
     app = create_app(ServiceSettings(api_key="k"), pool=None)
     page = app.openapi()["paths"]

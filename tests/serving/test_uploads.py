@@ -9,6 +9,7 @@ import socket
 import tempfile
 import time
 
+import openai
 import pytest
 
 from asr_dro_plugin.errors import UserError
@@ -207,6 +208,18 @@ def test_a_full_queue_is_told_before_the_body_is_read(tight):
             assert "x-should-retry" not in answer.headers
         first.sendall((FILE + END)[100:])
         assert read(first)[0] == 200
+
+
+def test_the_official_client_comes_back_when_it_is_told_to(tight):
+    with (
+        openai.OpenAI(base_url=f"{tight.url}/v1", api_key="none", max_retries=8) as client,
+        socket.create_connection(("127.0.0.1", tight.port), timeout=10) as first,
+    ):
+        first.sendall(head(len(FILE + END)) + FILE[:100])
+        time.sleep(0.2)
+        began = time.monotonic()
+        said = client.audio.transcriptions.create(file=("a.wav", wav(1.0)), model="m")
+        assert said.text == "w1" and time.monotonic() - began > 0.9  # Retry-After is 1 at least
 
 
 def test_a_refused_upload_may_still_be_sent_whole(tight):

@@ -102,7 +102,7 @@ def _granularities(form: Form, response_format: str) -> list[str]:
 
 def _check_temperature(word: str | None) -> None:
     try:
-        value = 0.0 if word is None else float(word)
+        value = float(word or 0)
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
