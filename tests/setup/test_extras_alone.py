@@ -14,7 +14,7 @@ NO_NETWORK = re.compile(
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", ["docs"])
+@pytest.mark.parametrize("extra", ["docs", "serve"])
 def test_a_light_extra_resolves_alone(extra, setup_arguments, tmp_path):
     wanted = setup_arguments["install_requires"] + setup_arguments["extras_require"][extra]
     report = tmp_path / "report.json"
@@ -26,3 +26,20 @@ def test_a_light_extra_resolves_alone(extra, setup_arguments, tmp_path):
     assert done.returncode == 0, done.stderr
     names = {item["metadata"]["name"].lower() for item in json.loads(report.read_text())["install"]}
     assert "omegaconf" in names and not names & {"torch", "espnet", "transformers"}
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_what_serving_fetches_is_less_than_250_mb(setup_arguments, root, tmp_path):
+    """All wheels of ``pip install asr-dro[serve]``, the core included, as the constraints pin."""
+    wanted = setup_arguments["install_requires"] + setup_arguments["extras_require"]["serve"]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-input", "--retries", "1"]
+    command += ["-c", str(root / "tools/constraints.txt"), "-d", str(tmp_path), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode and NO_NETWORK.search(done.stderr):
+        pytest.skip("no package index answers")
+    assert done.returncode == 0, done.stderr
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    print(f"{len(sizes)} wheels, {sum(sizes.values()) / 1e6:.0f} MB")
+    assert sum(sizes.values()) < 250e6
+    assert not any(name.startswith(("torch", "espnet", "transformers")) for name in sizes)
