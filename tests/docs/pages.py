@@ -10,11 +10,12 @@ PAGES = {
     for path in [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
         *sorted((ROOT / "docs").glob("*.md")),
     ]
 }
 RECIPE = ROOT / "egs2/asr_dro/asr1"
-OF_THE_CHECKOUT = ("README.md", "CONTRIBUTING.md", "docs/install.md")
+OF_THE_CHECKOUT = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/install.md")
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
