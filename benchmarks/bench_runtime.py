@@ -95,20 +95,18 @@ def sherpa(folder: Path, threads: int) -> Engine | None:
 
 
 def onnx_asr(folder: Path, threads: int) -> Engine | None:
-    """onnx-asr's text."""
+    """onnx-asr's text; the model type is not in its release 0.12, so that it is put in."""
     if not importlib.util.find_spec("onnx_asr"):
         return None
-    import onnx_asr as peer
-    import onnxruntime
+    import onnx_asr.loader
 
-    from asr_dro_plugin.export.onnx.peers import MODEL_TYPE
+    from asr_dro_plugin.export.int8.sessions import opened
+    from tests.export.onnx.test_peers import Wav2Vec2Ctc
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    model = peer.load_model(
-        MODEL_TYPE, folder, providers=["CPUExecutionProvider"], sess_options=options
-    )
-    return lambda samples: model.recognize(samples)
+    model = Wav2Vec2Ctc(folder)
+    model.session = opened(folder / "model.onnx", threads)
+    adapter = onnx_asr.loader.Manager()._create_asr_adapter(model)
+    return lambda samples: adapter.recognize(samples)
 
 
 def torch_path(exp: Path, threads: int) -> Engine:

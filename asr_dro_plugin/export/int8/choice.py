@@ -180,7 +180,9 @@ def _remarks(data: Mapping) -> list[str]:
         if not row["speed"]:
             lines.append(f"- {row['name']} could not be made: {row['why_not']}.")
     for lang, count in data["few"].items():
-        lines.append(f"- Only {count} utterances of {lang}: a small loss would not show.")
+        lines.append(
+            f"- Only {count} utterances of {lang}: too few for a test, so it may lose nothing."
+        )
     for lang in data["not_measured"]:
         lines.append(f"- No utterance of {lang}: nothing is known of it.")
     lines.append(

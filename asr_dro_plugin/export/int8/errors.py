@@ -17,7 +17,7 @@ from asr_dro_plugin.decoding.greedy import speller
 from asr_dro_plugin.decoding.options import read_decode_config
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
-from asr_dro_plugin.export.int8.data import References
+from asr_dro_plugin.export.int8.data import FEWEST, References
 from asr_dro_plugin.export.int8.sessions import log_probs_of, opened
 from asr_dro_plugin.scoring import Score, score
 from asr_dro_plugin.scoring.paired import compare_scores
@@ -76,16 +76,18 @@ def compared(base: Score, other: Score, references: References) -> dict:
     """CER of both, the difference and its interval: of each language, and of all text pooled.
 
     ``{"languages": {iso: row}, "all": row}``; a row has ``cer`` and ``cer_fp32`` (0..1),
-    ``difference``, ``ci`` (a pair, or None of too few utterances), ``p``, ``significant``.
+    ``difference``, ``ci`` (a pair, or None of too few utterances), ``p``, ``significant``,
+    ``utterances``.
     """
     found = compare_scores(base, other, references.units)["cer"]
-    rows = {name: _row(each) for name, each in found["groups"].items()}
-    return {"languages": rows, "all": _row(found["micro"])}
+    rows = {name: _row(each, base.groups[name].num_utts) for name, each in found["groups"].items()}
+    return {"languages": rows, "all": _row(found["micro"], base.total.num_utts)}
 
 
-def _row(found: Mapping) -> dict:
+def _row(found: Mapping, num_utts: int) -> dict:
     both = found["rates"]
     return {
+        "utterances": num_utts,
         "cer_fp32": both[0], "cer": both[1], "difference": found["difference"],
         "ci": found["ci"], "p": found.get("p_holm", found["p_value"]),
         "significant": found["significant"],
@@ -98,7 +100,8 @@ class LossGate:
 
     Attributes:
         tolerance: percent of CER, absolute, that the upper end of each language's interval may
-            reach; None: no language may be significantly worse.
+            reach; None: no language may be significantly worse, and one of fewer than ``FEWEST``
+            utterances, where hardly anything is significant, not worse at all.
     """
 
     tolerance: float | None = None
@@ -134,6 +137,7 @@ class LossGate:
 
     def _is_worse(self, row: Mapping) -> bool:
         if self.tolerance is None:
-            return row["significant"] and row["difference"] > 0
+            shown = row["significant"] or row["utterances"] < FEWEST
+            return shown and row["difference"] > 0
         upper = row["ci"][1] if row["ci"] else row["difference"]
         return 100 * upper > self.tolerance + 1e-9

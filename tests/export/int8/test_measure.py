@@ -32,9 +32,14 @@ def broken(model, out, _calibration):
     toy_graph.write_model(out, products=2, seed=1)
 
 
-def row(name, ratio, size=10, worse=0.0, significant=False):
+def row(name, ratio, size=10, worse=0.0, significant=False, utterances=50):
     candidate = Candidate(name, "", broken)
-    language = {"significant": significant, "difference": worse, "ci": (worse - 0.01, worse + 0.01)}
+    language = {
+        "utterances": utterances,
+        "significant": significant,
+        "difference": worse,
+        "ci": (worse - 0.01, worse + 0.01),
+    }
     comparison = {"languages": {"eng": language}}
     return Measured(candidate, "file", "", size, {1: Speed(9, ratio)}, 0.1, comparison)
 
@@ -64,6 +69,13 @@ def test_fp32_is_the_default_where_no_candidate_will_do(candidate, why):
 
 def test_a_smaller_file_as_fast_will_do():
     assert chosen([BASE, row("stored", 0.98)], LossGate()).name == "stored"
+
+
+def test_of_few_utterances_a_language_may_lose_nothing():
+    few = row("a", 2.0, worse=0.01, utterances=19)
+    assert few.verdict(BASE, LossGate()) == "worse in eng"
+    assert row("b", 2.0, worse=-0.01, utterances=19).verdict(BASE, LossGate()) == ""
+    assert row("c", 2.0, worse=0.01, utterances=20).verdict(BASE, LossGate()) == ""
 
 
 def test_a_tolerance_is_of_the_upper_end_of_the_interval():
