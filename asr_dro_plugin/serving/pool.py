@@ -387,7 +387,8 @@ class Pool:
         return True
 
     def _fail(self, fault: str) -> None:
-        log.error("%s", fault)
+        if self._heard is not None:  # else the service ends with these words
+            log.error("%s", fault)
         self.fault = fault
         self._tell()
 

@@ -6,6 +6,7 @@ is in the kernel's queue is cut off.  A second one ends at once.
 """
 
 import asyncio
+import ipaddress
 import logging
 import resource
 import socket
@@ -35,7 +36,8 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         sock = socket.socket(family, kind, proto)
     except (OSError, UnicodeError) as error:
-        raise UserError(f"--host {host} cannot be used: {in_one_line(error)}. Use 127.0.0.1 for "
+        reason = in_one_line(getattr(error, "strerror", None) or error)
+        raise UserError(f"--host {host} cannot be used: {reason}. Use 127.0.0.1 for "
                         "this machine alone, 0.0.0.0 for all.") from None  # fmt: skip
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,6 +76,8 @@ def run(
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # and it of addresses and queries
     _more_files()
     sock = listen(settings.host, settings.port)
+    if not settings.api_key and not ipaddress.ip_address(sock.getsockname()[0]).is_loopback:
+        log.warning("whoever reaches %s may use the service: no key is set", address_of(sock))
     with sock:
         return asyncio.run(_Running(settings, make_pool(settings), sock, say).serve())
 
