@@ -9,6 +9,7 @@ from asr_dro_plugin.errors import UserError, run_main, suggestion
 COMMANDS = {
     "transcribe": ("transcribe", "print the text of audio files"),
     "serve": ("serving.serve", "exported models over HTTP: OpenAI's clients, a page, metrics"),
+    "live": ("serving.live", "text of speech while it is said, from standard input"),
     "score": ("score", "error rates per language of hypotheses against references"),
     "report": ("report", "RESULTS.md and one HTML page of experiments"),
     "watch": ("watch", "a training run, live on the terminal"),

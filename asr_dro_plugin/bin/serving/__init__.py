@@ -1,4 +1,4 @@
-"""The service's command.
+"""Commands of exported models at work: the service, and speech while it is said.
 
-Imports: base runtime serving.
+Imports: base runtime runtime.live serving.
 """
