@@ -172,7 +172,8 @@ class LiveSession:
         """
         decoder, given = recogniser.of_language(language)
         manifest, net = recogniser.manifest, recogniser.model
-        model = LiveModel.of(net, manifest.receptive_field_samples, decoder, given)
+        field = None if net.depends_on_company else manifest.receptive_field_samples
+        model = LiveModel.of(net, field, decoder, given)
         turns = turns or TurnEnds()
         if net.longest:
             turns = replace(turns, longest=min(turns.longest, net.longest - MARGIN))

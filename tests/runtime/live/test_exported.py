@@ -91,3 +91,9 @@ def test_a_language_is_forced_chosen_or_unknown(streaming):
         assert final.lang in language
     with pytest.raises(UserError, match="'xyz'"):
         LiveSession.of(streaming, "xyz")
+
+
+def test_a_precision_whose_scales_are_found_at_work_is_heard_in_windows(streaming, monkeypatch):
+    assert LiveSession.of(streaming).is_exact
+    monkeypatch.setattr(type(streaming.model), "depends_on_company", True)
+    assert not LiveSession.of(streaming).is_exact
