@@ -73,7 +73,7 @@ def needs_of(requirement, seen):
             needs_of(line, seen)
 
 
-@pytest.mark.parametrize("extra", ["core", "docs", "lm"])
+@pytest.mark.parametrize("extra", ["core", "docs", "lm", "serve"])
 def test_a_light_extra_brings_no_torch(direct, extra):
     seen = set()
     for requirement in direct["core"] + direct[extra]:
