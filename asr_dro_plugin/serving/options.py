@@ -70,10 +70,18 @@ def known_languages(facts: Mapping) -> list[str]:
     return list(facts.get("languages") or [])
 
 
-def job_of(upload: Upload, model: str, known: Sequence[str], vad: bool) -> Job:
-    """What an upload asks for."""
+def job_of(upload: Upload, vad: bool, times: bool = True) -> tuple[Job, list[str]]:
+    """What an upload asks for, and the languages of the model that it asks.
+
+    Args:
+        vad: whether silence is left out.
+        times: whether its answer has times.
+    """
+    models = upload.service.pool.models
+    model = model_of(upload.form, models)
+    known = known_languages(models[model])
     request_id = upload.request.scope["state"]["request_id"]
-    return Job(request_id, model, language_of(upload.form, known), vad)
+    return Job(request_id, model, language_of(upload.form, known), vad, times), known
 
 
 def language_of(form: Form, known: Sequence[str]) -> str | list[str] | None:

@@ -70,6 +70,8 @@ def test_the_service_says_what_the_recogniser_says(client, recogniser, seconds):
     assert words == [(each.text, round(each.start, 3), round(each.end, 3))
                      for each in wanted.best.words]  # fmt: skip
     assert words and " ".join(word for word, _, _ in words) == said.text
+    plain = client.audio.transcriptions.create(file=("a.wav", content), model="again")
+    assert plain.text == said.text  # for which no times were computed
     assert said.duration == pytest.approx(seconds, abs=0.01)
     assert " ".join(segment.text for segment in said.segments) == said.text
 

@@ -13,8 +13,6 @@ from asr_dro_plugin.serving.options import (
     check_names,
     ignored_header,
     job_of,
-    known_languages,
-    model_of,
     switch,
 )
 from asr_dro_plugin.serving.schemas import (
@@ -30,7 +28,7 @@ from asr_dro_plugin.serving.uploads import Form
 from asr_dro_plugin.transcripts.transcript import Transcript
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
-STREAMED = ("json", "text")
+WITHOUT_TIMES = ("json", "text")  # and for these alone there are events
 GRANULARITIES = ("word", "segment")
 IGNORED_FIELDS = ("prompt", "temperature")  # sent by habit, and without effect on CTC
 REFUSED = {
@@ -81,7 +79,7 @@ def check(form: Form) -> tuple[str, list[str], bool]:
     if response_format not in FORMATS:
         raise bad_request(f"response_format '{in_one_line(response_format, 20)}' is unknown. "
                           f"Formats: {', '.join(FORMATS)}.", "response_format")  # fmt: skip
-    if stream and response_format not in STREAMED:
+    if stream and response_format not in WITHOUT_TIMES:
         raise bad_request(f"Events have no {response_format}. Leave 'stream' out, or ask for json.",
                           "stream", "unsupported_value")  # fmt: skip
     return response_format, _granularities(form, response_format), stream
@@ -145,9 +143,8 @@ def router(service: Service) -> APIRouter:
         """OpenAI's transcriptions: json, text, srt, vtt, verbose_json, or events."""
         async with service.upload(request) as upload:
             response_format, granularities, stream = check(upload.form)
-            model = model_of(upload.form, service.pool.models)
-            known = known_languages(service.pool.models[model])
-            job = job_of(upload, model, known, wants_vad(upload.form, service.settings.vad))
+            vad = wants_vad(upload.form, service.settings.vad)
+            job, known = job_of(upload, vad, times=response_format not in WITHOUT_TIMES)
             headers = ignored_header(upload.form, IGNORED_FIELDS, known)
             if stream:
                 return await event_stream(upload, job, ServerSentEvents(upload), headers)

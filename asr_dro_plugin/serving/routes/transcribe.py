@@ -9,8 +9,6 @@ from asr_dro_plugin.serving.options import (
     check_names,
     ignored_header,
     job_of,
-    known_languages,
-    model_of,
     switch,
 )
 from asr_dro_plugin.serving.schemas import (
@@ -39,13 +37,11 @@ def router(service: Service) -> APIRouter:
         """Text, words with times and confidence, language and duration of one recording."""
         async with service.upload(request) as upload:
             check_names(upload.form, NAMES)
-            model = model_of(upload.form, service.pool.models)
-            known = known_languages(service.pool.models[model])
-            job = job_of(upload, model, known, switch(upload.form, "vad", service.settings.vad))
+            job, known = job_of(upload, switch(upload.form, "vad", service.settings.vad))
             headers = ignored_header(upload.form, (), known)
             if switch(upload.form, "stream"):
                 return await event_stream(upload, job, JsonLines(upload), headers)
-            answer = transcribed(await upload.transcript(job), upload.form.filename, model)
+            answer = transcribed(await upload.transcript(job), upload.form.filename, job.model)
             return JSONResponse(answer, headers=headers)
 
     return routes
