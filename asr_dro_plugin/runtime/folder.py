@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 import weakref
 import zipfile
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from asr_dro_plugin.base.private_folder import PrivateFolder
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.packing.members import check_members
 from asr_dro_plugin.runtime import manifest as schema
@@ -164,14 +164,14 @@ class ZippedFolder(ExportedModel):
 
     def path(self, names: Sequence[str]) -> Path:
         """A private folder, gone with the process or before, with these members alone."""
-        folder = Path(tempfile.mkdtemp(prefix="asr_dro_"))
-        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = PrivateFolder()
+        self._stack.callback(folder.remove)
         for name in names:
-            target = folder / name
+            target = folder.path / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with self._opened(name) as stream, open(target, "xb") as file:
                 shutil.copyfileobj(stream, file, CHUNK)
-        return folder
+        return folder.path
 
     def graph(self, name: str) -> bytes:
         with self._opened(name) as stream:

