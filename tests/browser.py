@@ -15,7 +15,8 @@ from pathlib import Path
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--no-first-run", "--mute-audio", "--remote-debugging-pipe",
+    "--disable-component-update", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio",
+    "--remote-debugging-pipe",
 )  # fmt: skip
 PATIENCE = 60  # seconds for one answer
 

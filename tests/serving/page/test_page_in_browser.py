@@ -374,6 +374,18 @@ def test_recordings_wait_in_a_queue_of_which_two_are_sent(page, pool, talk, tmp_
     assert words_shown(page) == WORDS
 
 
+def test_names_and_words_are_text_whatever_they_hold(page, pool, talk, tmp_path):
+    hostile = "<img src=x onerror=hacked=1>"
+    path = tmp_path / f"{hostile}.wav"
+    path.write_bytes(talk.read_bytes())
+    pool.answer = transcript([hostile, "</span><script>hacked=1</script>"])
+    send(page, path)
+    assert words_shown(page)[0] == hostile
+    assert page.value("document.getElementById('result-title').innerText") == f"{hostile}.wav"
+    assert page.value("typeof hacked") == "undefined"
+    assert page.value("document.querySelectorAll('main img, main script').length") == 0
+
+
 def test_files_can_be_dropped(page, talk):
     page.value(
         "{ const data = new DataTransfer();"
