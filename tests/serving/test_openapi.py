@@ -1,5 +1,6 @@
 """The OpenAPI page is true: requests made from it are answered as it says, and never with a 5xx."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,6 @@ def test_requests_made_from_the_page_are_answered_as_it_says(key):
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
-        assert "Operations:       10 selected" in done.stdout
+        assert re.search(r"(\d\d) selected / \1 total", done.stdout)
         code, _, log = running.stop()
     assert code == 0 and "Traceback" not in log and "s3cret" not in log

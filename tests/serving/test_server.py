@@ -160,6 +160,9 @@ def test_a_client_that_leaves_frees_its_place_and_its_worker():
             link.request("POST", "/transcribe", body, KIND)
             links.append(link)
         wait_for(lambda: num_admitted(running) == 2)
+        began = time.monotonic()
+        assert get(running, "/health")[0] == 200  # row A11: a model at work keeps nobody waiting
+        assert time.monotonic() - began < 2
         assert post(running, upload())[0] == 503
         for link in links:
             link.close()
