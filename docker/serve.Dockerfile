@@ -6,7 +6,8 @@
 # With the model baked in (MODEL is a folder below the context that .dockerignore lets through):
 #   docker build -f docker/serve.Dockerfile -t my-asr --target baked --build-arg MODEL=for_others .
 #
-# BuildKit builds it (Docker 23 and later have it on). docker/compose.yaml runs it with a read-only root, without capabilities, with bounds.
+# BuildKit builds it (Docker 23 and later have it on). docker/compose.yaml runs it with a read-only root,
+# without capabilities, with bounds.
 # tests/setup/test_image.py lays the same files out with the commands below and weighs them.
 ARG PYTHON=3.12
 
