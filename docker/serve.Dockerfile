@@ -29,7 +29,7 @@ RUN pip install --no-cache-dir --no-compile --prefer-binary --root-user-action=i
 FROM python:${PYTHON}-slim AS serve
 LABEL org.opencontainers.image.title="asr-dro serve" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /install /usr/local
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 OMP_NUM_THREADS=1 HOME=/tmp
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 OMP_NUM_THREADS=1 HOME=/tmp ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin asr && mkdir /models
 USER 10001:10001
 WORKDIR /tmp

@@ -120,6 +120,7 @@ def open_session(graph: Path | bytes, threads: int, where: str):
     """
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # of a process that had imported it before us
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
