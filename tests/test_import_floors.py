@@ -248,3 +248,34 @@ def test_no_command_loads_torch_or_espnet_before_it_has_read_its_options():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
                           cwd=PACKAGE.parent, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-300:]
+
+
+WITHOUT_TORCH = ("transcribing", "runtime", "serving")
+TRAINING_PACKAGES = {"torch", "torchaudio", "transformers", "espnet", "espnet2", "s3prl", "fairseq"}
+
+
+def test_what_serves_imports_nothing_of_training_however_far_down():
+    """Row A23: with everything imported that a service may need, and training's packages refused.
+
+    ``tests/bin/test_transcribe_exported.py`` has it at work.
+    """
+    rooms = [module for module in trees() if module.split(".")[0] in WITHOUT_TORCH]
+    program = (
+        "import importlib, sys\n"
+        "class Forbidden:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        assert name.split('.')[0] not in {TRAINING_PACKAGES!r}, name\n"
+        "sys.meta_path.insert(0, Forbidden())\n"
+        f"for name in {sorted(rooms)!r}:\n"
+        "    importlib.import_module('asr_dro_plugin.' + name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          cwd=PACKAGE.parent, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-500:]
+    assert len(rooms) > 30
+    assert {
+        f"{module} imports {name}"
+        for module in rooms
+        for name in imports_of(trees()[module])
+        if name.split(".")[0] in TRAINING_PACKAGES
+    } == set()

@@ -11,11 +11,14 @@ import soundfile
 from asr_dro_plugin.audio.faults import AudioError
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.export.onnx.folder import OnnxOptions, export_onnx
+from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.runtime import Recogniser
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcribing.recordings import transcribe_files
 from tests.decoding.voice import voice
 from tests.export.onnx.exps import speech
+
+VOCABULARY = {"abad", "cab", "dad", "bac", "abc", "dcb", "a"}
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +149,32 @@ def test_a_folder_with_weights_beside_the_graph_may_be_moved_and_zipped(experime
             archive.write(path, path.name)
     packed = Recogniser(tmp_path / "moved.zip")
     assert packed.transcribe(audio) == plain.transcribe(audio)
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("kenlm", "flashlight"))), reason="extra lm is not here"
+)
+@pytest.mark.parametrize("lexicon", [True, False], ids=["flashlight", "ours"])
+def test_language_models_of_the_folder_are_used_in_it_and_in_its_zip(
+    experiment, audio, lexicon, tmp_path
+):
+    (tmp_path / "text").write_text("abad cab\ndad bac cab\nabc dcb a\n" * 30)
+    settings = LmSettings(order=2, estimator="builtin")
+    build_lm(tmp_path / "text", tmp_path / "lms", "joint", settings)
+    config = tmp_path / "decode_lm.yaml"
+    config.write_text(f"mode: lm\nlm_weight: 1.0\nbeam_size: 8\nlexicon: {str(lexicon).lower()}\n")
+    options = OnnxOptions(inference_config=str(config), lm_dir=str(tmp_path / "lms"))
+    export_onnx(experiment, tmp_path / "made", options)
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        for path in (tmp_path / "made").rglob("*"):
+            archive.write(path, path.relative_to(tmp_path / "made"))
+    plain = Recogniser(tmp_path / "made").transcribe(audio)
+    assert plain.best.lm_score is not None and plain.text
+    if lexicon:
+        assert set(split_tag(plain.text)[1].split()) <= VOCABULARY
+    assert Recogniser(tmp_path / "made.zip").transcribe(audio) == plain
+    found = Recogniser(tmp_path / "made").transcribe(speech(50 * 16000))
+    assert found.best.lm_score is not None and found.best.words
+    (tmp_path / "made/lm/joint/lm.arpa.gz").write_bytes(b"another")
+    with pytest.raises(UserError, match="lm/joint/lm.arpa.gz is not the file that was exported"):
+        Recogniser(tmp_path / "made")
