@@ -1,14 +1,9 @@
 """``asr-dro live``: sound from standard input, a line an item."""
 
-import subprocess
-import sys
-
 import pytest
 
 from asr_dro_plugin.bin.serving import live
 from asr_dro_plugin.errors import UserError
-from tests.export.onnx.exps import speech
-from tests.runtime.conftest import experiment, exported  # noqa: F401  the fixtures
 from tests.runtime.live.tones import ToneRecogniser, pcm, says
 
 
@@ -34,10 +29,3 @@ def test_no_sound_is_no_line(tmp_path, monkeypatch, capsys):
 def test_a_rate_that_is_not_taken_is_refused(tmp_path, monkeypatch, capsys):
     with pytest.raises(UserError, match="44100 Hz"):
         run(b"", tmp_path, monkeypatch, capsys, "--rate", "44100")
-
-
-def test_an_exported_model_is_heard(exported):  # noqa: F811  the fixture
-    command = [sys.executable, "-m", "asr_dro_plugin.bin.main", "live", str(exported)]
-    done = subprocess.run(command, input=pcm(speech(16000 * 4)), capture_output=True, check=False)
-    assert done.returncode == 0 and b"Listening" in done.stderr
-    assert done.stdout.strip() and not done.stdout.startswith(b"\r")

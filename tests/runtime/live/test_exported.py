@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_dro_plugin.bin.serving import live
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.runtime import Recogniser
 from asr_dro_plugin.runtime.live.frames import ExactFrames
@@ -97,3 +98,12 @@ def test_a_precision_whose_scales_are_found_at_work_is_heard_in_windows(streamin
     assert LiveSession.of(streaming).is_exact
     monkeypatch.setattr(type(streaming.model), "depends_on_company", True)
     assert not LiveSession.of(streaming).is_exact
+
+
+def test_the_command_hears_standard_input(exported, tmp_path, monkeypatch, capsys):
+    (tmp_path / "sound").write_bytes(sound()[0])
+    with (tmp_path / "sound").open() as source:
+        monkeypatch.setattr("sys.stdin", source)
+        assert live.main([str(exported), "--lang", "deu eng"]) == 0
+    said, told = capsys.readouterr()
+    assert said.strip() and "by windows" in told
