@@ -1,5 +1,6 @@
 """Settings of the service: what may be chosen, its defaults and its limits."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from asr_dro_plugin.errors import UserError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MEGABYTE = 1_000_000
+ORIGIN = re.compile(r"\*|https?://[^/\s]+")
+KEY = re.compile(r"[!-~]*")
 BACKLOG = 2048  # connections in the kernel's queue
 LONGEST_RETRY = 60  # seconds, the most that Retry-After asks for
 
@@ -73,6 +76,13 @@ class ServiceSettings:
         check_number("drain_seconds", self.drain_seconds, least=0, most=86_400)
         check_kind("vad", self.vad, {"bool"})
         check_word("log_level", self.log_level, LOG_LEVELS)
+        for origin in self.origins:
+            if not ORIGIN.fullmatch(origin):
+                raise UserError(f"origins has '{origin}', which no page has. Write one as "
+                                "https://lab.example, without a path.")  # fmt: skip
+        if not KEY.fullmatch(self.api_key):
+            raise UserError("The API key has a character that no header can carry. Make one of "
+                            "letters, digits and signs of ASCII, without spaces.")  # fmt: skip
         if self.root_path and not self.root_path.startswith("/"):
             raise UserError(f"root_path is '{self.root_path}'. Begin it with a slash.")
 

@@ -16,6 +16,19 @@ def test_a_setting_out_of_its_range_is_refused_by_its_name(wrong):
         ServiceSettings(**wrong)
 
 
+@pytest.mark.parametrize("origin", ["lab.example", "https://lab.example/", "ftp://x", "", "a b"])
+def test_an_origin_that_no_page_has_is_refused(origin):
+    with pytest.raises(UserError, match="origins has"):
+        ServiceSettings(origins=("https://known.example:8443", origin))
+
+
+@pytest.mark.parametrize("key", ["two words", "clé", "a\nb"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key):
+    with pytest.raises(UserError, match="API key") as raised:
+        ServiceSettings(api_key=key)
+    assert key not in str(raised.value)
+
+
 def test_a_key_is_not_in_what_is_printed_of_the_settings():
     assert "s3cret" not in repr(ServiceSettings(api_key="s3cret"))
 

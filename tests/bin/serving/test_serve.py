@@ -66,10 +66,10 @@ def test_a_key_comes_from_a_file_or_the_environment_and_never_from_the_command_l
     models, told, tmp_path, monkeypatch
 ):
     assert told(models / "pol").api_key == ""
-    (tmp_path / "key").write_text("from a file\n")
-    assert told(models / "pol", "--api_key_file", tmp_path / "key").api_key == "from a file"
-    monkeypatch.setenv(serve.API_KEY, "from outside")
-    assert told(models / "pol").api_key == "from outside"
+    (tmp_path / "key").write_text("from-a-file\n")
+    assert told(models / "pol", "--api_key_file", tmp_path / "key").api_key == "from-a-file"
+    monkeypatch.setenv(serve.API_KEY, "from-outside")
+    assert told(models / "pol").api_key == "from-outside"
     with pytest.raises(SystemExit):
         told(models / "pol", "--api_key", "x")
 
