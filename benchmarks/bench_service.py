@@ -237,20 +237,23 @@ def kills(model: str, clips: list[bytes], folder: Path) -> None:
     """Fifty workers killed under load: every answer whole and the same."""
     with serving(model, workers=2) as service:
         texts = {clip: asyncio.run(post(service.port, clip)).json["text"] for clip in clips}
+        before = service.num_open()[0]
         answers, killed = asyncio.run(_killing(service, clips))
+        more = service.num_open()[0] - before
         code, _, _ = service.stop()
     wrong = [answer for clip, answer in answers
              if answer.status != 200 or answer.json["text"] != texts[clip]]  # fmt: skip
     print(f"kills: {killed} workers killed, {len(answers)} answers, {len(wrong)} not as without "
-          f"({sorted({a.status for a in wrong})}); exit code {code}")  # fmt: skip
+          f"({sorted({a.status for a in wrong})}); {more} more descriptors in the front; exit code "
+          f"{code}")  # fmt: skip
 
 
 async def _killing(service, clips: list[bytes], most: int = 50):
-    killed, answers, rng = 0, [], random.Random(0)
+    killed, answers, rng, is_over = 0, [], random.Random(0), False
 
     async def client(number: int) -> None:
         for clip in islice(cycle(clips), number, None):
-            if killed >= most:
+            if is_over:
                 return
             answers.append((clip, await post(service.port, clip)))
 
@@ -261,6 +264,7 @@ async def _killing(service, clips: list[bytes], most: int = 50):
         if workers := service.workers():
             os.kill(rng.choice(workers), signal.SIGKILL)
             killed += 1
+    is_over = True
     await asyncio.gather(*clients)
     return answers, killed
 
@@ -302,6 +306,40 @@ async def _draining(service, clips: list[bytes]) -> list[int]:
     return statuses
 
 
+def hours(model: str, clips: list[bytes], folder: Path) -> None:
+    """Two hours beside two minutes: the worker's memory; and short recordings meanwhile."""
+    import io
+
+    import soundfile
+
+    speech = [soundfile.read(io.BytesIO(clip), dtype="float32")[0] for clip in clips]
+    recordings = []
+    for number in (4, 240):
+        path = folder / f"{number}.flac"
+        with soundfile.SoundFile(path, "w", samplerate=16000, channels=1) as file:
+            for samples in islice(cycle(speech), number):
+                file.write(samples)
+        recordings.append(path.read_bytes())
+    with serving(model, workers=1) as service:
+        peaks = []
+        for recording in recordings:
+            answer, waits = asyncio.run(_beside(service.port, recording, _cut(clips[0], 3.0)))
+            assert answer.status == 200
+            peaks.append(megabytes_of(service.workers()[0], "VmHWM"))
+    print(f"hours: two hours take the worker {peaks[1] - peaks[0]} MB more than two minutes (at "
+          f"most 32), {answer.seconds:.0f} s; 3 s of speech meanwhile p95 "
+          f"{1000 * np.percentile(waits, 95):.0f} ms of {len(waits)}")  # fmt: skip
+
+
+async def _beside(port: int, long: bytes, short: bytes) -> tuple:
+    waits: list[float] = []
+    task = asyncio.create_task(post(port, long))
+    while not task.done():
+        waits.append((await post(port, short)).seconds)
+        await asyncio.sleep(0.1)
+    return await task, waits
+
+
 def cold(model: str, clips: list[bytes], folder: Path) -> None:
     """From the command to ready."""
     size = sum(path.stat().st_size for path in Path(model).rglob("*.onnx*")) / 1e6
@@ -316,7 +354,7 @@ def cold(model: str, clips: list[bytes], folder: Path) -> None:
 
 PARTS = {
     each.__name__: each
-    for each in (latency, throughput, uploads, patience, flat, kills, drains, cold)
+    for each in (latency, throughput, uploads, patience, flat, kills, drains, hours, cold)
 }
 
 

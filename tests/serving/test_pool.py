@@ -149,10 +149,13 @@ def test_a_killed_worker_costs_nothing_but_time(workers, monkeypatch):
             while pool.counts["workers_ready"] < 1:
                 await asyncio.sleep(0.02)
             os.kill(pool.processes[0], signal.SIGKILL)
-        return [events[-1] for events in await asyncio.gather(*jobs)]
+        return await asyncio.gather(*jobs)
 
-    ends = with_pool(body, workers=workers)
-    assert [end.duration for end in ends] == [3.0 + n for n in range(30)]
+    made = with_pool(body, workers=workers)
+    assert [events[-1].duration for events in made] == [3.0 + n for n in range(30)]
+    for *partials, done in made:  # and no word is told twice
+        words = [word["text"] for event in partials for word in event.words]
+        assert words == done.transcript["hypotheses"][0]["text"].split()
 
 
 def test_one_that_has_every_worker_killed_by_an_unknown_hand_is_not_tried_for_ever():
