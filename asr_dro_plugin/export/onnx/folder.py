@@ -77,7 +77,7 @@ class Export:
     Attributes:
         folder: under its temporary name.
         exp, config, run, options: of the experiment; ``run`` is what the card is written from.
-        recogniser: the model by torch.  Its network is used up by the tracing.
+        recogniser: the model by torch; None once it is traced, which uses it up.
         speech, reference: what graphs are compared on, and what torch says to it.
         manifest: the facts so far.
         sections: title -> lines in Markdown, for the card.
@@ -200,16 +200,15 @@ def facts_of(
 
 def _write_fp32(made: Export) -> None:
     """The graph, compared with torch, and what is read beside it."""
-    network = SpeechToLogProbs(made.recogniser.model, made.config).eval()
-    steps = parity.num_comparisons(made.speech) + 2
+    steps = parity.num_comparisons(made.speech) + 1
     with Progress(steps, f"export {made.exp.name}") as bar:
         seconds = TRACED_SECONDS + made.manifest["min_samples"] / SAMPLE_RATE
         trace.write_graph(
-            network, made.fp32, seconds, made.options.opset, made.options.external_data
-        )
+            SpeechToLogProbs(made.recogniser.model, made.config).eval(), made.fp32, seconds,
+            schema.in_graph(made.manifest), made.options.opset, made.options.external_data,
+        )  # fmt: skip
+        made.recogniser = None  # twice the weights are enough
         bar.advance(1, "written")
-        trace.describe(made.fp32, schema.in_graph(made.manifest))
-        bar.advance(1, "described")
         worst = parity.compare(made.fp32, made.speech, made.reference, bar)
     made.manifest["parity"] = {"max_abs_diff": worst, "on": made.speech.what}
     names = sorted(path.name for path in made.folder.iterdir())

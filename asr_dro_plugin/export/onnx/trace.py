@@ -28,13 +28,19 @@ HARMLESS = r"transformers\.|torch\.nn\.|espnet2\..*\.convolution"
 
 
 def write_graph(
-    network: nn.Module, path: Path, seconds: float, opset: int = OPSET, external: bool | None = None
+    network: nn.Module,
+    path: Path,
+    seconds: float,
+    properties: Mapping[str, str],
+    opset: int = OPSET,
+    external: bool | None = None,
 ) -> None:
     """Trace ``network`` on noise of about ``seconds`` and write ``path``.
 
     Args:
         network: ``forms.SpeechToLogProbs``.
         path: the graph; its weights go to ``path`` + ``.data`` where they are external.
+        properties: its ``metadata_props``.
         external: whether they are; None for as large as need be.
 
     Raises:
@@ -47,6 +53,7 @@ def write_graph(
         _trace(network, traced, seconds, opset)
         model = onnx.load(traced)
     _finish(model)
+    onnx.helper.set_model_props(model, dict(properties))
     save(model, path, external)
 
 
@@ -67,17 +74,6 @@ def save(model, path: Path, external: bool | None = None) -> None:
     share(path)
 
 
-def describe(path: Path, properties: Mapping[str, str]) -> None:
-    """Give the graph ``path`` these ``metadata_props`` in place of those of their names."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    kept = {each.key: each.value for each in model.metadata_props}
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {**kept, **properties})
-    path.write_bytes(model.SerializeToString())
-
-
 def _trace(network: nn.Module, path: Path, seconds: float, opset: int) -> None:
     batch, samples, frames = SEVERAL
     num = round(16000 * seconds)
@@ -96,7 +92,7 @@ def _trace(network: nn.Module, path: Path, seconds: float, opset: int) -> None:
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=HARMLESS)
         try:
             torch.onnx.export(
-                network, (speech, lengths), path, dynamo=False, opset_version=opset,
+                network, (speech, lengths), str(path), dynamo=False, opset_version=opset,
                 input_names=list(INPUTS.values()), output_names=outputs, dynamic_axes=axes,
             )  # fmt: skip
         except (torch.jit.TracerWarning, torch.onnx.errors.OnnxExporterError, SystemError) as error:

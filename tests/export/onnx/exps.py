@@ -42,7 +42,12 @@ def write_exp(folder: Path, keys: dict, checkpoint: Path | None = None, seed: in
                 tensor.uniform_(0.5, 2.0)
             elif "lora_B" in name or ".houlsby." in name:
                 tensor.normal_(std=0.3)
-        model.ctc.ctc_lo.weight.mul_(4)  # texts of several symbols
+        head = model.ctc.ctc_lo
+        head.weight.mul_(4)  # texts of several symbols
+        noise = torch.from_numpy(speech(16000)[None])
+        hidden, _ = model.eval().encode(noise, torch.tensor([16000]))
+        hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+        head.bias.copy_(-head.weight @ hidden[0].mean(0))
     folder.mkdir(parents=True)
     torch.save(model.state_dict(), folder / "model.pth")
     config = {key: vars(args)[key] for key in KEPT if key in vars(args)}

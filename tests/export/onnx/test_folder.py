@@ -167,5 +167,37 @@ def test_a_tensor_that_tracing_would_freeze_is_an_error(tmp_path):
             return x, lengths, x
 
     with pytest.raises(UserError, match="cannot be written as a graph.*pack"):
-        write_graph(Frozen(), tmp_path / "graph.onnx", 1.0)
+        write_graph(Frozen(), tmp_path / "graph.onnx", 1.0, {})
     assert list(tmp_path.iterdir()) == []
+
+
+TORCHLESS = """
+import sys
+sys.modules["torch"] = None
+from asr_dro_plugin.runtime import Recogniser
+model = Recogniser(sys.argv[1])
+for path in sys.argv[2:]:
+    print(model.transcribe(path).text)
+"""
+
+
+def test_five_recordings_give_the_same_texts_where_torch_cannot_be_imported(exp, out, tmp_path):
+    import subprocess
+    import sys
+
+    import soundfile
+
+    from asr_dro_plugin.audio.read_ahead import Location
+    from asr_dro_plugin.decoding.options import read_decode_config
+    from asr_dro_plugin.espnet.decode.transcribers import load_transcriber
+    from asr_dro_plugin.transcribing.recordings import transcribe_files
+
+    paths = [str(tmp_path / f"{number}.wav") for number in range(5)]
+    for number, path in enumerate(paths):
+        soundfile.write(path, speech(16000 + 3217 * number, seed=number), 16000)
+    program = [sys.executable, "-c", TORCHLESS, str(out), *paths]
+    found = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
+    work = load_transcriber(exp, "model.pth", "cpu", read_decode_config({"mode": "greedy"}))
+    locations = [Location(path, path) for path in paths]
+    expected = [each.text for each in transcribe_files(work, locations, False, False)]
+    assert found == expected and len(set(found)) > 1

@@ -135,3 +135,22 @@ def test_batches_and_lengths_are_open_and_padding_reaches_no_utterance(exported)
             expected = np.asarray(alone.log_probs[0])[: frames[row]]
             np.testing.assert_allclose(log_probs[row, : frames[row]], expected, rtol=0, atol=1e-4)
             assert (log_probs[row, frames[row] :].argmax(-1) == facts["blank_id"]).all()
+
+
+def test_the_runtime_gives_what_torch_gives_of_speech_longer_than_the_model_takes_too(exported):
+    from asr_dro_plugin.espnet.decode.inference import load_recogniser
+    from asr_dro_plugin.runtime.folder import open_folder
+    from asr_dro_plugin.runtime.session import OnnxRecogniser
+
+    exp, out = exported
+    ours = OnnxRecogniser(open_folder(out))
+    theirs = load_recogniser(exp, "model.pth")
+    batch = [speech(16000 * 2 + 7), speech(9000, seed=1)]
+    if ours.longest:
+        batch.append(speech(round(16000 * ours.longest * 1.7), seed=2))
+    found = ours.emission(batch)
+    for row, samples in enumerate(batch):
+        alone, count = theirs.emission([samples]), found.lengths[row]
+        assert found.frame_shift == alone.frame_shift and count == alone.lengths[0]
+        expected = np.asarray(alone.log_probs[0])[:count]
+        np.testing.assert_allclose(found.log_probs[row, :count], expected, rtol=0, atol=1e-4)
