@@ -48,7 +48,7 @@ def get_parser() -> Parser:
     add("--int8_data", metavar="FOLDER", help="speech with references to measure on (default: "
         "the validation set of the training)")  # fmt: skip
     add("--int8_gate", metavar="significant|PERCENT", help="what it must not cost: no language "
-        "significantly worse, or none by more than so many % of CER, absolute, at the upper end "
+        "significantly worse, or none by more than so many %% of CER, absolute, at the upper end "
         "of its interval (default: significant)")  # fmt: skip
     return parser
 
