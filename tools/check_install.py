@@ -136,7 +136,7 @@ COMPONENTS = [
     Component("kaldiio", "kaldiio", importing("kaldiio")),
     Component("soundfile", "soundfile", try_soundfile),
     Component("soxr", "soxr", importing("soxr")),
-    Component("av", "av", importing("av")),
+    Component("av", "av", importing("av"), "MP3, M4A, WebM, video", "media"),
     Component("sentencepiece", "sentencepiece", importing("sentencepiece")),
     Component("rapidfuzz", "rapidfuzz", importing("rapidfuzz")),
     Component("torch", "torch", try_torch),

@@ -48,8 +48,8 @@ parse_options() {
     [[ $torch =~ ^(auto|cpu|cuda)$ ]] || die "--torch is auto, cpu or cuda, not '$torch'"
     [[ $installer =~ ^(pip|uv)$ ]] || die "--installer is pip or uv, not '$installer'"
     for name in $extras; do
-        [[ $name =~ ^(train|ssl|fairseq|lm|vad|phonemes|romanised|export|serve|docs|dev)$ ]] ||
-            die "setup.py has no extra '$name'; it has train ssl fairseq lm vad phonemes romanised export serve docs dev"
+        [[ $name =~ ^(train|ssl|fairseq|lm|vad|media|phonemes|romanised|export|serve|docs|dev)$ ]] ||
+            die "setup.py has no extra '$name'; it has train ssl fairseq lm vad media phonemes romanised export serve docs dev"
     done
 }
 

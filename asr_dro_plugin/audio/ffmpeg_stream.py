@@ -16,6 +16,7 @@ from asr_dro_plugin.audio.faults import MAX_LOST, AudioError, Losses
 from asr_dro_plugin.audio.mixing import Mixer, cancelled_note, mean_of
 from asr_dro_plugin.audio.packets import Lost, Packets, words_of
 from asr_dro_plugin.audio.timeline import Timeline
+from asr_dro_plugin.errors import how_to_install
 
 RAW_FORMATS = {".g722": "g722"}  # no header: the name's ending is all there is to know
 FROM_ZERO = {"matroska", "mov"}  # whose stamps count from the file's beginning
@@ -49,8 +50,8 @@ class AudioStream:
             import av
         except ImportError:
             raise AudioError(
-                f"{name} needs FFmpeg's decoders (libsndfile: {refusal}). Install them with "
-                "'pip install av', or convert the file to WAV or FLAC."
+                f"{name} needs FFmpeg's decoders, which are not here (libsndfile: {refusal}). "
+                f"Convert it to WAV or FLAC, or: {how_to_install('media')}"
             ) from None
         self._av, self._refusal = av, refusal
         self._open()

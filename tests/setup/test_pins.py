@@ -47,7 +47,7 @@ def test_the_constraints_are_portable(constraints):
 
 
 def test_setup_py_has_the_promised_extras(direct):
-    promised = "train ssl fairseq lm vad phonemes romanised export serve docs dev"
+    promised = "train ssl fairseq lm vad media phonemes romanised export serve docs dev"
     assert set(promised.split()) == set(direct) - {"core"}
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,12 @@ from pathlib import Path
 MOST_BYTES = 100_000
 # In this order: each part may use what the ones before it define, the last one begins.
 SCRIPTS = ("dom", "words", "subtitles", "service", "queue", "result", "record", "start")
+# What is read, and in what a browser may record: with FFmpeg's decoders (the extra media), and with
+# libsndfile alone.
 FORMATS = "WAV, FLAC, MP3, M4A, Ogg, Opus, WebM, WMA and most others, also the sound of a video"
+FEWER_FORMATS = "WAV, FLAC, Ogg, Opus"
+RECORDED = ("audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4")
+FEWER_RECORDED = RECORDED[:1]
 HERE = Path(__file__).parent
 
 
@@ -25,13 +31,19 @@ class Page:
 def build_page(max_upload_bytes: int, max_seconds: float, needs_key: bool) -> Page:
     """The page of a service with these limits."""
     facts = {"maxBytes": max_upload_bytes, "maxSeconds": max_seconds, "needsKey": needs_key,
-             "formats": FORMATS}  # fmt: skip
+             **_formats()}  # fmt: skip
     style = _text("page.css")
     script = '(() => {\n"use strict";\n' + "\n".join(map(_script, SCRIPTS)) + "})();\n"
     html = _text("page.html")
     for place, content in (("page.css", style), ("facts", _data(facts)), ("page.js", script)):
         html = html.replace(f"/* {place} */", content)
     return Page(html.encode(), _headers(style, script))
+
+
+def _formats() -> dict[str, str | tuple[str, ...]]:
+    if importlib.util.find_spec("av"):
+        return {"formats": FORMATS, "recorded": RECORDED}
+    return {"formats": FEWER_FORMATS, "recorded": FEWER_RECORDED}
 
 
 def _script(name: str) -> str:

@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import importlib.util
 import json
 import re
+import sys
 
 import pytest
 import soundfile
@@ -107,3 +109,19 @@ def test_the_formats_that_it_names_are_read(tmp_path, name, ending, codec):
         soundfile.write(path, tone(1.0, 48000), 48000)
     samples, rate = read(path)
     assert len(samples) / rate == pytest.approx(1.0, abs=0.15)
+
+
+def test_without_ffmpegs_decoders_it_names_and_records_what_libsndfile_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    html = build_page(2_000_000, 90.0, False).html.decode()
+    (facts,) = re.findall(r'<script type="application/json" id="[\w-]+">(.*?)</script>', html)
+    told = json.loads(facts)
+    monkeypatch.setitem(sys.modules, "av", None)
+    kinds = {"WAV": "WAV", "FLAC": "FLAC", "Ogg": "OGG", "Opus": "OGG"}
+    assert told["formats"].split(", ") == list(kinds)
+    assert told["recorded"] == ["audio/ogg;codecs=opus"]
+    for name, container in kinds.items():
+        path = tmp_path / f"a.{name.lower()}"
+        subtype = "OPUS" if name == "Opus" else None
+        soundfile.write(path, tone(1.0, 48000), 48000, subtype, format=container)
+        assert len(read(path)[0]) == pytest.approx(48000, abs=3000)

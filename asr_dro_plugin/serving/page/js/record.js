@@ -1,7 +1,8 @@
 // Recording with the browser's microphone.
 
-// The first that a browser records.  Firefox would record WebM as well, but cannot seek in it.
-const KINDS = ["audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4"];
+// The first that a browser records, of those that the service reads.  Firefox would record WebM as
+// well, but cannot seek in it.
+const recordedKind = () => LIMITS.recorded.find((each) => MediaRecorder.isTypeSupported(each));
 const EXTENSION = { "audio/webm": "webm", "audio/mp4": "m4a", "audio/ogg": "ogg" };
 const REFUSALS = {
   NotAllowedError: "The microphone is blocked for this page. Allow it beside the address, then press Record again.",
@@ -18,6 +19,7 @@ function noMicrophone() {
       + "address browsers keep the microphone from a page. Files can be chosen all the same.";
   }
   if (!navigator.mediaDevices || !window.MediaRecorder) return "This browser cannot record. Files can be chosen all the same.";
+  if (!recordedKind()) return "This browser records in no format that this service reads. Files can be chosen all the same.";
   return "";
 }
 
@@ -38,8 +40,7 @@ async function startRecording() {
     return;
   }
   sayAboutMicrophone("");
-  const kind = KINDS.find((each) => MediaRecorder.isTypeSupported(each));
-  const media = new MediaRecorder(stream, kind && { mimeType: kind });
+  const media = new MediaRecorder(stream, { mimeType: recordedKind() });
   recorder = { media, stream, context: new AudioContext(), begun: performance.now(), chunks: [], keep: false };
   media.addEventListener("dataavailable", ({ data }) => recorder.chunks.push(data));
   media.addEventListener("stop", endRecording);

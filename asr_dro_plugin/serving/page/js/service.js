@@ -1,7 +1,7 @@
 // All that is asked of the service.  Addresses are relative: a proxy may show it below a path.
 
 const MOST_SECONDS_TO_WAIT = 60, USUAL_SECONDS_TO_WAIT = 5;
-const LIMITS = JSON.parse($("facts-of-service").textContent); // maxBytes, maxSeconds, needsKey, formats
+const LIMITS = JSON.parse($("facts-of-service").textContent); // maxBytes, maxSeconds, needsKey, formats, recorded
 let apiKey = ""; // in memory alone
 
 function authorisation() {
