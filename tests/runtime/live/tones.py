@@ -58,6 +58,7 @@ class ToneRecogniser:
 
     tokens, token_type, blank_id = TOKENS, "char", 0
     frame_shift, exact_frames, min_samples, longest = SHIFT / 16000, True, SHIFT, None
+    depends_on_company = False
 
     def __init__(self, is_exact: bool = True) -> None:
         field = SHIFT if is_exact else None
