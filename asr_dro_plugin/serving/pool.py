@@ -349,7 +349,8 @@ class Pool:
             was_ready = worker.is_ready
             code = await asyncio.shield(worker.end())
             if not (was_ready or worker.has_told or self._is_closed):
-                self._fail(f"A worker ended ({_why(code)}) before its models were loaded.")
+                remedy = "Its last words are in the log; where memory is short, --workers 1 helps."
+                self._fail(f"A worker ended ({_why(code)}) while it loaded its models. {remedy}")
             self._mourn(worker, code)
         return was_ready
 
@@ -379,7 +380,8 @@ class Pool:
     def welcome(self, facts: dict) -> bool:
         """A worker has loaded: whether it hears what the first one heard."""
         if self._heard not in (None, facts["self_test"]):
-            self._fail("A worker's self-test gives another text than the first one's did.")
+            self._fail("A new worker hears another text in the self-test than the first one did: "
+                       "its model was changed. Start the service anew.")  # fmt: skip
             return False
         self._heard, self.models, self.fault = facts["self_test"], facts["models"], ""
         self.dispatch()
