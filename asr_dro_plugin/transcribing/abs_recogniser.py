@@ -25,6 +25,8 @@ class AbsRecogniser(ABC):
             chunks.
         min_samples: the fewest samples at ``SAMPLE_RATE`` that give a frame.
         longest: seconds that the model takes at once; None where it takes any.
+        depends_on_company: whether an utterance's log probabilities depend on what is in the batch
+            with it, and on where it is cut.
     """
 
     tokens: Sequence[str]
@@ -34,6 +36,7 @@ class AbsRecogniser(ABC):
     exact_frames: bool
     min_samples: int
     longest: float | None
+    depends_on_company: bool = False
 
     @abstractmethod
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
