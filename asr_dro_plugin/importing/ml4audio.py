@@ -83,7 +83,9 @@ def read(wish: Wish) -> Found:
     lm = None
     if place.lms and (not card or _has_lm(facts)):
         lm = _chosen(place.lms, card, place.root, "language models")
-    extra, notes = (dict(found.extra), []) if lm is None else _language_model(lm, wish.work)
+    extra, notes = dict(found.extra), []
+    if lm is not None:
+        extra, notes = _language_model(lm, wish.work, _letters(found.tokens or ()))
     if lm is None and _has_lm(facts):
         notes.append("Its card speaks of a language model, which is not there: it is left out")
     elif lm is None and place.lms:
@@ -198,8 +200,13 @@ def _has_lm(facts: Mapping[str, Any]) -> bool:
     return "lm_weight" in facts or "alpha" in facts
 
 
-def _language_model(model: Path, work: Path) -> tuple[dict[str, Path], list[str]]:
-    """Name in the experiment -> file of the language model, and what is to be said of it."""
+def _language_model(
+    model: Path, work: Path, letters: set[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """Name in the experiment -> file of the language model, and what is to be said of it.
+
+    ``letters`` are those of the acoustic model's tokens; empty where it has none of its own.
+    """
     words, notes = _listed(model.parent, work), []
     made = {"lm.bin": model}
     if model.name.endswith(ARPAS):
@@ -213,9 +220,19 @@ def _language_model(model: Path, work: Path) -> tuple[dict[str, Path], list[str]
         made = {name: model, "lm.json": work / "lm.json"}
     elif words is None:
         raise UserError(f"{model} is binary, and beside it is no {UNIGRAMS[0]}. Put it there.")
+    if letters and not letters.intersection(characters_of(set(words))):
+        raise UserError(
+            f"{model} has no letter of the acoustic model's tokens (upper, lower case?). Give the "
+            f"one that belongs to them, or take {model.parent} away to import without."
+        )
     write_text(work / "unigrams.txt", "".join(f"{word}\n" for word in words))
     made["unigrams.txt"] = work / "unigrams.txt"
     return {f"{LM}/{JOINT}/{name}": file for name, file in made.items()}, notes
+
+
+def _letters(tokens: Sequence[str]) -> set[str]:
+    """Characters of tokens, without those of the names of special ones, ``<unk>``."""
+    return set("".join(token for token in tokens if not (token[:1] == "<" and token[1:])))
 
 
 def _known(model: Path, listed: list[str] | None) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ import argparse
 import gzip
 import json
 import math
+import re
 import shutil
 
 import pytest
@@ -224,6 +225,18 @@ def test_a_list_of_words_that_is_anothers_is_refused(words, says, top, tmp_path)
     with pytest.raises(UserError, match=says):
         imported("ml4audio", top, tmp_path / "exp")
     assert not (tmp_path / "exp").exists()
+
+
+def test_a_language_model_in_another_case_than_the_tokens_is_refused(top, tmp_path):
+    lm = next(top.glob("LM_MODELS/*"))
+    text = gzip.decompress((lm / "lm.arpa.gz").read_bytes()).decode()
+    for word in ("abc", "ab", "ca", "b"):
+        text = re.sub(rf"(?<=[\t ]){word}(?=[\t\n ])", word.upper(), text)
+    with gzip.open(lm / "lm.arpa.gz", "wt") as stream:
+        stream.write(text)
+    (lm / "unigrams.txt.gz").unlink()
+    with pytest.raises(UserError, match="no letter of the acoustic model's tokens"):
+        imported("ml4audio", top, tmp_path / "exp")
 
 
 @pytest.mark.parametrize(("decoder", "says"), [
