@@ -110,7 +110,8 @@ async def reading(request: Request, settings: ServiceSettings) -> AsyncIterator[
                        retry_after=60) from None  # fmt: skip
     finally:
         if parts.form.file is not None:
-            parts.form.file.close()
+            with contextlib.suppress(OSError):  # what could not be written is no loss
+                parts.form.file.close()
 
 
 async def _feed(request: Request, parser: MultipartParser, settings: ServiceSettings) -> None:

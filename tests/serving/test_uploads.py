@@ -286,3 +286,12 @@ def test_a_service_that_could_keep_no_upload_does_not_start(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
     with pytest.raises(UserError, match="Mount a tmpfs at /tmp"):
         check_room()
+
+
+def test_a_full_disk_is_a_reason_to_come_back_and_no_fault_of_the_client():
+    with front() as running:
+        psutil.Process(running.process.pid).rlimit(psutil.RLIMIT_FSIZE, (100_000, -1))
+        status, headers, answer = post(running, part(b"file", wav(60.0), b"a.wav") + END)
+        assert (status, answer["error"]["code"]) == (503, "no_room")
+        assert int(headers["Retry-After"]) == 60 and "Traceback" not in running.log
+        assert post(running, part(b"file", wav(1.0), b"a.wav") + END)[0] == 200
