@@ -166,8 +166,9 @@ class LongRegion:
         recogniser, settings = transcriber.recogniser, transcriber.settings
         self._hearing = Hearing(recogniser, settings.chunk_length, settings.stride, self._heed)
         self._stretches = Stretches(
-            recogniser.tokens, recogniser.token_type, recogniser.blank_id, recogniser.frame_shift
-        )
+            recogniser.tokens, recogniser.token_type, recogniser.blank_id, recogniser.frame_shift,
+            self._best_of,
+        )  # fmt: skip
         self._votes: np.ndarray | None = None
         self._num_samples, self._fault, self._has_begun = 0, "", False
         self.joined = Joined(has_chars)
@@ -205,6 +206,18 @@ class LongRegion:
             votes = language.vote(piece)
             if votes is not None:
                 self._votes = votes if self._votes is None else self._votes + votes
+
+    def _best_of(self, frames: np.ndarray) -> np.ndarray:
+        """The likeliest symbol of each frame, tags and the blank's penalty as in decoding."""
+        decoder, code = self._work.decoder, self._language
+        language, weights = decoder.language, getattr(decoder, "weights", None)
+        if language.tags:
+            frames = language.without_tags(frames[None])[0]
+        if weights is not None and weights.penalise:
+            frames = frames.copy()
+            penalty = weights.penalties([code or language.only or self._work.lang])[0]
+            frames[:, self._work.recogniser.blank_id] -= penalty
+        return frames.argmax(axis=1)
 
     @property
     def _language(self) -> str | None:

@@ -6,7 +6,7 @@ in stretches or whole; a search begins anew in each of them.  Where no words can
 long time, the cut lies in the frame most certain of the blank, and what it parts is one word.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,14 +35,20 @@ class Stretches:
         token_type: char, bpe or word.
         blank_id: the blank's column.
         frame_shift: seconds.
+        best_of: the likeliest symbol (T,) of frames (T, V), as the decoder sees them.
     """
 
     def __init__(
-        self, tokens: Sequence[str], token_type: str, blank_id: int, frame_shift: float
+        self,
+        tokens: Sequence[str],
+        token_type: str,
+        blank_id: int,
+        frame_shift: float,
+        best_of: Callable[[np.ndarray], np.ndarray] = lambda frames: frames.argmax(axis=1),
     ) -> None:
         assert token_type in MADE_OF_TEXT
         self._kinds = kinds_of(tokens, token_type, blank_id)
-        self._blank_id = blank_id
+        self._blank_id, self._best_of = blank_id, best_of
         self._least, self._most = (round(s / frame_shift) for s in (LEAST, MOST))
         self._frames = np.zeros((0, len(tokens)), np.float32)
         self._start, self._last = 0, PARTING
@@ -55,7 +61,7 @@ class Stretches:
         """Take more frames (T, V)."""
         self._frames = np.concatenate([self._frames, self._said_once(frames)])
         while len(self._frames) >= self._least:
-            best = self._frames.argmax(axis=1)
+            best = self._best_of(self._frames)
             if cut := self._between_words(best):
                 yield self._cut(cut, best)
             elif len(self._frames) >= self._most:
@@ -66,7 +72,7 @@ class Stretches:
     def end(self) -> Iterator[FrameStretch]:
         """What is left."""
         if len(self._frames):
-            yield self._cut(len(self._frames), self._frames.argmax(axis=1))
+            yield self._cut(len(self._frames), self._best_of(self._frames))
 
     def _between_words(self, best: np.ndarray) -> int:
         """The frame amid the longest pause between two words in the later half; 0 for none."""
@@ -102,7 +108,7 @@ class Stretches:
         """Frames behind a cut, in which the symbol that goes over it is not said again."""
         if self._going_on is None:
             return frames
-        same = int(np.argmax(np.append(frames.argmax(axis=1) != self._going_on, True)))
+        same = int(np.argmax(np.append(self._best_of(frames) != self._going_on, True)))
         if same < len(frames):
             self._going_on = None
         return np.concatenate([blanks(same, frames, self._blank_id), frames[same:]])

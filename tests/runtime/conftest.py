@@ -9,7 +9,7 @@ from tests.export.onnx.exps import write_exp
 
 KEYS = {
     "frontend": "default", "frontend_conf": {"n_mels": 20, "hop_length": 160},
-    "encoder": "conv_ctc",
+    "encoder": "conv_ctc", "token_type": "char",
     "encoder_conf": {"hidden_size": 16, "num_blocks": 2, "kernel_size": 5, "strides": [2, 2]},
 }  # fmt: skip
 

@@ -16,7 +16,8 @@ from asr_dro_plugin.runtime import Recogniser
 from asr_dro_plugin.text.normalizers import split_tag
 from asr_dro_plugin.transcribing.recordings import transcribe_files
 from tests.decoding.voice import voice
-from tests.export.onnx.exps import speech
+from tests.export.onnx.exps import speech, write_exp
+from tests.runtime.conftest import KEYS
 
 VOCABULARY = {"abad", "cab", "dad", "bac", "abc", "dcb", "a"}
 
@@ -178,3 +179,18 @@ def test_language_models_of_the_folder_are_used_in_it_and_in_its_zip(
     (tmp_path / "made/lm/joint/lm.arpa.gz").write_bytes(b"another")
     with pytest.raises(UserError, match="lm/joint/lm.arpa.gz is not the file that was exported"):
         Recogniser(tmp_path / "made")
+
+
+def test_five_minutes_in_chunks_are_those_in_one_pass_where_frames_see_a_stretch(tmp_path):
+    """Of stacks with statistics of the utterance, ``docs/serving.md`` has what was measured."""
+    conf = {**KEYS["encoder_conf"], "gates": False}
+    keys = {**KEYS, "normalize": "none", "encoder_conf": conf}
+    export_onnx(write_exp(tmp_path / "exp", keys), tmp_path / "out")
+    talk = speech(300 * 16000)
+    for config in ({"mode": "greedy"}, {"mode": "greedy", "blank_penalty": 3.0}):
+        whole = Recogniser(tmp_path / "out", {**config, "lang": "deu", "chunk_length": 1e5})
+        wanted = split_tag(whole.transcribe(talk, times=False).text)[1]
+        found = Recogniser(tmp_path / "out", config).transcribe(talk)
+        assert split_tag(found.text)[1] == wanted and len(wanted) > 1000
+        # A cut amid a word, which this model without pauses needs, parts it in the list of words.
+        assert "".join(word.text for word in found.best.words) == wanted.replace(" ", "")
