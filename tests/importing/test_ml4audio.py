@@ -15,6 +15,7 @@ from asr_dro_plugin.decoding.command_line import request_of
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.export.pack import PackOptions, pack
 from asr_dro_plugin.importing.cards import facts_of, read_card
+from asr_dro_plugin.importing.ml4audio import _letters
 from asr_dro_plugin.lm.build import LmSettings, build_lm
 from asr_dro_plugin.lm.files import find_lm
 from asr_dro_plugin.packing.unpack import unpack
@@ -225,6 +226,10 @@ def test_a_list_of_words_that_is_anothers_is_refused(words, says, top, tmp_path)
     with pytest.raises(UserError, match=says):
         imported("ml4audio", top, tmp_path / "exp")
     assert not (tmp_path / "exp").exists()
+
+
+def test_names_of_special_tokens_are_no_letters():
+    assert _letters(["<blank>", "<unk>", "E", "<", "ij"]) == {"E", "<", "i", "j"}
 
 
 def test_a_language_model_in_another_case_than_the_tokens_is_refused(top, tmp_path):
