@@ -7,6 +7,7 @@ own; a recording that waits for long gets its answer begun before, with signs of
 import asyncio
 import contextlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -14,12 +15,13 @@ from dataclasses import replace
 from starlette.responses import StreamingResponse
 
 from asr_dro_plugin.serving.answers import languages, text_of
-from asr_dro_plugin.serving.errors import of_failed
+from asr_dro_plugin.serving.errors import OUR_FAULT, of_failed
 from asr_dro_plugin.serving.protocol import Done, Event, Failed, Job, Partial, encode
 from asr_dro_plugin.serving.service import Upload, cancelled, unless_gone
 from asr_dro_plugin.text.normalizers import split_tag
 
 PATIENCE = 10.0  # seconds without an event, after which a sign of life is sent
+log = logging.getLogger("asr_dro.serve")
 
 
 class AbsWriter(ABC):
@@ -123,7 +125,7 @@ async def _body(
             if not pending.done():
                 yield writer.sign_of_life
                 continue
-            event = pending.result()
+            event = _event_of(pending)
             if written := writer.write(event):
                 yield written
             if not isinstance(event, Partial):
@@ -133,6 +135,15 @@ async def _body(
             yield writer.end
     finally:
         await cancelled(pending)
+
+
+def _event_of(done: asyncio.Future) -> Event:
+    """The event that came; a fault of ours is one, too, for the answer has begun."""
+    try:
+        return done.result()
+    except Exception:
+        log.exception("a fault amid the events of a recording")
+        return Failed(OUR_FAULT.status, OUR_FAULT.code, OUR_FAULT.message)
 
 
 class _EventStream(StreamingResponse):
