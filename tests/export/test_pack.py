@@ -112,6 +112,18 @@ def test_scores_of_another_model_stay_at_home(exp, tmp_path):
         pack(exp, tmp_path / "model.zip", PackOptions(inference_tag="x"))
 
 
+def test_what_is_unpacked_keeps_its_scores_and_hours_when_it_is_packed_again(packed, tmp_path):
+    from asr_dro_plugin.packing.unpack import unpack
+
+    unpack(tmp_path / "model.zip", tmp_path / "again")
+    pack(tmp_path / "again", tmp_path / "second.zip", PackOptions())
+    second = contents(tmp_path / "second.zip")
+    first, second = (json.loads(each["asr_dro.json"]) for each in (packed, second))
+    assert first["training"] == second["training"] and first["training"]["items_seen"]
+    scores = [name for name in first["members"] if name.startswith("scores/")]
+    assert scores == [name for name in second["members"] if name.startswith("scores/")] != []
+
+
 def test_a_training_that_has_not_ended_is_refused_with_what_is_there(exp, tmp_path):
     (exp / MODEL).unlink()
     with pytest.raises(UserError, match=f"{MODEL} does not exist: the training has not.* 4epoch.p"):

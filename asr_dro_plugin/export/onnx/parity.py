@@ -77,7 +77,7 @@ def like_speech(rng: np.random.Generator, seconds: float) -> np.ndarray:
         voice += (0.02 + sum(heights)) * np.sin(number * phase + rng.uniform(0, 6))
     syllables = np.clip(np.sin(2 * math.pi * 2.1 * time + rng.uniform(0, 6)), 0, 1)
     hiss = rng.standard_normal(len(time)) * (1 - syllables) ** 4
-    mixed = 0.05 * voice * syllables + 0.01 * hiss + 1e-4 * rng.standard_normal(len(time))
+    mixed = 0.05 * voice * syllables + 0.01 * hiss + 1e-3 * rng.standard_normal(len(time))
     return mixed.astype(np.float32)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.experiment import IMPORTED, METRICS
+from asr_dro_plugin.experiment import IMPORTED, METRICS, PACKED
 from asr_dro_plugin.experiment import metrics as metrics_file
 from asr_dro_plugin.reporting.read.data_sets import table_of
 from asr_dro_plugin.reporting.read.facts import read_seen
@@ -59,7 +59,9 @@ def features_of(config: Mapping) -> dict:
 
 
 def training_facts(exp: Path, config: Mapping) -> dict:
-    """What was trained on and how long, repeats included."""
+    """What was trained on and how long, repeats included; of an unpacked model as its pack says."""
+    if (exp / PACKED).is_file():
+        return json.loads((exp / PACKED).read_text("utf-8")).get("training", {})
     seen = read_seen(exp)
     return {
         "items_seen": sum(row["utterances"] for row in seen),

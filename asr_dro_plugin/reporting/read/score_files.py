@@ -48,13 +48,15 @@ def the_report(exp: str | os.PathLike, set_name: str, tag: str | None) -> dict:
 
 
 def score_paths(exp: Path) -> list[Path]:
-    """The files there are: test sets, then development sets, then others, each by name.
+    """The files there are, of an unpacked model those that were packed with it: test sets, then
+    development sets, then others, each by name.
 
     Of one set greedy decoding comes first: what a search or a language model gains is told
     against it.
     """
     order = list(ROLES)
-    rank = {path: role_of(path.parent.name) for path in exp.glob("*/*/score.json")}
+    found = [*exp.glob("*/*/score.json"), *exp.glob("scores/*/*/score.json")]
+    rank = {path: role_of(path.parent.name) for path in found}
     return sorted(
         rank,
         key=lambda path: (
