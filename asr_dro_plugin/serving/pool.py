@@ -431,6 +431,7 @@ class _Worker:
         self.pool, self.process, self._page = pool, process, page
         self._link = link
         self.open: dict[int, _Entry] = {}
+        self._leaving: set[int] = set()  # cancelled, until the worker has heard of it
         self.is_ready = self.was_hanging = self.has_told = False
         self.last_turn = NOBODY
         self._heard_at = time.monotonic()
@@ -466,7 +467,7 @@ class _Worker:
     def has_room(self, kind: str) -> bool:
         """Whether one more job of a kind would not keep the others waiting."""
         num_alike = sum(entry.kind == kind for entry in self.open.values())
-        return len(self.open) < MOST_OPEN and num_alike < ROOM[kind]
+        return len(self.open) + len(self._leaving) < MOST_OPEN and num_alike < ROOM[kind]
 
     @property
     def has_work(self) -> bool:
@@ -490,6 +491,7 @@ class _Worker:
         """Tell the worker to stop a job."""
         entry.worker = None
         if self.open.pop(entry.number, None):
+            self._leaving.add(entry.number)
             self._send(b"%d %s\n" % (entry.number, CANCEL), [])
 
     def _send(self, line: bytes, descriptors: list[int]) -> bool:
@@ -501,8 +503,9 @@ class _Worker:
 
     def kill(self) -> None:
         """End the process at once."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        if self.process.returncode is None:  # Popen.kill would take its exit code from asyncio
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     def kill_if_silent(self, seconds: float) -> None:
         """Kill it where it has work, or loads, and has said nothing for long."""
@@ -533,15 +536,20 @@ class _Worker:
         if int(number) == NOBODY:
             kind, _, said = message.partition(b" ")
             self._of_itself(kind, json.loads(said))
-        elif entry := self.open.get(int(number)):  # else it was cancelled meanwhile
-            event = decode(message)
+            return
+        event = decode(message)
+        is_last = not isinstance(event, Partial)
+        if entry := self.open.get(int(number)):
             entry.put(event)
-            if not isinstance(event, Partial):
-                del self.open[entry.number]
-                entry.worker = None
-                self.pool.finished()
-            elif entry.is_long:
-                self.pool.dispatch()
+        if entry and is_last:
+            del self.open[entry.number]
+            entry.worker = None
+            self.pool.finished()
+        elif is_last:  # it was cancelled, and is gone now
+            self._leaving.discard(int(number))
+            self.pool.dispatch()
+        elif entry and entry.is_long:
+            self.pool.dispatch()
 
     def _of_itself(self, kind: bytes, said: Any) -> None:
         if kind == READY:

@@ -29,6 +29,7 @@ MAX_FDS = 64
 SELF_TEST_SECONDS = 1.0
 WITH_CHARACTERS = 900.0  # seconds: times of characters, for subtitles of a script without spaces
 FAILED = Failed(500, "internal_error", "The service failed on this request; its log says why.")
+CANCELLED = Failed(499, "cancelled", "The client has left.")  # nobody reads it
 log = logging.getLogger("asr_dro.serve")
 
 
@@ -137,8 +138,9 @@ class Worker:
             descriptor = self._descriptors.popleft()
             job = self._open[number] = self._opened(number, decode(message), descriptor)
             self._turns.add(job)
-        elif job := self._open.get(number):  # else it has ended meanwhile
+        elif job := self._open.get(number):  # else it has ended meanwhile, and the front hears so
             self._close(job)
+            send(self._link, number, encode(CANCELLED))
 
     def _opened(self, number: int, job: Job, descriptor: int) -> OpenJob | LiveJob:
         if job.kind == LIVE:

@@ -196,6 +196,29 @@ def test_a_client_that_leaves_frees_its_worker(monkeypatch):
     assert waited < 2 and num_open < 14
 
 
+def test_clients_that_come_and_leave_do_not_flood_a_worker_that_is_at_work(monkeypatch):
+    monkeypatch.setenv("SLOW_STEPS", "1.0")
+
+    async def body(pool):
+        stays = asyncio.create_task(transcribed(pool, recording(20.0)))
+        while not pool.counts["running"]:
+            await asyncio.sleep(0.01)
+        descriptor = recording(1.0)
+        for number in range(2000):
+            with pool.admit() as ticket:
+                events = ticket.run(Job(id=str(number), model="m"), descriptor)
+                leaver = asyncio.create_task(anext(events))
+                await asyncio.sleep(0)
+                leaver.cancel()
+                await asyncio.gather(leaver, return_exceptions=True)
+        os.close(descriptor)
+        assert pool.num_restarts == 0
+        assert (await transcribed(pool, recording(1.0)))[-1].duration == 1.0
+        return (await stays)[-1]
+
+    assert with_pool(body, workers=1).duration == 20.0
+
+
 def test_a_drain_lets_those_that_are_in_finish_and_nobody_else_in():
     async def body(pool):
         inside = asyncio.create_task(transcribed(pool, recording(2.0, SLOW)))
