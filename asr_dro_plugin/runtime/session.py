@@ -6,12 +6,15 @@ What public reports of onnxruntime under load taught, and what is done here:
   (microsoft/onnxruntime#8313, #7207): the number of threads is always said, which also leaves them
   unbound; and a thread without work sleeps instead of spinning, for others need the core.
 - Memory that only grows while lengths vary (#11627, #3032 of k2-fsa/sherpa-onnx): the plan of an
-  input's length is not kept (``enable_mem_pattern``), and no arena.
+  input's length is not kept (``enable_mem_pattern``), and no arena.  What is not needed once the
+  model is loaded, its bytes among it, is given back.
 - A session that came over a fork has no threads and waits for ever (#7846, #10166), and ends the
   process when it is destroyed (pull request #31961): a process that inherits one opens its own and
   leaves the other where it is.
 """
 
+import contextlib
+import ctypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,12 +130,22 @@ def open_session(graph: Path | bytes, threads: int, where: str):
     options.enable_mem_pattern = options.enable_cpu_mem_arena = False
     options.log_severity_level = FATAL
     try:
-        return onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
     except Exception as error:  # its own classes have no common base but this
         raise UserError(
             f"{where} cannot be loaded by onnxruntime {onnxruntime.__version__}: "
             f"{in_one_line(error)} Export it again, or update onnxruntime."
         ) from None
+    session._model_bytes = None  # kept for other devices' sake, as large as the model
+    _give_back()
+    return session
+
+
+def _give_back() -> None:
+    """Memory that loading is done with goes back to the system, where the C library can say so
+    (glibc): of QuartzNet's weights, laid out anew for its kernels, that is as much as they are."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _refuse_unknown_opset(ir_version: int, opset: int, where: str) -> None:

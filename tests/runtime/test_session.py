@@ -11,7 +11,7 @@ import pytest
 
 from asr_dro_plugin.runtime import Recogniser
 from asr_dro_plugin.runtime.folder import open_folder
-from asr_dro_plugin.runtime.session import OnnxRecogniser
+from asr_dro_plugin.runtime.session import OnnxRecogniser, open_session
 from tests.export.onnx.exps import speech
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,3 +98,10 @@ def test_a_batch_says_what_each_says_alone(exported):
         assert length == together.lengths[row]
         difference = np.abs(together.log_probs[row, :length] - alone.log_probs[0])
         assert difference.max() < 1e-5
+
+
+def test_the_bytes_of_a_model_are_not_kept_beside_it(exported):
+    data = (exported / "model.onnx").read_bytes()
+    before = sys.getrefcount(data)
+    session = open_session(data, 1, "a model")
+    assert sys.getrefcount(data) == before and session
