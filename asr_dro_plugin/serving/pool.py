@@ -55,7 +55,7 @@ MOST_OPEN = 16  # jobs that one worker has open at once,
 ROOM = {LIVE: 8, "short": 2, "long": 2}  # and of each kind
 SILENCE = 120.0  # seconds without a word of a worker that has work: it hangs
 LOADING = 300.0  # seconds that models may take to load
-MOST_CRASHES, MOST_KILLS = 2, 4  # of workers, for one job: by its audio; by somebody unknown
+MOST_CRASHES, MOST_KILLS = 2, 8  # of workers, for one job: by what it does; by somebody unknown
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0  # seconds before a worker is replaced
 RECENT = 64  # finished jobs from whose times Retry-After is estimated
@@ -362,8 +362,7 @@ class Pool:
             if entry.number == worker.last_turn:
                 log.warning("worker %d ended (%s) at job %s", worker.process.pid, _why(code),
                             entry.job.id)  # fmt: skip
-                is_crash = worker.was_hanging or -code in CRASHES or code > 0
-                entry.crashes += is_crash
+                entry.crashes += worker.was_crashed(code)
                 entry.kills += 1
             if entry.kind == LIVE:  # what was said is gone with it
                 entry.put(LOST)
@@ -435,6 +434,7 @@ class _Worker:
         self.is_ready = self.was_hanging = self.has_told = False
         self.last_turn = NOBODY
         self._heard_at = time.monotonic()
+        self._oom_kills = _oom_kills()
 
     @classmethod
     async def start(cls, pool: Pool) -> Self:
@@ -562,6 +562,11 @@ class _Worker:
             self.has_told = True
             self.pool.refuse(said)
 
+    def was_crashed(self, code: int) -> bool:
+        """Whether it died of its work: of a hang, a crash, an exception, or of too much memory."""
+        is_out_of_memory = -code == signal.SIGKILL and _oom_kills() > self._oom_kills
+        return self.was_hanging or is_out_of_memory or -code in CRASHES or code > 0
+
     async def end(self) -> int:
         """Close the socket, which ends the process, and wait for it; its exit code."""
         self.is_ready = False
@@ -583,6 +588,16 @@ class _Worker:
         for entry in entries:
             entry.worker = None
         return entries
+
+
+def _oom_kills() -> int:
+    """How often the kernel has killed for want of memory; 0 where it does not tell."""
+    try:
+        with open("/proc/vmstat", encoding="ascii") as file:
+            counts = dict(line.split() for line in file)
+    except OSError:
+        return 0
+    return int(counts.get("oom_kill", 0))
 
 
 def _why(code: int) -> str:

@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import io
+import itertools
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_dro_plugin.serving import pool as pool_module
 from asr_dro_plugin.serving.pool import Pool
 from asr_dro_plugin.serving.protocol import Busy, Done, Draining, Failed, Job, Partial
 from asr_dro_plugin.serving.settings import ServiceSettings
@@ -158,11 +160,19 @@ def test_a_killed_worker_costs_nothing_but_time(workers, monkeypatch):
         assert words == done.transcript["hypotheses"][0]["text"].split()
 
 
-def test_one_that_has_every_worker_killed_by_an_unknown_hand_is_not_tried_for_ever():
-    async def body(pool):
-        return (await transcribed(pool, recording(1.0, KILL)))[-1]
+@pytest.mark.parametrize(("is_memory", "tries"), [(True, 2), (False, 4)])
+def test_one_whose_workers_are_killed_is_not_tried_for_ever(monkeypatch, is_memory, tries):
+    """By the kernel, for want of memory, or by somebody unknown, who is given more chances."""
+    kills = itertools.count()
+    monkeypatch.setattr(pool_module, "_oom_kills", lambda: next(kills) if is_memory else 0)
+    monkeypatch.setattr(pool_module, "MOST_KILLS", 4)
 
-    assert with_pool(body, workers=1).status == 400
+    async def body(pool):
+        end = (await transcribed(pool, recording(1.0, KILL)))[-1]
+        return end.status, pool.num_restarts
+
+    status, num_restarts = with_pool(body, workers=1)
+    assert status == 400 and tries - 1 <= num_restarts <= tries
 
 
 def test_a_worker_that_hangs_is_ended_and_the_recording_told_of():
