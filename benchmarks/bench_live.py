@@ -132,7 +132,7 @@ def row(name: str, files: Sequence[Said], lives: Sequence[Said], speech: list[Re
     )
     units = [str(number) for number in range(len(speech))]
     found = differences((of_file, of_live), refs, ["all"] * len(speech), units).micro
-    low, high = (100 * (x or 0.0) for x in (found.low, found.high))
+    low, high = (100 * (float("nan") if x is None else x) for x in (found.low, found.high))
     delays = sorted(delay for said in lives for delay in said.delays) or [0.0]
     total = sum(len(each.samples) for each in speech) / SAMPLE_RATE
     rates = [100 * each.sum() / refs.sum() for each in (of_file, of_live, of_told)]
@@ -150,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="a dumped set: wav.scp, text")
     parser.add_argument("--left", type=float, nargs="+", default=[2.0])
     parser.add_argument("--longest", type=float, nargs="+", default=[20.0])
+    parser.add_argument("--only", default="", help="ways of speaking that have this in their name")
     parser.add_argument("--silence", type=float, default=0.7)
     args = parser.parse_args(argv)
     recogniser, speech = Recogniser(args.folder), utterances(args.data)
@@ -160,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("|---|---|---|---|---|---|---|---|")
     for name, spoken in (("utterances", speech), ("minutes, pauses", minutes(speech, PAUSE)),
                          ("minutes, no pauses", minutes(speech, 0.0))):  # fmt: skip
+        if args.only not in name:
+            continue
         files = [whole(recogniser, each) for each in spoken]
         for longest in args.longest:
             for left in args.left if not session.is_exact else [0.0]:

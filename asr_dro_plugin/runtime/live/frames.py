@@ -87,13 +87,13 @@ def contexts(stack: Stack) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=8)
 def cost_of(stack: Stack) -> float:
-    """Seconds that a second of sound takes, the better of two tries."""
+    """Seconds of a processor that a second of sound takes, the better of two tries."""
     noise = np.random.default_rng(0).standard_normal(TRIED * SAMPLE_RATE, np.float32) * 0.1
     took = []
     for _ in range(2):
-        begin = time.perf_counter()
+        begin = time.process_time()
         stack(noise)
-        took.append(time.perf_counter() - begin)
+        took.append(time.process_time() - begin)
     return min(took) / TRIED
 
 
@@ -109,8 +109,8 @@ class LiveFrames(ABC):
     Args:
         stack: the model.
         hop: seconds of sound between two steps, at least.
-        cost: seconds that a second of sound takes; steps are so far apart that they take no more
-            than ``SHARE`` of the time.
+        cost: seconds of a processor that a second of sound takes; steps are so far apart that they
+            take no more than ``SHARE`` of one.
 
     Attributes:
         log_probs: (T, V) since the last cut.
