@@ -97,8 +97,9 @@ class Envelope:
             seconds = time.monotonic() - began
             route = getattr(inner.get("route"), "path", None)
             self.metrics.answered(route, method, status or CLIENT_CLOSED, seconds)
-            log.info("%s %s %s %s %.3f s", request_id, known_method(method), route or "no route",
-                     status or CLIENT_CLOSED, seconds)  # fmt: skip
+            level = logging.DEBUG if route in PUBLIC else logging.INFO  # probes ask every second
+            log.log(level, "%s %s %s %s %.3f s", request_id, known_method(method),
+                    route or "no route", status or CLIENT_CLOSED, seconds)  # fmt: skip
 
     def _dress(self, headers: MutableHeaders, request_id: str) -> None:
         headers["x-request-id"] = request_id
