@@ -5,6 +5,16 @@ runs.  A recording is let in before its body is read (``admit``), goes to a work
 descriptor, and comes back as events.  A worker that dies takes the one job along whose turn it was;
 that is tried again, and after ``MOST_CRASHES`` of a decoder's the audio is at fault and the client
 is told so, for a 5xx would have it sent for ever.
+
+What public reports taught, and what is done here:
+
+- A worker that ends for want of memory is begun anew for ever and nobody is told (gunicorn #1937,
+  #2215): the signal is named, pauses grow, and a service none of whose workers loads ends.
+- One dead process breaks a ``ProcessPoolExecutor``, and all that waits is lost; its job, tried
+  again without end, breaks the next (apscheduler #362, chancy #94): each worker has a socket of its
+  own, and tries are counted by whose turn it was.
+- Threads of onnxruntime do not come over a fork (onnxruntime #9800, pull request #31961): workers
+  are programs of their own.
 """
 
 import asyncio
