@@ -9,6 +9,7 @@ META = "meta.yaml"  # ESPnet's list of what is in a packed model
 IMPORTED = "import.json"  # where an imported model comes from
 DECODE, LM = "decode.yaml", "lm"  # how a model that came from elsewhere is decoded, if it says
 PACKED = "asr_dro.json"  # what a packed model consists of
+EXPORTED = "asr_dro_onnx.json"  # manifest of a model exported to ONNX
 METRICS = "metrics.jsonl"
 LOG = "train.log"
 SEEN = "seen.json"  # how much of each group and corpus the model has seen

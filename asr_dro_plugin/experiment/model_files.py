@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from asr_dro_plugin.errors import UserError, suggestion
-from asr_dro_plugin.experiment import CONFIG
+from asr_dro_plugin.experiment import CONFIG, EXPORTED
 from asr_dro_plugin.experiment.config_paths import check_named_files
 from asr_dro_plugin.stack.combinations import ctc_weight_of, loss_of
 from asr_dro_plugin.stack.espnet_options import TRAIN
@@ -102,6 +102,11 @@ def read_experiment_config(exp: str | os.PathLike, tokenizer: bool = False) -> d
 
 def _config_of(exp: str | os.PathLike) -> dict:
     path = Path(exp) / CONFIG
+    if not path.exists() and (Path(exp) / EXPORTED).exists():
+        raise UserError(
+            f"{exp} is an exported model, which asr-dro transcribe, info and serve take. Give the "
+            "experiment that it was exported from."
+        )
     if not path.exists():
         raise UserError(f"{exp} holds no config.yaml. Give --exp a trained experiment (stage 11).")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Whisper's list has 51,865 tokens

@@ -1,6 +1,6 @@
 """An exported model at work with numpy and onnxruntime: checked, loaded, transcribing; no torch.
 
-Imports: audio base decoding emissions packing text transcribing transcripts.
+Imports: audio base decoding emissions experiment packing text transcribing transcripts.
 """
 
 

@@ -27,11 +27,12 @@ from typing import Any
 
 from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.errors import UserError
+from asr_dro_plugin.experiment import EXPORTED
 from asr_dro_plugin.packing.members import name_fault
 from asr_dro_plugin.packing.schema import Schema
 from asr_dro_plugin.text.tokens import MADE_OF_TEXT
 
-MANIFEST = "asr_dro_onnx.json"
+MANIFEST = EXPORTED
 FORMAT = "asr-dro onnx"
 SCHEMA = 1
 # Role -> name in the graph.  The names of the inputs, and ``logprobs`` as a second name of the

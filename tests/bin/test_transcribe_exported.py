@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_dro_plugin.bin import info, transcribe
+from asr_dro_plugin.bin import info, segment, transcribe
 from asr_dro_plugin.errors import UserError
 from tests.export.onnx.exps import speech
 from tests.runtime.conftest import experiment, exported, zipped  # noqa: F401  the fixtures
@@ -107,3 +107,9 @@ def test_info_tells_what_an_export_is_and_whether_it_is_whole(exported, zipped, 
     for words in (["--layers"], ["--vocab", "3"]):
         with pytest.raises(UserError, match=words[0]):
             info.main([str(exported), *words])
+
+
+def test_what_needs_the_experiment_says_so_of_an_export(exported, audio, tmp_path):  # noqa: F811
+    words = [audio / "a.wav", "--exp", exported, "--out", tmp_path / "out"]
+    with pytest.raises(UserError, match="is an exported model, which asr-dro transcribe"):
+        segment.main([str(word) for word in words])
