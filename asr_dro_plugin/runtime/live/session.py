@@ -44,7 +44,7 @@ MANY = 1 << 14  # samples that are converted at once, so that a large piece take
 
 @dataclass(frozen=True)
 class Started:
-    """Someone began to speak at ``seconds`` of the stream."""
+    """Someone began to speak at ``seconds`` of the stream; told where pauses end items."""
 
     seconds: float
 
@@ -233,7 +233,8 @@ class LiveSession:
             speech = np.flatnonzero(self.reader.is_speech(seen, self.turns.threshold))
             if len(speech) and not self._speaking:
                 self._speaking = True
-                yield Started(self._frames.seconds(int(speech[0])))
+                if self.turns.silence is not None:
+                    yield Started(self._frames.seconds(int(speech[0])))
             if (pause := self._pause(speech, len(seen))) is not None:
                 yield Stopped(self._frames.seconds(pause))
                 yield from self._take(pause + self._num(self.turns.silence) // 2)
