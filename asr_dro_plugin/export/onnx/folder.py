@@ -4,6 +4,7 @@ The folder is whole or absent: what a graph computes is compared with torch befo
 """
 
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -121,6 +122,8 @@ def export_onnx(
         raise UserError(f"--opset {options.opset} cannot be written. Legal: {first} to {last}.")
     model_file = options.model_file or best_model_file(exp)
     find_model_file(exp, model_file)
+    if decoder := component_of(config, "decoder"):
+        logging.warning("%s: its decoder (%s) is left out, CTC alone is exported.", exp, decoder)
     decode = read_decode_config(options.inference_config or {"mode": "greedy"})
     measuring = _measuring(exp, config, options)
     with new_folder(out) as folder:

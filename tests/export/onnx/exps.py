@@ -25,7 +25,8 @@ def write_exp(folder: Path, keys: dict, checkpoint: Path | None = None, seed: in
 
     args = argparse.Namespace(**{**vars(DROASRTask.get_parser().parse_args([])), **keys})
     args.token_type = "char"
-    args.token_list, args.model, args.model_conf = TOKENS, "dro", {"ctc_weight": 1.0}
+    args.token_list, args.model = TOKENS, "dro"
+    args.model_conf = keys.get("model_conf", {"ctc_weight": 1.0})
     args.ssl_checkpoint = str(checkpoint) if checkpoint else None
     for slot in SLOTS:
         setattr(args, slot, None if getattr(args, slot) == "none" else getattr(args, slot))

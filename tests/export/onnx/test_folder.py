@@ -201,3 +201,12 @@ def test_five_recordings_give_the_same_texts_where_torch_cannot_be_imported(exp,
     locations = [Location(path, path) for path in paths]
     expected = [each.text for each in transcribe_files(work, locations, False, False)]
     assert found == expected and len(set(found)) > 1
+
+
+def test_of_a_model_of_both_losses_ctc_alone_is_exported_and_so_it_is_told(tmp_path, caplog):
+    sizes = {"attention_heads": 2, "linear_units": 16, "num_blocks": 1}
+    both = {"model_conf": {"ctc_weight": 0.3}, "decoder": "transformer", "decoder_conf": sizes}
+    exp = write_exp(tmp_path / "exp", {**QUARTZNET, **both})
+    facts = export_onnx(exp, tmp_path / "out")
+    assert "its decoder (transformer) is left out" in caplog.text
+    assert facts["parity"]["max_abs_diff"] < 1e-4
