@@ -13,7 +13,7 @@ from asr_dro_plugin.decoding.abs_decoder import AbsDecoder
 from asr_dro_plugin.decoding.build import decoder_for, has_ctc
 from asr_dro_plugin.decoding.chunks import refuse_uncounted
 from asr_dro_plugin.decoding.language import FORCED, FREE
-from asr_dro_plugin.decoding.options import mode_of, read_decode_config
+from asr_dro_plugin.decoding.options import OURS, mode_of, read_decode_config
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.experiment import DECODE, LM
 from asr_dro_plugin.experiment.model_files import (
@@ -160,15 +160,16 @@ def settings_of(
     """All settings of decoding: ``--config``, over it the options, and times where needed.
 
     Without ``--config`` the mode is greedy, or lm where ``--lm_dir`` is given, or beam where
-    ``--nbest`` is, or the model's ``own`` configuration.  ``timed`` are the formats for which words
-    need times.
+    ``--nbest`` is; or all is as the model's ``own`` configuration says, where that can do what is
+    asked for.  ``timed`` are the formats for which words need times.
 
     Raises:
         UserError: as ``read_decode_config``.
     """
     default = "lm" if args.lm_dir else "beam" if args.nbest else "greedy"
     given = load_config(args.config) if args.config else {"mode": default}
-    if own is not None and not args.config and default in ("greedy", own["mode"]):
+    suits = {"lm": ("lm",), "beam": ("beam", "lm"), "greedy": OURS}[default]
+    if own is not None and not args.config and own["mode"] in suits:
         given = dict(own)
     for key in ("lang", "nbest", "chunk_length", "stride"):
         if getattr(args, key) is not None:

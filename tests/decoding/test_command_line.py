@@ -37,6 +37,23 @@ def test_without_a_configuration_the_options_choose_the_mode(lm_dir):
     assert settings_of(parsed("--lm_dir", lm_dir), ["text"])["mode"] == "lm"
 
 
+@pytest.mark.parametrize(
+    ("own", "words", "mode"),
+    [
+        ("greedy", [], "greedy"), ("beam", [], "beam"), ("lm", [], "lm"),
+        ("greedy", ["--nbest", "2"], "beam"), ("lm", ["--nbest", "2"], "lm"),
+        ("beam", ["--lm_dir", "x"], "lm"), ("lm", ["--lm_dir", "x"], "lm"),
+    ],
+)  # fmt: skip
+def test_a_models_own_configuration_serves_where_it_can(own, words, mode):
+    """Told apart by its blank penalty, which is no default."""
+    given = {"mode": own, "blank_penalty": 0.5}
+    found = settings_of(parsed(*words), ["text"], own=given)
+    assert found["mode"] == mode
+    assert found["blank_penalty"] == (0.5 if mode == own else 0.0)
+    assert found.get("nbest", 1) == (2 if "--nbest" in words else 1)
+
+
 def test_formats_with_times_switch_times_on():
     assert not settings_of(parsed(), ["text"])["times"]
     assert settings_of(parsed(), ["text", "srt"])["times"]
