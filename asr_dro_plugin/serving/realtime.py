@@ -6,6 +6,11 @@ the session.  What would be without effect is refused, but for ``prompt`` and it
 
 One ``Conversation`` is one connection.  ``heed`` takes a client's message, ``said`` a worker's;
 both give events for the client and leave frames for the worker in ``to_worker``.
+
+What public reports taught: a sample may be split between two messages
+(huggingface/speech-to-speech#410), too much sound or an empty commit is an error event and no end
+(sgl-project/sglang-omni#706), and what was said last is told before the service closes
+(alumae/kaldi-gstreamer-server#161).
 """
 
 import base64

@@ -11,6 +11,10 @@
 
 An *item* is what one ``Final`` holds: what lies between two pauses, or between two commits.  The
 events depend on the sound alone, not on how it was cut into pieces.
+
+What public reports taught, and is done here: words that windows share are known by their frames,
+never by comparing texts, which doubles them (y0sif/whisrs#57) and drops what somebody says twice
+(FluidInference/FluidAudio#855); silence at the end empties no final (alphacep/vosk-api#590).
 """
 
 import logging
