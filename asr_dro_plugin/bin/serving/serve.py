@@ -178,7 +178,7 @@ def _below(root: str) -> list[Path]:
 def check_model(path: str) -> None:
     """Refuse what is no exported model at the first look; a worker checks every byte."""
     if not os.path.exists(path):
-        raise UserError(f"There is no model {path}.")
+        raise UserError(f"There is no model {path}. Give a folder or zip that asr-dro export made.")
     if os.path.isdir(path):
         is_one = os.path.isfile(os.path.join(path, MANIFEST))
     else:
