@@ -19,54 +19,24 @@ What public reports taught, and what is done here:
 
 import asyncio
 import contextlib
-import dataclasses
-import json
 import logging
 import math
-import mmap
-import os
-import signal
-import socket
 import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Self
+from typing import Self
 
+from asr_dro_plugin.serving.entries import Entry
 from asr_dro_plugin.serving.live_wire import LIVE
-from asr_dro_plugin.serving.protocol import (
-    Busy,
-    Done,
-    Draining,
-    Event,
-    Failed,
-    Job,
-    Partial,
-    decode,
-    encode,
-)
+from asr_dro_plugin.serving.protocol import INTERNAL, Busy, Draining, Event, Failed, Job
 from asr_dro_plugin.serving.settings import LONGEST_RETRY, ServiceSettings
-from asr_dro_plugin.serving.turns import SHORT, guess_seconds
-from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings
+from asr_dro_plugin.serving.wire import NOBODY
+from asr_dro_plugin.serving.worker_process import LOADING, ROOM, WorkerProcess, why
 
 COMMAND = (sys.executable, "-m", "asr_dro_plugin.serving.worker")
-# Of a worker, where the environment does not say: glibc keeps what a computation has freed for the
-# next one (up to its own most, 32 MB a block), which takes a quarter off the time of a small model;
-# and the model's threads are the only ones.
-ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-}
-LONGEST_LINE = 64 << 20  # bytes of one message of a worker
-MOST_OPEN = 16  # jobs that one worker has open at once,
-ROOM = {LIVE: 8, "short": 2, "long": 2}  # and of each kind
 SILENCE = 120.0  # seconds without a word of a worker that has work: it hangs
-LOADING = 300.0  # seconds that models may take to load
 MOST_CRASHES, MOST_KILLS = 2, 8  # of workers, for one job: by what it does; by somebody unknown
-CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0  # seconds before a worker is replaced
 RECENT = 64  # finished jobs from whose times Retry-After is estimated
 UNKNOWN_RETRY = 5
@@ -74,57 +44,8 @@ NO_WORKER = 60.0  # seconds without a worker after which those that wait are sen
 NOBODY_WORKS = Failed(503, "no_worker", "No worker can be started. The service's log says why.")
 MOST_TRIES = 12  # of one job, for whatever reason
 LOST = Failed(503, "worker_lost", "The worker of this session is gone. Connect anew.")
-INTERNAL = Failed(500, "internal_error", "The service failed on this request; its log says why.")
 GONE = Failed(503, "draining", "The service is going down. Send this again.")
 log = logging.getLogger("asr_dro.serve")
-
-
-class _Entry:
-    """A job on its way: waiting, or at a worker."""
-
-    def __init__(self, number: int, job: Job, descriptor: int) -> None:
-        self.number, self.job, self.descriptor = number, job, descriptor
-        self.seconds = guess_seconds(os.fstat(descriptor).st_size)
-        self.tries = self.crashes = self.kills = 0
-        self.worker: _Worker | None = None
-        self._partial: Partial | None = None
-        self._end: Done | Failed | None = None
-        self._reached = -1.0  # seconds decoded, in any try
-        self._news = asyncio.Event()
-
-    @property
-    def kind(self) -> str:
-        """``live``, ``long`` or ``short``, in the order in which workers take them."""
-        if self.job.kind == LIVE:
-            return LIVE
-        return "long" if self.seconds > SHORT else "short"
-
-    @property
-    def is_long(self) -> bool:
-        return self.kind == "long"
-
-    def put(self, event: Event) -> None:
-        """An event for the reader; one that it has not taken yet is brought up to date."""
-        if not isinstance(event, Partial):
-            self._end = event
-        elif event.seconds_done > self._reached:  # else of a second try, and told before
-            self._reached = event.seconds_done
-            words = [*self._partial.words, *event.words] if self._partial else event.words
-            self._partial = dataclasses.replace(event, words=words)
-            self.seconds = (event.duration or self.seconds) - event.seconds_done
-        self._news.set()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """All events, up to the last."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            partial, self._partial = self._partial, None
-            if partial and partial.seconds_done > 0:
-                yield partial
-            if self._end:
-                yield self._end
-                return
 
 
 class Ticket:
@@ -132,7 +53,7 @@ class Ticket:
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._entry: _Entry | None = None
+        self._entry: Entry | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -187,8 +108,8 @@ class Pool:
         self.num_restarts = 0
         self._heard: dict[str, str] | None = None  # self-test of the first worker
         self._tickets: set[Ticket] = set()
-        self._waiting: deque[_Entry] = deque()
-        self._workers: list[_Worker] = []
+        self._waiting: deque[Entry] = deque()
+        self._workers: list[WorkerProcess] = []
         self._keepers: list[asyncio.Task] = []
         self._finished: deque[float] = deque(maxlen=RECENT)
         self._number = NOBODY
@@ -278,10 +199,10 @@ class Pool:
 
     # What a ticket does.
 
-    def enter(self, job: Job, descriptor: int) -> _Entry:
+    def enter(self, job: Job, descriptor: int) -> Entry:
         """Queue a job."""
         self._number += 1
-        entry = _Entry(self._number, job, descriptor)
+        entry = Entry(self._number, job, descriptor)
         if self._is_closed:
             entry.put(GONE)
         else:
@@ -289,7 +210,7 @@ class Pool:
             self.dispatch()
         return entry
 
-    def forget(self, entry: _Entry) -> None:
+    def forget(self, entry: Entry) -> None:
         """Stop a job wherever it is; nothing where it has ended."""
         with contextlib.suppress(ValueError):
             self._waiting.remove(entry)
@@ -316,11 +237,11 @@ class Pool:
             self._waiting.remove(entry)
             worker.give(entry)
 
-    def _by_load(self) -> list["_Worker"]:
+    def _by_load(self) -> list[WorkerProcess]:
         ready = [worker for worker in self._workers if worker.is_ready]
         return sorted(ready, key=lambda worker: len(worker.open))
 
-    def _choice(self, worker: "_Worker") -> tuple["_Worker", _Entry] | None:
+    def _choice(self, worker: WorkerProcess) -> tuple[WorkerProcess, Entry] | None:
         """A worker's next job: of those it has room for, a short one before a long one."""
         for kind in ROOM:
             if worker.has_room(kind):
@@ -335,7 +256,7 @@ class Pool:
         while not self._is_closed:
             was_ready = False
             try:
-                worker = await _Worker.start(self)
+                worker = await WorkerProcess.start(self)
             except OSError as error:
                 self._fail(f"A worker cannot be started: {error}.")
             else:
@@ -344,7 +265,7 @@ class Pool:
             self.num_restarts += 1
             await asyncio.sleep(pause)
 
-    async def _live(self, worker: "_Worker") -> bool:
+    async def _live(self, worker: WorkerProcess) -> bool:
         """Work with a worker until it ends; whether it was ever ready."""
         self._workers.append(worker)
         was_ready = False
@@ -360,17 +281,17 @@ class Pool:
             code = await asyncio.shield(worker.end())
             if not (was_ready or worker.has_told or self._is_closed):
                 remedy = "Its last words are in the log; where memory is short, --workers 1 helps."
-                self._fail(f"A worker ended ({_why(code)}) while it loaded its models. {remedy}")
+                self._fail(f"A worker ended ({why(code)}) while it loaded its models. {remedy}")
             self._mourn(worker, code)
         return was_ready
 
-    def _mourn(self, worker: "_Worker", code: int) -> None:
+    def _mourn(self, worker: WorkerProcess, code: int) -> None:
         """Try a dead worker's jobs again, and blame the one whose turn it was."""
         for entry in worker.orphans():
             if self._is_closed:
                 break
             if entry.number == worker.last_turn:
-                log.warning("worker %d ended (%s) at job %s", worker.process.pid, _why(code),
+                log.warning("worker %d ended (%s) at job %s", worker.process.pid, why(code),
                             entry.job.id)  # fmt: skip
                 entry.crashes += worker.was_crashed(code)
                 entry.kills += 1
@@ -431,203 +352,3 @@ class Pool:
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
-
-
-class _Worker:
-    """One process, its socket and the jobs it has."""
-
-    def __init__(self, pool: Pool, process: Any, link: socket.socket, page: mmap.mmap) -> None:
-        self.pool, self.process, self._page = pool, process, page
-        self._link = link
-        self.open: dict[int, _Entry] = {}
-        self._leaving: set[int] = set()  # cancelled, until the worker has heard of it
-        self.is_ready = self.was_hanging = self.has_told = False
-        self.last_turn = NOBODY
-        self._heard_at = time.monotonic()
-        self._oom_kills = _oom_kills()
-
-    @classmethod
-    async def start(cls, pool: Pool) -> Self:
-        """A new process.
-
-        Raises:
-            OSError: no memory, no processes, no descriptors.
-        """
-        ours, theirs = socket.socketpair()
-        page = os.memfd_create("turn")
-        try:
-            os.ftruncate(page, PAGE.size)
-            settings = pool.settings
-            told = WorkerSettings(dict(settings.models), settings.threads, settings.max_seconds)
-            process = await asyncio.create_subprocess_exec(
-                *pool.command, str(theirs.fileno()), str(page),
-                json.dumps(dataclasses.asdict(told)), pass_fds=(theirs.fileno(), page),
-                stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
-                env={**ENVIRONMENT, **os.environ},
-            )  # fmt: skip
-            ours.setblocking(False)
-            return cls(pool, process, ours, mmap.mmap(page, PAGE.size))
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(page)
-
-    def has_room(self, kind: str) -> bool:
-        """Whether one more job of a kind would not keep the others waiting."""
-        num_alike = sum(entry.kind == kind for entry in self.open.values())
-        return len(self.open) + len(self._leaving) < MOST_OPEN and num_alike < ROOM[kind]
-
-    @property
-    def has_work(self) -> bool:
-        """Whether it has jobs other than live ones, in which nobody may be speaking."""
-        return any(entry.kind != LIVE for entry in self.open.values())
-
-    def give(self, entry: _Entry) -> None:
-        """Send a job with its descriptor."""
-        if not self.has_work:
-            self._heard_at = time.monotonic()
-        if not _is_open(entry.descriptor):
-            entry.put(INTERNAL)
-            return
-        self.open[entry.number], entry.worker = entry, self
-        entry.tries += 1
-        line = b"%d %s" % (entry.number, encode(entry.job))
-        if not self._send(line, [entry.descriptor]):
-            self.kill()
-
-    def cancel(self, entry: _Entry) -> None:
-        """Tell the worker to stop a job."""
-        entry.worker = None
-        if self.open.pop(entry.number, None):
-            self._leaving.add(entry.number)
-            self._send(b"%d %s\n" % (entry.number, CANCEL), [])
-
-    def _send(self, line: bytes, descriptors: list[int]) -> bool:
-        """False where the worker is gone, or takes nothing any more."""
-        try:
-            return socket.send_fds(self._link, [line], descriptors) == len(line)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self.process.returncode is None:  # Popen.kill would take its exit code from asyncio
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-
-    def kill_if_silent(self, seconds: float) -> None:
-        """Kill it where it has work, or loads, and has said nothing for long."""
-        limit = seconds if self.is_ready else LOADING
-        is_idle = self.is_ready and not self.has_work
-        if not is_idle and time.monotonic() - self._heard_at > limit:
-            log.warning("worker %d says nothing for %g s", self.process.pid, limit)
-            self.was_hanging = True
-            self.kill()
-
-    async def listen(self) -> None:
-        """Take what it says until it is gone."""
-        loop, buffer, heed = asyncio.get_running_loop(), bytearray(), self._heed
-        while data := await _received(loop, self._link):
-            self._heard_at = time.monotonic()
-            start = len(buffer)
-            buffer += data
-            while (end := buffer.find(b"\n", start)) >= 0:
-                line = bytes(buffer[:end])
-                del buffer[: end + 1]
-                start = 0
-                heed(line)
-            if len(buffer) > LONGEST_LINE:
-                raise ValueError("a message without an end")
-
-    def _heed(self, line: bytes) -> None:
-        number, _, message = line.partition(b" ")
-        if int(number) == NOBODY:
-            kind, _, said = message.partition(b" ")
-            self._of_itself(kind, json.loads(said))
-            return
-        event = decode(message)
-        is_last = not isinstance(event, Partial)
-        if entry := self.open.get(int(number)):
-            entry.put(event)
-        if entry and is_last:
-            del self.open[entry.number]
-            entry.worker = None
-            self.pool.finished()
-        elif is_last:  # it was cancelled, and is gone now
-            self._leaving.discard(int(number))
-            self.pool.dispatch()
-        elif entry and entry.is_long:
-            self.pool.dispatch()
-
-    def _of_itself(self, kind: bytes, said: Any) -> None:
-        if kind == READY:
-            self.is_ready = True
-            self.is_ready = self.pool.welcome(said)
-            if not self.is_ready:
-                self.has_told = True
-                self.kill()
-        elif kind == FAULT:
-            self.has_told = True
-            self.pool.refuse(said)
-
-    def was_crashed(self, code: int) -> bool:
-        """Whether it died of its work: of a hang, a crash, an exception, or of too much memory."""
-        is_out_of_memory = -code == signal.SIGKILL and _oom_kills() > self._oom_kills
-        return self.was_hanging or is_out_of_memory or -code in CRASHES or code > 0
-
-    async def end(self) -> int:
-        """Close the socket, which ends the process, and wait for it; its exit code."""
-        self.is_ready = False
-        self._link.close()
-        try:
-            async with asyncio.timeout(1.0):
-                code = await self.process.wait()
-        except TimeoutError:
-            self.kill()
-            code = await self.process.wait()
-        self.last_turn = PAGE.unpack_from(self._page, 0)[0]
-        self._page.close()
-        return code
-
-    def orphans(self) -> list[_Entry]:
-        """Its jobs, last one first, which it gives up."""
-        entries = [*self.open.values()][::-1]
-        self.open.clear()
-        for entry in entries:
-            entry.worker = None
-        return entries
-
-
-def _oom_kills() -> int:
-    """How often the kernel has killed for want of memory; 0 where it does not tell."""
-    try:
-        with open("/proc/vmstat", encoding="ascii") as file:
-            counts = dict(line.split() for line in file)
-    except OSError:
-        return 0
-    return int(counts.get("oom_kill", 0))
-
-
-def _why(code: int) -> str:
-    """A process' exit code in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name
-    return f"{name}, perhaps out of memory" if -code == signal.SIGKILL else name
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-async def _received(loop: asyncio.AbstractEventLoop, link: socket.socket) -> bytes:
-    try:
-        return await loop.sock_recv(link, 1 << 18)
-    except ConnectionError:
-        return b""

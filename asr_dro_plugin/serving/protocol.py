@@ -79,6 +79,7 @@ class Failed:
 
 
 Event = Partial | Done | Failed
+INTERNAL = Failed(500, "internal_error", "The service failed on this request; its log says why.")
 _KINDS = {"job": Job, "partial": Partial, "done": Done, "failed": Failed}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

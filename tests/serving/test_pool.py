@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from asr_dro_plugin.serving import pool as pool_module
+from asr_dro_plugin.serving import worker_process
 from asr_dro_plugin.serving.pool import Pool
 from asr_dro_plugin.serving.protocol import Busy, Done, Draining, Failed, Job, Partial
 from asr_dro_plugin.serving.settings import ServiceSettings
@@ -164,7 +165,7 @@ def test_a_killed_worker_costs_nothing_but_time(workers, monkeypatch):
 def test_one_whose_workers_are_killed_is_not_tried_for_ever(monkeypatch, is_memory, tries):
     """By the kernel, for want of memory, or by somebody unknown, who is given more chances."""
     kills = itertools.count()
-    monkeypatch.setattr(pool_module, "_oom_kills", lambda: next(kills) if is_memory else 0)
+    monkeypatch.setattr(worker_process, "_oom_kills", lambda: next(kills) if is_memory else 0)
     monkeypatch.setattr(pool_module, "MOST_KILLS", 4)
 
     async def body(pool):

@@ -338,13 +338,13 @@ def test_what_is_cancelled_frees_its_worker(page, pool, talk):
 
 
 def test_a_key_is_asked_for_and_kept_in_memory_alone(page, pool, talk):
-    with served(pool, api_key="open sesame") as url:
+    with served(pool, api_key="open-sesame") as url:
         page.open(url)
         page.until("!document.getElementById('key-field').hidden")
         send(page, talk)
         assert state_of(page).startswith("The API key is missing or wrong.")
         assert page.value("document.activeElement.id") == "key"
-        page.ask("Input.insertText", text="open sesame")
+        page.ask("Input.insertText", text="open-sesame")
         page.press("Enter")
         page.until("!document.getElementById('language-field').hidden")
         press_button(page, "Try again")
