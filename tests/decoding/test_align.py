@@ -88,6 +88,20 @@ def test_it_scores_what_torchaudios_alignment_scores(problem):
 
 
 @settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 999), frames=st.integers(1, 400), columns=st.integers(2, 9),
+       blank_id=st.integers(0, 1))  # fmt: skip
+def test_a_greedy_text_has_the_frames_that_the_trellis_finds(seed, frames, columns, blank_id):
+    log_probs = random_log_probs(frames, columns, seed)
+    ids = collapsed(log_probs.argmax(axis=1).tolist(), blank_id)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(align, "Trellis", None)  # it is not asked
+        spans = align_tokens(log_probs, ids, blank_id)
+        patched.undo()
+        patched.setattr(align, "_frame_wise", lambda *problem: None)
+        assert align_tokens(log_probs, ids, blank_id) == spans
+
+
+@settings(deadline=None, max_examples=60)
 @given(problem=problems(max_frames=300, max_tokens=4))
 def test_spans_are_the_tokens_in_order_and_do_not_overlap(problem):
     seed, frames, columns, blank_id, ids = problem
@@ -159,6 +173,7 @@ def banded(monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(align, "EXACT", 0)
             patched.setattr(align, "BAND", band)
+            patched.setattr(align, "_frame_wise", lambda *problem: None)
             return align_tokens(*problem)
 
     return align_in_band
