@@ -21,12 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_dro_plugin.audio import SAMPLE_RATE
-from asr_dro_plugin.decoding.chunks import chunked, refuse_uncounted
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.runtime.folder import ExportedModel
-from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded, stacked
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded
 
 NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "Available memory of")
 FATAL = 4  # onnxruntime's levels of logging; its errors come as exceptions
@@ -85,8 +83,8 @@ class OnnxRecogniser(AbsRecogniser):
 
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
         """As ``AbsRecogniser``; what is longer than ``longest`` is read in overlapping chunks."""
-        if self.longest and max(map(len, speech)) > self.longest * SAMPLE_RATE:
-            return self._chunked(speech)
+        if self.is_too_long(speech):
+            return self.emission_in_chunks(speech)
         samples, lengths = padded(speech)
         log_probs, frames = self._run(samples, lengths)
         return Emission(log_probs, frames, self.frame_shift, self.blank_id, self.tokens)
@@ -106,13 +104,6 @@ class OnnxRecogniser(AbsRecogniser):
             if any(words in str(error) for words in NO_MEMORY):
                 raise OutOfMemory(in_one_line(error)) from None
             raise
-
-    def _chunked(self, speech: Sequence[np.ndarray]) -> Emission:
-        """The same, one by one, none longer than ``longest`` at once."""
-        refuse_uncounted(self.exact_frames)
-        hop = self.manifest.frame_shift_samples
-        length = self.frame_shift * int(self.longest / self.frame_shift + 1e-6)
-        return stacked([chunked(self.emission, samples, hop, length) for samples in speech])
 
 
 def open_session(graph: Path | bytes, threads: int, where: str):

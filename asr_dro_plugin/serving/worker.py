@@ -19,7 +19,16 @@ from asr_dro_plugin.errors import UserError, in_one_line
 from asr_dro_plugin.serving.guard import Guard, Refused
 from asr_dro_plugin.serving.live_job import LiveJob
 from asr_dro_plugin.serving.live_wire import LIVE
-from asr_dro_plugin.serving.protocol import Done, Event, Failed, Job, Partial, decode, encode
+from asr_dro_plugin.serving.protocol import (
+    INTERNAL,
+    Done,
+    Event,
+    Failed,
+    Job,
+    Partial,
+    decode,
+    encode,
+)
 from asr_dro_plugin.serving.turns import Turns, guess_seconds
 from asr_dro_plugin.serving.wire import CANCEL, FAULT, NOBODY, PAGE, READY, WorkerSettings
 from asr_dro_plugin.transcripts.subtitles import needs_characters
@@ -28,7 +37,6 @@ RECEIVE = 65_536  # bytes at a time; messages of the front are small
 MAX_FDS = 64
 SELF_TEST_SECONDS = 1.0
 WITH_CHARACTERS = 900.0  # seconds: times of characters, for subtitles of a script without spaces
-FAILED = Failed(500, "internal_error", "The service failed on this request; its log says why.")
 CANCELLED = Failed(499, "cancelled", "The client has left.")  # nobody reads it
 log = logging.getLogger("asr_dro.serve")
 
@@ -82,7 +90,7 @@ def transcribing(
         yield Failed(400, "invalid_value", in_one_line(error))
     except Exception:
         log.exception("job %s failed", job.id)
-        yield FAILED
+        yield INTERNAL
 
 
 def _end(job: Job, transcript: Any, seconds: float) -> Event:

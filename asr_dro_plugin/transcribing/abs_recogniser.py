@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from asr_dro_plugin.audio import SAMPLE_RATE
+from asr_dro_plugin.decoding.chunks import chunked, refuse_uncounted
 from asr_dro_plugin.emissions import Emission
 
 
@@ -52,6 +54,22 @@ class AbsRecogniser(ABC):
         Raises:
             OutOfMemory: the batch is too large for the device.
         """
+
+    def is_too_long(self, speech: Sequence[np.ndarray]) -> bool:
+        """Whether one of the utterances is longer than the model takes at once."""
+        return bool(self.longest) and max(map(len, speech)) > self.longest * SAMPLE_RATE
+
+    def emission_in_chunks(self, speech: Sequence[np.ndarray]) -> Emission:
+        """``emission`` of each by itself, none longer than ``longest`` at once.
+
+        Raises:
+            UserError: the frames cannot be counted.
+        """
+        refuse_uncounted(self.exact_frames)
+        shift = self.frame_shift
+        length = shift * int(self.longest / shift + 1e-6)  # chunks are of whole frames
+        hop = round(shift * SAMPLE_RATE)
+        return stacked([chunked(self.emission, samples, hop, length) for samples in speech])
 
 
 def stacked(emissions: Sequence[Emission]) -> Emission:

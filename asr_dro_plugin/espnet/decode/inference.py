@@ -10,17 +10,15 @@ import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
-from asr_dro_plugin.audio import SAMPLE_RATE
 from asr_dro_plugin.decoding.abs_decoder import to_numpy
 from asr_dro_plugin.decoding.build import refuse_without_ctc
-from asr_dro_plugin.decoding.chunks import chunked, refuse_uncounted
 from asr_dro_plugin.emissions import Emission
 from asr_dro_plugin.errors import UserError
 from asr_dro_plugin.espnet.start.adapters import left_out_of
 from asr_dro_plugin.experiment.config_paths import config_in_place
 from asr_dro_plugin.experiment.model_files import find_model_file, read_experiment_config
 from asr_dro_plugin.stack.frames import FrameCounter, frame_counter
-from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded, stacked
+from asr_dro_plugin.transcribing.abs_recogniser import AbsRecogniser, OutOfMemory, padded
 
 
 @contextlib.contextmanager
@@ -76,20 +74,12 @@ class EspnetRecogniser(AbsRecogniser):
     @torch.inference_mode()
     def emission(self, speech: Sequence[np.ndarray]) -> Emission:
         """As ``AbsRecogniser``; what is longer than ``longest`` is read in overlapping chunks."""
-        if self.longest and max(map(len, speech)) > self.longest * SAMPLE_RATE:
-            return self._chunked(speech, self.longest)
+        if self.is_too_long(speech):
+            return self.emission_in_chunks(speech)
         encoder_out, encoder_out_lens = self.encoded(speech)
         log_probs = to_numpy(self.model.ctc.log_softmax(encoder_out).float())
         lengths = to_numpy(encoder_out_lens)
         return Emission(log_probs, lengths, self.frame_shift, self.blank_id, self.tokens)
-
-    def _chunked(self, speech: Sequence[np.ndarray], longest: float) -> Emission:
-        """The same, one by one, none longer than ``longest`` seconds at once."""
-        refuse_uncounted(self.exact_frames)
-        shift = self.frame_shift
-        length = shift * int(longest / shift + 1e-6)  # chunks are of whole frames
-        hop = round(shift * SAMPLE_RATE)
-        return stacked([chunked(self.emission, samples, hop, length) for samples in speech])
 
     @torch.inference_mode()
     def encoded(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
